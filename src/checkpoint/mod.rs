@@ -1,0 +1,190 @@
+//! Named tensors on disk: PyTorch's own `.pt` files, which `torch.load(weights_only=True)` reads
+//! without convae, and `.safetensors`. Pure Rust; no tensor library appears here.
+//!
+//! Reading trusts nothing: no code runs, every size is checked against the bytes that are there
+//! before memory is taken, and a damaged file is an error that says so.
+
+mod archive;
+mod array;
+mod error;
+mod opcode;
+mod pickle;
+mod pt;
+mod rebuild;
+mod safetensors;
+mod state_dict;
+mod strided;
+mod unpickle;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+pub use array::{Array, ArrayError, DType, Element};
+pub use error::{CheckpointError, Fault};
+
+use error::shown;
+
+use crate::atomic;
+
+/// The start of every zip file, and of one without entries.
+const ZIP_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+/// The start of torch.save's format from before 1.6: a pickle of this number, protocol 2.
+const LEGACY_SIGNATURE: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+/// Bytes that tell the formats apart.
+const HEAD: u64 = 16;
+/// The most tensors in one file, to bound what a hostile one can make us build.
+const MAX_TENSORS: usize = 4096;
+/// The longest name of a tensor, in bytes.
+const MAX_TENSOR_NAME: usize = 1000;
+/// The longest name of a record, in bytes.
+const MAX_RECORD_NAME: usize = 200;
+
+/// What a checkpoint file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The tensors by name, each name once. A `.pt` file keeps their order; a `.safetensors` file
+    /// gives them back in the order of their names.
+    pub tensors: Vec<(String, Array)>,
+    /// Texts that make the file describe itself, such as the resolved configuration. In a `.pt`
+    /// file each is an entry `extra/<name>`, in a `.safetensors` file a metadata string.
+    pub records: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
+    /// The tensor of that name.
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> Option<&Array> {
+        let mut tensors = self.tensors.iter();
+        tensors.find_map(|(found, array)| (found == name).then_some(array))
+    }
+}
+
+/// The two kinds of file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    PyTorch,
+    Safetensors,
+}
+
+/// Checks, before any training, that [`save`] knows the format that `path` asks for.
+///
+/// # Errors
+/// [`Fault::Extension`] when the name ends in neither `.pt` nor `.safetensors`.
+pub fn check_name(path: &Path) -> Result<(), CheckpointError> {
+    format_of_name(path).map(drop).map_err(|fault| CheckpointError::new(path, fault))
+}
+
+/// Writes a checkpoint in the format that the file name asks for, all or nothing: a file that was
+/// at `path` before is replaced only once the new one is complete. Takes memory for a second copy.
+///
+/// # Errors
+/// When the name ends in neither `.pt` nor `.safetensors`, when a tensor's or record's name is
+/// doubled or cannot be carried by both formats, and when the operating system refuses.
+pub fn save(path: &Path, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+    encode(path, checkpoint)
+        .and_then(|bytes| atomic::write(path, |file| file.write_all(&bytes)).map_err(Fault::Write))
+        .map_err(|fault| CheckpointError::new(path, fault))
+}
+
+/// Reads a checkpoint, by what the file holds and not by its name. Takes memory for the file and,
+/// beside it, for its tensors.
+///
+/// # Errors
+/// When there is no such file ([`CheckpointError::is_missing`]), when it is truncated, damaged or
+/// something else than a state_dict of float32, float64 and int64 tensors, and when the operating
+/// system refuses.
+pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    decode(path).map_err(|fault| CheckpointError::new(path, fault))
+}
+
+fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
+    let format = format_of_name(path)?;
+    check_content(checkpoint)?;
+    match format {
+        Format::PyTorch => pt::to_bytes(checkpoint).map_err(io::Error::from),
+        Format::Safetensors => safetensors::to_bytes(checkpoint).map_err(io::Error::other),
+    }
+    .map_err(Fault::Write)
+}
+
+fn decode(path: &Path) -> Result<Checkpoint, Fault> {
+    let file = open(path)?;
+    let mut bytes = Vec::new();
+    let head = (&file).take(HEAD).read_to_end(&mut bytes);
+    head.map_err(Fault::Read)?;
+    // Told apart before the rest is read: a wrong path may name a file of any size.
+    let format = format_of_head(&bytes)?;
+    (&file).read_to_end(&mut bytes).map_err(Fault::Read)?;
+    match format {
+        Format::PyTorch => pt::from_bytes(&bytes),
+        Format::Safetensors => safetensors::from_bytes(&bytes),
+    }
+}
+
+/// Opens a regular file; opening a pipe would wait for its writer.
+fn open(path: &Path) -> Result<File, Fault> {
+    let kind = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Fault::Missing,
+        _ => Fault::Read(error),
+    })?;
+    if kind.is_dir() {
+        return Err(Fault::Directory);
+    }
+    if !kind.is_file() {
+        return Err(Fault::Special);
+    }
+    File::open(path).map_err(Fault::Read)
+}
+
+fn format_of_name(path: &Path) -> Result<Format, Fault> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("pt") => Ok(Format::PyTorch),
+        Some("safetensors") => Ok(Format::Safetensors),
+        _ => Err(Fault::Extension),
+    }
+}
+
+fn format_of_head(head: &[u8]) -> Result<Format, Fault> {
+    if head.is_empty() {
+        Err(Fault::Empty)
+    } else if ZIP_SIGNATURES.iter().any(|signature| head.starts_with(signature)) {
+        Ok(Format::PyTorch)
+    } else if head.starts_with(LEGACY_SIGNATURE) {
+        Err(Fault::Legacy)
+    } else if safetensors::recognises(head) {
+        Ok(Format::Safetensors)
+    } else {
+        Err(Fault::Unknown)
+    }
+}
+
+/// Refuses what only one of the two formats could carry, so that each file converts to the other.
+fn check_content(checkpoint: &Checkpoint) -> Result<(), Fault> {
+    let count = checkpoint.tensors.len();
+    if count > MAX_TENSORS {
+        return Err(Fault::TooLarge(format!("{count} tensors, at most {MAX_TENSORS}")));
+    }
+    let mut seen = HashSet::new();
+    for (name, _) in &checkpoint.tensors {
+        if name.len() > MAX_TENSOR_NAME || name == safetensors::METADATA_KEY {
+            return Err(Fault::TensorName(shown(name)));
+        }
+        if !seen.insert(name) {
+            return Err(Fault::Duplicate(shown(name)));
+        }
+    }
+    match checkpoint.records.keys().find(|name| !is_record_name(name)) {
+        Some(name) => Err(Fault::RecordName(shown(name))),
+        None => Ok(()),
+    }
+}
+
+/// Whether `name` is one plain path segment, so that unpacking the zip file is safe too.
+fn is_record_name(name: &str) -> bool {
+    let odd = |letter: char| letter.is_control() || matches!(letter, '/' | '\\');
+    (1..=MAX_RECORD_NAME).contains(&name.len())
+        && ![".", "..", safetensors::FORMAT_KEY].contains(&name)
+        && !name.contains(odd)
+}

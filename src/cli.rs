@@ -1,0 +1,147 @@
+//! The command line: what can be typed, and how the program ends. No behaviour of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{commands, exit, failure};
+
+/// What is printed where nothing was asked for.
+const FIRST_STEPS: &str = "\
+convae trains Keras-equivalent convolutional autoencoders.
+
+Try:
+  convae --config plain.toml                  train an autoencoder on MNIST
+  convae --config denoise.toml                train one that removes noise
+  convae summary --config denoise.toml        look at the model first
+  convae --config denoise.toml --set train.epochs=3 --out runs/longer
+  convae evaluate --checkpoint runs/noise/noise.pt
+  convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
+  convae reference                            every key of a config
+  convae --help                               every option
+";
+
+/// Trains Keras-equivalent convolutional autoencoders, plain and denoising, on libtorch.
+#[derive(Debug, Parser)]
+#[command(name = "convae", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: Option<Train>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Apply(Apply),
+    Evaluate(Evaluate),
+    Summary(Summary),
+    /// Prints every section, key and layer of a config, as Markdown.
+    Reference,
+}
+
+/// Trains the model that a config describes.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The experiment, looked for here and then under configs/.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Sets a key of the config, like train.epochs=3; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Folder for the run's files, instead of runs/<name>.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replaces the run that the folder already holds.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Reconstructs or denoises images of the model's size.
+#[derive(Debug, Args)]
+pub struct Apply {
+    #[command(flatten)]
+    pub model: SavedModel,
+    /// Folder for the results, which keep their images' names, as PNG.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replaces results that are already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+}
+
+/// Prints loss, PSNR and SSIM of a trained model on the test set.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    #[command(flatten)]
+    pub model: SavedModel,
+}
+
+/// Prints the layers, their output shapes and their parameters.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Summary {
+    /// The config to summarise.
+    #[arg(long, value_name = "FILE", group = "of")]
+    pub config: Option<PathBuf>,
+    /// The trained model to summarise.
+    #[arg(long, value_name = "FILE", group = "of", conflicts_with = "config")]
+    pub checkpoint: Option<PathBuf>,
+    /// Sets a key of the config; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// A trained model.
+#[derive(Debug, Args)]
+pub struct SavedModel {
+    /// Weights, as a run left them: .pt or .safetensors.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// The model's config, for weights that were not saved by convae.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets a key of the config, like data.dir=FOLDER; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    if std::env::args_os().len() <= 1 {
+        print!("{FIRST_STEPS}");
+        return ExitCode::SUCCESS;
+    }
+    let cli = match Cli::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+    {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::MISUSED } else { 0 });
+        }
+    };
+    match failure::caught(|| run(cli)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("convae: {error:#}");
+            ExitCode::from(exit::code_of(&error))
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    match (cli.command, cli.train) {
+        (Some(Command::Apply(args)), _) => commands::apply::run(&args),
+        (Some(Command::Evaluate(args)), _) => commands::evaluate::run(&args),
+        (Some(Command::Summary(args)), _) => commands::summary::run(&args),
+        (Some(Command::Reference), _) => commands::reference::run(),
+        (None, Some(args)) => commands::train::run(&args),
+        (None, None) => Err(exit::Misuse("name a config: --config denoise.toml".to_owned()).into()),
+    }
+}

@@ -1,0 +1,86 @@
+//! `convae --config FILE`: from a config to weights and pictures.
+
+use anyhow::Context;
+
+use crate::cli::Train;
+use crate::config::Source;
+use crate::data::Dataset;
+use crate::plan::Plan;
+use crate::run_folder::RunFolder;
+use crate::saved_model::save_model;
+use crate::showcase::write_pictures;
+use crate::summary::summary;
+use crate::train::{History, Learner, Progress, choose_device, fit};
+use crate::{exit, interrupt};
+
+/// Trains, saves, draws.
+///
+/// # Errors
+/// When the config, the data or the folder is refused, training diverges, or a file cannot be
+/// written.
+pub fn run(args: &Train) -> anyhow::Result<u8> {
+    let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
+    let device = choose_device(&plan.config.train.device)?;
+    let folder = RunFolder::choose(&plan, args.out.as_deref(), args.overwrite)?;
+    let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    folder.open(&plan)?;
+    interrupt::install().context("Ctrl-C cannot be watched for")?;
+
+    let mut learner = Learner::new(&plan, device);
+    let mut history = History::new(&plan, &learner);
+    introduce(&plan, &data, &learner);
+    let mut progress = Progress::new(plan.config.train.epochs);
+    fit(&plan, &data, &mut learner, &mut progress, &mut history)?;
+
+    save_weights(&folder, &plan, &learner, &history)?;
+    write_history(&folder, &history)?;
+    write_pictures(&folder, &plan, &data.test, &learner, &history)?;
+    Ok(conclude(&folder, &history))
+}
+
+/// What is about to happen.
+fn introduce(plan: &Plan, data: &Dataset, learner: &Learner) {
+    let train = &plan.config.train;
+    print!("{}", summary(plan));
+    println!(
+        "Training on {} pictures, validating on {}: {} epoch(s), batch size {}, {}, {}, {} on {}",
+        data.train.len(),
+        data.test.len(),
+        train.epochs,
+        train.batch_size,
+        train.optimizer.name(),
+        train.loss.name(),
+        train.dtype.name(),
+        learner.device_name(),
+    );
+}
+
+fn save_weights(
+    folder: &RunFolder,
+    plan: &Plan,
+    learner: &Learner,
+    history: &History,
+) -> anyhow::Result<()> {
+    save_model(&folder.weights("pt"), plan, learner, history)?;
+    if plan.config.output.safetensors {
+        save_model(&folder.weights("safetensors"), plan, learner, history)?;
+    }
+    Ok(())
+}
+
+fn write_history(folder: &RunFolder, history: &History) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(history).context("the history is not JSON")?;
+    folder.write(&folder.history(), json.as_bytes())
+}
+
+/// Says where everything is; the exit code tells whether the run was cut short.
+fn conclude(folder: &RunFolder, history: &History) -> u8 {
+    let dir = folder.dir().display();
+    if history.interrupted {
+        let done = history.epochs.len();
+        println!("Interrupted after {done} whole epoch(s); what was learned is saved in {dir}");
+        return exit::INTERRUPTED;
+    }
+    println!("Saved in {dir}: weights, pictures, history.json and config.toml");
+    0
+}

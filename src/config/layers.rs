@@ -1,0 +1,306 @@
+//! The layers of the config language, in Keras's words and with Keras's defaults.
+//!
+//! What a layer does to a shape stands in `plan`, what it computes in `nn`.
+
+use super::ConfigError;
+use super::node::{Node, Value};
+use super::schema::{Bounds, Field, choice, family, refuse, section};
+use crate::nn::{Activation, Initializer, Interpolation, Padding};
+
+/// Largest number of channels, units or pixels along a side that a config may ask for.
+pub const LARGEST_SIDE: f64 = 65_536.0;
+/// Largest kernel, pool, stride or enlargement.
+const LARGEST_WINDOW: f64 = 1_024.0;
+
+const SIDE: Bounds = Bounds::closed(1.0, LARGEST_SIDE);
+const WINDOW: Bounds = Bounds::closed(1.0, LARGEST_WINDOW);
+const MARGIN: Bounds = Bounds::closed(0.0, LARGEST_SIDE);
+
+choice!(Activation {
+    Linear = "linear",
+    Relu = "relu",
+    Relu6 = "relu6",
+    LeakyRelu = "leaky_relu",
+    Elu = "elu",
+    Selu = "selu",
+    Gelu = "gelu",
+    Silu = "silu" | "swish",
+    Mish = "mish",
+    Sigmoid = "sigmoid",
+    HardSigmoid = "hard_sigmoid",
+    Tanh = "tanh",
+    Softplus = "softplus",
+    Softsign = "softsign",
+    Softmax = "softmax",
+    Exponential = "exponential",
+});
+
+choice!(Padding { Valid = "valid", Same = "same" });
+
+choice!(Interpolation { Nearest = "nearest", Bilinear = "bilinear" });
+
+choice!(Initializer {
+    GlorotUniform = "glorot_uniform",
+    GlorotNormal = "glorot_normal",
+    HeUniform = "he_uniform",
+    HeNormal = "he_normal",
+    LecunUniform = "lecun_uniform",
+    LecunNormal = "lecun_normal",
+    Zeros = "zeros",
+    Ones = "ones",
+});
+
+/// Height and width; one number in the config means both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair(pub usize, pub usize);
+
+impl Field for Pair {
+    fn takes() -> String {
+        "a whole number, or [height, width], each".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let side = |node| usize::read(node, bounds);
+        match &node.value {
+            Value::Integer(_) => side(node).map(|both| Pair(both, both)),
+            Value::Array(items) if items.len() == 2 => Ok(Pair(side(&items[0])?, side(&items[1])?)),
+            _ => Err(refuse(node, &super::schema::taking::<Self>(bounds))),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        if self.0 == self.1 { self.0.write() } else { vec![self.0, self.1].write() }
+    }
+}
+
+/// Rows and columns at the four sides: one number, `[height, width]`, or
+/// `[[top, bottom], [left, right]]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sides {
+    pub top: usize,
+    pub bottom: usize,
+    pub left: usize,
+    pub right: usize,
+}
+
+impl Field for Sides {
+    fn takes() -> String {
+        "a whole number, [height, width], or [[top, bottom], [left, right]], each".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let (height, width) = match &node.value {
+            Value::Array(items) if items.len() == 2 => (&items[0], &items[1]),
+            Value::Integer(_) => (node, node),
+            _ => return Err(refuse(node, &super::schema::taking::<Self>(bounds))),
+        };
+        let Pair(top, bottom) = Pair::read(height, bounds)?;
+        let Pair(left, right) = Pair::read(width, bounds)?;
+        Ok(Self { top, bottom, left, right })
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        vec![vec![self.top, self.bottom], vec![self.left, self.right]].write()
+    }
+}
+
+/// The shape that a `Reshape` asks for; one entry may be -1, which stands for what is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetShape(pub Vec<Option<usize>>);
+
+impl Field for TargetShape {
+    fn takes() -> String {
+        "[values] or [height, width, channels], where one entry may be -1, the others".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let refusal = || refuse(node, &super::schema::taking::<Self>(bounds));
+        let Value::Array(items) = &node.value else { return Err(refusal()) };
+        let shape: Vec<Option<usize>> = (items.iter())
+            .map(|item| match item.value {
+                Value::Integer(-1) => Ok(None),
+                _ => usize::read(item, bounds).map(Some),
+            })
+            .collect::<Result<_, _>>()?;
+        let free = shape.iter().filter(|side| side.is_none()).count();
+        if matches!(shape.len(), 1 | 3) && free <= 1 { Ok(Self(shape)) } else { Err(refusal()) }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        let sides = self.0.iter().map(|side| match side {
+            Some(side) => side.write(),
+            None => Some(toml::Value::Integer(-1)),
+        });
+        Some(toml::Value::Array(sides.flatten().collect()))
+    }
+}
+
+section! {
+    /// Keys of both kinds of convolution.
+    pub struct Convolution {
+        /// Output channels.
+        filters: usize, in SIDE;
+        /// Height and width of the kernel.
+        kernel_size: Pair, in WINDOW;
+        /// Step of the kernel; transposed: enlargement.
+        strides: Pair = Pair(1, 1), in WINDOW;
+        /// `same`: side / stride, rounded up, transposed side * stride; `valid`: only whole
+        /// windows, transposed all that the kernel reaches.
+        padding: Padding = Padding::Valid;
+        /// Applied to the result.
+        activation: Activation = Activation::Linear;
+        /// Whether a bias is added to each output channel.
+        use_bias: bool = true;
+        /// How the kernel starts; the bias starts at 0.
+        kernel_initializer: Initializer = Initializer::GlorotUniform;
+    }
+}
+
+section! {
+    /// Keys of both kinds of pooling.
+    pub struct Pooling {
+        /// Height and width of the window.
+        pool_size: Pair = Pair(2, 2), in WINDOW;
+        /// Step of the window; the pool size where not set.
+        strides: Option<Pair> = None, in WINDOW;
+        /// `same`: side / stride, rounded up; `valid`: only whole windows.
+        padding: Padding = Padding::Valid;
+    }
+}
+
+section! {
+    /// A layer without keys.
+    pub struct Bare {}
+}
+
+section! {
+    /// Enlarges height and width by whole factors.
+    pub struct UpSampling2D {
+        /// Factors for height and width.
+        size: Pair = Pair(2, 2), in WINDOW;
+        /// `nearest` repeats pixels, `bilinear` blends them (half-pixel centres).
+        interpolation: Interpolation = Interpolation::Nearest;
+    }
+}
+
+section! {
+    /// Weighted sums over the last axis.
+    pub struct Dense {
+        /// Output values.
+        units: usize, in Bounds::closed(1.0, 16_777_216.0);
+        /// Applied to the result.
+        activation: Activation = Activation::Linear;
+        /// Whether a bias is added.
+        use_bias: bool = true;
+        /// How the kernel starts; the bias starts at 0.
+        kernel_initializer: Initializer = Initializer::GlorotUniform;
+    }
+}
+
+section! {
+    /// The same values in another shape, channels last.
+    pub struct Reshape {
+        /// The shape without the batch.
+        target_shape: TargetShape, in SIDE;
+    }
+}
+
+section! {
+    /// Normalises each channel over the batch; keeps moving statistics for inference.
+    pub struct BatchNormalization {
+        /// Share of the old moving statistics that a batch leaves.
+        momentum: f64 = 0.99, in Bounds::closed(0.0, 1.0);
+        /// Added to the variance.
+        epsilon: f64 = 0.001, in Bounds::above(0.0, 1.0);
+        /// Whether there is a learned offset (beta).
+        center: bool = true;
+        /// Whether there is a learned factor (gamma).
+        scale: bool = true;
+    }
+}
+
+section! {
+    /// While training, zeroes values at random and enlarges the others to keep the mean.
+    pub struct Dropout {
+        /// Share of the values that is zeroed.
+        rate: f64, in Bounds::closed(0.0, 1.0);
+    }
+}
+
+section! {
+    /// While training, adds Gaussian noise.
+    pub struct GaussianNoise {
+        /// Standard deviation of the noise.
+        stddev: f64, in Bounds::closed(0.0, 1e6);
+    }
+}
+
+section! {
+    /// Adds rows and columns of zeros.
+    pub struct ZeroPadding2D {
+        /// How many, at each side.
+        padding: Sides = Sides { top: 1, bottom: 1, left: 1, right: 1 }, in MARGIN;
+    }
+}
+
+section! {
+    /// Removes rows and columns.
+    pub struct Cropping2D {
+        /// How many, at each side.
+        cropping: Sides = Sides { top: 0, bottom: 0, left: 0, right: 0 }, in MARGIN;
+    }
+}
+
+section! {
+    /// x where positive, else a fraction of it.
+    pub struct LeakyReLU {
+        /// That fraction.
+        negative_slope: f64 = 0.3, in Bounds::closed(0.0, 1e6);
+    }
+}
+
+section! {
+    /// An activation as a layer of its own.
+    pub struct ActivationLayer {
+        /// Which one.
+        activation: Activation;
+    }
+}
+
+family! {
+    /// A layer as the config asks for it.
+    pub enum Layer by "layer", like "{ layer = \"Conv2D\", filters = 32, kernel_size = 3 }" {
+        /// 2D convolution.
+        Conv2D(Convolution) = "Conv2D",
+        /// Transposed 2D convolution: enlarges by its strides.
+        Conv2DTranspose(Convolution) = "Conv2DTranspose",
+        /// Largest value of each window.
+        MaxPooling2D(Pooling) = "MaxPooling2D",
+        /// Mean of each window; padding does not count.
+        AveragePooling2D(Pooling) = "AveragePooling2D",
+        /// Enlarges height and width by whole factors.
+        UpSampling2D(UpSampling2D) = "UpSampling2D",
+        /// Weighted sums over the last axis.
+        Dense(Dense) = "Dense",
+        /// All values in one row, channels last.
+        Flatten(Bare) = "Flatten",
+        /// The same values in another shape, channels last.
+        Reshape(Reshape) = "Reshape",
+        /// Normalises each channel over the batch; keeps moving statistics for inference.
+        BatchNormalization(BatchNormalization) = "BatchNormalization",
+        /// While training, zeroes values at random and enlarges the others to keep the mean.
+        Dropout(Dropout) = "Dropout",
+        /// While training, adds Gaussian noise.
+        GaussianNoise(GaussianNoise) = "GaussianNoise",
+        /// Adds rows and columns of zeros.
+        ZeroPadding2D(ZeroPadding2D) = "ZeroPadding2D",
+        /// Removes rows and columns.
+        Cropping2D(Cropping2D) = "Cropping2D",
+        /// max(x, 0).
+        ReLU(Bare) = "ReLU",
+        /// x where positive, else a fraction of it.
+        LeakyReLU(LeakyReLU) = "LeakyReLU",
+        /// An activation as a layer of its own.
+        Activation(ActivationLayer) = "Activation",
+    }
+}

@@ -1,0 +1,150 @@
+//! Configs: TOML in Keras's vocabulary, read strictly into typed sections.
+//!
+//! Values are checked one by one here; whether they fit together is for `plan` to say.
+
+pub mod layers;
+pub mod node;
+mod reference;
+pub mod schema;
+pub mod sections;
+
+use std::path::{Path, PathBuf};
+
+pub use reference::reference;
+pub use sections::Config;
+
+use node::Node;
+use schema::{Field, Section};
+
+/// Folder that is searched for a config that is not where it was named.
+const SHIPPED: &str = "configs";
+
+/// A mistake in a config: where it stands, what was received, and the remedy.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("{place}: {problem}; {remedy}")]
+pub struct ConfigError {
+    pub place: String,
+    pub problem: String,
+    pub remedy: String,
+}
+
+impl ConfigError {
+    /// About the value at `node`: "file:line: `key` is what; remedy".
+    #[must_use]
+    pub fn at(node: &Node, problem: impl AsRef<str>, remedy: impl Into<String>) -> Self {
+        let place = node.origin.to_string();
+        let path = if node.path.is_empty() { "the config" } else { &node.path };
+        Self { place, problem: format!("`{path}` {}", problem.as_ref()), remedy: remedy.into() }
+    }
+}
+
+/// A config together with the tree it was read from, which knows every value's line.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub config: Config,
+    root: Node,
+}
+
+impl Source {
+    /// Reads the config that the user named, with `--set` arguments applied in order.
+    ///
+    /// # Errors
+    /// When there is no such file, it cannot be read, or a value in it is refused.
+    pub fn open(named: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
+        let path = find(named)?;
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError {
+            place: file.clone(),
+            problem: format!("the config cannot be read: {error}"),
+            remedy: "name a TOML file that you may read".to_owned(),
+        })?;
+        Self::parse(&text, &file, overrides)
+    }
+
+    /// Reads a config from text; `file` names it in messages.
+    ///
+    /// # Errors
+    /// When the text is not TOML, or a value in it is refused.
+    pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut root = Node::parse(text, file)?;
+        for argument in overrides {
+            root.set(argument)?;
+        }
+        Ok(Self { config: Config::read_table(&root)?, root })
+    }
+
+    /// A mistake that concerns the value at `path`, which may be a default.
+    #[must_use]
+    pub fn error(
+        &self,
+        path: &str,
+        problem: impl AsRef<str>,
+        remedy: impl Into<String>,
+    ) -> ConfigError {
+        ConfigError {
+            place: self.root.origin_of(path).to_string(),
+            problem: format!("`{path}` {}", problem.as_ref()),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// The config where it was named, else under `configs/`.
+fn find(named: &Path) -> Result<PathBuf, ConfigError> {
+    let shipped = Path::new(SHIPPED).join(named);
+    let found = [named, &shipped].into_iter().find(|path| path.is_file());
+    found.map(Path::to_path_buf).ok_or_else(|| ConfigError {
+        place: named.display().to_string(),
+        problem: format!("there is no such config, here or under {SHIPPED}/"),
+        remedy: match shipped_configs().as_slice() {
+            [] => "name a TOML file".to_owned(),
+            names => format!("shipped are {}", names.join(", ")),
+        },
+    })
+}
+
+fn shipped_configs() -> Vec<String> {
+    let entries = std::fs::read_dir(SHIPPED).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    names.sort();
+    names
+}
+
+impl Config {
+    /// The whole config as TOML, every default written out, one layer a line.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let (sections, keys): (Vec<_>, Vec<_>) =
+            self.write_table().into_iter().partition(|(_, value)| value.is_table());
+        let mut text: String =
+            keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        for (name, section) in sections {
+            text += &format!("\n[{name}]\n");
+            for (key, value) in section.as_table().into_iter().flatten() {
+                text += &format!("{key} = {}\n", by_line(value));
+            }
+        }
+        text
+    }
+}
+
+/// A list of tables with one of them a line, anything else on one line.
+fn by_line(value: &toml::Value) -> String {
+    match value.as_array() {
+        Some(items) if items.iter().any(toml::Value::is_table) => {
+            let lines: String = items.iter().map(|item| format!("  {item},\n")).collect();
+            format!("[\n{lines}]")
+        }
+        _ => value.to_string(),
+    }
+}
+
+/// Whether two configs describe the same model, whatever else differs.
+impl sections::Model {
+    /// As TOML, for comparison and for messages.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        self.write().map_or_else(String::new, |value| value.to_string())
+    }
+}

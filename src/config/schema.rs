@@ -1,0 +1,528 @@
+//! How typed sections are read out of a [`Node`] tree, and described: one declaration of a section
+//! yields its struct, its reader, its writer and its page of the reference, so that they cannot part.
+
+use std::path::PathBuf;
+
+use super::ConfigError;
+use super::node::{Node, Value, join};
+
+/// The numbers that a key takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    low: f64,
+    high: f64,
+    /// Whether `low` and `high` themselves are refused.
+    open: (bool, bool),
+}
+
+impl Bounds {
+    /// From `low` to `high`, both allowed.
+    #[must_use]
+    pub const fn closed(low: f64, high: f64) -> Self {
+        Self { low, high, open: (false, false) }
+    }
+
+    /// Above `low`, up to `high`.
+    #[must_use]
+    pub const fn above(low: f64, high: f64) -> Self {
+        Self { low, high, open: (true, false) }
+    }
+
+    /// From `low`, below `high`.
+    #[must_use]
+    pub const fn below(low: f64, high: f64) -> Self {
+        Self { low, high, open: (false, true) }
+    }
+
+    fn hold(&self, number: f64) -> bool {
+        let above = if self.open.0 { number > self.low } else { number >= self.low };
+        let below = if self.open.1 { number < self.high } else { number <= self.high };
+        above && below
+    }
+
+    /// In words, for messages and the reference.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let Self { low, high, .. } = self;
+        match self.open {
+            (false, false) => format!("from {low} to {high}"),
+            (true, false) => format!("above {low}, at most {high}"),
+            _ => format!("at least {low}, below {high}"),
+        }
+    }
+}
+
+/// One key of a section, for the reference and for "did you mean".
+pub struct Key {
+    pub name: &'static str,
+    pub doc: &'static str,
+    /// What it takes, in words.
+    pub takes: String,
+    /// As TOML; `None` where the key must be given.
+    pub default: Option<String>,
+}
+
+/// A type that one key of a config can hold.
+pub trait Field: Sized {
+    /// What it takes, in words: "a whole number".
+    fn takes() -> String;
+
+    /// Reads the value, refusing another type.
+    ///
+    /// # Errors
+    /// When the value is not what [`Field::takes`] says.
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError>;
+
+    /// As TOML; `None` is left out of the file.
+    fn write(&self) -> Option<toml::Value>;
+}
+
+/// A table of a config with a fixed set of keys.
+pub trait Section: Sized {
+    /// Its doc comment.
+    const DOC: &'static str;
+
+    fn keys() -> Vec<Key>;
+
+    /// # Errors
+    /// For an unknown key, a missing one, or a value that a key does not take.
+    fn read_table(node: &Node) -> Result<Self, ConfigError>;
+
+    fn write_table(&self) -> toml::Table;
+
+    /// The section as it is when nothing is written.
+    ///
+    /// # Panics
+    /// When a key has no default, which is a mistake in the declaration.
+    #[must_use]
+    fn defaults() -> Self {
+        Self::read_table(&Node::empty()).expect("every key of this section has a default")
+    }
+}
+
+/// The refusal of a value: where, what was received, what is taken.
+pub fn refuse(node: &Node, takes: &str) -> ConfigError {
+    ConfigError::at(node, format!("is {}", node.value), format!("give {takes}"))
+}
+
+/// The entries of a table.
+///
+/// # Errors
+/// When the node is no table.
+pub fn table(node: &Node) -> Result<&std::collections::BTreeMap<String, Node>, ConfigError> {
+    match &node.value {
+        Value::Table(table) => Ok(table),
+        _ => Err(refuse(node, "a table of keys and values")),
+    }
+}
+
+/// Refuses a key that the section does not have, naming the nearest one.
+///
+/// # Errors
+/// For the first unknown key.
+pub fn check_keys(node: &Node, known: &[&str]) -> Result<(), ConfigError> {
+    for (key, child) in table(node)? {
+        if !known.contains(&key.as_str()) {
+            let path = join(&node.path, key);
+            return Err(ConfigError {
+                place: child.origin.to_string(),
+                problem: format!("`{path}` is not a key (received {})", child.value),
+                remedy: suggest(key, known),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// "write `epochs`" for a near miss, else all that is known.
+pub fn suggest(received: &str, known: &[&str]) -> String {
+    /// Jaro-Winkler similarity from which two names pass for a slip of the pen.
+    const NEAR: f64 = 0.8;
+    let likeness =
+        |name: &str| strsim::jaro_winkler(&received.to_lowercase(), &name.to_lowercase());
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest {
+        Some(name) if likeness(name) > NEAR => format!("did you mean `{name}`?"),
+        _ => format!("known here: {}", known.join(", ")),
+    }
+}
+
+/// The value of a key, or its default, or the complaint that it is missing.
+///
+/// # Errors
+/// When the key is missing without a default, or its value is refused.
+pub fn read_key<T: Field>(
+    node: &Node,
+    key: &str,
+    bounds: Option<Bounds>,
+    default: Option<T>,
+) -> Result<T, ConfigError> {
+    match (table(node)?.get(key), default) {
+        (Some(child), _) => T::read(child, bounds),
+        (None, Some(default)) => Ok(default),
+        (None, None) => Err(ConfigError {
+            place: node.origin.to_string(),
+            problem: format!("`{}` is missing", join(&node.path, key)),
+            remedy: format!("give {}", taking::<T>(bounds)),
+        }),
+    }
+}
+
+/// What a key takes, its bounds included.
+#[must_use]
+pub fn taking<T: Field>(bounds: Option<Bounds>) -> String {
+    match bounds {
+        Some(bounds) => format!("{} {}", T::takes(), bounds.describe()),
+        None => T::takes(),
+    }
+}
+
+/// Declares a section: `name: type = default, in bounds;` with a doc comment on each key.
+macro_rules! section {
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $Section:ident {
+            $(
+                $(#[doc = $key_doc:literal])+
+                $key:ident : $Type:ty $(= $default:expr)? $(, in $bounds:expr)? ;
+            )*
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $Section {
+            $( $(#[doc = $key_doc])+ pub $key: $Type, )*
+        }
+
+        impl $crate::config::schema::Section for $Section {
+            const DOC: &'static str = concat!($($doc,)+);
+
+            fn keys() -> Vec<$crate::config::schema::Key> {
+                #[allow(unused_imports)]
+                use $crate::config::schema::{Field, Key, taking};
+                vec![$( Key {
+                    name: stringify!($key),
+                    doc: concat!($($key_doc,)+),
+                    takes: taking::<$Type>(section!(@optional $($bounds)?)),
+                    default: section!(@default $Type $(, $default)?),
+                }, )*]
+            }
+
+            #[allow(unused_variables)]
+            fn read_table(
+                node: &$crate::config::node::Node,
+            ) -> Result<Self, $crate::config::ConfigError> {
+                $crate::config::schema::check_keys(node, &[$(stringify!($key),)*])?;
+                Ok(Self {$(
+                    $key: $crate::config::schema::read_key::<$Type>(
+                        node,
+                        stringify!($key),
+                        section!(@optional $($bounds)?),
+                        section!(@optional $($default)?),
+                    )?,
+                )*})
+            }
+
+            fn write_table(&self) -> toml::Table {
+                #[allow(unused_imports)]
+                use $crate::config::schema::Field;
+                #[allow(unused_mut)]
+                let mut table = toml::Table::new();
+                $(
+                    if let Some(value) = self.$key.write() {
+                        table.insert(stringify!($key).to_owned(), value);
+                    }
+                )*
+                table
+            }
+        }
+
+        impl $crate::config::schema::Field for $Section {
+            fn takes() -> String {
+                "a table".to_owned()
+            }
+
+            fn read(
+                node: &$crate::config::node::Node,
+                _: Option<$crate::config::schema::Bounds>,
+            ) -> Result<Self, $crate::config::ConfigError> {
+                <Self as $crate::config::schema::Section>::read_table(node)
+            }
+
+            fn write(&self) -> Option<toml::Value> {
+                Some(toml::Value::Table(
+                    <Self as $crate::config::schema::Section>::write_table(self),
+                ))
+            }
+        }
+    };
+    (@optional) => { None };
+    (@optional $value:expr) => { Some($value) };
+    (@default $Type:ty) => { None };
+    (@default $Type:ty, $default:expr) => {{
+        let default: $Type = $default;
+        Some(default.write().map_or_else(|| "not set".to_owned(), |value| value.to_string()))
+    }};
+}
+pub(crate) use section;
+
+/// Gives an enum of named options its reader: `Variant = "name"`, with further spellings after `|`.
+macro_rules! choice {
+    ($Choice:ty { $($variant:ident = $name:literal $(| $alias:literal)*),+ $(,)? }) => {
+        impl $Choice {
+            /// Its name in a config, which is Keras's.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+
+        impl $crate::config::schema::Field for $Choice {
+            fn takes() -> String {
+                let names = [$(concat!("\"", $name, "\"")),+];
+                format!("one of {}", names.join(", "))
+            }
+
+            fn read(
+                node: &$crate::config::node::Node,
+                _: Option<$crate::config::schema::Bounds>,
+            ) -> Result<Self, $crate::config::ConfigError> {
+                use $crate::config::{ConfigError, node::Value, schema};
+                match &node.value {
+                    Value::String(name) => match name.as_str() {
+                        $($name $(| $alias)* => Ok(Self::$variant),)+
+                        other => Err(ConfigError::at(
+                            node,
+                            format!("is {other:?}"),
+                            schema::suggest(other, &[$($name),+]),
+                        )),
+                    },
+                    _ => Err(schema::refuse(node, &Self::takes())),
+                }
+            }
+
+            fn write(&self) -> Option<toml::Value> {
+                Some(toml::Value::String(self.name().to_owned()))
+            }
+        }
+    };
+}
+pub(crate) use choice;
+
+/// Declares a closed set of sections told apart by one key: the enum, its reader, writer and
+/// reference.
+macro_rules! family {
+    (
+        $(#[doc = $doc:literal])+
+        pub enum $Family:ident by $kind:literal, like $example:literal {
+            $($(#[doc = $member_doc:literal])+ $Member:ident($Section:ident) = $name:literal),+ $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum $Family {
+            $($(#[doc = $member_doc])+ $Member($Section),)+
+        }
+
+        impl $Family {
+            /// The names of all members, which are Keras's.
+            pub const NAMES: &[&str] = &[$($name),+];
+
+            /// Its name in Keras.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$Member(_) => $name,)+ }
+            }
+
+            /// Name, description and keys of every member.
+            #[must_use]
+            pub fn reference() -> Vec<(&'static str, &'static str, Vec<$crate::config::schema::Key>)> {
+                use $crate::config::schema::Section;
+                vec![$(($name, concat!($($member_doc,)+), $Section::keys()),)+]
+            }
+        }
+
+        impl $crate::config::schema::Field for $Family {
+            fn takes() -> String {
+                concat!("a table like ", $example).to_owned()
+            }
+
+            fn read(
+                node: &$crate::config::node::Node,
+                _: Option<$crate::config::schema::Bounds>,
+            ) -> Result<Self, $crate::config::ConfigError> {
+                use $crate::config::schema::{Section, take_kind, unknown_kind};
+                let (kind, rest) = take_kind(node, $kind, &Self::takes())?;
+                match kind.1.as_str() {
+                    $($name => $Section::read_table(&rest).map(Self::$Member),)+
+                    _ => Err(unknown_kind(&kind.0, Self::NAMES)),
+                }
+            }
+
+            fn write(&self) -> Option<toml::Value> {
+                use $crate::config::schema::{Section, with_kind};
+                let keys = match self { $(Self::$Member(section) => section.write_table(),)+ };
+                Some(with_kind($kind, self.name(), keys))
+            }
+        }
+    };
+}
+pub(crate) use family;
+
+/// Splits a table into the key that names its kind, with that name, and the other keys.
+///
+/// # Errors
+/// When the node is no table, or has no such key, or its value is no text.
+pub fn take_kind(
+    node: &Node,
+    key: &str,
+    takes: &str,
+) -> Result<((Node, String), Node), ConfigError> {
+    let mut rest = node.clone();
+    let Value::Table(entries) = &mut rest.value else { return Err(refuse(node, takes)) };
+    let kind = entries
+        .remove(key)
+        .ok_or_else(|| ConfigError::at(node, format!("has no `{key}`"), format!("give {takes}")))?;
+    let name = String::read(&kind, None)?;
+    Ok(((kind, name), rest))
+}
+
+/// The other way round: the kind first, for the reader's eye.
+pub fn with_kind(key: &str, kind: &str, keys: toml::Table) -> toml::Value {
+    let kind = (key.to_owned(), toml::Value::String(kind.to_owned()));
+    toml::Value::Table(std::iter::once(kind).chain(keys).collect())
+}
+
+/// The refusal of a kind that the family does not have.
+pub fn unknown_kind(kind: &Node, known: &[&str]) -> ConfigError {
+    let Value::String(name) = &kind.value else { return refuse(kind, "a text in quotes") };
+    ConfigError::at(kind, format!("is {name:?}, which we do not have"), suggest(name, known))
+}
+
+/// The largest whole number that both TOML and `f64` bounds hold exactly.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap)]
+impl Field for usize {
+    fn takes() -> String {
+        "a whole number".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let bounds = bounds.unwrap_or(Bounds::closed(0.0, LARGEST_WHOLE));
+        match node.value {
+            Value::Integer(number) if bounds.hold(number as f64) => {
+                usize::try_from(number).map_err(|_| refuse(node, &taking::<usize>(Some(bounds))))
+            }
+            _ => Err(refuse(node, &taking::<usize>(Some(bounds)))),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::Integer(*self as i64))
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+impl Field for f64 {
+    fn takes() -> String {
+        "a number".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let number = match node.value {
+            Value::Integer(number) => number as f64,
+            Value::Float(number) => number,
+            _ => return Err(refuse(node, &taking::<f64>(bounds))),
+        };
+        let allowed = number.is_finite() && bounds.is_none_or(|bounds| bounds.hold(number));
+        if allowed { Ok(number) } else { Err(refuse(node, &taking::<f64>(bounds))) }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::Float(*self))
+    }
+}
+
+impl Field for bool {
+    fn takes() -> String {
+        "true or false".to_owned()
+    }
+
+    fn read(node: &Node, _: Option<Bounds>) -> Result<Self, ConfigError> {
+        match node.value {
+            Value::Boolean(value) => Ok(value),
+            _ => Err(refuse(node, &Self::takes())),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::Boolean(*self))
+    }
+}
+
+impl Field for String {
+    fn takes() -> String {
+        "a text in quotes".to_owned()
+    }
+
+    fn read(node: &Node, _: Option<Bounds>) -> Result<Self, ConfigError> {
+        match &node.value {
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(refuse(node, &Self::takes())),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::String(self.clone()))
+    }
+}
+
+impl Field for PathBuf {
+    fn takes() -> String {
+        "a path in quotes".to_owned()
+    }
+
+    fn read(node: &Node, _: Option<Bounds>) -> Result<Self, ConfigError> {
+        match &node.value {
+            Value::String(text) if !text.is_empty() => Ok(PathBuf::from(text)),
+            _ => Err(refuse(node, &Self::takes())),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::String(self.to_string_lossy().into_owned()))
+    }
+}
+
+/// A key that may be left out.
+impl<T: Field> Field for Option<T> {
+    fn takes() -> String {
+        T::takes()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        T::read(node, bounds).map(Some)
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        self.as_ref().and_then(Field::write)
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn takes() -> String {
+        format!("a list, each entry {}", T::takes())
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        match &node.value {
+            Value::Array(items) => items.iter().map(|item| T::read(item, bounds)).collect(),
+            _ => Err(refuse(node, &taking::<Self>(bounds))),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::Array(self.iter().filter_map(Field::write).collect()))
+    }
+}

@@ -1,0 +1,245 @@
+//! The sections of a config beside the layers: data, corruption, model, training and output.
+
+use std::path::PathBuf;
+
+use super::layers::{LARGEST_SIDE, Layer};
+use super::schema::{Bounds, choice, family, section};
+use crate::corruption::Resample;
+use crate::nn::Loss;
+
+/// Largest count (samples, epochs, batch) that a config may ask for.
+const MANY: f64 = 1e9;
+
+/// Where the arithmetic runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floating point, as Keras by default.
+    Float32,
+    /// 64-bit floating point, which takes rounding's noise away.
+    Float64,
+}
+
+choice!(Precision { Float32 = "float32", Float64 = "float64" });
+
+choice!(Loss {
+    BinaryCrossentropy = "binary_crossentropy",
+    MeanSquaredError = "mean_squared_error" | "mse",
+    MeanAbsoluteError = "mean_absolute_error" | "mae",
+});
+
+choice!(Resample { Never = "never", Epoch = "epoch" });
+
+section! {
+    /// A whole experiment.
+    pub struct Config {
+        /// Names the run's folder and its files: letters, digits, `-`, `_` and `.`.
+        name: String;
+        /// All randomness of the run follows from it: weights, order, noise.
+        seed: usize = 42;
+        /// The pictures to learn from.
+        data: Data = Data::defaults();
+        /// What is done to a picture before the model sees it; the clean one stays the target.
+        corruption: Corruption = Corruption::None(Uncorrupted {});
+        /// The layers.
+        model: Model;
+        /// How the model learns.
+        train: Train = Train::defaults();
+        /// What the run leaves behind.
+        output: Output = Output::defaults();
+    }
+}
+
+section! {
+    /// The pictures to learn from: MNIST, or any four-dimensional set in its format (IDX).
+    pub struct Data {
+        /// Folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`, raw or `.gz`.
+        dir: PathBuf = PathBuf::from("data/mnist");
+        /// Use only the first so many training pictures; all where not set.
+        train_samples: Option<usize> = None, in Bounds::closed(1.0, MANY);
+        /// Use only the first so many test pictures; all where not set.
+        test_samples: Option<usize> = None, in Bounds::closed(1.0, MANY);
+    }
+}
+
+family! {
+    /// What is done to a picture before the model sees it.
+    pub enum Corruption by "kind", like "{ kind = \"gaussian\", factor = 0.5 }" {
+        /// Input and target are the same picture: a plain autoencoder.
+        None(Uncorrupted) = "none",
+        /// Adds `factor` times a standard normal number to every value.
+        Gaussian(Gaussian) = "gaussian",
+    }
+}
+
+section! {
+    /// Input and target are the same picture: a plain autoencoder.
+    pub struct Uncorrupted {}
+}
+
+section! {
+    /// Adds `factor` times a standard normal number to every value.
+    pub struct Gaussian {
+        /// Standard deviation of the noise, where 1 is the distance from black to white.
+        factor: f64 = 0.5, in Bounds::closed(0.0, 100.0);
+        /// Whether the result is clipped to 0..1.
+        clip: bool = true;
+        /// `never`: noise is drawn once for the data set, as in the tutorial; `epoch`: anew for
+        /// each epoch. The test set's noise never changes.
+        resample: Resample = Resample::Never;
+    }
+}
+
+section! {
+    /// The layers, in two lists: what the encoder gives is the code.
+    pub struct Model {
+        /// Height, width and channels of a picture.
+        input_shape: Vec<usize> = vec![28, 28, 1], in Bounds::closed(1.0, LARGEST_SIDE);
+        /// From the picture to the code.
+        encoder: Vec<Layer>;
+        /// From the code back to a picture of the input's shape.
+        decoder: Vec<Layer>;
+    }
+}
+
+section! {
+    /// How the model learns.
+    pub struct Train {
+        /// Passes over the training set.
+        epochs: usize = 1, in Bounds::closed(1.0, 1e6);
+        /// Pictures per step; the last step of an epoch takes what is left.
+        batch_size: usize = 32, in Bounds::closed(1.0, 1e6);
+        /// What is minimised.
+        loss: Loss = Loss::BinaryCrossentropy;
+        /// How the weights follow the gradient.
+        optimizer: Optimizer = Optimizer::Adam(Adam::defaults());
+        /// Whether the order of the pictures is drawn anew each epoch.
+        shuffle: bool = true;
+        /// `cpu`, `cuda:0`, or `auto`: the first GPU where there is one.
+        device: String = "auto".to_owned();
+        /// Precision of all arithmetic.
+        dtype: Precision = Precision::Float32;
+    }
+}
+
+section! {
+    /// What the run leaves behind.
+    pub struct Output {
+        /// The run's files go to a folder in here that has the run's name.
+        dir: PathBuf = PathBuf::from("runs");
+        /// Whether the weights are also written as `.safetensors`.
+        safetensors: bool = false;
+        /// Test pictures shown in the grid.
+        grid_samples: usize = 10, in Bounds::closed(1.0, 100.0);
+    }
+}
+
+family! {
+    /// How the weights follow the gradient.
+    pub enum Optimizer by "name", like "{ name = \"Adam\", learning_rate = 0.001 }" {
+        /// Adam; epsilon is added to the root of the uncorrected second moment, as in Keras.
+        Adam(Adam) = "Adam",
+        /// Adam with weight decay by default.
+        AdamW(AdamW) = "AdamW",
+        /// Stochastic gradient descent.
+        SGD(Sgd) = "SGD",
+        /// RMSprop; epsilon stands inside the root, as in Keras.
+        RMSprop(RmsProp) = "RMSprop",
+        /// Adadelta; epsilon stands inside both roots, as in Keras.
+        Adadelta(Adadelta) = "Adadelta",
+    }
+}
+
+const RATE: Bounds = Bounds::above(0.0, 1e3);
+const SHARE: Bounds = Bounds::below(0.0, 1.0);
+const EPSILON: Bounds = Bounds::above(0.0, 1.0);
+const DECAY: Bounds = Bounds::closed(0.0, 1e3);
+const CLIP: Bounds = Bounds::above(0.0, 1e9);
+
+/// Adds to an optimizer's own keys those that Keras gives to every optimizer.
+macro_rules! optimizer {
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $Optimizer:ident, rate $rate:literal, decay $decay:expr, {
+            $($key:tt)*
+        }
+    ) => {
+        section! {
+            $(#[doc = $doc])+
+            pub struct $Optimizer {
+                /// Length of a step.
+                learning_rate: f64 = $rate, in RATE;
+                $($key)*
+                /// Decoupled: each step takes this share, times the learning rate, off every weight.
+                weight_decay: Option<f64> = $decay, in DECAY;
+                /// Each weight tensor's gradient is scaled down to at most this norm.
+                clipnorm: Option<f64> = None, in CLIP;
+                /// Each gradient value is clipped to plus or minus this.
+                clipvalue: Option<f64> = None, in CLIP;
+                /// The whole gradient is scaled down to at most this norm.
+                global_clipnorm: Option<f64> = None, in CLIP;
+            }
+        }
+    };
+}
+
+optimizer! {
+    /// Adam; epsilon is added to the root of the uncorrected second moment, as in Keras.
+    pub struct Adam, rate 0.001, decay None, {
+        /// Share of the old first moment.
+        beta_1: f64 = 0.9, in SHARE;
+        /// Share of the old second moment.
+        beta_2: f64 = 0.999, in SHARE;
+        /// Keeps the step finite.
+        epsilon: f64 = 1e-7, in EPSILON;
+        /// Uses the largest second moment so far.
+        amsgrad: bool = false;
+    }
+}
+
+optimizer! {
+    /// Adam with weight decay by default.
+    pub struct AdamW, rate 0.001, decay Some(0.004), {
+        /// Share of the old first moment.
+        beta_1: f64 = 0.9, in SHARE;
+        /// Share of the old second moment.
+        beta_2: f64 = 0.999, in SHARE;
+        /// Keeps the step finite.
+        epsilon: f64 = 1e-7, in EPSILON;
+        /// Uses the largest second moment so far.
+        amsgrad: bool = false;
+    }
+}
+
+optimizer! {
+    /// Stochastic gradient descent.
+    pub struct Sgd, rate 0.01, decay None, {
+        /// Share of the last step that is repeated.
+        momentum: f64 = 0.0, in SHARE;
+        /// Looks ahead along the momentum (Nesterov).
+        nesterov: bool = false;
+    }
+}
+
+optimizer! {
+    /// RMSprop; epsilon stands inside the root, as in Keras.
+    pub struct RmsProp, rate 0.001, decay None, {
+        /// Share of the old mean square.
+        rho: f64 = 0.9, in SHARE;
+        /// Share of the last step that is repeated.
+        momentum: f64 = 0.0, in SHARE;
+        /// Keeps the step finite.
+        epsilon: f64 = 1e-7, in EPSILON;
+        /// Divides by the centred mean square.
+        centered: bool = false;
+    }
+}
+
+optimizer! {
+    /// Adadelta; epsilon stands inside both roots, as in Keras.
+    pub struct Adadelta, rate 0.001, decay None, {
+        /// Share of the old mean squares.
+        rho: f64 = 0.95, in SHARE;
+        /// Keeps the step finite.
+        epsilon: f64 = 1e-7, in EPSILON;
+    }
+}

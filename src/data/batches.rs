@@ -1,0 +1,76 @@
+//! Batches in a seeded order, corrupted on the way: what the trainer and the evaluator eat.
+
+use rand::seq::SliceRandom;
+
+use super::Images;
+use crate::config::sections::Corruption;
+use crate::corruption::Split;
+use crate::random::{Purpose, stream};
+
+/// Some pictures, channels last, one after the other.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Number of pictures.
+    pub len: usize,
+    /// What the model sees: `len * height * width * channels` values.
+    pub input: Vec<f32>,
+    /// What it should give; `None` where that is the input itself.
+    pub clean: Option<Vec<f32>>,
+}
+
+impl Batch {
+    /// What the model should give.
+    #[must_use]
+    pub fn target(&self) -> &[f32] {
+        self.clean.as_ref().unwrap_or(&self.input)
+    }
+}
+
+/// A set of pictures together with what is done to them.
+#[derive(Debug, Clone, Copy)]
+pub struct Feed<'a> {
+    pub images: &'a Images,
+    pub corruption: &'a Corruption,
+    pub split: Split,
+    pub seed: u64,
+    pub batch_size: usize,
+}
+
+impl<'a> Feed<'a> {
+    /// Number of batches in an epoch; the last one may be smaller.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.images.len().div_ceil(self.batch_size)
+    }
+
+    /// The order of an epoch, which counts from 1: drawn if `shuffle`, else as stored.
+    #[must_use]
+    pub fn order(&self, epoch: u64, shuffle: bool) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.images.len()).collect();
+        if shuffle {
+            order.shuffle(&mut stream(self.seed, Purpose::Order, epoch, 0));
+        }
+        order
+    }
+
+    /// The batches of an order.
+    pub fn batches(&self, epoch: u64, order: &'a [usize]) -> impl Iterator<Item = Batch> {
+        let feed = *self;
+        order.chunks(self.batch_size).map(move |indices| feed.batch(epoch, indices))
+    }
+
+    /// The pictures at `indices`.
+    #[must_use]
+    pub fn batch(&self, epoch: u64, indices: &[usize]) -> Batch {
+        let values = self.images.values();
+        let mut input = Vec::with_capacity(indices.len() * values);
+        for &index in indices {
+            self.images.push_scaled(index, &mut input);
+        }
+        let clean = self.corruption.changes_pictures().then(|| input.clone());
+        for (picture, &index) in input.chunks_exact_mut(values).zip(indices) {
+            self.corruption.apply(picture, self.seed, self.split, epoch, index as u64);
+        }
+        Batch { len: indices.len(), input, clean }
+    }
+}

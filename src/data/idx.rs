@@ -1,0 +1,168 @@
+//! The IDX format of MNIST: unsigned bytes behind a big-endian header. Every length is checked
+//! before it is believed.
+//!
+//! Source: the format's description on the MNIST page (magic 0x0000 08 dd, then dd sizes).
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+
+/// Magic number of unsigned bytes in three dimensions: pictures.
+const IMAGES: u32 = 0x0803;
+/// The same in four dimensions: pictures with channels last.
+const COLOUR_IMAGES: u32 = 0x0804;
+/// Magic number of unsigned bytes in one dimension: labels.
+const LABELS: u32 = 0x0801;
+/// First bytes of a gzipped file.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// A file that unpacks to more than this is refused.
+const LARGEST: u64 = 16 << 30;
+
+/// Why a data set cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    #[error(
+        "{} is missing; get MNIST with scripts/setup.sh, or name another folder with \
+         --set data.dir=FOLDER", path.display())]
+    Missing { path: PathBuf },
+    #[error("{} cannot be read: {error}; check the file, or get it again with scripts/setup.sh", path.display())]
+    Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{} is damaged: {problem}; delete it and get it again with scripts/setup.sh", path.display())]
+    Damaged { path: PathBuf, problem: String },
+    #[error(
+        "{} holds labels, not pictures (magic number {LABELS}); put the file whose name has \
+         `images` in it there", path.display())]
+    Labels { path: PathBuf },
+    #[error(
+        "{} holds pictures of {found:?} (height, width, channels), the model takes {expected:?}; \
+         set model.input_shape to {found:?} or name other data", path.display())]
+    Shape { path: PathBuf, found: [usize; 3], expected: [usize; 3] },
+}
+
+/// Pictures of one shape, one byte a value, channels last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    shape: [usize; 3],
+    bytes: Vec<u8>,
+}
+
+impl Images {
+    /// Reads a raw or gzipped IDX file, or its first `samples` pictures.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not what its header says.
+    pub fn open(path: &Path, samples: Option<usize>) -> Result<Self, DataError> {
+        let mut bytes = read(path)?;
+        let header = Header::parse(&bytes).map_err(|problem| match problem {
+            Problem::Labels => DataError::Labels { path: path.to_owned() },
+            Problem::Other(problem) => DataError::Damaged { path: path.to_owned(), problem },
+        })?;
+        let count = samples.map_or(header.count, |samples| samples.min(header.count));
+        let [height, width, channels] = header.shape;
+        bytes.truncate(header.length + count * height * width * channels);
+        bytes.drain(..header.length);
+        Ok(Self { shape: header.shape, bytes })
+    }
+
+    /// Height, width and channels.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Values of one picture.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.values()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Appends one picture's values, scaled to 0..1 by dividing by 255 as the tutorial does.
+    ///
+    /// # Panics
+    /// When there is no such picture.
+    pub fn push_scaled(&self, index: usize, values: &mut Vec<f32>) {
+        let picture = &self.bytes[index * self.values()..][..self.values()];
+        values.extend(picture.iter().map(|&byte| f32::from(byte) / 255.0));
+    }
+}
+
+/// What the file's first bytes promise, already held against the file's length.
+struct Header {
+    count: usize,
+    shape: [usize; 3],
+    length: usize,
+}
+
+enum Problem {
+    Labels,
+    Other(String),
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let other = |problem: String| Err(Problem::Other(problem));
+        let Some(magic) = word(bytes, 0) else {
+            return other(format!("it has {} bytes, too few for a header", bytes.len()));
+        };
+        let dimensions = match magic {
+            IMAGES => 3,
+            COLOUR_IMAGES => 4,
+            LABELS => return Err(Problem::Labels),
+            _ => return other(format!("its magic number is {magic}, pictures have {IMAGES}")),
+        };
+        let sizes: Option<Vec<usize>> = (1..=dimensions)
+            .map(|i| word(bytes, i))
+            .collect::<Option<Vec<_>>>()
+            .map(|sizes| sizes.into_iter().map(|size| size as usize).collect());
+        let Some(sizes) = sizes else {
+            return other(format!("it has {} bytes, too few for a header", bytes.len()));
+        };
+        let length = 4 * (1 + dimensions);
+        let promised = sizes.iter().try_fold(1_usize, |all, &size| all.checked_mul(size));
+        let found = bytes.len() - length;
+        match promised {
+            Some(0) => other(format!("its header promises no pictures (sizes {sizes:?})")),
+            Some(promised) if promised == found => {
+                let shape = [sizes[1], sizes[2], sizes.get(3).copied().unwrap_or(1)];
+                Ok(Self { count: sizes[0], shape, length })
+            }
+            _ => other(format!("its header promises {sizes:?} bytes, it holds {found}")),
+        }
+    }
+}
+
+/// The big-endian word at `index`.
+fn word(bytes: &[u8], index: usize) -> Option<u32> {
+    let word = bytes.get(4 * index..4 * (index + 1))?;
+    Some(u32::from_be_bytes(word.try_into().ok()?))
+}
+
+/// The whole file, unpacked if it is gzipped.
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    let unreadable = |error| DataError::Unreadable { path: path.to_owned(), error };
+    let damaged = |problem: String| DataError::Damaged { path: path.to_owned(), problem };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let mut unpacked = Vec::new();
+    GzDecoder::new(bytes.as_slice())
+        .take(LARGEST + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|error| damaged(format!("it cannot be unpacked ({error})")))?;
+    if unpacked.len() as u64 > LARGEST {
+        return Err(damaged(format!("it unpacks to more than {LARGEST} bytes")));
+    }
+    Ok(unpacked)
+}

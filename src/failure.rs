@@ -1,0 +1,36 @@
+//! The last net: whatever panics below becomes one sentence and an exit code.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::anyhow;
+
+/// What libtorch says when memory runs out, on the CPU and on a GPU.
+const OUT_OF_MEMORY: [&str; 3] =
+    ["can't allocate memory", "not enough memory", "CUDA out of memory"];
+
+/// Runs `work`, turning a panic into an error. tch panics where libtorch throws, which for a
+/// checked plan means that memory ran out; anything else is a bug of ours.
+///
+/// # Errors
+/// Those of `work`, and its panics.
+pub fn caught<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    std::panic::set_hook(Box::new(|_| {}));
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = (panic.downcast_ref::<String>().map(String::as_str))
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(explain(text))
+    })
+}
+
+fn explain(text: &str) -> anyhow::Error {
+    // libtorch appends a stack trace of many lines.
+    let first = text.lines().next().unwrap_or_default();
+    if OUT_OF_MEMORY.iter().any(|sign| text.contains(sign)) {
+        return anyhow!(
+            "there is not enough memory for this model; lower train.batch_size or make its layers \
+             smaller ({first})"
+        );
+    }
+    anyhow!("this is a bug in convae, please report it with your config: {first}")
+}

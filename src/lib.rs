@@ -1,0 +1,35 @@
+//! Trains Keras-equivalent convolutional autoencoders on libtorch, plain and denoising.
+//!
+//! The data flow, which the modules follow:
+//!
+//! ```text
+//! TOML -> config -> plan -> dataset -> batches(seed, epoch) -> corruption -> model -> loss
+//!      -> optimizer -> history -> checkpoint, pictures
+//! ```
+//!
+//! A [`plan::Plan`] is a config that was found to make sense; only it reaches the trainer. What
+//! Keras computes is in [`nn`] and [`optim`]; files go in and out through [`checkpoint`],
+//! [`saved_model`], [`report`] and, last of all, [`atomic`].
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod corruption;
+pub mod data;
+pub mod exit;
+pub mod failure;
+pub mod interrupt;
+pub mod metrics;
+pub mod model;
+pub mod nn;
+pub mod optim;
+pub mod plan;
+pub mod random;
+pub mod report;
+pub mod run_folder;
+pub mod saved_model;
+pub mod showcase;
+pub mod summary;
+pub mod train;

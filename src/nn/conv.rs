@@ -1,0 +1,144 @@
+//! Convolution and transposed convolution with Keras's padding.
+
+use tch::Tensor;
+use tch::nn::ModuleT;
+
+use super::window::{padding_of, pair, size_of, to_i64};
+use super::{Activation, Fans, Initializer, Padding, Parameters};
+use crate::random::Stream;
+
+/// What both kinds of convolution are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvOptions {
+    pub channels: usize,
+    pub filters: usize,
+    pub kernel_size: (usize, usize),
+    pub strides: (usize, usize),
+    pub padding: Padding,
+    pub activation: Activation,
+    pub use_bias: bool,
+    pub kernel_initializer: Initializer,
+}
+
+/// A kernel, with the bias that starts at 0.
+#[derive(Debug)]
+struct Kernel {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Kernel {
+    /// `leading` are the kernel's first two axes, and its fans before the window multiplies them.
+    fn new(
+        parameters: &mut Parameters,
+        options: &ConvOptions,
+        leading: [usize; 2],
+        fans: Fans,
+        stream: &mut Stream,
+    ) -> Self {
+        let (height, width) = options.kernel_size;
+        let window = height * width;
+        let fans = Fans { r#in: fans.r#in * window, out: fans.out * window };
+        let shape = [leading[0], leading[1], height, width];
+        Self {
+            weight: parameters.draw("weight", &shape, options.kernel_initializer, fans, stream),
+            bias: options.use_bias.then(|| parameters.constant("bias", options.filters, 0.0)),
+        }
+    }
+}
+
+/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(filters, in, kh, kw)`.
+#[derive(Debug)]
+pub struct Conv2D {
+    kernel: Kernel,
+    options: ConvOptions,
+}
+
+impl Conv2D {
+    /// Draws the kernel from `stream`.
+    pub fn new(parameters: &mut Parameters, options: ConvOptions, stream: &mut Stream) -> Self {
+        let ConvOptions { channels, filters, .. } = options;
+        let fans = Fans { r#in: channels, out: filters };
+        let kernel = Kernel::new(parameters, &options, [filters, channels], fans, stream);
+        Self { kernel, options }
+    }
+}
+
+impl ModuleT for Conv2D {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let ConvOptions { kernel_size, strides, padding, activation, .. } = self.options;
+        let Kernel { weight, bias } = &self.kernel;
+        let pad = padding_of(size_of(x), kernel_size, strides, padding);
+        let convolve = |x: &Tensor, padding: [i64; 2]| {
+            x.conv2d(weight, bias.as_ref(), pair(strides), padding, [1, 1], 1)
+        };
+        // libtorch pads both sides alike at no cost; anything else takes a copy.
+        let [left, right, top, bottom] = pad;
+        let y = if left == right && top == bottom {
+            convolve(x, [top, left])
+        } else {
+            convolve(&x.constant_pad_nd(pad), [0, 0])
+        };
+        activation.apply(&y)
+    }
+}
+
+/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(in, filters, kh, kw)`.
+#[derive(Debug)]
+pub struct Conv2DTranspose {
+    kernel: Kernel,
+    options: ConvOptions,
+}
+
+impl Conv2DTranspose {
+    /// Draws the kernel from `stream`.
+    pub fn new(parameters: &mut Parameters, options: ConvOptions, stream: &mut Stream) -> Self {
+        let ConvOptions { channels, filters, .. } = options;
+        // Keras reads the fans off its layout (kh, kw, filters, in), so the filters come in first.
+        let fans = Fans { r#in: filters, out: channels };
+        let kernel = Kernel::new(parameters, &options, [channels, filters], fans, stream);
+        Self { kernel, options }
+    }
+}
+
+impl ModuleT for Conv2DTranspose {
+    /// Run unpadded, then cut to length: no symmetric padding gives Keras's `same` for an odd
+    /// kernel and a stride above 1.
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let ConvOptions { kernel_size, strides, padding, activation, .. } = self.options;
+        let (height, width) = size_of(x);
+        let rows = Extent::of(height, kernel_size.0, strides.0, padding);
+        let columns = Extent::of(width, kernel_size.1, strides.1, padding);
+        let y = x.conv_transpose2d(
+            &self.kernel.weight,
+            self.kernel.bias.as_ref(),
+            pair(strides),
+            [0, 0],
+            [rows.missing, columns.missing],
+            1,
+            [1, 1],
+        );
+        let y = y.narrow(2, rows.start, rows.length).narrow(3, columns.start, columns.length);
+        activation.apply(&y)
+    }
+}
+
+/// What Keras keeps of an unpadded transposed convolution along one side.
+struct Extent {
+    start: i64,
+    length: i64,
+    /// Rows that the unpadded result is short of, where the stride exceeds the kernel.
+    missing: i64,
+}
+
+impl Extent {
+    fn of(length: usize, kernel: usize, stride: usize, padding: Padding) -> Self {
+        let overhang = kernel.saturating_sub(stride);
+        let (start, kept) = match padding {
+            Padding::Valid => (0, length * stride + overhang),
+            Padding::Same => (overhang / 2, length * stride),
+        };
+        let missing = stride.saturating_sub(kernel);
+        Self { start: to_i64(start), length: to_i64(kept), missing: to_i64(missing) }
+    }
+}

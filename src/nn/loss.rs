@@ -1,0 +1,30 @@
+//! Losses, as a mean over all values of a batch.
+
+use tch::{Reduction, Tensor};
+
+/// Keras's `backend.epsilon()`: probabilities are clipped this far from 0 and 1.
+const EPSILON: f64 = 1e-7;
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Of probabilities, clipped to 1e-7 .. 1 - 1e-7 as Keras on JAX and torch clips them. (On
+    /// TensorFlow, Keras reaches back to the sigmoid's logits; the two part only at the clip.)
+    BinaryCrossentropy,
+    MeanSquaredError,
+    MeanAbsoluteError,
+}
+
+impl Loss {
+    /// Output and target of one shape to a scalar.
+    #[must_use]
+    pub fn of(self, output: &Tensor, target: &Tensor) -> Tensor {
+        match self {
+            Self::BinaryCrossentropy => output
+                .clamp(EPSILON, 1.0 - EPSILON)
+                .binary_cross_entropy::<Tensor>(target, None, Reduction::Mean),
+            Self::MeanSquaredError => output.mse_loss(target, Reduction::Mean),
+            Self::MeanAbsoluteError => output.l1_loss(target, Reduction::Mean),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Layers, initializers and losses with Keras's semantics, on libtorch.
+//!
+//! Pictures are `(N, C, H, W)` here, as libtorch has them; what Keras defines over channels-last
+//! data (`Flatten`, `Reshape`, `Dense`, softmax) gives Keras's results. Weights keep PyTorch's
+//! layouts, so that a checkpoint fits a plain `torch.nn` module. Nothing here knows of configs.
+
+mod activation;
+mod conv;
+mod dense;
+mod initializer;
+mod loss;
+mod norm;
+mod parameters;
+mod pool;
+mod random;
+mod resize;
+mod window;
+
+pub use activation::{Activate, Activation, LeakyReLU};
+pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
+pub use dense::{Dense, DenseOptions};
+pub use initializer::{Fans, Initializer};
+pub use loss::Loss;
+pub use norm::{BatchNormalization, NormOptions};
+pub use parameters::{Parameter, Parameters};
+pub use pool::{AveragePooling2D, MaxPooling2D, PoolOptions};
+pub use random::{Dropout, GaussianNoise};
+pub use resize::{Cropping2D, Flatten, Interpolation, Reshape, UpSampling2D, ZeroPadding2D};
+pub use window::{Padding, conv_transpose_length, same_padding, window_length};

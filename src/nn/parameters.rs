@@ -1,0 +1,104 @@
+//! The weights of a model, by name, in Keras's order; the learned ones lie in one flat buffer.
+
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::window::to_i64;
+use super::{Fans, Initializer};
+use crate::random::Stream;
+
+/// A named weight tensor.
+#[derive(Debug)]
+pub struct Parameter {
+    /// As in a PyTorch state dict: `encoder.conv2d.weight`.
+    pub name: String,
+    pub tensor: Tensor,
+    /// Whether the optimizer moves it; moving statistics are not trainable.
+    pub trainable: bool,
+}
+
+/// All weights of a model.
+#[derive(Debug)]
+pub struct Parameters {
+    entries: Vec<Parameter>,
+    prefix: String,
+    device: Device,
+    kind: Kind,
+}
+
+impl Parameters {
+    #[must_use]
+    pub fn new(device: Device, kind: Kind) -> Self {
+        Self { entries: Vec::new(), prefix: String::new(), device, kind }
+    }
+
+    /// Names what is added next: `encoder.conv2d`.
+    pub fn enter(&mut self, prefix: String) {
+        self.prefix = prefix;
+    }
+
+    /// A learned tensor, drawn from `stream`.
+    pub(super) fn draw(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        initializer: Initializer,
+        fans: Fans,
+        stream: &mut Stream,
+    ) -> Tensor {
+        let values = initializer.draw(shape.iter().product(), fans, stream);
+        let shape: Vec<i64> = shape.iter().map(|&side| to_i64(side)).collect();
+        self.add(name, &Tensor::from_slice(&values).view(shape.as_slice()), true)
+    }
+
+    /// A learned vector that starts at one value.
+    pub(super) fn constant(&mut self, name: &str, length: usize, value: f64) -> Tensor {
+        self.add(name, &Tensor::from_slice(&vec![value; length]), true)
+    }
+
+    /// A vector of moving statistics.
+    pub(super) fn moving(&mut self, name: &str, length: usize, value: f64) -> Tensor {
+        self.add(name, &Tensor::from_slice(&vec![value; length]), false)
+    }
+
+    fn add(&mut self, name: &str, values: &Tensor, trainable: bool) -> Tensor {
+        let tensor = values.to_kind(self.kind).to_device(self.device);
+        let tensor = tensor.set_requires_grad(trainable);
+        let shared = tensor.shallow_clone();
+        self.entries.push(Parameter { name: format!("{}.{name}", self.prefix), tensor, trainable });
+        shared
+    }
+
+    /// Every weight, in the order of the layers.
+    pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
+        self.entries.iter()
+    }
+
+    /// The learned tensors, in the order of the layers.
+    #[must_use]
+    pub fn trainable(&self) -> Vec<Tensor> {
+        let trainable = self.entries.iter().filter(|entry| entry.trainable);
+        trainable.map(|entry| entry.tensor.shallow_clone()).collect()
+    }
+
+    /// Moves the learned tensors into one flat buffer, of which each becomes a view, so that an
+    /// optimizer updates all of them at once. Returns the buffer, `(P,)`.
+    #[must_use]
+    pub fn flatten(&self) -> Tensor {
+        let trainable = self.trainable();
+        if trainable.is_empty() {
+            return Tensor::zeros([0], (self.kind, self.device));
+        }
+        no_grad(|| {
+            let rows: Vec<Tensor> =
+                trainable.iter().map(|tensor| tensor.detach().flatten(0, -1)).collect();
+            let flat = Tensor::cat(&rows, 0);
+            let mut start = 0;
+            for mut tensor in trainable {
+                let length = tensor.numel();
+                tensor.set_data(&flat.narrow(0, start, to_i64(length)).view_as(&tensor));
+                start += to_i64(length);
+            }
+            flat
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! Pooling with Keras's padding.
+
+use tch::Tensor;
+use tch::nn::ModuleT;
+
+use super::Padding;
+use super::window::{padding_of, pair, size_of, to_i64};
+
+/// What both kinds of pooling are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolOptions {
+    pub pool_size: (usize, usize),
+    pub strides: (usize, usize),
+    pub padding: Padding,
+}
+
+/// Largest value of each window: `(N, C, H, W)` to `(N, C, H', W')`.
+#[derive(Debug)]
+pub struct MaxPooling2D(pub PoolOptions);
+
+impl ModuleT for MaxPooling2D {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let PoolOptions { pool_size, strides, padding } = self.0;
+        let pad = padding_of(size_of(x), pool_size, strides, padding);
+        let pool = |x: &Tensor| x.max_pool2d(pair(pool_size), pair(strides), [0, 0], [1, 1], false);
+        // Minus infinity, so that the padding never wins.
+        if pad == [0; 4] { pool(x) } else { pool(&x.pad(pad, "constant", f64::NEG_INFINITY)) }
+    }
+}
+
+/// Mean of each window over the pixels that exist: `(N, C, H, W)` to `(N, C, H', W')`.
+#[derive(Debug)]
+pub struct AveragePooling2D(pub PoolOptions);
+
+impl AveragePooling2D {
+    fn pool(&self, x: &Tensor, divisor: Option<i64>) -> Tensor {
+        let PoolOptions { pool_size, strides, .. } = self.0;
+        x.avg_pool2d(pair(pool_size), pair(strides), [0, 0], false, true, divisor)
+    }
+}
+
+impl ModuleT for AveragePooling2D {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let (height, width) = size_of(x);
+        let PoolOptions { pool_size, strides, padding } = self.0;
+        let pad = padding_of((height, width), pool_size, strides, padding);
+        if pad == [0; 4] {
+            return self.pool(x, None);
+        }
+        // Padding counts neither in the sum nor in the number of pixels.
+        let ones = Tensor::ones([1, 1, to_i64(height), to_i64(width)], (x.kind(), x.device()));
+        let sum = |x: &Tensor| self.pool(&x.constant_pad_nd(pad), Some(1));
+        sum(x) / sum(&ones)
+    }
+}

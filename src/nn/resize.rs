@@ -1,0 +1,106 @@
+//! Layers that move, repeat or drop values and have nothing to learn.
+
+use tch::Tensor;
+use tch::nn::ModuleT;
+
+use super::window::{pair, size_of, to_i64};
+
+/// How `UpSampling2D` fills in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interpolation {
+    /// Repeats each pixel.
+    Nearest,
+    /// Blends neighbours, with half-pixel centres.
+    Bilinear,
+}
+
+/// `(N, C, H, W)` to `(N, C, H * size.0, W * size.1)`.
+#[derive(Debug)]
+pub struct UpSampling2D {
+    pub size: (usize, usize),
+    pub interpolation: Interpolation,
+}
+
+impl ModuleT for UpSampling2D {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let (height, width) = size_of(x);
+        let size = pair((height * self.size.0, width * self.size.1));
+        match self.interpolation {
+            Interpolation::Nearest => x.upsample_nearest2d(size, None, None),
+            Interpolation::Bilinear => x.upsample_bilinear2d(size, false, None, None),
+        }
+    }
+}
+
+/// Adds zeros around: `(N, C, H, W)` to `(N, C, H + top + bottom, W + left + right)`.
+#[derive(Debug)]
+pub struct ZeroPadding2D {
+    /// Rows at top and bottom.
+    pub rows: (usize, usize),
+    /// Columns at left and right.
+    pub columns: (usize, usize),
+}
+
+impl ModuleT for ZeroPadding2D {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let [left, right] = pair(self.columns);
+        let [top, bottom] = pair(self.rows);
+        x.constant_pad_nd([left, right, top, bottom])
+    }
+}
+
+/// Removes a margin: `(N, C, H, W)` to `(N, C, H - top - bottom, W - left - right)`.
+#[derive(Debug)]
+pub struct Cropping2D {
+    /// Rows at top and bottom.
+    pub rows: (usize, usize),
+    /// Columns at left and right.
+    pub columns: (usize, usize),
+}
+
+impl ModuleT for Cropping2D {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let (height, width) = size_of(x);
+        let kept = |length: usize, (before, after): (usize, usize)| to_i64(length - before - after);
+        x.narrow(2, to_i64(self.rows.0), kept(height, self.rows)).narrow(
+            3,
+            to_i64(self.columns.0),
+            kept(width, self.columns),
+        )
+    }
+}
+
+/// `(N, C, H, W)` to `(N, H * W * C)`, in channels-last order as Keras counts.
+#[derive(Debug)]
+pub struct Flatten;
+
+impl ModuleT for Flatten {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        channels_last(x).flatten(1, -1)
+    }
+}
+
+/// The same values in another shape, in channels-last order as Keras counts.
+#[derive(Debug)]
+pub struct Reshape {
+    /// `[values]` or `[height, width, channels]`.
+    pub shape: Vec<usize>,
+}
+
+impl ModuleT for Reshape {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let sides = self.shape.iter().map(|&side| to_i64(side));
+        let shape: Vec<i64> = std::iter::once(x.size()[0]).chain(sides).collect();
+        channels_first(&channels_last(x).reshape(shape))
+    }
+}
+
+/// `(N, C, H, W)` as `(N, H, W, C)`; `(N, F)` as it is.
+pub(super) fn channels_last(x: &Tensor) -> Tensor {
+    if x.dim() == 4 { x.permute([0, 2, 3, 1]) } else { x.shallow_clone() }
+}
+
+/// `(N, H, W, C)` as `(N, C, H, W)`; `(N, F)` as it is.
+pub(super) fn channels_first(x: &Tensor) -> Tensor {
+    if x.dim() == 4 { x.permute([0, 3, 1, 2]) } else { x.shallow_clone() }
+}

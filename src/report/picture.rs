@@ -1,0 +1,215 @@
+//! One picture: its shape, its values and the rule that turns them into 8-bit pixels.
+//! Where a picture lands on a page is the grid's business.
+
+use std::path::Path;
+
+use image::ExtendedColorType;
+
+use super::canvas::{Rgb, encode_png};
+use super::{ReportError, deliver};
+
+/// Channels of a grey picture.
+const GREY: usize = 1;
+/// Channels of a colour picture.
+const RGB: usize = 3;
+
+/// A picture in memory, `(height, width, channels)`, row-major and channels last.
+///
+/// Values are meant to lie in `0.0..=1.0`. They are kept as given and only bent when written:
+/// see [`Picture::to_bytes`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    height: usize,
+    width: usize,
+    channels: usize,
+    pixels: Vec<f32>,
+}
+
+/// Sizes and values that do not make a picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// Neither grey nor RGB.
+    #[error("a picture has 1 (grey) or 3 (RGB) channels. Received: {0}")]
+    Channels(usize),
+    /// A side of no pixels.
+    #[error("a picture has at least one pixel. Received: {height}x{width}")]
+    Empty {
+        /// Rows asked for.
+        height: usize,
+        /// Columns asked for.
+        width: usize,
+    },
+    /// Values that do not fill the shape.
+    #[error("a picture of {height}x{width}x{channels} has that many values. Received: {received}")]
+    Length {
+        /// Rows asked for.
+        height: usize,
+        /// Columns asked for.
+        width: usize,
+        /// Channels asked for.
+        channels: usize,
+        /// Values given.
+        received: usize,
+    },
+}
+
+impl Picture {
+    /// A picture of `height * width * channels` values.
+    ///
+    /// # Errors
+    /// Channels other than 1 or 3, a side of zero, or a number of values other than the product.
+    pub fn new(
+        height: usize,
+        width: usize,
+        channels: usize,
+        pixels: Vec<f32>,
+    ) -> Result<Self, PictureError> {
+        if channels != GREY && channels != RGB {
+            return Err(PictureError::Channels(channels));
+        }
+        if height == 0 || width == 0 {
+            return Err(PictureError::Empty { height, width });
+        }
+        let needed = height.checked_mul(width).and_then(|area| area.checked_mul(channels));
+        if needed != Some(pixels.len()) {
+            let received = pixels.len();
+            return Err(PictureError::Length { height, width, channels, received });
+        }
+        Ok(Self { height, width, channels, pixels })
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Columns.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// 1 for grey, 3 for RGB.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The values as given, `(height, width, channels)`.
+    #[must_use]
+    pub fn pixels(&self) -> &[f32] {
+        &self.pixels
+    }
+
+    /// The 8-bit pixels, in the same order as [`Picture::pixels`].
+    ///
+    /// Values are clamped to `0.0..=1.0`, multiplied by 255 and rounded to nearest, halves up, so
+    /// that a byte `b` read as `b / 255.0` comes back as `b`. NaN becomes 0: black, never white
+    /// noise, since the losses already tell that a run broke.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.pixels.iter().map(|&value| to_byte(value)).collect()
+    }
+
+    /// One pixel as 8-bit RGB; grey is repeated.
+    pub(super) fn rgb(&self, row: usize, column: usize) -> Rgb {
+        let start = (row * self.width + column) * self.channels;
+        // Channel 0, 1, 2 of a colour picture; 0, 0, 0 of a grey one.
+        std::array::from_fn(|channel| to_byte(self.pixels[start + channel.min(self.channels - 1)]))
+    }
+}
+
+/// The rule of [`Picture::to_bytes`].
+fn to_byte(value: f32) -> u8 {
+    // `as` sends NaN, which `clamp` lets through, to 0.
+    (value.clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
+/// Writes one picture at exactly its own size: 8 bits a channel, grey or RGB.
+///
+/// [`Picture::to_bytes`] tells how values become bytes.
+///
+/// # Errors
+/// [`ReportError`] naming the file, when it cannot be encoded or written.
+pub fn write_png(path: &Path, picture: &Picture) -> Result<(), ReportError> {
+    let colour =
+        if picture.channels == GREY { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    let size = (picture.width, picture.height);
+    deliver(path, || encode_png(&picture.to_bytes(), size, colour))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Problem;
+    use super::*;
+
+    fn written(picture: &Picture) -> image::DynamicImage {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one.png");
+        write_png(&path, picture).unwrap();
+        image::open(&path).unwrap()
+    }
+
+    #[test]
+    fn every_byte_survives_the_way_to_unit_range_and_back() {
+        let pixels = (0..=u8::MAX).map(|byte| f32::from(byte) / 255.0).collect();
+        let picture = Picture::new(16, 16, 1, pixels).unwrap();
+        let bytes: Vec<u8> = (0..=u8::MAX).collect();
+        assert_eq!(picture.to_bytes(), bytes);
+        assert_eq!(written(&picture).into_luma8().into_raw(), bytes);
+    }
+
+    #[test]
+    fn values_outside_the_range_are_clamped_and_nan_is_black() {
+        let pixels = vec![-0.1, 1.1, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.5];
+        let picture = Picture::new(2, 3, 1, pixels).unwrap();
+        assert_eq!(picture.to_bytes(), [0, 255, 255, 0, 0, 128]); // 127.5 rounds up
+    }
+
+    #[test]
+    fn a_grey_picture_is_written_as_l8_at_its_own_size() {
+        let image = written(&Picture::new(2, 3, 1, vec![0.5; 6]).unwrap());
+        assert_eq!((image.width(), image.height()), (3, 2));
+        assert_eq!(image.color(), image::ColorType::L8);
+    }
+
+    #[test]
+    fn a_colour_picture_is_written_as_rgb8_with_its_channels_in_order() {
+        let image = written(&Picture::new(1, 2, 3, vec![1.0, 0.0, 0.2, 0.0, 1.0, 0.4]).unwrap());
+        assert_eq!(image.color(), image::ColorType::Rgb8);
+        assert_eq!(image.into_rgb8().into_raw(), [255, 0, 51, 0, 255, 102]);
+    }
+
+    #[test]
+    fn two_channels_are_refused() {
+        assert_eq!(Picture::new(1, 1, 2, vec![0.0; 2]), Err(PictureError::Channels(2)));
+    }
+
+    #[test]
+    fn a_side_of_zero_is_refused() {
+        let refused = Picture::new(0, 4, 1, vec![]);
+        assert_eq!(refused, Err(PictureError::Empty { height: 0, width: 4 }));
+    }
+
+    #[test]
+    fn a_wrong_number_of_values_is_refused_with_the_number() {
+        let refused = Picture::new(2, 2, 1, vec![0.0; 5]).unwrap_err();
+        assert!(refused.to_string().ends_with("Received: 5"), "{refused}");
+    }
+
+    #[test]
+    fn sides_whose_product_overflows_are_refused() {
+        let refused = Picture::new(usize::MAX, 2, 3, vec![0.0; 2]);
+        assert!(matches!(refused, Err(PictureError::Length { .. })));
+    }
+
+    #[test]
+    fn an_unwritable_place_is_named_in_the_error() {
+        let picture = Picture::new(1, 1, 1, vec![0.0]).unwrap();
+        let refused = write_png(Path::new("/nowhere/at/all.png"), &picture).unwrap_err();
+        assert!(refused.to_string().contains("/nowhere/at/all.png"), "{refused}");
+        assert!(matches!(refused.problem, Problem::Write(_)));
+    }
+}

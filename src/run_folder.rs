@@ -1,0 +1,107 @@
+//! The folder that a run leaves behind, and the names of the files in it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::atomic;
+use crate::exit::Misuse;
+use crate::plan::Plan;
+
+/// Where a run's files go.
+#[derive(Debug)]
+pub struct RunFolder {
+    dir: PathBuf,
+    name: String,
+}
+
+impl RunFolder {
+    /// The folder that the plan names, or `out`; nothing is written yet.
+    ///
+    /// # Errors
+    /// When it holds a run already and `overwrite` is not set, or is no folder.
+    pub fn choose(plan: &Plan, out: Option<&Path>, overwrite: bool) -> Result<Self, Misuse> {
+        let config = &plan.config;
+        let dir = out.map_or_else(|| config.output.dir.join(&config.name), Path::to_path_buf);
+        let folder = Self { dir, name: config.name.clone() };
+        let shown = folder.dir.display();
+        if folder.dir.exists() && !folder.dir.is_dir() {
+            return Err(Misuse(format!("{shown} is a file; name a folder with --out DIR")));
+        }
+        match folder.results().into_iter().find(|path| path.exists()) {
+            Some(_) if !overwrite => Err(Misuse(format!(
+                "{shown} already holds a run; add --overwrite to replace it, or name another \
+                 folder with --out DIR"
+            ))),
+            _ => Ok(folder),
+        }
+    }
+
+    /// Makes the folder, removes what an earlier run left, and writes the resolved config.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written to.
+    pub fn open(&self, plan: &Plan) -> anyhow::Result<()> {
+        let shown = self.dir.display();
+        std::fs::create_dir_all(&self.dir).with_context(|| {
+            format!("the folder {shown} cannot be made; name another one with --out DIR")
+        })?;
+        for path in self.results() {
+            if path.exists() {
+                std::fs::remove_file(&path)
+                    .with_context(|| format!("{} cannot be replaced", path.display()))?;
+            }
+        }
+        let config = plan.config.to_toml();
+        self.write(&self.config(), config.as_bytes())
+    }
+
+    /// Writes one file, whole or not at all.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        atomic::write(path, |file| file.write_all(bytes)).with_context(|| {
+            format!(
+                "{} cannot be written; free some space, or name another folder with --out DIR",
+                path.display()
+            )
+        })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("config.toml")
+    }
+
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.dir.join("history.json")
+    }
+
+    /// Weights; the extension is `pt` or `safetensors`.
+    #[must_use]
+    pub fn weights(&self, extension: &str) -> PathBuf {
+        self.dir.join(format!("{}.{extension}", self.name))
+    }
+
+    /// A picture: `input`, `output`, `grid` or `loss`.
+    #[must_use]
+    pub fn picture(&self, what: &str) -> PathBuf {
+        self.dir.join(format!("{what}_{}.png", self.name))
+    }
+
+    /// Everything that training is done for.
+    fn results(&self) -> Vec<PathBuf> {
+        let pictures = ["input", "output", "grid", "loss"].map(|what| self.picture(what));
+        let weights = ["pt", "safetensors"].map(|extension| self.weights(extension));
+        weights.into_iter().chain([self.history()]).chain(pictures).collect()
+    }
+}

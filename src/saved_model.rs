@@ -1,0 +1,145 @@
+//! A trained model as a file that says what it is: weights, config and history in one checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::checkpoint::{Array, Checkpoint, CheckpointError, DType, load, save};
+use crate::config::{ConfigError, Source};
+use crate::nn::{Parameter, Parameters};
+use crate::plan::Plan;
+use crate::train::{History, Learner};
+
+/// Names of the records beside the weights.
+const CONFIG: &str = "config.toml";
+const HISTORY: &str = "history.json";
+const FORMAT: &str = "convae.json";
+/// What the weights expect and how the file is to be read; grows by new keys only.
+const FORMAT_RECORD: &str = r#"{
+  "format": 1,
+  "preprocessing": "values / 255, so that 0 is black and 1 is white",
+  "tensors": "PyTorch layouts: Conv2d (out, in, h, w), ConvTranspose2d (in, out, h, w), Linear (out, in); pictures (N, C, H, W)",
+  "names": "encoder. or decoder., the layer's name in Keras, then weight, bias, running_mean or running_var"
+}
+"#;
+
+/// Why a checkpoint does not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedModelError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(
+        "{} does not say what model it holds; name the model's config with --config FILE",
+        path.display())]
+    Nameless { path: PathBuf },
+    #[error("{} is of another model: {problem}; name its own config with --config FILE", path.display())]
+    OtherModel { path: PathBuf, problem: String },
+}
+
+/// Writes the model to `path`, which ends in `.pt` or `.safetensors`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save_model(
+    path: &Path,
+    plan: &Plan,
+    learner: &Learner,
+    history: &History,
+) -> anyhow::Result<()> {
+    let tensors = learner.model.parameters.iter().map(named_array).collect();
+    let history = serde_json::to_string_pretty(history).context("the history is not JSON")?;
+    let records =
+        [(CONFIG, plan.config.to_toml()), (HISTORY, history), (FORMAT, FORMAT_RECORD.to_owned())];
+    let records = records.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    Ok(save(path, &Checkpoint { tensors, records })?)
+}
+
+/// Opens a model: the plan from the file itself, or from `config` where one is named.
+///
+/// # Errors
+/// When the file is no checkpoint, does not say what it holds, or holds another model.
+pub fn open_model(
+    path: &Path,
+    config: Option<&Path>,
+    overrides: &[String],
+) -> Result<(Plan, Checkpoint), SavedModelError> {
+    let checkpoint = load(path)?;
+    let source = match (config, checkpoint.records.get(CONFIG)) {
+        (Some(config), _) => Source::open(config, overrides)?,
+        (None, Some(text)) => {
+            Source::parse(text, &format!("{} (its {CONFIG})", path.display()), overrides)?
+        }
+        (None, None) => return Err(SavedModelError::Nameless { path: path.to_owned() }),
+    };
+    Ok((Plan::new(source)?, checkpoint))
+}
+
+/// A learner with the checkpoint's weights.
+///
+/// # Errors
+/// When the weights are not those of the plan's model.
+pub fn restore(
+    path: &Path,
+    plan: &Plan,
+    checkpoint: &Checkpoint,
+    device: Device,
+) -> Result<Learner, SavedModelError> {
+    let learner = Learner::new(plan, device);
+    fill(&learner.model.parameters, checkpoint)
+        .map_err(|problem| SavedModelError::OtherModel { path: path.to_owned(), problem })?;
+    Ok(learner)
+}
+
+/// Copies every tensor into the weight of its name.
+fn fill(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), String> {
+    for Parameter { name, tensor, .. } in parameters.iter() {
+        let array = checkpoint.tensor(name).ok_or_else(|| format!("it has no `{name}`"))?;
+        let shape = tensor.size();
+        let found: Vec<i64> = array.shape().iter().map(|&side| side as i64).collect();
+        if found != shape {
+            return Err(format!("its `{name}` has shape {found:?}, this model's has {shape:?}"));
+        }
+        let values = tensor_of(array).ok_or_else(|| format!("its `{name}` holds whole numbers"))?;
+        no_grad(|| tensor.shallow_clone().copy_(&values));
+    }
+    let known = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
+    match checkpoint.tensors.iter().find(|(name, _)| !known(name) && !is_counter(name)) {
+        Some((name, _)) => Err(format!("this model has no `{name}`")),
+        None => Ok(()),
+    }
+}
+
+/// PyTorch's batch normalisation counts its batches; nothing depends on it.
+fn is_counter(name: &str) -> bool {
+    name.ends_with(".num_batches_tracked")
+}
+
+fn tensor_of(array: &Array) -> Option<Tensor> {
+    let shape: Vec<i64> = array.shape().iter().map(|&side| side as i64).collect();
+    let flat = match array.dtype() {
+        DType::F32 => Tensor::from_slice(&array.to_values::<f32>().ok()?),
+        DType::F64 => Tensor::from_slice(&array.to_values::<f64>().ok()?),
+        DType::I64 => return None,
+    };
+    Some(flat.view(shape.as_slice()))
+}
+
+fn named_array(parameter: &Parameter) -> (String, Array) {
+    let Parameter { name, tensor, .. } = parameter;
+    let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
+    let flat = tensor.detach().to_device(Device::Cpu).contiguous().flatten(0, -1);
+    let array = match flat.kind() {
+        Kind::Double => Array::from_values(&shape, &values::<f64>(&flat)),
+        _ => Array::from_values(&shape, &values::<f32>(&flat)),
+    };
+    (name.clone(), array.expect("a tensor has as many values as its shape says"))
+}
+
+fn values<T: tch::kind::Element + Default + Clone>(flat: &Tensor) -> Vec<T> {
+    let mut values = vec![T::default(); flat.numel()];
+    flat.copy_data(&mut values, flat.numel());
+    values
+}

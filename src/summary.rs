@@ -1,0 +1,64 @@
+//! The model as a table, as Keras's `model.summary()` shows it.
+
+use std::fmt::Write;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+
+use crate::plan::{Plan, PlannedLayer, Shape};
+
+/// Layers, output shapes and parameters, then the totals and the code.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(["", "Layer (type)", "Output Shape", "Param #"]);
+    let input = Shape(plan.input_shape.to_vec());
+    table.add_row(["", "input (InputLayer)", &keras_shape(&input), "0"]);
+    add_rows(&mut table, "encoder", plan.encoder());
+    add_rows(&mut table, "decoder", plan.decoder());
+    if let Some(column) = table.column_mut(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let count = |of: fn(&PlannedLayer) -> usize| plan.layers.iter().map(of).sum::<usize>();
+    let (trainable, moving) = (count(|layer| layer.trainable), count(|layer| layer.moving));
+    let code = plan.code_shape();
+    let mut text = format!("Model: \"{}\"\n{table}\n", plan.config.name);
+    let _ = writeln!(text, "Total params: {}", thousands(trainable + moving));
+    let _ = writeln!(text, "Trainable params: {}", thousands(trainable));
+    let _ = writeln!(text, "Non-trainable params: {}", thousands(moving));
+    let (values, pixels) = (thousands(code.values()), thousands(input.values()));
+    let _ = writeln!(text, "Code: {code} = {values} values for {pixels}");
+    text
+}
+
+fn add_rows(table: &mut Table, part: &str, layers: &[PlannedLayer]) {
+    for (i, planned) in layers.iter().enumerate() {
+        let PlannedLayer { name, layer, output, trainable, moving, .. } = planned;
+        table.add_row([
+            if i == 0 { part } else { "" },
+            &format!("{name} ({})", layer.name()),
+            &keras_shape(output),
+            &thousands(trainable + moving),
+        ]);
+    }
+}
+
+/// `(None, 28, 28, 1)`: the batch has no fixed size.
+fn keras_shape(shape: &Shape) -> String {
+    let sides: Vec<String> = shape.0.iter().map(ToString::to_string).collect();
+    format!("(None, {})", sides.join(", "))
+}
+
+/// `12,201`.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
