@@ -6,20 +6,24 @@ use std::path::Path;
 fn main() {
     // torch-sys passes this on, as it declares `links = "tch"` and is a direct dependency of ours.
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect(
-        "torch-sys did not say where libtorch is: keep torch-sys in [dependencies], with `links` as in 0.26",
+        "torch-sys should say where libtorch is: keep torch-sys in [dependencies] and see its build script",
     );
+    println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
 
-    // Nothing in our code names a symbol of libtorch_cuda.so: it registers its kernels when it is
-    // loaded. A linker that drops libraries without used symbols would leave a program that sees no
-    // GPU (tch-rs issues 907, 964 and 980).
-    let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
-    if linux && Path::new(&lib).join("libtorch_cuda.so").exists() {
-        println!("cargo:rustc-link-arg=-L{lib}");
-        println!("cargo:rustc-link-arg=-Wl,--no-as-needed,-ltorch_cuda,--as-needed");
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        // scripts/setup.sh may put a libtorch with CUDA at the place of one without, or the reverse.
+        println!("cargo:rerun-if-changed={lib}/libtorch_cpu.so");
+        if Path::new(&lib).join("libtorch_cuda.so").exists() {
+            keep_cuda(&lib);
+        }
     }
+}
 
-    println!("cargo:rerun-if-changed=build.rs");
-    // scripts/setup.sh may exchange the libtorch at the same place for one with or without CUDA.
-    println!("cargo:rerun-if-changed={lib}");
+/// Nothing in our code names a symbol of libtorch_cuda.so, which registers its kernels when it is
+/// loaded; a linker that drops libraries without used symbols would leave a program that sees no GPU
+/// (tch-rs issues 907, 964 and 980).
+fn keep_cuda(lib: &str) {
+    println!("cargo:rustc-link-arg=-L{lib}");
+    println!("cargo:rustc-link-arg=-Wl,--no-as-needed,-ltorch_cuda,--as-needed");
 }

@@ -50,17 +50,21 @@ pub struct Train {
     /// Sets a key of the config, like train.epochs=3; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Folder for the run's files, instead of runs/<name>.
+    /// Folder for the run's files, instead of runs/NAME.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replaces the run that the folder already holds.
     #[arg(long)]
     pub overwrite: bool,
+    /// Also writes all that a replay in Keras needs, to an empty folder.
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<PathBuf>,
 }
 
 /// Reconstructs or denoises images of the model's size.
 #[derive(Debug, Args)]
 pub struct Apply {
+    /// The model to apply.
     #[command(flatten)]
     pub model: SavedModel,
     /// Folder for the results, which keep their images' names, as PNG.
@@ -69,6 +73,7 @@ pub struct Apply {
     /// Replaces results that are already there.
     #[arg(long)]
     pub overwrite: bool,
+    /// PNG, JPEG, BMP, TIFF, WebP or PNM, of the model's height and width.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 }
@@ -76,19 +81,19 @@ pub struct Apply {
 /// Prints loss, PSNR and SSIM of a trained model on the test set.
 #[derive(Debug, Args)]
 pub struct Evaluate {
+    /// The model to judge.
     #[command(flatten)]
     pub model: SavedModel,
 }
 
 /// Prints the layers, their output shapes and their parameters.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub struct Summary {
     /// The config to summarise.
-    #[arg(long, value_name = "FILE", group = "of")]
+    #[arg(long, value_name = "FILE", required_unless_present = "checkpoint")]
     pub config: Option<PathBuf>,
     /// The trained model to summarise.
-    #[arg(long, value_name = "FILE", group = "of", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub checkpoint: Option<PathBuf>,
     /// Sets a key of the config; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -17,7 +17,9 @@ pub enum Resample {
 /// Which pictures are corrupted; the test set's noise is the same in every epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
+    /// Noise is drawn as often as [`Resample`] says.
     Train,
+    /// Noise is drawn once, so that losses of different epochs compare.
     Test,
 }
 
@@ -26,6 +28,15 @@ impl Corruption {
     #[must_use]
     pub fn changes_pictures(&self) -> bool {
         !matches!(self, Corruption::None(_))
+    }
+
+    /// Whether the training inputs of this epoch are not those of the one before.
+    #[must_use]
+    pub fn changes_in(&self, epoch: u64) -> bool {
+        match self {
+            Corruption::None(_) => false,
+            Corruption::Gaussian(gaussian) => epoch == 1 || gaussian.resample == Resample::Epoch,
+        }
     }
 
     /// Corrupts one picture in place; `values` are its pixels in 0..1, `epoch` counts from 1.
@@ -49,8 +60,8 @@ impl Gaussian {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation)] // the factor is small; f32 is what Keras computes in
     fn apply(&self, values: &mut [f32], stream: &mut Stream) {
+        // The factor is small, and f32 is what Keras computes in.
         let factor = self.factor as f32;
         for value in values {
             let normal: f32 = StandardNormal.sample(stream);

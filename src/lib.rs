@@ -32,4 +32,5 @@ pub mod run_folder;
 pub mod saved_model;
 pub mod showcase;
 pub mod summary;
+pub mod trace;
 pub mod train;

@@ -140,8 +140,11 @@ fn similarity(sums: [f64; SUMS]) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unreadable_literal)] // golden values stand as scikit-image gave them
 mod tests {
     use super::*;
+
+    type Shape = [usize; 3];
 
     /// scikit-image and we add the same numbers in another order; 1e-6 is what we promise, and
     /// this is what `f64` allows with room to spare.
@@ -168,7 +171,7 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / (1 << 24) as f32
         };
-        (0..shape.height * shape.width * shape.channels).map(|_| next()).collect()
+        (0..shape.iter().product()).map(|_| next()).collect()
     }
 
     /// A value for each `(y, x, channel)`.
@@ -186,8 +189,9 @@ mod tests {
     }
 
     fn ring(shape: Shape) -> Vec<f32> {
+        let [height, width, _] = shape;
         let distance = |y: usize, x: usize| {
-            (2 * x + 1).abs_diff(shape.width).pow(2) + (2 * y + 1).abs_diff(shape.height).pow(2)
+            (2 * x + 1).abs_diff(width).pow(2) + (2 * y + 1).abs_diff(height).pow(2)
         };
         pattern(shape, |y, x, _| f32::from((150..400).contains(&distance(y, x))))
     }
@@ -208,12 +212,13 @@ mod tests {
 
     /// SSIM as written in the paper: two passes over each window, no running sums.
     fn slow_ssim(shape: Shape, a: &[f32], b: &[f32]) -> f64 {
+        let [height, width, channels] = shape;
         let mut values = vec![];
-        for channel in 0..shape.channels {
-            for top in 0..=shape.height - WINDOW {
-                for left in 0..=shape.width - WINDOW {
+        for channel in 0..channels {
+            for top in 0..=height - WINDOW {
+                for left in 0..=width - WINDOW {
                     let window = |picture: &[f32]| -> Vec<f64> {
-                        let at = |y, x| (y * shape.width + x) * shape.channels + channel;
+                        let at = |y, x| (y * width + x) * channels + channel;
                         let rows = top..top + WINDOW;
                         rows.flat_map(|y| (left..left + WINDOW).map(move |x| at(y, x)))
                             .map(|index| f64::from(picture[index]))

@@ -17,6 +17,7 @@ use crate::random::{Purpose, stream};
 pub struct Autoencoder {
     encoder: SequentialT,
     decoder: SequentialT,
+    /// Of the encoder, then the decoder; the layers share these tensors.
     pub parameters: Parameters,
 }
 
@@ -39,13 +40,11 @@ impl Autoencoder {
     }
 
     /// Pictures `(N, C, H, W)` to codes.
-    #[must_use]
     pub fn encode(&self, pictures: &Tensor, train: bool) -> Tensor {
         self.encoder.forward_t(pictures, train)
     }
 
     /// Codes to pictures `(N, C, H, W)`.
-    #[must_use]
     pub fn decode(&self, codes: &Tensor, train: bool) -> Tensor {
         self.decoder.forward_t(codes, train)
     }

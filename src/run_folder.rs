@@ -76,11 +76,13 @@ impl RunFolder {
         &self.dir
     }
 
+    /// The resolved config, every default written out.
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.dir.join("config.toml")
     }
 
+    /// The run's figures, as JSON.
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.dir.join("history.json")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::checkpoint::{Array, Checkpoint, CheckpointError, DType, load, save};
+use crate::checkpoint::{Array, Checkpoint, CheckpointError, DType, Element, load, save};
 use crate::config::{ConfigError, Source};
 use crate::nn::{Parameter, Parameters};
 use crate::plan::Plan;
@@ -27,16 +27,28 @@ const FORMAT_RECORD: &str = r#"{
 /// Why a checkpoint does not fit.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedModelError {
+    /// There is no file, or it is no checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The named config, or the one in the file, is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The file holds no config, and none was named.
     #[error(
         "{} does not say what model it holds; name the model's config with --config FILE",
         path.display())]
-    Nameless { path: PathBuf },
+    Nameless {
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// Its weights have other names, shapes or types than the plan's.
     #[error("{} is of another model: {problem}; name its own config with --config FILE", path.display())]
-    OtherModel { path: PathBuf, problem: String },
+    OtherModel {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The first weight that does not fit, and why.
+        problem: String,
+    },
 }
 
 /// Writes the model to `path`, which ends in `.pt` or `.safetensors`.
@@ -49,7 +61,9 @@ pub fn save_model(
     learner: &Learner,
     history: &History,
 ) -> anyhow::Result<()> {
-    let tensors = learner.model.parameters.iter().map(named_array).collect();
+    let parameters = learner.model.parameters.iter();
+    let tensors =
+        parameters.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect();
     let history = serde_json::to_string_pretty(history).context("the history is not JSON")?;
     let records =
         [(CONFIG, plan.config.to_toml()), (HISTORY, history), (FORMAT, FORMAT_RECORD.to_owned())];
@@ -127,19 +141,20 @@ fn tensor_of(array: &Array) -> Option<Tensor> {
     Some(flat.view(shape.as_slice()))
 }
 
-fn named_array(parameter: &Parameter) -> (String, Array) {
-    let Parameter { name, tensor, .. } = parameter;
+/// A tensor of any layout and device as an array in float32 or float64.
+#[must_use]
+pub fn array_of(tensor: &Tensor) -> Array {
     let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
     let flat = tensor.detach().to_device(Device::Cpu).contiguous().flatten(0, -1);
-    let array = match flat.kind() {
-        Kind::Double => Array::from_values(&shape, &values::<f64>(&flat)),
-        _ => Array::from_values(&shape, &values::<f32>(&flat)),
-    };
-    (name.clone(), array.expect("a tensor has as many values as its shape says"))
+    match flat.kind() {
+        Kind::Double => filled::<f64>(&shape, &flat),
+        _ => filled::<f32>(&shape, &flat.to_kind(Kind::Float)),
+    }
 }
 
-fn values<T: tch::kind::Element + Default + Clone>(flat: &Tensor) -> Vec<T> {
+/// `flat` holds as many values as `shape` asks for.
+fn filled<T: Element + tch::kind::Element + Default>(shape: &[usize], flat: &Tensor) -> Array {
     let mut values = vec![T::default(); flat.numel()];
     flat.copy_data(&mut values, flat.numel());
-    values
+    Array::from_values(shape, &values).expect("a tensor has as many values as its shape says")
 }

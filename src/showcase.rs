@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::report::{Curves, GridRow, LossPoint, Picture, ReportError};
 use crate::report::{write_grid, write_loss_curves, write_png};
 use crate::run_folder::RunFolder;
-use crate::train::{History, Learner, feed};
+use crate::train::{EpochRecord, History, Learner, feed};
 
 /// Writes `input`, `output`, `grid` and `loss`.
 ///
@@ -51,7 +51,10 @@ fn write_digits(
     write_grid(&folder.picture("grid"), &rows)
 }
 
-/// Channels-last values as pictures.
+/// Channels-last values as pictures of a height, a width and channels.
+///
+/// # Panics
+/// When that is no shape of a grey or RGB picture, which every plan has.
 #[must_use]
 pub fn pictures(values: &[f32], [height, width, channels]: [usize; 3]) -> Vec<Picture> {
     let split = values.chunks_exact(height * width * channels);
@@ -64,15 +67,16 @@ pub fn pictures(values: &[f32], [height, width, channels]: [usize; 3]) -> Vec<Pi
 }
 
 fn curves(plan: &Plan, history: &History) -> Curves {
-    let validation = history
-        .epochs
-        .iter()
-        .map(|record| LossPoint { epoch: record.epoch as f64, loss: record.val_loss });
+    let of_epochs = |loss: fn(&EpochRecord) -> f64| {
+        let points = history.epochs.iter();
+        points.map(|record| LossPoint { epoch: record.epoch as f64, loss: loss(record) }).collect()
+    };
     Curves {
         title: format!("Loss of \"{}\"", plan.config.name),
         loss: plan.config.train.loss.name().to_owned(),
         running: history.curve.iter().map(|&(epoch, loss)| LossPoint { epoch, loss }).collect(),
-        training: Vec::new(),
-        validation: validation.collect(),
+        // Of a single epoch the loss within it says more than its mean.
+        training: if history.epochs.len() > 1 { of_epochs(|record| record.loss) } else { vec![] },
+        validation: of_epochs(|record| record.val_loss),
     }
 }

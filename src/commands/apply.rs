@@ -98,6 +98,6 @@ fn read_image(path: &Path, [height, width, channels]: [usize; 3]) -> anyhow::Res
 
 /// Whether some pixel is not grey; grey pictures are often stored as RGB.
 fn is_coloured(image: &DynamicImage) -> bool {
-    let grey = |pixel: &image::Rgb<f32>| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2];
-    image.color().has_color() && !image.to_rgb32f().pixels().all(grey)
+    let grey = |pixel: &image::Rgb<u16>| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2];
+    image.color().has_color() && !image.to_rgb16().pixels().all(grey)
 }

@@ -10,7 +10,8 @@ use crate::run_folder::RunFolder;
 use crate::saved_model::save_model;
 use crate::showcase::write_pictures;
 use crate::summary::summary;
-use crate::train::{History, Learner, Progress, choose_device, fit};
+use crate::trace::Trace;
+use crate::train::{History, Learner, Outcome, Progress, choose_device, fit};
 use crate::{exit, interrupt};
 
 /// Trains, saves, draws.
@@ -22,6 +23,7 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
     let device = choose_device(&plan.config.train.device)?;
     let folder = RunFolder::choose(&plan, args.out.as_deref(), args.overwrite)?;
+    args.trace.as_deref().map(Trace::check).transpose()?;
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
     folder.open(&plan)?;
     interrupt::install().context("Ctrl-C cannot be watched for")?;
@@ -30,11 +32,17 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let mut history = History::new(&plan, &learner);
     introduce(&plan, &data, &learner);
     let mut progress = Progress::new(plan.config.train.epochs);
-    fit(&plan, &data, &mut learner, &mut progress, &mut history)?;
+    let mut trace =
+        args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &learner)).transpose()?;
+    let outcome = fit(&plan, &data, &mut learner, &mut [&mut progress, &mut history, &mut trace])?;
+    history.interrupted = outcome == Outcome::Interrupted;
 
     save_weights(&folder, &plan, &learner, &history)?;
     write_history(&folder, &history)?;
     write_pictures(&folder, &plan, &data.test, &learner, &history)?;
+    if let (Some(trace), Outcome::Finished) = (trace, outcome) {
+        trace.finish(&plan, &data, &learner)?;
+    }
     Ok(conclude(&folder, &history))
 }
 

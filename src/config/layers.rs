@@ -77,9 +77,13 @@ impl Field for Pair {
 /// `[[top, bottom], [left, right]]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sides {
+    /// Rows at the upper edge.
     pub top: usize,
+    /// Rows at the lower edge.
     pub bottom: usize,
+    /// Columns at the left edge.
     pub left: usize,
+    /// Columns at the right edge.
     pub right: usize,
 }
 

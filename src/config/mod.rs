@@ -14,7 +14,7 @@ pub use reference::reference;
 pub use sections::Config;
 
 use node::Node;
-use schema::{Field, Section};
+use schema::Section;
 
 /// Folder that is searched for a config that is not where it was named.
 const SHIPPED: &str = "configs";
@@ -23,8 +23,11 @@ const SHIPPED: &str = "configs";
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("{place}: {problem}; {remedy}")]
 pub struct ConfigError {
+    /// `file:line`, `--set` with its argument, or a file.
     pub place: String,
+    /// What is wrong, with what was received.
     pub problem: String,
+    /// What to write instead.
     pub remedy: String,
 }
 
@@ -41,6 +44,7 @@ impl ConfigError {
 /// A config together with the tree it was read from, which knows every value's line.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// Every value is allowed; whether they fit together, [`crate::plan`] finds out.
     pub config: Config,
     root: Node,
 }
@@ -98,15 +102,16 @@ fn find(named: &Path) -> Result<PathBuf, ConfigError> {
         problem: format!("there is no such config, here or under {SHIPPED}/"),
         remedy: match shipped_configs().as_slice() {
             [] => "name a TOML file".to_owned(),
-            names => format!("shipped are {}", names.join(", ")),
+            all => format!("shipped are {}", all.join(", ")),
         },
     })
 }
 
 fn shipped_configs() -> Vec<String> {
     let entries = std::fs::read_dir(SHIPPED).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    let files = entries.map(|entry| PathBuf::from(entry.file_name()));
+    let configs = files.filter(|file| file.extension().is_some_and(|kind| kind == "toml"));
+    let mut names: Vec<String> = configs.map(|file| file.display().to_string()).collect();
     names.sort();
     names
 }
@@ -117,34 +122,28 @@ impl Config {
     pub fn to_toml(&self) -> String {
         let (sections, keys): (Vec<_>, Vec<_>) =
             self.write_table().into_iter().partition(|(_, value)| value.is_table());
-        let mut text: String =
-            keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        for (name, section) in sections {
-            text += &format!("\n[{name}]\n");
-            for (key, value) in section.as_table().into_iter().flatten() {
-                text += &format!("{key} = {}\n", by_line(value));
-            }
+        let mut lines: Vec<String> = keys.iter().map(|(key, value)| line(key, value)).collect();
+        for (name, section) in &sections {
+            lines.push(format!("\n[{name}]\n"));
+            lines.extend(
+                section.as_table().into_iter().flatten().map(|(key, value)| line(key, value)),
+            );
         }
-        text
+        lines.concat()
     }
+}
+
+fn line(key: &str, value: &toml::Value) -> String {
+    format!("{key} = {}\n", by_line(value))
 }
 
 /// A list of tables with one of them a line, anything else on one line.
 fn by_line(value: &toml::Value) -> String {
     match value.as_array() {
         Some(items) if items.iter().any(toml::Value::is_table) => {
-            let lines: String = items.iter().map(|item| format!("  {item},\n")).collect();
-            format!("[\n{lines}]")
+            let lines: Vec<String> = items.iter().map(|item| format!("  {item},\n")).collect();
+            format!("[\n{}]", lines.concat())
         }
         _ => value.to_string(),
-    }
-}
-
-/// Whether two configs describe the same model, whatever else differs.
-impl sections::Model {
-    /// As TOML, for comparison and for messages.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        self.write().map_or_else(String::new, |value| value.to_string())
     }
 }

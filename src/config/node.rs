@@ -31,20 +31,28 @@ impl fmt::Display for Origin {
 /// One value of the document.
 #[derive(Debug, Clone)]
 pub struct Node {
+    /// The place that a message about the value names.
     pub origin: Origin,
     /// From the root, as a user would write it: `model.encoder[2].filters`.
     pub path: String,
+    /// A list or a table holds nodes again, so that each entry has its own origin.
     pub value: Value,
 }
 
 /// The types of TOML that a config uses.
 #[derive(Debug, Clone)]
 pub enum Value {
+    /// Of any radix, if it fits.
     Integer(i64),
+    /// May be infinite or NaN, which no key takes.
     Float(f64),
+    /// `true` or `false`.
     Boolean(bool),
+    /// Without quotes, escapes resolved; also what follows a `--set` and is not TOML.
     String(String),
+    /// In the order of the file.
     Array(Vec<Node>),
+    /// By key; the order of the file is lost.
     Table(BTreeMap<String, Node>),
     /// A date or a number that no key takes, as written.
     Other(String),

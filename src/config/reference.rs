@@ -7,7 +7,7 @@ use super::sections::{Config, Corruption, Data, Model, Optimizer, Output, Train}
 /// Every section, key, default and layer of the config language, as Markdown.
 #[must_use]
 pub fn reference() -> String {
-    let mut page = String::from(INTRODUCTION);
+    let mut page = vec![INTRODUCTION.to_owned()];
     for (title, doc, keys) in [
         ("The top of the file", Config::DOC, Config::keys()),
         ("`[data]`", Data::DOC, Data::keys()),
@@ -15,22 +15,22 @@ pub fn reference() -> String {
         ("`[train]`", Train::DOC, Train::keys()),
         ("`[output]`", Output::DOC, Output::keys()),
     ] {
-        page += &format!("\n## {title}\n\n{}\n\n{}", doc.trim(), key_table(&keys));
+        page.push(format!("\n## {title}\n\n{}\n\n{}", doc.trim(), key_table(&keys)));
     }
     for (title, members) in [
         ("`[corruption]`, by `kind`", Corruption::reference()),
         ("`[train.optimizer]`, by `name`", Optimizer::reference()),
         ("Layers of `model.encoder` and `model.decoder`, by `layer`", Layer::reference()),
     ] {
-        page += &format!("\n## {title}\n");
+        page.push(format!("\n## {title}\n"));
         for (name, doc, keys) in members {
-            page += &format!("\n### {name}\n\n{}\n", doc.trim());
+            page.push(format!("\n### {name}\n\n{}\n", doc.trim()));
             if !keys.is_empty() {
-                page += &format!("\n{}", key_table(&keys));
+                page.push(format!("\n{}", key_table(&keys)));
             }
         }
     }
-    page
+    page.concat()
 }
 
 const INTRODUCTION: &str = "\

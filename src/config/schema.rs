@@ -54,7 +54,9 @@ impl Bounds {
 
 /// One key of a section, for the reference and for "did you mean".
 pub struct Key {
+    /// As a config writes it.
     pub name: &'static str,
+    /// Its doc comment; each line still begins with a space.
     pub doc: &'static str,
     /// What it takes, in words.
     pub takes: String,
@@ -82,12 +84,16 @@ pub trait Section: Sized {
     /// Its doc comment.
     const DOC: &'static str;
 
+    /// In the order of the declaration, which is that of the reference.
     fn keys() -> Vec<Key>;
 
+    /// Reads every key; one that is not written takes its default.
+    ///
     /// # Errors
     /// For an unknown key, a missing one, or a value that a key does not take.
     fn read_table(node: &Node) -> Result<Self, ConfigError>;
 
+    /// Every key in the order of the declaration, without those that are not set.
     fn write_table(&self) -> toml::Table;
 
     /// The section as it is when nothing is written.
@@ -127,7 +133,11 @@ pub fn check_keys(node: &Node, known: &[&str]) -> Result<(), ConfigError> {
             return Err(ConfigError {
                 place: child.origin.to_string(),
                 problem: format!("`{path}` is not a key (received {})", child.value),
-                remedy: suggest(key, known),
+                remedy: if known.is_empty() {
+                    "this takes no keys, so remove it".to_owned()
+                } else {
+                    suggest(key, known)
+                },
             });
         }
     }
@@ -402,7 +412,6 @@ pub fn unknown_kind(kind: &Node, known: &[&str]) -> ConfigError {
 /// The largest whole number that both TOML and `f64` bounds hold exactly.
 const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap)]
 impl Field for usize {
     fn takes() -> String {
         "a whole number".to_owned()
@@ -423,7 +432,6 @@ impl Field for usize {
     }
 }
 
-#[allow(clippy::cast_precision_loss)]
 impl Field for f64 {
     fn takes() -> String {
         "a number".to_owned()

@@ -50,7 +50,7 @@ section! {
 }
 
 section! {
-    /// The pictures to learn from: MNIST, or any four-dimensional set in its format (IDX).
+    /// The pictures to learn from: MNIST, or any set in its format (IDX), grey or with channels last.
     pub struct Data {
         /// Folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`, raw or `.gz`.
         dir: PathBuf = PathBuf::from("data/mnist");

@@ -29,10 +29,15 @@ impl Batch {
 /// A set of pictures together with what is done to them.
 #[derive(Debug, Clone, Copy)]
 pub struct Feed<'a> {
+    /// Clean.
     pub images: &'a Images,
+    /// Applied to each picture of a batch.
     pub corruption: &'a Corruption,
+    /// Which of the two sets the images are, for their noise.
     pub split: Split,
+    /// The run's; order and noise follow from it.
     pub seed: u64,
+    /// Pictures of a batch, at least 1.
     pub batch_size: usize,
 }
 

@@ -22,22 +22,50 @@ const LARGEST: u64 = 16 << 30;
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
+    /// Neither the raw file nor its `.gz` is there.
     #[error(
         "{} is missing; get MNIST with scripts/setup.sh, or name another folder with \
          --set data.dir=FOLDER", path.display())]
-    Missing { path: PathBuf },
+    Missing {
+        /// Where the raw file was looked for, with its `.gz` beside it.
+        path: PathBuf,
+    },
+    /// The system refused to read the file.
     #[error("{} cannot be read: {error}; check the file, or get it again with scripts/setup.sh", path.display())]
-    Unreadable { path: PathBuf, error: std::io::Error },
+    Unreadable {
+        /// Raw or `.gz`.
+        path: PathBuf,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// The file does not unpack, or its header does not fit its length.
     #[error("{} is damaged: {problem}; delete it and get it again with scripts/setup.sh", path.display())]
-    Damaged { path: PathBuf, problem: String },
+    Damaged {
+        /// Raw or `.gz`.
+        path: PathBuf,
+        /// A sentence about the file as "it".
+        problem: String,
+    },
+    /// The magic number is that of labels.
     #[error(
         "{} holds labels, not pictures (magic number {LABELS}); put the file whose name has \
          `images` in it there", path.display())]
-    Labels { path: PathBuf },
+    Labels {
+        /// Raw or `.gz`.
+        path: PathBuf,
+    },
+    /// The pictures do not fit `model.input_shape`.
     #[error(
         "{} holds pictures of {found:?} (height, width, channels), the model takes {expected:?}; \
          set model.input_shape to {found:?} or name other data", path.display())]
-    Shape { path: PathBuf, found: [usize; 3], expected: [usize; 3] },
+    Shape {
+        /// Raw or `.gz`.
+        path: PathBuf,
+        /// The file's height, width and channels.
+        found: [usize; 3],
+        /// The model's height, width and channels.
+        expected: [usize; 3],
+    },
 }
 
 /// Pictures of one shape, one byte a value, channels last.
@@ -77,11 +105,13 @@ impl Images {
         self.shape.iter().product()
     }
 
+    /// Number of pictures.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() / self.values()
     }
 
+    /// Only where none was asked for: a file without pictures is refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

@@ -13,7 +13,9 @@ use crate::config::sections::Data;
 /// Training and test pictures of one shape.
 #[derive(Debug)]
 pub struct Dataset {
+    /// From `train-images-idx3-ubyte`, the first `data.train_samples`.
     pub train: Images,
+    /// From `t10k-images-idx3-ubyte`, the first `data.test_samples`.
     pub test: Images,
 }
 

@@ -8,33 +8,46 @@ const LEAKY_RELU_SLOPE: f64 = 0.2;
 /// Upper end of `relu6`.
 const RELU6_CEILING: f64 = 6.0;
 
-/// A function applied to every value (softmax: to every pixel's channels).
+/// A function of every value `x` (softmax: of every pixel's channels). Source: Keras
+/// `activations/activations.py`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
+    /// `x`.
     Linear,
+    /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
     Relu6,
-    /// With a slope of 0.2 below zero.
+    /// `x` where positive, else `0.2 * x`.
     LeakyRelu,
+    /// `x` where positive, else `exp(x) - 1`.
     Elu,
+    /// `s * x` where positive, else `s * a * (exp(x) - 1)`, with s = 1.0507 and a = 1.6733.
     Selu,
-    /// The exact form, by the error function.
+    /// `x * (1 + erf(x / sqrt(2))) / 2`: the exact form, not the one by tanh.
     Gelu,
+    /// `x * sigmoid(x)`.
     Silu,
+    /// `x * tanh(softplus(x))`.
     Mish,
+    /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// `x / 6 + 1 / 2`, clipped to 0..1.
     HardSigmoid,
+    /// `(exp(x) - exp(-x)) / (exp(x) + exp(-x))`.
     Tanh,
+    /// `ln(1 + exp(x))`.
     Softplus,
+    /// `x / (1 + |x|)`.
     Softsign,
-    /// Over Keras's last axis: the channels.
+    /// `exp(x) / sum(exp(x))` over Keras's last axis, the channels.
     Softmax,
+    /// `exp(x)`.
     Exponential,
 }
 
 impl Activation {
     /// Any shape whose axis 1 holds the channels, to the same shape.
-    #[must_use]
     pub fn apply(self, x: &Tensor) -> Tensor {
         match self {
             Self::Linear => x.shallow_clone(),
@@ -77,9 +90,10 @@ impl ModuleT for Activate {
     }
 }
 
-/// x where positive, else x times the slope.
+/// `x` where positive, else `negative_slope * x`. Source: Keras `layers/activations/leaky_relu.py`.
 #[derive(Debug)]
 pub struct LeakyReLU {
+    /// At least 0; the layer's default in Keras is 0.3, the activation's 0.2.
     pub negative_slope: f64,
 }
 

@@ -10,13 +10,21 @@ use crate::random::Stream;
 /// What both kinds of convolution are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct ConvOptions {
+    /// Channels of the input.
     pub channels: usize,
+    /// Channels of the output.
     pub filters: usize,
+    /// Height, width.
     pub kernel_size: (usize, usize),
+    /// Down, across; at least 1. Transposed: factors of height and width.
     pub strides: (usize, usize),
+    /// Settles H' and W': see [`super::window_length`] and [`super::conv_transpose_length`].
     pub padding: Padding,
+    /// Applied after the bias.
     pub activation: Activation,
+    /// Whether each filter adds a learned offset, which starts at 0.
     pub use_bias: bool,
+    /// Draws the kernel.
     pub kernel_initializer: Initializer,
 }
 
@@ -47,7 +55,8 @@ impl Kernel {
     }
 }
 
-/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(filters, in, kh, kw)`.
+/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(filters, in, kh, kw)`. Source: Keras
+/// `layers/convolutional/base_conv.py`.
 #[derive(Debug)]
 pub struct Conv2D {
     kernel: Kernel,
@@ -83,7 +92,8 @@ impl ModuleT for Conv2D {
     }
 }
 
-/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(in, filters, kh, kw)`.
+/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(in, filters, kh, kw)`. Source: Keras
+/// `layers/convolutional/base_conv_transpose.py`.
 #[derive(Debug)]
 pub struct Conv2DTranspose {
     kernel: Kernel,

@@ -8,7 +8,7 @@ use super::{Activation, Fans, Initializer, Parameters};
 use crate::random::Stream;
 
 /// Over Keras's last axis: `(N, F)` to `(N, units)`, or `(N, C, H, W)` to `(N, units, H, W)`; the
-/// kernel is `(units, in)`.
+/// kernel is `(units, in)`. Source: Keras `layers/core/dense.py`.
 #[derive(Debug)]
 pub struct Dense {
     weight: Tensor,
@@ -19,10 +19,15 @@ pub struct Dense {
 /// What a dense layer is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct DenseOptions {
+    /// Size of Keras's last axis: `F`, or the channels.
     pub inputs: usize,
+    /// Size of that axis afterwards.
     pub units: usize,
+    /// Applied after the bias.
     pub activation: Activation,
+    /// Whether each unit adds a learned offset, which starts at 0.
     pub use_bias: bool,
+    /// Draws the kernel.
     pub kernel_initializer: Initializer,
 }
 

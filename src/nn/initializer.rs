@@ -11,23 +11,35 @@ const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 /// Where the normal initializers truncate, in standard deviations.
 const TRUNCATION: f64 = 2.0;
 
-/// Names of Keras's initializers.
+/// Keras's initializers (`initializers/random_initializers.py`), by the [`Fans`] of the kernel. The
+/// normal ones are truncated at two deviations; the deviations here are those after the cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initializer {
+    /// Uniform, at most `sqrt(6 / (in + out))` from 0.
     GlorotUniform,
+    /// Normal, deviation `sqrt(2 / (in + out))`.
     GlorotNormal,
+    /// Uniform, at most `sqrt(6 / in)` from 0.
     HeUniform,
+    /// Normal, deviation `sqrt(2 / in)`.
     HeNormal,
+    /// Uniform, at most `sqrt(3 / in)` from 0.
     LecunUniform,
+    /// Normal, deviation `sqrt(1 / in)`.
     LecunNormal,
+    /// 0 everywhere; draws nothing.
     Zeros,
+    /// 1 everywhere; draws nothing.
     Ones,
 }
 
-/// Inputs that reach one output value, and outputs that one input value reaches.
+/// Inputs that reach one output value, and outputs that one input value reaches, as Keras reads them
+/// off its kernel's shape (`compute_fans` in `initializers/random_initializers.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fans {
+    /// Pixels of the window times the kernel's last axis but one.
     pub r#in: usize,
+    /// Pixels of the window times the kernel's last axis.
     pub out: usize,
 }
 
@@ -50,7 +62,6 @@ impl Initializer {
     }
 
     /// Variance that the drawn values have.
-    #[allow(clippy::cast_precision_loss)] // fans are far below 2^52
     fn variance(self, fans: Fans) -> f64 {
         let (r#in, out) = (fans.r#in as f64, fans.out as f64);
         match self {

@@ -5,19 +5,21 @@ use tch::{Reduction, Tensor};
 /// Keras's `backend.epsilon()`: probabilities are clipped this far from 0 and 1.
 const EPSILON: f64 = 1e-7;
 
-/// What is minimised.
+/// What is minimised, of outputs `p` and targets `t`. Source: Keras `losses/losses.py`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// Of probabilities, clipped to 1e-7 .. 1 - 1e-7 as Keras on JAX and torch clips them. (On
-    /// TensorFlow, Keras reaches back to the sigmoid's logits; the two part only at the clip.)
+    /// `-mean(t * ln(p) + (1 - t) * ln(1 - p))`, `p` clipped to 1e-7 .. 1 - 1e-7 as Keras on JAX and
+    /// torch clips it. (On TensorFlow, Keras reaches back to the sigmoid's logits; the two part only
+    /// at the clip.)
     BinaryCrossentropy,
+    /// `mean((t - p)^2)`.
     MeanSquaredError,
+    /// `mean(|t - p|)`.
     MeanAbsoluteError,
 }
 
 impl Loss {
     /// Output and target of one shape to a scalar.
-    #[must_use]
     pub fn of(self, output: &Tensor, target: &Tensor) -> Tensor {
         match self {
             Self::BinaryCrossentropy => output

@@ -22,10 +22,15 @@ pub struct BatchNormalization {
 /// What a batch normalisation is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct NormOptions {
+    /// Length of gamma, beta and the moving statistics.
     pub channels: usize,
+    /// Share of the old moving statistics that a batch leaves, 0..1.
     pub momentum: f64,
+    /// Added to the variance; above 0.
     pub epsilon: f64,
+    /// Whether there is a beta, the learned offset.
     pub center: bool,
+    /// Whether there is a gamma, the learned factor.
     pub scale: bool,
 }
 

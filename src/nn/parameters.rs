@@ -11,6 +11,7 @@ use crate::random::Stream;
 pub struct Parameter {
     /// As in a PyTorch state dict: `encoder.conv2d.weight`.
     pub name: String,
+    /// In PyTorch's layout, shared with the layer that computes with it.
     pub tensor: Tensor,
     /// Whether the optimizer moves it; moving statistics are not trainable.
     pub trainable: bool,
@@ -26,6 +27,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// None yet; those that layers add will be of this kind, on this device.
     #[must_use]
     pub fn new(device: Device, kind: Kind) -> Self {
         Self { entries: Vec::new(), prefix: String::new(), device, kind }
@@ -82,7 +84,6 @@ impl Parameters {
 
     /// Moves the learned tensors into one flat buffer, of which each becomes a view, so that an
     /// optimizer updates all of them at once. Returns the buffer, `(P,)`.
-    #[must_use]
     pub fn flatten(&self) -> Tensor {
         let trainable = self.trainable();
         if trainable.is_empty() {

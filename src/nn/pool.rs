@@ -6,11 +6,14 @@ use tch::nn::ModuleT;
 use super::Padding;
 use super::window::{padding_of, pair, size_of, to_i64};
 
-/// What both kinds of pooling are made from.
+/// What both kinds of pooling are made from. Source: Keras `layers/pooling/base_pooling.py`.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolOptions {
+    /// Height, width.
     pub pool_size: (usize, usize),
+    /// Down, across; at least 1.
     pub strides: (usize, usize),
+    /// Settles H' and W': see [`super::window_length`].
     pub padding: Padding,
 }
 

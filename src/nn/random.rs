@@ -6,9 +6,11 @@
 use tch::Tensor;
 use tch::nn::ModuleT;
 
-/// Zeroes a share of the values and enlarges the others by 1 / (1 - rate).
+/// Zeroes a share of the values and enlarges the others by 1 / (1 - rate). Source: Keras
+/// `layers/regularization/dropout.py`.
 #[derive(Debug)]
 pub struct Dropout {
+    /// That share, 0..1.
     pub rate: f64,
 }
 
@@ -18,9 +20,10 @@ impl ModuleT for Dropout {
     }
 }
 
-/// Adds normal noise of a standard deviation.
+/// Adds normal noise of mean 0. Source: Keras `layers/regularization/gaussian_noise.py`.
 #[derive(Debug)]
 pub struct GaussianNoise {
+    /// Standard deviation, in units of the values; at least 0.
     pub stddev: f64,
 }
 

@@ -14,10 +14,13 @@ pub enum Interpolation {
     Bilinear,
 }
 
-/// `(N, C, H, W)` to `(N, C, H * size.0, W * size.1)`.
+/// `(N, C, H, W)` to `(N, C, H * size.0, W * size.1)`. Source: Keras
+/// `layers/reshaping/up_sampling2d.py`.
 #[derive(Debug)]
 pub struct UpSampling2D {
+    /// Factors of height and width; at least 1.
     pub size: (usize, usize),
+    /// Where the new pixels take their values from.
     pub interpolation: Interpolation,
 }
 

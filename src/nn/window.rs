@@ -9,7 +9,8 @@ pub enum Padding {
     Same,
 }
 
-/// Number of windows along a side of `length`; `None` where not one fits.
+/// Number of windows along a side of `length`; `None` where not one fits. Source: Keras
+/// `ops/operation_utils.py`, `compute_conv_output_shape`.
 #[must_use]
 pub fn window_length(
     length: usize,
@@ -23,7 +24,8 @@ pub fn window_length(
     }
 }
 
-/// Length of a side after a transposed convolution; `None` where it overflows.
+/// Length of a side after a transposed convolution; `None` where it overflows. Source: Keras
+/// `backend/common/backend_utils.py`, `compute_conv_transpose_output_shape`.
 #[must_use]
 pub fn conv_transpose_length(
     length: usize,

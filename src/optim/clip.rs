@@ -27,11 +27,11 @@ impl Clip {
         }
     }
 
-    pub fn apply(&self, gradient: Tensor) -> Tensor {
+    pub fn apply(&self, gradient: &Tensor) -> Tensor {
         match self {
-            Self::Off => gradient,
+            Self::Off => gradient.shallow_clone(),
             Self::Value(value) => gradient.clamp(-value, *value),
-            Self::GlobalNorm(limit) => to_norm(&gradient, *limit),
+            Self::GlobalNorm(limit) => to_norm(gradient, *limit),
             Self::Norm(limit, lengths) => {
                 let parts = gradient.split_with_sizes(lengths.as_slice(), 0);
                 let clipped: Vec<Tensor> = parts.iter().map(|part| to_norm(part, *limit)).collect();

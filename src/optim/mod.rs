@@ -62,7 +62,7 @@ impl Optimizer {
     }
 
     /// One step; `gradient` is flat, like the weights.
-    pub fn step(&mut self, weights: &mut Tensor, gradient: Tensor) {
+    pub fn step(&mut self, weights: &mut Tensor, gradient: &Tensor) {
         no_grad(|| {
             let gradient = self.clip.apply(gradient);
             if let Some(decay) = self.weight_decay {

@@ -16,9 +16,11 @@ const LARGEST_MODEL: usize = 1 << 31;
 /// A validated experiment.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// As read, defaults filled in.
     pub config: Config,
     /// Height, width and channels of a picture.
     pub input_shape: [usize; 3],
+    /// The encoder's, then the decoder's; each receives what the one before gives.
     pub layers: Vec<PlannedLayer>,
     /// How many of the layers are the encoder's.
     encoder_length: usize,
@@ -29,8 +31,11 @@ pub struct Plan {
 pub struct PlannedLayer {
     /// Keras's name for it: `conv2d_1`.
     pub name: String,
+    /// As the config asks for it.
     pub layer: Layer,
+    /// Of one picture or row of values, as it comes in.
     pub input: Shape,
+    /// The same, as it goes out.
     pub output: Shape,
     /// Weights that the optimizer moves.
     pub trainable: usize,
@@ -116,13 +121,11 @@ fn check_clipping(source: &Source) -> Result<(), ConfigError> {
 
 fn input_shape(source: &Source) -> Result<[usize; 3], ConfigError> {
     let shape = &source.config.model.input_shape;
-    match *shape.as_slice() {
-        [height, width, channels @ (1 | 3)] => Ok([height, width, channels]),
-        _ => {
-            let remedy = "give [height, width, channels] with 1 channel (grey) or 3 (RGB)";
-            Err(source.error("model.input_shape", format!("is {shape:?}"), remedy))
-        }
+    if let [height, width, channels @ (1 | 3)] = *shape.as_slice() {
+        return Ok([height, width, channels]);
     }
+    let remedy = "give [height, width, channels] with 1 channel (grey) or 3 (RGB)";
+    Err(source.error("model.input_shape", format!("is {shape:?}"), remedy))
 }
 
 /// Follows the shape through all layers.
@@ -207,13 +210,18 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// What Keras gives to every optimizer.
+/// What Keras gives to every optimizer (`optimizers/base_optimizer.py`).
 #[derive(Debug, Clone, Copy)]
 pub struct CommonOptions {
+    /// Length of a step; above 0.
     pub learning_rate: f64,
+    /// Decoupled: each step takes this share, times the learning rate, off every weight.
     pub weight_decay: Option<f64>,
+    /// Largest norm of one weight tensor's gradient; of the three limits at most one is set.
     pub clipnorm: Option<f64>,
+    /// Largest absolute value in the gradient.
     pub clipvalue: Option<f64>,
+    /// Largest norm of the whole gradient.
     pub global_clipnorm: Option<f64>,
 }
 

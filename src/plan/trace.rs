@@ -32,7 +32,9 @@ impl fmt::Display for Shape {
 /// Why a layer does not fit the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceError {
+    /// A sentence whose subject is the layer.
     pub problem: String,
+    /// What to change in the config.
     pub remedy: String,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The axis for losses: logarithmic where they span a ratio of five or more, else linear.
+    /// The axis for losses: logarithmic where they span a factor of five or more, else linear.
     ///
     /// `values` are finite. Without any, the axis runs from 0 to 1.
     pub(super) fn of_losses(values: &[f64]) -> Self {
@@ -169,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn losses_within_a_decade_get_a_linear_axis_with_round_ticks() {
+    fn losses_close_together_get_a_linear_axis_with_round_ticks() {
         let axis = Axis::of_losses(&[0.093, 0.141]);
         assert!(!axis.is_log());
         assert_eq!(labels(&axis), ["0.10", "0.11", "0.12", "0.13", "0.14"]);
     }
 
     #[test]
-    fn losses_across_a_decade_get_a_logarithmic_axis() {
+    fn losses_beyond_a_factor_of_five_get_a_logarithmic_axis() {
         let axis = Axis::of_losses(&[0.7, 0.009]);
         assert!(axis.is_log());
         assert_eq!(labels(&axis), ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5"]);

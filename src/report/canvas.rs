@@ -57,8 +57,11 @@ impl Canvas {
         }
     }
 
-    /// A line through `spots` with round joints and ends.
+    /// A line through `spots` with round joints and ends; a dot, if there is but one.
     pub(super) fn stroke(&mut self, spots: &[Spot], width: f32, colour: Rgb) {
+        if let [only] = spots {
+            return self.disc(*only, width / 2.0, colour);
+        }
         // The best cover of each pixel by any segment: laying segment over segment instead would
         // darken the soft edges at every joint.
         let mut best = vec![0.0_f32; self.width * self.height];
@@ -197,6 +200,13 @@ mod tests {
         let mut jointed = Canvas::white(9, 5).unwrap();
         jointed.stroke(&[(1.0, 2.2), (4.0, 2.2), (4.0, 2.2), (8.0, 2.2)], 1.5, BLACK);
         assert_eq!(once.pixels, jointed.pixels);
+    }
+
+    #[test]
+    fn a_line_of_one_spot_is_a_dot() {
+        let mut canvas = Canvas::white(3, 3).unwrap();
+        canvas.stroke(&[(1.5, 1.5)], 1.0, BLACK);
+        assert_eq!(darkness(&canvas)[4], 255);
     }
 
     #[test]

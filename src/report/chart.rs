@@ -4,10 +4,9 @@
 use std::f32::consts::FRAC_PI_2;
 
 use super::Problem;
-use super::axis::Axis;
 use super::canvas::{Canvas, Rgb, Spot, WHITE};
 use super::curves::Plot;
-use super::text::{Anchor, Run, fitted, width, write};
+use super::text::{self, Anchor, Run, fitted, width};
 
 /// Blue of the Okabe-Ito palette, which people with any colour vision can tell apart.
 pub(super) const TRAINING: Rgb = [0x00, 0x72, 0xb2];
@@ -23,7 +22,8 @@ const HEIGHT: usize = 640;
 const MARGIN: f32 = 24.0;
 /// Edges of the plot: headline and legend above, labels and names left and below.
 const TOP: f32 = 104.0;
-const LEFT: f32 = 128.0;
+/// Left edge, unless the labels of the vertical axis need more room: charts shall look alike.
+const LEAST_LEFT: f32 = 128.0;
 const RIGHT: f32 = WIDTH as f32 - MARGIN;
 const BOTTOM: f32 = HEIGHT as f32 - 88.0;
 const TITLE_SIZE: f32 = 34.0;
@@ -53,6 +53,12 @@ enum Marker {
     Diamond,
 }
 
+/// A plot with its place on the page.
+struct Frame<'a> {
+    plot: &'a Plot<'a>,
+    left: f32,
+}
+
 /// How a series looks, in the chart and in the legend.
 #[derive(Clone, Copy)]
 struct Look {
@@ -68,36 +74,62 @@ const VALIDATION_LOOK: Look = Look { colour: VALIDATION, width: 3.0, marker: Mar
 /// The finished page.
 pub(super) fn draw(plot: &Plot<'_>) -> Result<Canvas, Problem> {
     let mut page = Canvas::white(WIDTH, HEIGHT)?;
-    write_words(&mut page, plot);
+    let frame = Frame::of(plot);
+    write_words(&mut page, &frame);
     draw_legend(&mut page, &legend(plot));
-    draw_axes(&mut page, plot);
+    draw_axes(&mut page, &frame);
     for piece in &plot.running {
-        draw_series(&mut page, plot, piece, RUNNING_LOOK);
+        draw_series(&mut page, &frame, piece, RUNNING_LOOK);
     }
-    draw_series(&mut page, plot, &plot.training, TRAINING_LOOK);
-    draw_series(&mut page, plot, &plot.validation, VALIDATION_LOOK);
+    draw_series(&mut page, &frame, &plot.training, TRAINING_LOOK);
+    draw_series(&mut page, &frame, &plot.validation, VALIDATION_LOOK);
     Ok(page)
 }
 
+impl<'a> Frame<'a> {
+    fn of(plot: &'a Plot<'a>) -> Self {
+        let widths = plot.y.ticks.iter().map(|&tick| width(&plot.y.label(tick), TEXT_SIZE));
+        let labels = widths.fold(0.0, f32::max);
+        // From the left: the axis' name, its labels, and white space around both.
+        let needed = MARGIN + TEXT_SIZE + 2.0 * LABEL_GAP + labels + LABEL_GAP;
+        Self { plot, left: needed.max(LEAST_LEFT).round() }
+    }
+
+    /// Pixels from the left for a position on the horizontal axis.
+    fn across(&self, position: f64) -> f32 {
+        self.left + self.plot.x.share(position) * (RIGHT - self.left)
+    }
+
+    /// Pixels from the top for a position on the vertical axis.
+    fn down(&self, position: f64) -> f32 {
+        BOTTOM - self.plot.y.share(position) * (BOTTOM - TOP)
+    }
+
+    /// The middle of the plot.
+    fn middle(&self) -> Spot {
+        (f32::midpoint(self.left, RIGHT), f32::midpoint(TOP, BOTTOM))
+    }
+}
+
 /// Headline and names of the axes, and what the curves cannot say: that some points are missing.
-fn write_words(page: &mut Canvas, plot: &Plot<'_>) {
+fn write_words(page: &mut Canvas, frame: &Frame<'_>) {
+    let (plot, (centre, middle)) = (frame.plot, frame.middle());
     let title = fitted(plot.title, TITLE_SIZE, RIGHT - MARGIN);
-    write(page, &title, (MARGIN, TITLE_MIDDLE), TITLE_SIZE, Anchor::Start, Run::Across);
+    text::write(page, &title, (MARGIN, TITLE_MIDDLE), TITLE_SIZE, Anchor::Start, Run::Across);
 
     let scale = if plot.y.is_log() { " (log scale)" } else { "" };
     let name = fitted(&format!("{}{scale}", plot.loss), TEXT_SIZE, BOTTOM - TOP);
-    let beside = (MARGIN + TEXT_SIZE / 2.0, f32::midpoint(TOP, BOTTOM));
-    write(page, &name, beside, TEXT_SIZE, Anchor::Middle, Run::Up);
+    let beside = (MARGIN + TEXT_SIZE / 2.0, middle);
+    text::write(page, &name, beside, TEXT_SIZE, Anchor::Middle, Run::Up);
 
-    let below = (f32::midpoint(LEFT, RIGHT), FOOT_MIDDLE);
-    write(page, "epoch", below, TEXT_SIZE, Anchor::Middle, Run::Across);
+    write(page, "epoch", (centre, FOOT_MIDDLE), Anchor::Middle);
     if plot.left_out > 0 {
         let note = format!("left out as not finite: {}", plot.left_out);
-        write(page, &note, (RIGHT, FOOT_MIDDLE), TEXT_SIZE, Anchor::End, Run::Across);
+        write(page, &note, (RIGHT, FOOT_MIDDLE), Anchor::End);
     }
     if plot.is_empty() {
-        let middle = (f32::midpoint(LEFT, RIGHT), f32::midpoint(TOP, BOTTOM));
-        write(page, "no losses to show", middle, TEXT_SIZE, Anchor::Middle, Run::Across);
+        let note = "no losses to show";
+        write(page, note, (centre, middle), Anchor::Middle);
     }
 }
 
@@ -120,27 +152,33 @@ fn draw_legend(page: &mut Canvas, entries: &[(String, Look)]) {
         page.stroke(&sample, look.width, look.colour);
         draw_marker(page, (left + SAMPLE / 2.0, LEGEND_MIDDLE), *look);
         let start = left + SAMPLE + SAMPLE_GAP;
-        write(page, text, (start, LEGEND_MIDDLE), TEXT_SIZE, Anchor::Start, Run::Across);
+        write(page, text, (start, LEGEND_MIDDLE), Anchor::Start);
         left = start + width(text, TEXT_SIZE) + 3.0 * SAMPLE_GAP;
     }
 }
 
 /// Grid lines with their labels, then the two axes.
-fn draw_axes(page: &mut Canvas, plot: &Plot<'_>) {
+fn draw_axes(page: &mut Canvas, frame: &Frame<'_>) {
+    let Frame { plot, left } = *frame;
     for &tick in &plot.y.ticks {
-        let y = down(&plot.y, tick);
-        draw_rule(page, [(LEFT, y), (RIGHT, y)], GRID);
+        let y = frame.down(tick);
+        draw_rule(page, [(left, y), (RIGHT, y)], GRID);
         let label = plot.y.label(tick);
-        write(page, &label, (LEFT - LABEL_GAP, y), TEXT_SIZE, Anchor::End, Run::Across);
+        write(page, &label, (left - LABEL_GAP, y), Anchor::End);
     }
     for &tick in &plot.x.ticks {
-        let x = across(&plot.x, tick);
+        let x = frame.across(tick);
         draw_rule(page, [(x, TOP), (x, BOTTOM)], GRID);
         let below = (x, BOTTOM + LABEL_GAP + TEXT_SIZE / 2.0);
-        write(page, &plot.x.label(tick), below, TEXT_SIZE, Anchor::Middle, Run::Across);
+        write(page, &plot.x.label(tick), below, Anchor::Middle);
     }
-    draw_rule(page, [(LEFT, TOP), (LEFT, BOTTOM)], AXIS);
-    draw_rule(page, [(LEFT, BOTTOM), (RIGHT, BOTTOM)], AXIS);
+    draw_rule(page, [(left, TOP), (left, BOTTOM)], AXIS);
+    draw_rule(page, [(left, BOTTOM), (RIGHT, BOTTOM)], AXIS);
+}
+
+/// Writes `text` in the chart's usual size, with the middle of its height on `spot`.
+fn write(page: &mut Canvas, text: &str, spot: Spot, anchor: Anchor) {
+    text::write(page, text, spot, TEXT_SIZE, anchor, Run::Across);
 }
 
 /// A level or upright line, one pixel thick, on whole pixels so that it is crisp.
@@ -150,8 +188,8 @@ fn draw_rule(page: &mut Canvas, ends: [Spot; 2], colour: Rgb) {
 }
 
 /// A curve, then its markers upon it.
-fn draw_series(page: &mut Canvas, plot: &Plot<'_>, positions: &[(f64, f64)], look: Look) {
-    let place = |&(x, y): &(f64, f64)| (across(&plot.x, x), down(&plot.y, y));
+fn draw_series(page: &mut Canvas, frame: &Frame<'_>, positions: &[(f64, f64)], look: Look) {
+    let place = |&(x, y): &(f64, f64)| (frame.across(x), frame.down(y));
     let spots: Vec<Spot> = positions.iter().map(place).collect();
     page.stroke(&spots, look.width, look.colour);
     let stride = spots.len().div_ceil(MOST_MARKERS).max(1);
@@ -174,16 +212,6 @@ fn draw_marker(page: &mut Canvas, spot: Spot, look: Look) {
     };
     draw(page, spot, reach + MARKER_EDGE, WHITE);
     draw(page, spot, reach, look.colour);
-}
-
-/// Pixels from the left for a position on the horizontal axis.
-fn across(axis: &Axis, position: f64) -> f32 {
-    LEFT + axis.share(position) * (RIGHT - LEFT)
-}
-
-/// Pixels from the top for a position on the vertical axis.
-fn down(axis: &Axis, position: f64) -> f32 {
-    BOTTOM - axis.share(position) * (BOTTOM - TOP)
 }
 
 /// A loss in four significant digits.

@@ -154,6 +154,6 @@ mod tests {
     #[test]
     fn text_that_the_font_lacks_still_takes_room() {
         assert!(width("\u{65e5}\u{672c}\n\u{1f600}", SIZE) > 0.0);
-        assert_eq!(width("", SIZE), 0.0);
+        assert!(width("", SIZE) == 0.0);
     }
 }

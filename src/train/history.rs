@@ -2,28 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Learner;
+use super::{Learner, Observer, RunningLoss, StepDone};
 use crate::plan::Plan;
 
 /// libtorch's version; tch 0.26 links no other.
 const LIBTORCH: &str = "2.13.0";
 const TCH: &str = "0.26.0";
 
+/// Points that the loss curve gets within each epoch.
+const CURVE_POINTS: usize = 200;
+
 /// A run's figures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct History {
+    /// As in the config.
     pub name: String,
+    /// As in the config.
     pub seed: u64,
+    /// The one that was used: `cpu` or `cuda:N`, never `auto`.
     pub device: String,
+    /// `float32` or `float64`.
     pub dtype: String,
     /// Weights that the optimizer moves.
     pub parameters: usize,
+    /// With which the same seed gives the same run.
     pub versions: Versions,
     /// Whether the run was stopped before its last epoch ended.
     pub interrupted: bool,
+    /// Whole epochs only; one that was interrupted is not among them.
     pub epochs: Vec<EpochRecord>,
     /// Training loss within the epochs: (epochs elapsed, mean loss since the point before).
     pub curve: Vec<(f64, f64)>,
+    /// Losses since the curve's last point.
+    #[serde(skip)]
+    pending: RunningLoss,
 }
 
 /// What the run was made with.
@@ -67,6 +79,22 @@ impl History {
             interrupted: false,
             epochs: Vec::new(),
             curve: Vec::new(),
+            pending: RunningLoss::default(),
         }
+    }
+}
+
+impl Observer for History {
+    fn step_done(&mut self, done: &StepDone<'_>) {
+        let &StepDone { epoch, step, steps, .. } = done;
+        self.pending.add(done.loss, done.pictures);
+        if step.is_multiple_of(steps.div_ceil(CURVE_POINTS)) || step == steps {
+            let elapsed = (epoch - 1) as f64 + step as f64 / steps as f64;
+            self.curve.push((elapsed, std::mem::take(&mut self.pending).mean()));
+        }
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord) {
+        self.epochs.push(record.clone());
     }
 }

@@ -14,10 +14,21 @@ use crate::optim::Optimizer;
 use crate::plan::Plan;
 use crate::random::{Purpose, stream};
 
+/// What a step of gradient descent gives, on the device.
+#[derive(Debug)]
+pub struct Step {
+    /// The batch's loss before the step, a scalar.
+    pub loss: Tensor,
+    /// Its gradient before clipping, `(P,)`.
+    pub gradient: Tensor,
+}
+
 /// The `libtorch` engine: `nn::SequentialT` with autograd.
 #[derive(Debug)]
 pub struct Learner {
+    /// Lies on the device; a step changes its weights in place.
     pub model: Autoencoder,
+    /// Holds what a resumed run needs beside the weights.
     pub optimizer: Optimizer,
     /// All learned weights, `(P,)`; the model's tensors are views of it.
     weights: Tensor,
@@ -58,8 +69,8 @@ impl Learner {
         }
     }
 
-    /// One step of gradient descent; the batch's loss before it, as a scalar on the device.
-    pub fn train_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Tensor {
+    /// One step of gradient descent; `epoch` and `step` name the random numbers that it may draw.
+    pub fn train_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Step {
         if self.draws_in_training {
             let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
             tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
@@ -67,12 +78,12 @@ impl Learner {
         let loss = self.loss_of(batch, true);
         let gradients = Tensor::run_backward(&[&loss], &self.trainable, false, false);
         let rows: Vec<Tensor> = gradients.iter().map(|tensor| tensor.flatten(0, -1)).collect();
-        self.optimizer.step(&mut self.weights, Tensor::cat(&rows, 0));
-        loss.detach()
+        let gradient = Tensor::cat(&rows, 0);
+        self.optimizer.step(&mut self.weights, &gradient);
+        Step { loss: loss.detach(), gradient }
     }
 
     /// The batch's loss without learning from it, as a scalar on the device.
-    #[must_use]
     pub fn loss(&self, batch: &Batch) -> Tensor {
         no_grad(|| self.loss_of(batch, false))
     }
@@ -89,12 +100,17 @@ impl Learner {
     /// Pictures in, pictures out: values channels last, one picture after the other.
     #[must_use]
     pub fn predict(&self, input: &[f32]) -> Vec<f32> {
-        let output = no_grad(|| self.model.forward_t(&self.pictures(input), false));
-        let output = output.permute([0, 2, 3, 1]).contiguous().to_kind(Kind::Float);
+        let output = self.outputs(input).to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
         let mut values = vec![0.0; output.numel()];
         let length = values.len();
-        output.to_device(Device::Cpu).copy_data(&mut values, length);
+        output.copy_data(&mut values, length);
         values
+    }
+
+    /// The same as a tensor in the model's own precision: `(N, H, W, C)`, on the device.
+    pub fn outputs(&self, input: &[f32]) -> Tensor {
+        let output = no_grad(|| self.model.forward_t(&self.pictures(input), false));
+        output.permute([0, 2, 3, 1])
     }
 
     /// Channels-last values as `(N, C, H, W)` on the device.

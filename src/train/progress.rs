@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::EpochRecord;
+use super::{EpochRecord, Observer, StepDone};
 
 /// How often the bar's figures change; reading the loss makes the step wait for it.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -18,8 +18,7 @@ const STYLE: &str = "{prefix} {bar:30} {pos}/{len}  {msg}  ETA {eta}";
 #[derive(Debug)]
 pub struct Progress {
     epochs: usize,
-    epoch: usize,
-    steps: usize,
+    /// Pictures seen in this epoch.
     pictures: usize,
     started: Instant,
     drawn: Instant,
@@ -32,41 +31,8 @@ impl Progress {
     #[must_use]
     pub fn new(epochs: usize) -> Self {
         let now = Instant::now();
-        let bar = stdout().is_terminal().then(ProgressBar::no_length);
-        Self { epochs, epoch: 0, steps: 0, pictures: 0, started: now, drawn: now, bar }
-    }
-
-    /// Begins epoch `epoch`, which counts from 1.
-    pub fn start_epoch(&mut self, epoch: usize, steps: usize) {
-        let now = Instant::now();
-        (self.epoch, self.steps, self.pictures) = (epoch, steps, 0);
-        (self.started, self.drawn) = (now, now);
-        if let Some(bar) = &self.bar {
-            let style = ProgressStyle::with_template(STYLE).expect("the template is fixed");
-            bar.set_style(style);
-            bar.reset();
-            bar.set_prefix(format!("epoch {epoch}/{}", self.epochs));
-            bar.set_length(steps as u64);
-        }
-    }
-
-    /// After a step over so many pictures; `loss` is asked for only when it is shown.
-    pub fn step(&mut self, step: usize, pictures: usize, loss: impl FnOnce() -> f64) {
-        self.pictures += pictures;
-        if let Some(bar) = &self.bar {
-            if self.drawn.elapsed() >= REFRESH {
-                self.drawn = Instant::now();
-                bar.set_message(self.figures(loss()));
-                bar.set_position(step as u64);
-            }
-        } else if step % self.steps.div_ceil(LINES) == 0 {
-            let remaining =
-                self.started.elapsed().div_f64(step as f64 / (self.steps - step) as f64);
-            let (epoch, epochs, steps) = (self.epoch, self.epochs, self.steps);
-            let eta = HumanDuration(remaining);
-            let figures = self.figures(loss());
-            println!("epoch {epoch}/{epochs}  {step}/{steps}  {figures}  ETA {eta:#}");
-        }
+        let bar = stdout().is_terminal().then(styled_bar);
+        Self { epochs, pictures: 0, started: now, drawn: now, bar }
     }
 
     fn figures(&self, loss: f64) -> String {
@@ -74,11 +40,48 @@ impl Progress {
         format!("loss {loss:.4}  {rate:.0} images/s")
     }
 
-    /// After validation: one line that stays.
-    pub fn finish_epoch(&mut self, record: &EpochRecord) {
+    fn draw(&self, bar: &ProgressBar, done: &StepDone<'_>) {
+        bar.set_prefix(format!("epoch {}/{}", done.epoch, self.epochs));
+        bar.set_length(done.steps as u64);
+        bar.set_position(done.step as u64);
+        bar.set_message(self.figures(done.running.mean()));
+    }
+
+    fn print(&self, done: &StepDone<'_>) {
+        let &StepDone { epoch, step, steps, .. } = done;
+        let remaining = self.started.elapsed().mul_f64((steps - step) as f64 / step as f64);
+        let (epochs, figures) = (self.epochs, self.figures(done.running.mean()));
+        println!(
+            "epoch {epoch}/{epochs}  {step}/{steps}  {figures}  ETA {:#}",
+            HumanDuration(remaining)
+        );
+    }
+}
+
+fn styled_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template(STYLE).expect("the template is fixed");
+    ProgressBar::no_length().with_style(style)
+}
+
+impl Observer for Progress {
+    fn step_done(&mut self, done: &StepDone<'_>) {
+        self.pictures += done.pictures;
+        match &self.bar {
+            Some(bar) if self.drawn.elapsed() >= REFRESH => {
+                self.draw(bar, done);
+                self.drawn = Instant::now();
+            }
+            None if done.step.is_multiple_of(done.steps.div_ceil(LINES)) => self.print(done),
+            _ => {}
+        }
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            bar.reset();
         }
+        (self.pictures, self.started) = (0, Instant::now());
         let EpochRecord { epoch, loss, val_loss, seconds, images_per_second } = record;
         println!(
             "epoch {epoch}/{}  loss {loss:.4}  val_loss {val_loss:.4}  {seconds:.1} s  \

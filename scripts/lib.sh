@@ -1,0 +1,45 @@
+# What the scripts share: how they speak to the user, fetch files and check them.
+# Functions only; sourcing this file does nothing and touches nothing.
+# shellcheck shell=bash
+
+# Each argument is a line of its own, under the name of the script that speaks. All talk goes to
+# stderr, so that stdout belongs to the program that run.sh starts.
+say() {
+    local script=${0##*/}
+    printf "${script%.sh}: %s\n" "$@" >&2
+}
+
+fail() { # WHAT-FAILED... WHAT-TO-DO
+    say "$@"
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Progress bars are for people: in a log each redraw would be a line of its own.
+someone_is_watching() { [ -t 2 ]; }
+
+sha256_of() { # FILE
+    if have sha256sum; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1
+}
+
+fetch() { # URL FILE; returns non-zero when the download fails
+    if have curl; then
+        local how=-sS
+        if someone_is_watching; then how=--progress-bar; fi
+        curl -fL "$how" --retry 2 --connect-timeout 20 -o "$2" "$1"
+    elif have wget; then
+        if someone_is_watching; then wget -O "$2" "$1"; else wget -nv -O "$2" "$1"; fi
+    else
+        say "neither curl nor wget is installed: install one of them (apt install curl)."
+        return 1
+    fi
+}
+
+need_disk_space() { # MEGABYTES PURPOSE
+    local free
+    free=$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1024))
+    [ "$free" -ge "$1" ] || fail \
+        "$2 needs $1 MB of free disk space in $PWD, which has $free MB." \
+        "Free some space there and run this again."
+}

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Runs every check that a change to convae has to pass, and counts the tests that really ran. All
+# stages run even when one fails; the last line of the output is "N passed, M failed".
+# shellcheck disable=SC2317 # the stages are functions that are called through stage
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+main() {
+    python=--python
+    case "${1:-}" in
+    "") ;;
+    --no-python) python= ;;
+    -h | --help) usage ;;
+    *) fail "unknown option '$1'" "See scripts/test.sh --help." ;;
+    esac
+    results=$(mktemp) broken=0
+    trap 'rm -f "$results"' EXIT
+
+    stage "setup" scripts/setup.sh $python
+    if [ $broken -gt 0 ]; then report; fi # nothing below can work
+    choose_python
+    stage "formatting (cargo fmt)" cargo fmt --check
+    stage "lints (cargo clippy)" cargo clippy --locked --all-targets -- -D warnings
+    stage "documentation (cargo doc)" env RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -Dwarnings" cargo doc --locked --no-deps
+    stage "shell scripts (shellcheck)" check_shell_scripts
+    stage "tests of scripts/setup.sh" count bash tests/setup_test.sh
+    stage "tests (cargo test)" count cargo test --locked --no-fail-fast
+    report
+}
+
+usage() {
+    cat <<'END'
+usage: scripts/test.sh [--no-python]
+
+  --no-python  do without the Python environment .venv (up to 3.3 GB to download); tests that
+               compare with Keras and PyTorch are then left out
+END
+    exit 0
+}
+
+# The tests that compare with Keras and PyTorch run with the Python that CONVAE_PYTHON names.
+choose_python() {
+    if [ -n "$python" ]; then
+        export CONVAE_PYTHON="${CONVAE_PYTHON:-$PWD/.venv/bin/python}"
+    else
+        unset CONVAE_PYTHON
+        echo "!! --no-python: the tests that compare with Keras and PyTorch are NOT run."
+    fi
+}
+
+stage() { # HEADLINE COMMAND...; a stage that fails without a failed test counts as one failure
+    local failures
+    echo "== $(printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)))  $1"
+    shift
+    failures=$(sum_of failed)
+    "$@" || [ "$(sum_of failed)" -gt "$failures" ] || broken=$((broken + 1))
+}
+
+count() { "$@" 2>&1 | tee -a "$results"; }
+
+# Adds up cargo's "test result: ok. 3 passed; 0 failed; ..." and our own "3 passed, 0 failed".
+sum_of() { # passed|failed
+    awk -v what="$1" '
+        /^test result: |^[0-9]+ passed, [0-9]+ failed$/ {
+            for (i = 2; i <= NF; i++) if ($i ~ "^" what "[;,]?$") sum += $(i - 1)
+        }
+        END { print sum + 0 }' "$results"
+}
+
+check_shell_scripts() {
+    if have shellcheck; then
+        shellcheck -x scripts/*.sh tests/*.sh .ci/run
+    else
+        echo "shellcheck is not installed: left out (apt install shellcheck)."
+    fi
+}
+
+report() {
+    local failed=$(($(sum_of failed) + broken))
+    echo "== $(printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)))  end"
+    echo "$(sum_of passed) passed, $failed failed"
+    if [ $failed -gt 0 ]; then exit 1; fi
+    exit 0
+}
+
+main "$@"

@@ -1,0 +1,190 @@
+//! Everything that a replay of a training elsewhere needs, written while it happens: what went in,
+//! what came out of every step, and the weights on the way. `scripts/parity.sh` reads it.
+//!
+//! Arrays are safetensors: weights in PyTorch's layouts under their checkpoint names, pictures as
+//! `(N, H, W, C)`. Losses are JSON numbers, which hold every digit of a float64.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use serde::Serialize;
+
+use crate::atomic;
+use crate::checkpoint::{Array, Checkpoint, save};
+use crate::corruption::Split;
+use crate::data::{Dataset, Feed};
+use crate::exit::Misuse;
+use crate::nn::Parameter;
+use crate::plan::Plan;
+use crate::saved_model::array_of;
+use crate::train::{EpochRecord, Learner, Observer, StepDone, feed};
+
+/// Steps after which the weights are kept, counted over all epochs.
+const KEPT_STEPS: [usize; 2] = [1, 10];
+/// Test pictures whose outputs are kept.
+const OUTPUTS: usize = 16;
+
+/// An observer that writes a folder.
+#[derive(Debug)]
+pub struct Trace {
+    dir: PathBuf,
+    record: Record,
+    /// Steps seen, over all epochs.
+    steps: usize,
+    /// The first thing that could not be written; observers cannot fail, so it is told at the end.
+    failure: Option<anyhow::Error>,
+}
+
+/// The part that is numbers, `trace.json`.
+#[derive(Debug, Default, Serialize)]
+struct Record {
+    format: u32,
+    /// The loss of every step, one list an epoch.
+    losses: Vec<Vec<f64>>,
+    /// The epochs' means, as the history has them.
+    epoch_losses: Vec<f64>,
+    val_losses: Vec<f64>,
+}
+
+impl Trace {
+    /// Refuses a folder that is in use, before anything expensive.
+    ///
+    /// # Errors
+    /// When `dir` is there and not empty.
+    pub fn check(dir: &Path) -> Result<(), Misuse> {
+        let empty =
+            std::fs::read_dir(dir).map_or(!dir.exists(), |mut files| files.next().is_none());
+        if empty {
+            return Ok(());
+        }
+        Err(Misuse(format!(
+            "{} is not an empty folder; name another one with --trace",
+            dir.display()
+        )))
+    }
+
+    /// Writes what is known before the first step.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn begin(
+        dir: &Path,
+        plan: &Plan,
+        data: &Dataset,
+        learner: &Learner,
+    ) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("the folder {} cannot be made", dir.display()))?;
+        let record = Record { format: 1, losses: vec![Vec::new()], ..Record::default() };
+        let trace = Self { dir: dir.to_path_buf(), record, steps: 0, failure: None };
+        trace.write("config.toml", plan.config.to_toml().as_bytes())?;
+        trace.save("weights_initial", weights(learner))?;
+        trace.save_feeds(plan, data)?;
+        Ok(trace)
+    }
+
+    /// The order of each epoch, and the pictures where they differ from the files.
+    fn save_feeds(&self, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
+        let train = feed(plan, &data.train, Split::Train);
+        let mut orders = Vec::new();
+        for epoch in 1..=plan.config.train.epochs as u64 {
+            let order = train.order(epoch, plan.config.train.shuffle);
+            let order: Vec<i64> = order.into_iter().map(|index| index as i64).collect();
+            orders.push((format!("epoch_{epoch}"), Array::from_values(&[order.len()], &order)?));
+            if plan.config.corruption.changes_in(epoch) {
+                self.save_inputs(&format!("train_inputs_{epoch}"), train, epoch)?;
+            }
+        }
+        if plan.config.corruption.changes_pictures() {
+            self.save_inputs("test_inputs", feed(plan, &data.test, Split::Test), 0)?;
+        }
+        self.save("order", orders)
+    }
+
+    fn save_inputs(&self, name: &str, feed: Feed<'_>, epoch: u64) -> anyhow::Result<()> {
+        let all: Vec<usize> = (0..feed.images.len()).collect();
+        let [height, width, channels] = feed.images.shape();
+        let inputs = feed.batch(epoch, &all).input;
+        let array = Array::from_values(&[all.len(), height, width, channels], &inputs)?;
+        self.save(name, vec![("pictures".to_owned(), array)])
+    }
+
+    /// Writes what is known after the last step.
+    ///
+    /// # Errors
+    /// When a file cannot be written, now or before.
+    pub fn finish(mut self, plan: &Plan, data: &Dataset, learner: &Learner) -> anyhow::Result<()> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        self.save("weights_last", weights(learner))?;
+        let shown: Vec<usize> = (0..OUTPUTS.min(data.test.len())).collect();
+        let input = feed(plan, &data.test, Split::Test).batch(0, &shown).input;
+        let output = array_of(&learner.outputs(&input));
+        self.save("outputs", vec![("pictures".to_owned(), output)])?;
+        ensure!(
+            self.record.losses.pop().is_some_and(|rest| rest.is_empty()),
+            "the last epoch was cut short"
+        );
+        self.write("trace.json", serde_json::to_string(&self.record)?.as_bytes())
+    }
+
+    fn observe(&mut self, done: &StepDone<'_>) -> anyhow::Result<()> {
+        self.steps += 1;
+        if let Some(losses) = self.record.losses.last_mut() {
+            losses.push(done.loss.double_value(&[]));
+        }
+        if self.steps == 1 {
+            self.save("gradient", gradients(done))?;
+        }
+        if KEPT_STEPS.contains(&self.steps) {
+            self.save(&format!("weights_step_{}", self.steps), weights(done.learner))?;
+        }
+        Ok(())
+    }
+
+    fn save(&self, name: &str, tensors: Vec<(String, Array)>) -> anyhow::Result<()> {
+        let path = self.dir.join(format!("{name}.safetensors"));
+        Ok(save(&path, &Checkpoint { tensors, ..Checkpoint::default() })?)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let path = self.dir.join(name);
+        atomic::write(&path, |file| file.write_all(bytes))
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+impl Observer for Trace {
+    fn step_done(&mut self, done: &StepDone<'_>) {
+        if self.failure.is_none() {
+            self.failure = self.observe(done).err();
+        }
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord) {
+        self.record.losses.push(Vec::new());
+        self.record.epoch_losses.push(record.loss);
+        self.record.val_losses.push(record.val_loss);
+    }
+}
+
+fn weights(learner: &Learner) -> Vec<(String, Array)> {
+    let parameters = learner.model.parameters.iter();
+    parameters.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect()
+}
+
+/// The flat gradient, cut up by weight tensor.
+fn gradients(done: &StepDone<'_>) -> Vec<(String, Array)> {
+    let mut start = 0;
+    let trainable = done.learner.model.parameters.iter().filter(|parameter| parameter.trainable);
+    trainable
+        .map(|Parameter { name, tensor, .. }| {
+            let length = tensor.numel() as i64;
+            let part = done.gradient.narrow(0, start, length).view_as(tensor);
+            start += length;
+            (name.clone(), array_of(&part))
+        })
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! What can watch a training: progress, history and traces see the same events.
+
+use tch::{Kind, Tensor};
+
+use super::{EpochRecord, Learner};
+
+/// Sees a training go by; it cannot change it.
+pub trait Observer {
+    /// After each step.
+    fn step_done(&mut self, done: &StepDone<'_>);
+
+    /// After each epoch and its validation.
+    fn epoch_done(&mut self, record: &EpochRecord);
+}
+
+/// An observer that was not asked for sees nothing.
+impl<T: Observer> Observer for Option<T> {
+    fn step_done(&mut self, done: &StepDone<'_>) {
+        if let Some(observer) = self {
+            observer.step_done(done);
+        }
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord) {
+        if let Some(observer) = self {
+            observer.epoch_done(record);
+        }
+    }
+}
+
+/// A step that was just made.
+#[derive(Debug, Clone, Copy)]
+pub struct StepDone<'a> {
+    /// Counts from 1.
+    pub epoch: usize,
+    /// Within the epoch, counts from 1.
+    pub step: usize,
+    /// Steps of the epoch.
+    pub steps: usize,
+    /// Size of the batch.
+    pub pictures: usize,
+    /// The batch's loss before the step: a scalar on the device.
+    pub loss: &'a Tensor,
+    /// Of that loss, before clipping: `(P,)`, on the device.
+    pub gradient: &'a Tensor,
+    /// The epoch's loss so far.
+    pub running: &'a RunningLoss,
+    /// With the weights after the step.
+    pub learner: &'a Learner,
+}
+
+/// A mean of batch losses, weighted by batch size. It stays on the device until it is asked for,
+/// so that no step waits for the one before.
+#[derive(Debug, Default)]
+pub struct RunningLoss {
+    sum: Option<Tensor>,
+    pictures: usize,
+}
+
+impl RunningLoss {
+    /// Counts a batch of so many pictures.
+    pub fn add(&mut self, loss: &Tensor, pictures: usize) {
+        let weighted = loss.to_kind(Kind::Double) * pictures as f64;
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => sum + weighted,
+            None => weighted,
+        });
+        self.pictures += pictures;
+    }
+
+    /// NaN before the first batch.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        let sum = self.sum.as_ref().map_or(f64::NAN, |sum| sum.double_value(&[]));
+        sum / self.pictures as f64
+    }
+}

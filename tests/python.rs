@@ -1,0 +1,78 @@
+//! What Python makes of our files: the README's own code, run by a real interpreter.
+//!
+//! `scripts/test.sh` names the interpreter in CONVAE_PYTHON; without it these tests say that they
+//! were skipped.
+
+use std::path::Path;
+use std::process::Command;
+
+use convae::checkpoint::{Array, Checkpoint, save};
+use convae::config::Source;
+use convae::corruption::Split;
+use convae::data::Dataset;
+use convae::plan::Plan;
+use convae::saved_model::save_model;
+use convae::train::{History, Learner, feed, fit};
+use tch::Device;
+
+/// Largest difference of two float32 forward passes through the same weights.
+const TOLERANCE: f64 = 1e-6;
+
+/// What follows the README's code: its outputs beside ours.
+const COMPARISON: &str = r#"
+from safetensors.torch import load_file
+ours = load_file("ours.safetensors")
+with torch.no_grad():
+    theirs = model(ours["input"].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+print((theirs - ours["output"]).abs().max().item())
+"#;
+
+#[test]
+fn the_readmes_torch_module_loads_the_weights_and_gives_our_outputs() {
+    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
+        println!("skipped: CONVAE_PYTHON is not set");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    train_a_little(folder.path());
+    let code = readme_code().replace("runs/noise/noise.pt", "noise.pt") + COMPARISON;
+    let run = Command::new(python).args(["-c", &code]).current_dir(folder.path()).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let difference: f64 = String::from_utf8_lossy(&run.stdout).trim().parse().unwrap();
+    assert!(difference <= TOLERANCE, "PyTorch's outputs differ from ours by {difference}");
+}
+
+/// The Python block of the README.
+fn readme_code() -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```python\n").expect("the README shows Python code");
+    rest.split_once("```").expect("the block ends").0.to_owned()
+}
+
+/// Leaves `noise.pt`, and inputs with our outputs in `ours.safetensors`.
+fn train_a_little(folder: &Path) {
+    let config = root().join("configs/denoise.toml");
+    let digits = format!("data.dir={}", root().join("tests/digits").display());
+    let overrides = [digits, "train.device=cpu".to_owned()];
+    let plan = Plan::new(Source::open(&config, &overrides).unwrap()).unwrap();
+    let data = Dataset::open(&plan.config.data, plan.input_shape).unwrap();
+    let mut learner = Learner::new(&plan, Device::Cpu);
+    let mut history = History::new(&plan, &learner);
+    fit(&plan, &data, &mut learner, &mut [&mut history]).unwrap();
+    save_model(&folder.join("noise.pt"), &plan, &learner, &history).unwrap();
+
+    let indices: Vec<usize> = (0..data.test.len()).collect();
+    let input = feed(&plan, &data.test, Split::Test).batch(0, &indices).input;
+    let pictures =
+        |values: &[f32]| Array::from_values(&[indices.len(), 28, 28, 1], values).unwrap();
+    let tensors = vec![
+        ("input".to_owned(), pictures(&input)),
+        ("output".to_owned(), pictures(&learner.predict(&input))),
+    ];
+    let checkpoint = Checkpoint { tensors, ..Checkpoint::default() };
+    save(&folder.join("ours.safetensors"), &checkpoint).unwrap();
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
