@@ -30,7 +30,7 @@ impl Autoencoder {
             let mut sequence = seq_t();
             for (i, layer) in layers.iter().enumerate() {
                 parameters.enter(format!("{part}.{}", layer.name));
-                sequence = add(sequence, layer, plan.seed(), first + i, &mut parameters);
+                sequence = append(sequence, layer, plan.seed(), first + i, &mut parameters);
             }
             sequence
         };
@@ -57,7 +57,7 @@ impl ModuleT for Autoencoder {
 }
 
 /// Appends the layer that the plan asks for; its weights come from the stream of its `index`.
-fn add(
+fn append(
     sequence: SequentialT,
     planned: &PlannedLayer,
     seed: u64,

@@ -26,7 +26,8 @@ impl<'a> Archive<'a> {
     /// Reads the zip directory.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
         let tail = &bytes[bytes.len().saturating_sub(END_REACH)..];
-        if !tail.windows(END_SIGNATURE.len()).any(|part| part == END_SIGNATURE) {
+        let mut places = tail.windows(END_SIGNATURE.len());
+        if !places.any(|place| place == END_SIGNATURE) {
             let detail = "the zip directory at its end is missing";
             return Err(Fault::Truncated(detail.to_owned()));
         }
@@ -40,7 +41,8 @@ impl<'a> Archive<'a> {
         let entries = (0..zip.len()).filter_map(|index| zip.by_index_data(index).ok());
         let total = entries.fold(0, |sum: u64, entry| sum.saturating_add(entry.size()));
         if total > bytes.len() as u64 {
-            return Err(Fault::damaged("its zip entries claim more bytes than it has"));
+            let detail = "its zip entries claim more bytes than it has";
+            return Err(Fault::damaged(detail));
         }
         let first = zip.file_names_raw().next().unwrap_or_default();
         let slash = first.iter().position(|&byte| byte == b'/');
@@ -74,8 +76,9 @@ impl<'a> Archive<'a> {
     pub(super) fn names_under(&self, prefix: &str) -> Vec<String> {
         let start = self.path(prefix);
         let names = self.zip.file_names_raw();
-        let names = names.filter_map(|name| name.strip_prefix(&*start));
-        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+        let found = names.filter_map(|name| name.strip_prefix(&*start));
+        let text = |name| String::from_utf8_lossy(name).into_owned();
+        found.map(text).collect()
     }
 
     fn index_of(&self, name: &str) -> Option<usize> {

@@ -20,6 +20,9 @@ pub enum DType {
 }
 
 impl DType {
+    /// Every element type.
+    pub const ALL: [Self; 3] = [Self::F32, Self::F64, Self::I64];
+
     /// Bytes per element.
     #[must_use]
     pub const fn size(self) -> usize {
@@ -74,29 +77,15 @@ element!(i64, DType::I64);
 /// Why a shape, an element type and bytes do not make an array.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ArrayError {
-    /// The bytes do not fill the shape.
-    #[error("shape {shape:?} of {dtype} needs {needed} bytes, not {found}")]
-    Length {
-        /// The shape asked for.
-        shape: Vec<usize>,
-        /// The element type asked for.
-        dtype: DType,
-        /// Bytes that the shape takes.
-        needed: usize,
-        /// Bytes that were given.
-        found: usize,
-    },
+    /// The shape, of this element type, does not take this number of bytes.
+    #[error("shape {0:?} of {1} does not take {2} bytes")]
+    Length(Vec<usize>, DType, usize),
     /// The shape has too many axes, or more bytes than a machine can address.
     #[error("shape {0:?} is beyond what a tensor can have")]
     Shape(Vec<usize>),
-    /// The values were asked for as another type than the array holds.
-    #[error("the array holds {found}, not {wanted}")]
-    DType {
-        /// The type asked for.
-        wanted: DType,
-        /// The type that the array holds.
-        found: DType,
-    },
+    /// The values were asked for as the first type, and the array holds the second.
+    #[error("the values are {1}, not {0}")]
+    DType(DType, DType),
 }
 
 /// A dense, row-major array as files hold it; its bytes always fill its shape exactly.
@@ -116,11 +105,9 @@ impl Array {
     /// tensor can have that shape.
     pub fn new(dtype: DType, shape: Vec<usize>, bytes: Vec<u8>) -> Result<Self, ArrayError> {
         match byte_len(dtype, &shape) {
+            Some(length) if length == bytes.len() => Ok(Self { dtype, shape, bytes }),
+            Some(_) => Err(ArrayError::Length(shape, dtype, bytes.len())),
             None => Err(ArrayError::Shape(shape)),
-            Some(needed) if needed != bytes.len() => {
-                Err(ArrayError::Length { shape, dtype, needed, found: bytes.len() })
-            }
-            Some(_) => Ok(Self { dtype, shape, bytes }),
         }
     }
 
@@ -139,11 +126,10 @@ impl Array {
     /// # Errors
     /// [`ArrayError::DType`] when the array holds another type than `T`; nothing is converted.
     pub fn to_values<T: Element>(&self) -> Result<Vec<T>, ArrayError> {
-        if self.dtype == T::DTYPE {
-            Ok(T::decode(&self.bytes))
-        } else {
-            Err(ArrayError::DType { wanted: T::DTYPE, found: self.dtype })
+        if self.dtype != T::DTYPE {
+            return Err(ArrayError::DType(T::DTYPE, self.dtype));
         }
+        Ok(T::decode(&self.bytes))
     }
 
     /// The element type.
@@ -223,7 +209,7 @@ mod tests {
     #[test]
     fn bytes_that_do_not_fill_the_shape_are_refused() {
         let error = Array::new(DType::F32, vec![2, 3], vec![0; 23]).unwrap_err();
-        assert_eq!(error.to_string(), "shape [2, 3] of float32 needs 24 bytes, not 23");
+        assert_eq!(error.to_string(), "shape [2, 3] of float32 does not take 23 bytes");
     }
 
     #[test]
@@ -244,7 +230,7 @@ mod tests {
     fn values_of_another_type_are_refused() {
         let array = Array::from_values(&[1], &[1.0_f32]).unwrap();
         let error = array.to_values::<i64>().unwrap_err();
-        assert_eq!(error.to_string(), "the array holds float32, not int64");
+        assert_eq!(error.to_string(), "the values are float32, not int64");
     }
 
     #[test]

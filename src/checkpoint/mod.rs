@@ -22,9 +22,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 pub use array::{Array, ArrayError, DType, Element};
-pub use error::{CheckpointError, Fault};
+pub use error::CheckpointError;
 
-use error::shown;
+use error::{Fault, shown};
 
 use crate::atomic;
 
@@ -62,7 +62,6 @@ impl Checkpoint {
 }
 
 /// The two kinds of file.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     PyTorch,
     Safetensors,
@@ -71,7 +70,7 @@ enum Format {
 /// Checks, before any training, that [`save`] knows the format that `path` asks for.
 ///
 /// # Errors
-/// [`Fault::Extension`] when the name ends in neither `.pt` nor `.safetensors`.
+/// When the name ends in neither `.pt` nor `.safetensors`.
 pub fn check_name(path: &Path) -> Result<(), CheckpointError> {
     format_of_name(path).map(drop).map_err(|fault| CheckpointError::new(path, fault))
 }
@@ -103,10 +102,9 @@ fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
     let format = format_of_name(path)?;
     check_content(checkpoint)?;
     match format {
-        Format::PyTorch => pt::to_bytes(checkpoint).map_err(io::Error::from),
-        Format::Safetensors => safetensors::to_bytes(checkpoint).map_err(io::Error::other),
+        Format::PyTorch => pt::to_bytes(checkpoint),
+        Format::Safetensors => safetensors::to_bytes(checkpoint),
     }
-    .map_err(Fault::Write)
 }
 
 fn decode(path: &Path) -> Result<Checkpoint, Fault> {
@@ -147,9 +145,10 @@ fn format_of_name(path: &Path) -> Result<Format, Fault> {
 }
 
 fn format_of_head(head: &[u8]) -> Result<Format, Fault> {
+    let starts_with = |signature: &&[u8]| head.starts_with(signature);
     if head.is_empty() {
         Err(Fault::Empty)
-    } else if ZIP_SIGNATURES.iter().any(|signature| head.starts_with(signature)) {
+    } else if ZIP_SIGNATURES.iter().any(starts_with) {
         Ok(Format::PyTorch)
     } else if head.starts_with(LEGACY_SIGNATURE) {
         Err(Fault::Legacy)
@@ -164,7 +163,8 @@ fn format_of_head(head: &[u8]) -> Result<Format, Fault> {
 fn check_content(checkpoint: &Checkpoint) -> Result<(), Fault> {
     let count = checkpoint.tensors.len();
     if count > MAX_TENSORS {
-        return Err(Fault::TooLarge(format!("{count} tensors, at most {MAX_TENSORS}")));
+        let detail = format!("{count} tensors, at most {MAX_TENSORS}");
+        return Err(Fault::TooLarge(detail));
     }
     let mut seen = HashSet::new();
     for (name, _) in &checkpoint.tensors {
@@ -175,10 +175,8 @@ fn check_content(checkpoint: &Checkpoint) -> Result<(), Fault> {
             return Err(Fault::Duplicate(shown(name)));
         }
     }
-    match checkpoint.records.keys().find(|name| !is_record_name(name)) {
-        Some(name) => Err(Fault::RecordName(shown(name))),
-        None => Ok(()),
-    }
+    let odd = checkpoint.records.keys().find(|name| !is_record_name(name));
+    odd.map_or(Ok(()), |name| Err(Fault::RecordName(shown(name))))
 }
 
 /// Whether `name` is one plain path segment, so that unpacking the zip file is safe too.

@@ -1,5 +1,5 @@
 //! The pickle instructions that `torch.save` writes, by the names of Python's `pickle` module.
-//! Both our reader and our writer take them from here; no others exist for us.
+//! No others exist for our reader; our writer spells its few out.
 
 pub(super) const APPEND: u8 = b'a';
 pub(super) const APPENDS: u8 = b'e';

@@ -2,94 +2,67 @@
 //! The elements themselves go into separate zip entries; only shapes and names are pickled here.
 
 use super::array::{Array, DType, contiguous_strides};
-use super::opcode;
+
+// The instructions, spelled as Python's pickle module does: `c` GLOBAL, `(` MARK, `X` BINUNICODE,
+// `J` BININT, 0x8a LONG1, 0x89 NEWFALSE, `t` TUPLE, `)` EMPTY_TUPLE, `Q` BINPERSID, `R` REDUCE,
+// `u` SETITEMS, 0x80 PROTO, `.` STOP. Nothing is memoized: each object is spelled out where it is
+// used, which every unpickler accepts.
+const EMPTY_ORDERED_DICT: &[u8] = b"ccollections\nOrderedDict\n)R";
+const REBUILD_TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\n";
 
 /// Pickles an `OrderedDict` of tensors; tensor `i` takes the storage `data/<i>`.
-///
-/// Nothing is memoized: each object is spelled out where it is used, which every unpickler accepts.
 pub(super) fn state_dict(tensors: &[(String, Array)]) -> Vec<u8> {
-    let mut out = Pickle(vec![opcode::PROTO, 2]);
-    out.empty_ordered_dict();
-    out.op(opcode::MARK);
+    let mut out = [b"\x80\x02", EMPTY_ORDERED_DICT, b"("].concat();
     for (index, (name, array)) in tensors.iter().enumerate() {
-        out.text(name);
-        out.tensor(index, array);
+        put_text(&mut out, name);
+        put_tensor(&mut out, index, array);
     }
-    out.op(opcode::SETITEMS);
-    out.op(opcode::STOP);
-    out.0
+    out.extend(b"u.");
+    out
 }
 
-/// The instructions written so far.
-struct Pickle(Vec<u8>);
+/// `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, backward_hooks)`, where the
+/// storage is the persistent id `('storage', type, key, location, element count)`.
+fn put_tensor(out: &mut Vec<u8>, index: usize, array: &Array) {
+    out.extend(REBUILD_TENSOR);
+    out.extend(b"((");
+    put_text(out, "storage");
+    out.extend(format!("ctorch\n{}\n", storage_type(array.dtype())).bytes());
+    put_text(out, &index.to_string());
+    put_text(out, "cpu");
+    put_int(out, array.element_count());
+    out.extend(b"tQ");
+    put_int(out, 0);
+    put_ints(out, array.shape());
+    put_ints(out, &contiguous_strides(array.shape()));
+    out.push(0x89);
+    out.extend(EMPTY_ORDERED_DICT);
+    out.extend(b"tR");
+}
 
-impl Pickle {
-    fn op(&mut self, code: u8) {
-        self.0.push(code);
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    let length = u32::try_from(text.len()).expect("save admits only short names");
+    out.push(b'X');
+    out.extend(length.to_le_bytes());
+    out.extend(text.bytes());
+}
+
+fn put_ints(out: &mut Vec<u8>, values: &[usize]) {
+    out.push(b'(');
+    for &value in values {
+        put_int(out, value);
     }
+    out.push(b't');
+}
 
-    fn global(&mut self, module: &str, name: &str) {
-        self.op(opcode::GLOBAL);
-        self.0.extend_from_slice(format!("{module}\n{name}\n").as_bytes());
-    }
-
-    fn empty_ordered_dict(&mut self) {
-        self.global("collections", "OrderedDict");
-        self.op(opcode::EMPTY_TUPLE);
-        self.op(opcode::REDUCE);
-    }
-
-    fn text(&mut self, text: &str) {
-        let length = u32::try_from(text.len()).expect("save admits only short names");
-        self.op(opcode::BINUNICODE);
-        self.0.extend_from_slice(&length.to_le_bytes());
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    /// BININT holds 32 bits; LONG1 counts its bytes, so that 8 of them hold any size.
-    fn int(&mut self, value: usize) {
-        if let Ok(small) = i32::try_from(value) {
-            self.op(opcode::BININT);
-            self.0.extend_from_slice(&small.to_le_bytes());
-        } else {
-            self.op(opcode::LONG1);
-            self.op(8);
-            self.0.extend_from_slice(&(value as u64).to_le_bytes());
-        }
-    }
-
-    fn ints(&mut self, values: &[usize]) {
-        self.op(opcode::MARK);
-        for &value in values {
-            self.int(value);
-        }
-        self.op(opcode::TUPLE);
-    }
-
-    /// `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, backward_hooks)`
-    fn tensor(&mut self, index: usize, array: &Array) {
-        self.global("torch._utils", "_rebuild_tensor_v2");
-        self.op(opcode::MARK);
-        self.storage(index, array);
-        self.int(0);
-        self.ints(array.shape());
-        self.ints(&contiguous_strides(array.shape()));
-        self.op(opcode::NEWFALSE);
-        self.empty_ordered_dict();
-        self.op(opcode::TUPLE);
-        self.op(opcode::REDUCE);
-    }
-
-    /// The persistent id `('storage', type, key, location, element count)`.
-    fn storage(&mut self, index: usize, array: &Array) {
-        self.op(opcode::MARK);
-        self.text("storage");
-        self.global("torch", storage_type(array.dtype()));
-        self.text(&index.to_string());
-        self.text("cpu");
-        self.int(array.element_count());
-        self.op(opcode::TUPLE);
-        self.op(opcode::BINPERSID);
+/// BININT holds 32 bits; LONG1 counts its bytes, so that 8 of them hold any size.
+fn put_int(out: &mut Vec<u8>, value: usize) {
+    if let Ok(small) = i32::try_from(value) {
+        out.push(b'J');
+        out.extend(small.to_le_bytes());
+    } else {
+        out.extend([0x8a, 8]);
+        out.extend((value as u64).to_le_bytes());
     }
 }
 

@@ -22,6 +22,8 @@ const FOLDER: &str = "archive";
 const VERSION: &[u8] = b"3\n";
 /// PyTorch aligns storages so that `torch.load(mmap=True)` can use them in place.
 const ALIGNMENT: u16 = 64;
+/// From this many bytes on, an entry's length needs the zip64 form.
+const ZIP64_FROM: usize = u32::MAX as usize;
 /// How many times the file's size its tensors may take: tied weights share a storage and take it
 /// several times, a hostile file would take it a million times.
 const MAX_EXPANSION: usize = 8;
@@ -30,9 +32,15 @@ const MAX_EXPANSION: usize = 8;
 ///
 /// `.format_version` is left out on purpose: it would promise PyTorch a layout, byte for byte, that
 /// only its own zip writer has.
-pub(super) fn to_bytes(checkpoint: &Checkpoint) -> ZipResult<Vec<u8>> {
+pub(super) fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
+    // The zip writer only ever fails on entries that no `Checkpoint` can make.
+    write_zip(checkpoint).map_err(|error| Fault::Write(error.into()))
+}
+
+fn write_zip(checkpoint: &Checkpoint) -> ZipResult<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    add(&mut zip, "data.pkl", &pickle::state_dict(&checkpoint.tensors))?;
+    let pickle = pickle::state_dict(&checkpoint.tensors);
+    add(&mut zip, "data.pkl", &pickle)?;
     add(&mut zip, "byteorder", b"little")?;
     for (index, (_, array)) in checkpoint.tensors.iter().enumerate() {
         add(&mut zip, &format!("data/{index}"), array.bytes())?;
@@ -48,7 +56,7 @@ fn add(zip: &mut ZipWriter<Cursor<Vec<u8>>>, name: &str, content: &[u8]) -> ZipR
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .with_alignment(ALIGNMENT)
-        .large_file(u32::try_from(content.len()).is_err());
+        .large_file(content.len() >= ZIP64_FROM);
     zip.start_file(format!("{FOLDER}/{name}"), options)?;
     Ok(zip.write_all(content)?)
 }
@@ -81,11 +89,11 @@ fn check_kind(archive: &mut Archive) -> Result<(), Fault> {
 fn check_size(windows: &[(String, Strided)], file: usize) -> Result<(), Fault> {
     let sizes = windows.iter().map(|(_, window)| window.byte_len());
     let total = sizes.fold(0, usize::saturating_add);
-    if total > file.saturating_mul(MAX_EXPANSION) {
-        let detail = format!("{total} bytes of tensors in a file of {file}");
-        return Err(Fault::TooLarge(detail));
+    if total <= file.saturating_mul(MAX_EXPANSION) {
+        return Ok(());
     }
-    Ok(())
+    let detail = format!("{total} bytes of tensors in a file of {file}");
+    Err(Fault::TooLarge(detail))
 }
 
 fn gather(
@@ -103,12 +111,10 @@ fn gather(
         };
         checked.insert(Rc::clone(key), bytes);
         if len.checked_mul(dtype.size()) != Some(bytes.len()) {
-            let detail = format!(
-                "`{}` declares {len} elements of {dtype}, its storage has {} bytes",
-                shown(&name),
-                bytes.len()
-            );
-            return Err(Fault::Damaged(detail));
+            let (name, found) = (shown(&name), bytes.len());
+            return Err(Fault::damaged(format!(
+                "`{name}` declares {len} elements of {dtype}, its storage has {found} bytes"
+            )));
         }
         let array = Array::new(*dtype, window.shape().to_vec(), window.gather(bytes))?;
         tensors.push((name, array));

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::array::DType;
 use super::error::{Fault, shown};
+use super::pickle::storage_type;
 use super::strided::{Storage, Strided};
 
 /// An object's place in the [`Heap`]. Children are places, not boxes, so that deep nesting in a
@@ -21,7 +22,8 @@ pub(super) enum Object {
     Tuple(Vec<Id>),
     /// Nothing of a state_dict is in a list, so what it holds is dropped.
     List,
-    Dict(Vec<(Id, Id)>),
+    /// Keys and values.
+    Dict(Vec<[Id; 2]>),
     Class(Class),
     Storage(Storage),
     Tensor(Tensor),
@@ -38,7 +40,7 @@ pub(super) struct Tensor {
 }
 
 /// The globals that a state_dict may name.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Class {
     OrderedDict,
     RebuildTensor,
@@ -53,12 +55,11 @@ impl Class {
             ("collections", "OrderedDict") => Ok(Self::OrderedDict),
             ("torch._utils", "_rebuild_tensor_v2") => Ok(Self::RebuildTensor),
             ("torch._utils", "_rebuild_parameter") => Ok(Self::RebuildParameter),
-            ("torch", "FloatStorage") => Ok(Self::Storage(DType::F32)),
-            ("torch", "DoubleStorage") => Ok(Self::Storage(DType::F64)),
-            ("torch", "LongStorage") => Ok(Self::Storage(DType::I64)),
-            ("torch", other) if other.ends_with("Storage") => {
-                Err(Fault::Elements(shown(&format!("torch.{other}"))))
-            }
+            ("torch", storage) if storage.ends_with("Storage") => DType::ALL
+                .into_iter()
+                .find(|&dtype| storage_type(dtype) == storage)
+                .map(Self::Storage)
+                .ok_or_else(|| Fault::Elements(shown(&format!("torch.{storage}")))),
             _ => Err(Fault::Global(shown(&format!("{module}.{name}")))),
         }
     }
@@ -85,34 +86,25 @@ impl Object {
 
 /// All objects that one pickle has built.
 #[derive(Default)]
-pub(super) struct Heap(Vec<Object>);
+pub(super) struct Heap(pub(super) Vec<Object>);
 
 impl Heap {
-    pub(super) fn add(&mut self, object: Object) -> Id {
-        self.0.push(object);
-        self.0.len() - 1
-    }
-
-    pub(super) fn get(&self, id: Id) -> &Object {
-        &self.0[id]
-    }
-
-    pub(super) fn get_mut(&mut self, id: Id) -> &mut Object {
-        &mut self.0[id]
-    }
-
     /// What REDUCE makes of `class(*arguments)`.
     pub(super) fn call(&self, class: Id, arguments: Id) -> Result<Object, Fault> {
-        match (self.get(class), self.tuple(arguments)?) {
+        match (&self.0[class], self.tuple(arguments)?) {
             (Object::Class(Class::OrderedDict), []) => Ok(Object::Dict(Vec::new())),
-            // The last two are requires_grad and backward_hooks. A seventh would mark a lazy
-            // conjugate or negation, whose elements are not as stored.
+            // The last two are requires_grad and backward_hooks.
             (Object::Class(Class::RebuildTensor), &[storage, offset, shape, strides, _, _]) => {
-                Ok(Object::Tensor(Tensor { storage, offset, shape, strides }))
+                let tensor = Tensor { storage, offset, shape, strides };
+                Ok(Object::Tensor(tensor))
+            }
+            // A seventh marks a lazy view, whose elements are not as they are stored.
+            (Object::Class(Class::RebuildTensor), &[_, _, _, _, _, _, _]) => {
+                Err(Fault::Elements("a lazy conjugate or negation".to_owned()))
             }
             // data, requires_grad, backward_hooks
-            (Object::Class(Class::RebuildParameter), &[data, _, _]) => match self.get(data) {
-                &Object::Tensor(tensor) => Ok(Object::Tensor(tensor)),
+            (Object::Class(Class::RebuildParameter), &[data, _, _]) => match self.0[data] {
+                Object::Tensor(tensor) => Ok(Object::Tensor(tensor)),
                 _ => Err(unlike_torch("a parameter without a tensor")),
             },
             _ => Err(unlike_torch("a call")),
@@ -123,22 +115,19 @@ impl Heap {
     /// such as `cuda:0`, says where the tensor lived; the bytes in the file are the same.
     pub(super) fn storage(&self, id: Id) -> Result<Object, Fault> {
         if let &[tag, class, key, _, len] = self.tuple(id)?
-            && let (Object::Text(tag), Object::Text(key)) = (self.get(tag), self.get(key))
-            && let &Object::Class(Class::Storage(dtype)) = self.get(class)
+            && let (Object::Text(tag), Object::Text(key)) = (&self.0[tag], &self.0[key])
+            && let Object::Class(Class::Storage(dtype)) = self.0[class]
             && **tag == *"storage"
         {
-            return Ok(Object::Storage(Storage {
-                key: Rc::clone(key),
-                dtype,
-                len: self.size(len)?,
-            }));
+            let (key, len) = (Rc::clone(key), self.size(len)?);
+            return Ok(Object::Storage(Storage { key, dtype, len }));
         }
         Err(unlike_torch("a persistent id"))
     }
 
     /// Checks a tensor's description, once its elements are wanted.
     pub(super) fn window(&self, tensor: Tensor) -> Result<Strided, Fault> {
-        let Object::Storage(storage) = self.get(tensor.storage) else {
+        let Object::Storage(storage) = &self.0[tensor.storage] else {
             return Err(unlike_torch("a tensor without a storage"));
         };
         Strided::new(
@@ -150,22 +139,23 @@ impl Heap {
     }
 
     fn tuple(&self, id: Id) -> Result<&[Id], Fault> {
-        match self.get(id) {
+        match &self.0[id] {
             Object::Tuple(items) => Ok(items),
             _ => Err(unlike_torch("something other than a tuple")),
         }
     }
 
     fn sizes(&self, id: Id) -> Result<Vec<usize>, Fault> {
-        self.tuple(id)?.iter().map(|&item| self.size(item)).collect()
+        let items = self.tuple(id)?.iter();
+        items.map(|&item| self.size(item)).collect()
     }
 
     fn size(&self, id: Id) -> Result<usize, Fault> {
-        match self.get(id) {
-            &Object::Int(value) => usize::try_from(value).ok(),
+        let size = match self.0[id] {
+            Object::Int(value) => usize::try_from(value).ok(),
             _ => None,
-        }
-        .ok_or_else(|| unlike_torch("something other than a size"))
+        };
+        size.ok_or_else(|| unlike_torch("something other than a size"))
     }
 }
 

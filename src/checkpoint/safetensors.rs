@@ -1,14 +1,13 @@
 //! The `.safetensors` format, by way of the crate of that name: a JSON header, then the elements.
 //! Records travel as the header's metadata.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
-use super::Checkpoint;
 use super::array::{Array, DType};
 use super::error::{Fault, shown};
+use super::{Checkpoint, MAX_TENSORS};
 
 /// The metadata that safetensors' own PyTorch functions write, and some loaders ask for; it is not
 /// a record.
@@ -19,16 +18,24 @@ pub(super) const METADATA_KEY: &str = "__metadata__";
 /// Bytes of the number that starts the file: the header's length.
 const PREFIX: usize = size_of::<u64>();
 /// The longest header that the format allows, in bytes.
-const MAX_HEADER: u64 = 100_000_000;
+const FORMAT_LIMIT: u64 = 100_000_000;
+/// The longest header that we take: in memory, parsed, it is up to thirty times as large.
+const HEADER_LIMIT: u64 = 16 << 20;
 
 /// Lays a checkpoint out as a `.safetensors` file, whose size in memory is the file's. The format
 /// sorts tensors by element type and name.
-pub(super) fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>, SafeTensorError> {
+pub(super) fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
     let mut metadata: HashMap<String, String> = checkpoint.records.clone().into_iter().collect();
     metadata.insert(FORMAT_KEY.to_owned(), FORMAT_VALUE.to_owned());
-    let tensors = checkpoint.tensors.iter().map(|(name, array)| (name, array));
-    let mut bytes = safetensors::serialize(tensors, Some(metadata))?;
-    sort_header(&mut bytes)?;
+    let mut tensors = Vec::with_capacity(checkpoint.tensors.len());
+    for (name, array) in &checkpoint.tensors {
+        let dtype = file_type(array.dtype());
+        let view = TensorView::new(dtype, array.shape().to_vec(), array.bytes()).map_err(fault)?;
+        tensors.push((name, view));
+    }
+    let mut bytes = safetensors::serialize(tensors, Some(metadata)).map_err(fault)?;
+    check_header(&bytes)?;
+    sort_header(&mut bytes).map_err(fault)?;
     Ok(bytes)
 }
 
@@ -48,39 +55,59 @@ fn sort_header(bytes: &mut [u8]) -> Result<(), SafeTensorError> {
 /// Whether a file that starts with `head` announces itself as a safetensors file: the length of a
 /// header that the format allows, and the header's opening brace.
 pub(super) fn recognises(head: &[u8]) -> bool {
-    match head.split_first_chunk::<PREFIX>() {
-        Some((length, rest)) => {
-            u64::from_le_bytes(*length) <= MAX_HEADER && rest.first() == Some(&b'{')
-        }
-        None => false,
+    header_length(head) <= FORMAT_LIMIT && head.get(PREFIX) == Some(&b'{')
+}
+
+/// The length that the file declares; beyond all limits for a file too short to declare one.
+fn header_length(bytes: &[u8]) -> u64 {
+    let prefix = bytes.first_chunk::<PREFIX>();
+    prefix.map_or(u64::MAX, |prefix| u64::from_le_bytes(*prefix))
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), Fault> {
+    let length = header_length(bytes);
+    if length <= HEADER_LIMIT {
+        return Ok(());
     }
+    let detail = format!("a header of {length} bytes, at most {HEADER_LIMIT}");
+    Err(Fault::TooLarge(detail))
 }
 
 /// Reads a `.safetensors` file; the tensors come in the order of their names, since the header is
 /// an unordered map.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Checkpoint, Fault> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(fault)?;
-    let mut records: BTreeMap<String, String> =
-        header.metadata().clone().unwrap_or_default().into_iter().collect();
-    records.remove(FORMAT_KEY);
-    let file = SafeTensors::deserialize(bytes).map_err(fault)?;
-    let mut tensors = Vec::with_capacity(file.len());
-    for (name, view) in file.iter() {
-        let dtype = dtype(view.dtype())?;
-        let array = Array::new(dtype, view.shape().to_vec(), view.data().to_vec())?;
-        tensors.push((name.to_owned(), array));
+    check_header(bytes)?;
+    // Checks that shapes, offsets and the file's length agree.
+    let (length, header) = SafeTensors::read_metadata(bytes).map_err(fault)?;
+    let data = &bytes[PREFIX + length..];
+    let infos = BTreeMap::from_iter(header.tensors());
+    if infos.len() > MAX_TENSORS {
+        return Err(Fault::TooLarge(format!("{} tensors", infos.len())));
     }
-    tensors.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let mut tensors = Vec::with_capacity(infos.len());
+    for (name, info) in infos {
+        let dtype = our_type(info.dtype)?;
+        let bytes = data[info.data_offsets.0..info.data_offsets.1].to_vec();
+        tensors.push((name, Array::new(dtype, info.shape.clone(), bytes)?));
+    }
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let mut records = BTreeMap::from_iter(metadata);
+    records.remove(FORMAT_KEY);
     Ok(Checkpoint { tensors, records })
 }
 
-fn dtype(found: Dtype) -> Result<DType, Fault> {
-    match found {
-        Dtype::F32 => Ok(DType::F32),
-        Dtype::F64 => Ok(DType::F64),
-        Dtype::I64 => Ok(DType::I64),
-        other => Err(Fault::Elements(other.to_string())),
+const fn file_type(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F32 => Dtype::F32,
+        DType::F64 => Dtype::F64,
+        DType::I64 => Dtype::I64,
     }
+}
+
+fn our_type(found: Dtype) -> Result<DType, Fault> {
+    let mut types = DType::ALL.into_iter();
+    let same = types.find(|&dtype| file_type(dtype) == found);
+    same.ok_or_else(|| Fault::Elements(found.to_string()))
 }
 
 fn fault(error: SafeTensorError) -> Fault {
@@ -90,27 +117,5 @@ fn fault(error: SafeTensorError) -> Fault {
         | SafeTensorError::InvalidHeaderLength
         | SafeTensorError::MetadataIncompleteBuffer => Fault::Truncated(detail),
         _ => Fault::Damaged(detail),
-    }
-}
-
-impl View for &Array {
-    fn dtype(&self) -> Dtype {
-        match Array::dtype(self) {
-            DType::F32 => Dtype::F32,
-            DType::F64 => Dtype::F64,
-            DType::I64 => Dtype::I64,
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        Array::shape(self)
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.bytes().into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes().len()
     }
 }

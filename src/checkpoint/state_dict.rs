@@ -12,8 +12,8 @@ use super::unpickle::unpickle;
 /// Reads `data.pkl`: the tensors in the order of the dict.
 pub(super) fn read(pickle: &[u8]) -> Result<Vec<(String, Strided)>, Fault> {
     let (heap, root) = unpickle(pickle)?;
-    let Object::Dict(entries) = heap.get(root) else {
-        return Err(Fault::TopLevel(heap.get(root).kind()));
+    let Object::Dict(entries) = &heap.0[root] else {
+        return Err(Fault::TopLevel(heap.0[root].kind()));
     };
     if entries.len() > MAX_TENSORS {
         return Err(Fault::TooLarge(format!("{} entries", entries.len())));
@@ -33,20 +33,16 @@ pub(super) fn read(pickle: &[u8]) -> Result<Vec<(String, Strided)>, Fault> {
 }
 
 /// `{'epoch': 3, 'model': state_dict}` is common; naming `model` helps more than naming `epoch`.
-fn refuse_nesting(heap: &Heap, entries: &[(Id, Id)]) -> Result<(), Fault> {
-    let is_dict = |&&(_, value): &&(Id, Id)| matches!(heap.get(value), Object::Dict(_));
-    match entries.iter().find(is_dict) {
-        Some(&entry) => named_tensor(heap, entry).map(drop),
-        None => Ok(()),
-    }
+fn refuse_nesting(heap: &Heap, entries: &[[Id; 2]]) -> Result<(), Fault> {
+    let mut entries = entries.iter();
+    let nested = entries.find(|[_, value]| matches!(heap.0[*value], Object::Dict(_)));
+    nested.map_or(Ok(()), |&entry| named_tensor(heap, entry).map(drop))
 }
 
-fn named_tensor(heap: &Heap, (key, value): (Id, Id)) -> Result<(&str, Tensor), Fault> {
-    match (heap.get(key), heap.get(value)) {
+fn named_tensor(heap: &Heap, [key, value]: [Id; 2]) -> Result<(&str, Tensor), Fault> {
+    match (&heap.0[key], &heap.0[value]) {
         (Object::Text(name), &Object::Tensor(tensor)) => Ok((name, tensor)),
-        (Object::Text(name), other) => {
-            Err(Fault::NotTensor { key: shown(name), found: other.kind() })
-        }
+        (Object::Text(name), other) => Err(Fault::NotTensor(shown(name), other.kind())),
         (other, _) => Err(Fault::Key(other.kind())),
     }
 }

@@ -38,11 +38,13 @@ impl Strided {
         let byte_len = byte_len(storage.dtype, &shape)
             .filter(|_| shape.len() == strides.len())
             .ok_or_else(|| Fault::damaged("a tensor's shape or strides are impossible"))?;
-        for (stride, _) in strides.iter_mut().zip(&shape).filter(|(_, axis)| **axis <= 1) {
-            *stride = 0;
+        for (stride, axis) in strides.iter_mut().zip(&shape) {
+            if *axis <= 1 {
+                *stride = 0;
+            }
         }
-        if byte_len > 0 && last_element(offset, &shape, &strides).is_none_or(|at| at >= storage.len)
-        {
+        let last = last_element(offset, &shape, &strides);
+        if byte_len > 0 && last.is_none_or(|at| at >= storage.len) {
             return Err(Fault::damaged(format!(
                 "a tensor of shape {shape:?} reaches beyond its storage of {} elements",
                 storage.len
@@ -107,7 +109,9 @@ impl Strided {
 /// The storage index of the last element of a window that has at least one.
 fn last_element(offset: usize, shape: &[usize], strides: &[usize]) -> Option<usize> {
     let mut axes = shape.iter().zip(strides);
-    axes.try_fold(offset, |at, (&axis, &stride)| at.checked_add((axis - 1).checked_mul(stride)?))
+    axes.try_fold(offset, |at, (&axis, &stride)| {
+        at.checked_add(axis.checked_sub(1)?.checked_mul(stride)?)
+    })
 }
 
 #[cfg(test)]

@@ -2,18 +2,20 @@
 //! It knows stacks, marks and memo; what a class or a call means is decided in `rebuild`.
 
 use std::collections::HashMap;
+use std::mem;
 
 use super::error::Fault;
 use super::opcode;
 use super::rebuild::{Class, Heap, Id, Object};
 
-/// The most instructions that a pickle may have. Each costs at most about a hundred bytes and a
-/// tensor takes about forty, so this bounds the memory at 100 MB and admits some 25 000 tensors.
+/// The most instructions that a pickle may have. Each costs at most about a hundred bytes of memory,
+/// so this bounds it at 100 MB; a tensor takes about fifty, and 200 with the most axes, so the most
+/// tensors of a file fit.
 const MAX_INSTRUCTIONS: usize = 1 << 20;
 
 /// Runs a pickle; returns all objects and the place of the one that it stands for.
 pub(super) fn unpickle(pickle: &[u8]) -> Result<(Heap, Id), Fault> {
-    let mut machine = Machine::new(pickle);
+    let mut machine = Machine { rest: pickle, ..Machine::default() };
     for _ in 0..MAX_INSTRUCTIONS {
         let code = machine.byte()?;
         if code == opcode::STOP {
@@ -26,31 +28,22 @@ pub(super) fn unpickle(pickle: &[u8]) -> Result<(Heap, Id), Fault> {
     Err(Fault::TooLarge(limit))
 }
 
+#[derive(Default)]
 struct Machine<'a> {
     /// What is still to be read.
     rest: &'a [u8],
     stack: Vec<Id>,
-    /// The heights of the stack at each open MARK.
-    marks: Vec<usize>,
+    /// The stacks set aside at each open MARK, which starts a new one.
+    marked: Vec<Vec<Id>>,
     memo: HashMap<u32, Id>,
     heap: Heap,
 }
 
 impl<'a> Machine<'a> {
-    fn new(rest: &'a [u8]) -> Self {
-        Self {
-            rest,
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: HashMap::new(),
-            heap: Heap::default(),
-        }
-    }
-
     fn step(&mut self, code: u8) -> Result<(), Fault> {
         match code {
             opcode::PROTO => drop(self.byte()?),
-            opcode::MARK => self.marks.push(self.stack.len()),
+            opcode::MARK => self.marked.push(mem::take(&mut self.stack)),
             opcode::NONE => self.push(Object::None),
             opcode::NEWTRUE | opcode::NEWFALSE => self.push(Object::Bool),
             opcode::BININT1 | opcode::BININT2 | opcode::BININT | opcode::LONG1 => {
@@ -75,7 +68,6 @@ impl<'a> Machine<'a> {
                 self.push(Object::Tuple(items));
             }
             opcode::EMPTY_LIST => self.push(Object::List),
-            opcode::APPEND => drop(self.pop()?),
             opcode::APPENDS => drop(self.pop_to_mark()?),
             opcode::EMPTY_DICT => self.push(Object::Dict(Vec::new())),
             opcode::SETITEM => {
@@ -106,9 +98,9 @@ impl<'a> Machine<'a> {
                 let object = self.heap.call(class, arguments)?;
                 self.push(object);
             }
-            // The state of a state_dict is `_metadata`: version numbers of the modules' layouts,
-            // which concern PyTorch's own upgrades.
-            opcode::BUILD => drop(self.pop()?),
+            // Lists are not kept. The state of a state_dict is `_metadata`: version numbers of the
+            // modules' layouts, which concern PyTorch's own upgrades.
+            opcode::APPEND | opcode::BUILD => drop(self.pop()?),
             opcode::BINPERSID => {
                 let id = self.pop()?;
                 let storage = self.heap.storage(id)?;
@@ -160,38 +152,26 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, object: Object) {
-        let id = self.heap.add(object);
-        self.stack.push(id);
-    }
-
-    /// The height below which nothing may be taken: a MARK starts a new stack.
-    fn floor(&self) -> usize {
-        self.marks.last().copied().unwrap_or(0)
+        self.stack.push(self.heap.0.len());
+        self.heap.0.push(object);
     }
 
     fn top(&self) -> Result<Id, Fault> {
-        let own = self.stack.get(self.floor()..).ok_or_else(broken)?;
-        own.last().copied().ok_or_else(broken)
+        self.stack.last().copied().ok_or_else(broken)
     }
 
     fn pop(&mut self) -> Result<Id, Fault> {
-        let top = self.top()?;
-        self.stack.pop();
-        Ok(top)
+        self.stack.pop().ok_or_else(broken)
     }
 
     fn pop_many(&mut self, count: usize) -> Result<Vec<Id>, Fault> {
         let start = self.stack.len().checked_sub(count).ok_or_else(broken)?;
-        if start < self.floor() {
-            return Err(broken());
-        }
         Ok(self.stack.split_off(start))
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Id>, Fault> {
-        let start = self.marks.pop().ok_or_else(broken)?;
-        // Cannot be below the mark, since nothing pops past the floor that it set.
-        Ok(self.stack.split_off(start))
+        let outer = self.marked.pop().ok_or_else(broken)?;
+        Ok(mem::replace(&mut self.stack, outer))
     }
 
     fn tuple(&mut self, count: usize) -> Result<(), Fault> {
@@ -203,13 +183,10 @@ impl<'a> Machine<'a> {
     /// Puts alternating keys and values into the dict on top of the stack.
     fn set_items(&mut self, items: &[Id]) -> Result<(), Fault> {
         let dict = self.top()?;
-        let (pairs, []) = items.as_chunks::<2>() else {
-            return Err(broken());
-        };
-        let Object::Dict(entries) = self.heap.get_mut(dict) else {
-            return Err(broken());
-        };
-        entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
+        match (&mut self.heap.0[dict], items.as_chunks()) {
+            (Object::Dict(entries), (pairs, [])) => entries.extend_from_slice(pairs),
+            _ => return Err(broken()),
+        }
         Ok(())
     }
 }
@@ -244,7 +221,7 @@ mod tests {
 
     fn root(pickle: &[u8]) -> Object {
         let (mut heap, root) = unpickle(pickle).ok().unwrap();
-        std::mem::replace(heap.get_mut(root), Object::None)
+        mem::replace(&mut heap.0[root], Object::None)
     }
 
     fn fault(pickle: &[u8]) -> String {

@@ -31,10 +31,11 @@ impl Clip {
         match self {
             Self::Off => gradient.shallow_clone(),
             Self::Value(value) => gradient.clamp(-value, *value),
-            Self::GlobalNorm(limit) => to_norm(gradient, *limit),
+            Self::GlobalNorm(limit) => limit_norm(gradient, *limit),
             Self::Norm(limit, lengths) => {
                 let parts = gradient.split_with_sizes(lengths.as_slice(), 0);
-                let clipped: Vec<Tensor> = parts.iter().map(|part| to_norm(part, *limit)).collect();
+                let clipped: Vec<Tensor> =
+                    parts.iter().map(|part| limit_norm(part, *limit)).collect();
                 Tensor::cat(&clipped, 0)
             }
         }
@@ -42,6 +43,6 @@ impl Clip {
 }
 
 /// Scaled down so that the norm is at most `limit`.
-fn to_norm(gradient: &Tensor, limit: f64) -> Tensor {
+fn limit_norm(gradient: &Tensor, limit: f64) -> Tensor {
     gradient * limit / gradient.norm().clamp_min(limit)
 }

@@ -62,7 +62,7 @@ pub fn fit(
         let started = Instant::now();
         let loss = train_epoch(plan, training, epoch, learner, observers);
         let training_seconds = started.elapsed().as_secs_f64();
-        check(loss, epoch, learner)?;
+        check_finite(loss, epoch, learner)?;
         if interrupt::requested() {
             return Ok(Outcome::Interrupted);
         }
@@ -114,7 +114,7 @@ fn train_epoch(
     running.mean()
 }
 
-fn check(loss: f64, epoch: usize, learner: &Learner) -> Result<(), TrainError> {
+fn check_finite(loss: f64, epoch: usize, learner: &Learner) -> Result<(), TrainError> {
     if loss.is_finite() {
         return Ok(());
     }

@@ -1,0 +1,9 @@
+//! Tests of `convae::checkpoint` through its files, as users meet them.
+//! One binary, since linking each test file anew would cost more than the tests.
+
+mod builder;
+mod damage;
+mod golden;
+mod python;
+mod refusals;
+mod round_trip;
