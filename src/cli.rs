@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{commands, exit, failure};
+use crate::{commands, exit, failure, interrupt, output};
 
 /// What is printed where nothing was asked for.
 const FIRST_STEPS: &str = "\
@@ -117,30 +117,24 @@ pub struct SavedModel {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    if std::env::args_os().len() <= 1 {
-        print!("{FIRST_STEPS}");
-        return ExitCode::SUCCESS;
-    }
-    let cli = match Cli::command()
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-    {
-        Ok(cli) => cli,
+    let parsed =
+        Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let outcome = match parsed {
+        _ if std::env::args_os().len() <= 1 => output::print(FIRST_STEPS).map(|()| 0),
+        Ok(cli) => failure::caught(|| run(cli)),
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit::MISUSED } else { 0 });
         }
     };
-    match failure::caught(|| run(cli)) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("convae: {error:#}");
-            ExitCode::from(exit::code_of(&error))
-        }
-    }
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        output::complain(format_args!("{error:#}"));
+        exit::code_of(&error)
+    }))
 }
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
+    interrupt::survive_size_limits()?;
     match (cli.command, cli.train) {
         (Some(Command::Apply(args)), _) => commands::apply::run(&args),
         (Some(Command::Evaluate(args)), _) => commands::evaluate::run(&args),

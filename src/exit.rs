@@ -1,7 +1,8 @@
 //! How the program ends: exit codes, and which mistakes are the user's.
 
-use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::saved_model::SavedModelError;
 
 /// Something failed: a file, the disk, the machine.
 pub const FAILED: u8 = 1;
@@ -19,9 +20,10 @@ pub struct Misuse(pub String);
 #[must_use]
 pub fn code_of(error: &anyhow::Error) -> u8 {
     let misused = error.chain().any(|cause| {
-        cause.is::<ConfigError>()
-            || cause.is::<Misuse>()
-            || cause.downcast_ref::<CheckpointError>().is_some_and(CheckpointError::is_missing)
+        cause.is::<Misuse>()
+            || cause.is::<ConfigError>()
+            || cause.downcast_ref::<DataError>().is_some_and(DataError::is_misuse)
+            || cause.downcast_ref::<SavedModelError>().is_some_and(SavedModelError::is_misuse)
     });
     if misused { MISUSED } else { FAILED }
 }

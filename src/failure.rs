@@ -8,9 +8,6 @@ use anyhow::anyhow;
 const OUT_OF_MEMORY: [&str; 3] =
     ["can't allocate memory", "not enough memory", "CUDA out of memory"];
 
-/// What the standard library says when the reader of a pipe is gone.
-const CLOSED_PIPE: &str = "failed printing to stdout";
-
 /// Runs `work`, turning a panic into an error. tch panics where libtorch throws, which for a
 /// checked plan means that memory ran out; anything else is a bug of ours.
 ///
@@ -27,16 +24,13 @@ pub fn caught<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> 
 }
 
 fn explain(text: &str) -> anyhow::Error {
-    if text.starts_with(CLOSED_PIPE) {
-        return anyhow!("whoever read the output has stopped reading; the rest was not printed");
-    }
-    // libtorch appends a stack trace of many lines.
-    let first = text.lines().next().unwrap_or_default();
     if OUT_OF_MEMORY.iter().any(|sign| text.contains(sign)) {
         return anyhow!(
             "there is not enough memory for this model; lower train.batch_size or make its layers \
-             smaller ({first})"
+             smaller"
         );
     }
+    // libtorch appends a stack trace of many lines, which tch quotes with escaped line ends.
+    let first = text.split(['\n', '\\']).next().unwrap_or_default();
     anyhow!("this is a bug in convae, please report it with your config: {first}")
 }

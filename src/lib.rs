@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod optim;
+pub mod output;
 pub mod plan;
 pub mod random;
 pub mod report;

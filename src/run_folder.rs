@@ -1,6 +1,6 @@
 //! The folder that a run leaves behind, and the names of the files in it.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -38,7 +38,8 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder, removes what an earlier run left, and writes the resolved config.
+    /// Makes the folder and writes the resolved config. What an earlier run left stays until this
+    /// one has something to put in its place.
     ///
     /// # Errors
     /// When the folder cannot be made or written to.
@@ -47,12 +48,6 @@ impl RunFolder {
         std::fs::create_dir_all(&self.dir).with_context(|| {
             format!("the folder {shown} cannot be made; name another one with --out DIR")
         })?;
-        for path in self.results() {
-            if path.exists() {
-                std::fs::remove_file(&path)
-                    .with_context(|| format!("{} cannot be replaced", path.display()))?;
-            }
-        }
         let config = plan.config.to_toml();
         self.write(&self.config(), config.as_bytes())
     }
@@ -68,6 +63,19 @@ impl RunFolder {
                 path.display()
             )
         })
+    }
+
+    /// Removes a file of an earlier run that this one has nothing to replace with.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove(&self, path: &Path) -> anyhow::Result<()> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be removed", path.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The folder itself.

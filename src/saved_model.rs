@@ -51,6 +51,17 @@ pub enum SavedModelError {
     },
 }
 
+impl SavedModelError {
+    /// Whether the user named the wrong file or config, rather than a file being damaged.
+    #[must_use]
+    pub fn is_misuse(&self) -> bool {
+        match self {
+            Self::Checkpoint(error) => error.is_missing(),
+            Self::Config(_) | Self::Nameless { .. } | Self::OtherModel { .. } => true,
+        }
+    }
+}
+
 /// Writes the model to `path`, which ends in `.pt` or `.safetensors`.
 ///
 /// # Errors

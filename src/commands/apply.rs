@@ -1,13 +1,15 @@
 //! `convae apply`: a trained model on the user's images.
 
 use std::collections::HashSet;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use image::{DynamicImage, ImageReader};
 
 use crate::cli::Apply;
-use crate::exit;
+use crate::exit::{self, Misuse};
+use crate::output::{complain, note};
 use crate::plan::Plan;
 use crate::report::write_png;
 use crate::saved_model::{open_model, restore};
@@ -24,6 +26,11 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
         open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
     let device = choose_device(&plan.config.train.device)?;
     let learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
+    if args.out.exists() && !args.out.is_dir() {
+        return Err(
+            Misuse(format!("{} is a file; name a folder with --out", args.out.display())).into()
+        );
+    }
     std::fs::create_dir_all(&args.out).with_context(|| {
         format!("the folder {} cannot be made; name another one with --out", args.out.display())
     })?;
@@ -32,9 +39,9 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let mut failures = 0;
     for image in &args.images {
         match apply_one(args, &plan, &learner, image, &mut written) {
-            Ok(result) => println!("{} -> {}", image.display(), result.display()),
+            Ok(result) => note(format_args!("{} -> {}", image.display(), result.display())),
             Err(error) => {
-                eprintln!("convae: {}: {error:#}", image.display());
+                complain(format_args!("{}: {error:#}", image.display()));
                 failures += 1;
             }
         }
@@ -42,7 +49,7 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     if failures == 0 {
         return Ok(0);
     }
-    eprintln!("convae: {failures} of {} images failed", args.images.len());
+    complain(format_args!("{failures} of {} images failed", args.images.len()));
     Ok(exit::FAILED)
 }
 
@@ -65,6 +72,10 @@ fn apply_one(
         "{} is already there; add --overwrite to replace it",
         result.display()
     );
+    ensure!(
+        !is_same_file(image, &result),
+        "its result would replace it; name another folder with --out"
+    );
     let values = read_image(image, plan.input_shape)?;
     let output = learner.predict(&values);
     for picture in pictures(&output, plan.input_shape) {
@@ -74,19 +85,25 @@ fn apply_one(
     Ok(result)
 }
 
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 /// The image's values in 0..1, channels last.
 fn read_image(path: &Path, [height, width, channels]: [usize; 3]) -> anyhow::Result<Vec<f32>> {
-    let reader = ImageReader::open(path).context("it cannot be opened")?;
-    let reader = reader.with_guessed_format().context("it cannot be read")?;
-    if reader.format().is_none() {
-        bail!("it is not an image; give PNG, JPEG, BMP, TIFF, WebP or PNM");
-    }
-    let image = reader.decode().context("it is damaged, or of a kind that we do not read")?;
-    let (found_height, found_width) = (image.height() as usize, image.width() as usize);
+    let bytes = std::fs::read(path).context("it cannot be opened")?;
+    // By its content alone: the name's ending may be wrong.
+    let format = image::guess_format(&bytes)
+        .map_err(|_| anyhow!("it is not an image; give PNG, JPEG, BMP, TIFF, WebP or PNM"))?;
+    let reader = || ImageReader::with_format(Cursor::new(&bytes), format);
+    let damaged = |error| anyhow!("it is damaged, or of a kind that we do not read ({error})");
+    // The size is checked before memory is taken for the pixels.
+    let (found_width, found_height) = reader().into_dimensions().map_err(damaged)?;
     ensure!(
-        (found_height, found_width) == (height, width),
+        (found_height as usize, found_width as usize) == (height, width),
         "it is {found_width}x{found_height} pixels, the model takes {width}x{height}; resize it"
     );
+    let image = reader().decode().map_err(damaged)?;
     match channels {
         1 if is_coloured(&image) => {
             bail!("it is coloured and the model is grey; convert it to grey")

@@ -4,6 +4,7 @@ use crate::cli::Evaluate;
 use crate::corruption::Split;
 use crate::data::{Dataset, Images};
 use crate::metrics::{psnr, ssim};
+use crate::output;
 use crate::plan::Plan;
 use crate::saved_model::{open_model, restore};
 use crate::train::{Learner, choose_device, evaluate, feed};
@@ -21,13 +22,16 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
 
     let loss = evaluate(&plan, &test, &learner);
-    let (input, output) = qualities(&plan, &test, &learner)?;
-    println!("{} test pictures", test.len());
-    println!("loss ({})  {loss:.6}", plan.config.train.loss.name());
-    println!("output: {}", output.describe());
+    let (before, after) = qualities(&plan, &test, &learner)?;
+    let mut lines = vec![
+        format!("{} test pictures\n", test.len()),
+        format!("loss ({})  {loss:.6}\n", plan.config.train.loss.name()),
+        format!("output: {}\n", after.describe()),
+    ];
     if plan.config.corruption.changes_pictures() {
-        println!("input:  {}", input.describe());
+        lines.push(format!("input:  {}\n", before.describe()));
     }
+    output::print(&lines.concat())?;
     Ok(0)
 }
 

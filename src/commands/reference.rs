@@ -1,12 +1,13 @@
 //! `convae reference`: every key of a config.
 
 use crate::config::reference;
+use crate::output;
 
 /// Prints the reference as Markdown.
 ///
 /// # Errors
-/// None; the signature is that of all commands.
+/// When it cannot be printed.
 pub fn run() -> anyhow::Result<u8> {
-    print!("{}", reference());
+    output::print(&reference())?;
     Ok(0)
 }

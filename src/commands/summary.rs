@@ -4,6 +4,7 @@ use anyhow::Context;
 
 use crate::cli::Summary;
 use crate::config::Source;
+use crate::output;
 use crate::plan::Plan;
 use crate::saved_model::open_model;
 use crate::summary::summary;
@@ -20,6 +21,6 @@ pub fn run(args: &Summary) -> anyhow::Result<u8> {
             return Err(anyhow::anyhow!("neither a config nor a checkpoint")).context("bug");
         }
     };
-    print!("{}", summary(&plan));
+    output::print(&summary(&plan))?;
     Ok(0)
 }

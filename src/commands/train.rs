@@ -1,10 +1,13 @@
 //! `convae --config FILE`: from a config to weights and pictures.
 
+use std::path::Path;
+
 use anyhow::Context;
 
 use crate::cli::Train;
 use crate::config::Source;
 use crate::data::Dataset;
+use crate::output::note;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
 use crate::saved_model::save_model;
@@ -49,8 +52,8 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
 /// What is about to happen.
 fn introduce(plan: &Plan, data: &Dataset, learner: &Learner) {
     let train = &plan.config.train;
-    print!("{}", summary(plan));
-    println!(
+    note(format_args!("{}", summary(plan).trim_end()));
+    note(format_args!(
         "Training on {} pictures, validating on {}: {} epoch(s), batch size {}, {}, {}, {} on {}",
         data.train.len(),
         data.test.len(),
@@ -60,7 +63,8 @@ fn introduce(plan: &Plan, data: &Dataset, learner: &Learner) {
         train.loss.name(),
         train.dtype.name(),
         learner.device_name(),
-    );
+    ));
+    note(format_args!("Ctrl-C stops after the current step and saves; twice stops at once"));
 }
 
 fn save_weights(
@@ -69,11 +73,20 @@ fn save_weights(
     learner: &Learner,
     history: &History,
 ) -> anyhow::Result<()> {
-    save_model(&folder.weights("pt"), plan, learner, history)?;
-    if plan.config.output.safetensors {
-        save_model(&folder.weights("safetensors"), plan, learner, history)?;
+    let save = |path: &Path| save_model(path, plan, learner, history);
+    if let Err(error) = save(&folder.weights("pt")) {
+        // Hours may be in these weights: a full disk must not take them along.
+        let file = format!("{}-rescued-{}.pt", plan.config.name, std::process::id());
+        let rescued = std::env::temp_dir().join(file);
+        return match save(&rescued) {
+            Ok(()) => {
+                Err(error.context(format!("the weights are in {} instead", rescued.display())))
+            }
+            Err(_) => Err(error),
+        };
     }
-    Ok(())
+    let safetensors = folder.weights("safetensors");
+    if plan.config.output.safetensors { save(&safetensors) } else { folder.remove(&safetensors) }
 }
 
 fn write_history(folder: &RunFolder, history: &History) -> anyhow::Result<()> {
@@ -86,9 +99,11 @@ fn conclude(folder: &RunFolder, history: &History) -> u8 {
     let dir = folder.dir().display();
     if history.interrupted {
         let done = history.epochs.len();
-        println!("Interrupted after {done} whole epoch(s); what was learned is saved in {dir}");
+        note(format_args!(
+            "Interrupted after {done} whole epoch(s); what was learned is saved in {dir}"
+        ));
         return exit::INTERRUPTED;
     }
-    println!("Saved in {dir}: weights, pictures, history.json and config.toml");
+    note(format_args!("Saved in {dir}: weights, pictures, history.json and config.toml"));
     0
 }

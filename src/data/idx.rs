@@ -3,7 +3,7 @@
 //!
 //! Source: the format's description on the MNIST page (magic 0x0000 08 dd, then dd sizes).
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -16,8 +16,8 @@ const COLOUR_IMAGES: u32 = 0x0804;
 const LABELS: u32 = 0x0801;
 /// First bytes of a gzipped file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// A file that unpacks to more than this is refused.
-const LARGEST: u64 = 16 << 30;
+/// Bytes of the longer header, that of pictures with channels.
+const LONGEST_HEADER: u64 = 20;
 
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,14 @@ pub enum DataError {
         /// The model's height, width and channels.
         expected: [usize; 3],
     },
+}
+
+impl DataError {
+    /// Whether the user named the wrong data, rather than a file being damaged.
+    #[must_use]
+    pub fn is_misuse(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Shape { .. })
+    }
 }
 
 /// Pictures of one shape, one byte a value, channels last.
@@ -142,26 +150,19 @@ enum Problem {
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let other = |problem: String| Err(Problem::Other(problem));
-        let Some(magic) = word(bytes, 0) else {
+        match word(bytes, 0) {
+            Some(IMAGES | COLOUR_IMAGES) => {}
+            Some(LABELS) => return Err(Problem::Labels),
+            Some(magic) => {
+                return other(format!("its magic number is {magic}, pictures have {IMAGES}"));
+            }
+            None => return other(format!("it has {} bytes, too few for a header", bytes.len())),
+        }
+        let Some((sizes, length)) = sizes(bytes) else {
             return other(format!("it has {} bytes, too few for a header", bytes.len()));
         };
-        let dimensions = match magic {
-            IMAGES => 3,
-            COLOUR_IMAGES => 4,
-            LABELS => return Err(Problem::Labels),
-            _ => return other(format!("its magic number is {magic}, pictures have {IMAGES}")),
-        };
-        let sizes: Option<Vec<usize>> = (1..=dimensions)
-            .map(|i| word(bytes, i))
-            .collect::<Option<Vec<_>>>()
-            .map(|sizes| sizes.into_iter().map(|size| size as usize).collect());
-        let Some(sizes) = sizes else {
-            return other(format!("it has {} bytes, too few for a header", bytes.len()));
-        };
-        let length = 4 * (1 + dimensions);
-        let promised = sizes.iter().try_fold(1_usize, |all, &size| all.checked_mul(size));
         let found = bytes.len() - length;
-        match promised {
+        match product(&sizes) {
             Some(0) => other(format!("its header promises no pictures (sizes {sizes:?})")),
             Some(promised) if promised == found => {
                 let shape = [sizes[1], sizes[2], sizes.get(3).copied().unwrap_or(1)];
@@ -170,6 +171,22 @@ impl Header {
             _ => other(format!("its header promises {sizes:?} bytes, it holds {found}")),
         }
     }
+}
+
+/// The sizes in the header of pictures, and the header's length in bytes.
+fn sizes(bytes: &[u8]) -> Option<(Vec<usize>, usize)> {
+    let dimensions = match word(bytes, 0)? {
+        IMAGES => 3,
+        COLOUR_IMAGES => 4,
+        _ => return None,
+    };
+    let sizes: Option<Vec<usize>> =
+        (1..=dimensions).map(|i| word(bytes, i).map(|size| size as usize)).collect();
+    Some((sizes?, 4 * (1 + dimensions)))
+}
+
+fn product(sizes: &[usize]) -> Option<usize> {
+    sizes.iter().try_fold(1_usize, |all, &size| all.checked_mul(size))
 }
 
 /// The big-endian word at `index`.
@@ -186,13 +203,17 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     if !bytes.starts_with(&GZIP) {
         return Ok(bytes);
     }
-    let mut unpacked = Vec::new();
-    GzDecoder::new(bytes.as_slice())
-        .take(LARGEST + 1)
-        .read_to_end(&mut unpacked)
-        .map_err(|error| damaged(format!("it cannot be unpacked ({error})")))?;
-    if unpacked.len() as u64 > LARGEST {
-        return Err(damaged(format!("it unpacks to more than {LARGEST} bytes")));
-    }
-    Ok(unpacked)
+    unpack(&bytes).map_err(|error| damaged(format!("it cannot be unpacked ({error})")))
+}
+
+/// Unpacks no more than the header promises, and one byte that shows when there is more: a small
+/// file can unpack to fill all memory.
+fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut decoder = GzDecoder::new(packed);
+    let mut bytes = Vec::new();
+    decoder.by_ref().take(LONGEST_HEADER).read_to_end(&mut bytes)?;
+    let promised = sizes(&bytes).and_then(|(sizes, length)| product(&sizes)?.checked_add(length));
+    let rest = promised.map_or(0, |promised| (promised as u64).saturating_add(1));
+    decoder.take(rest.saturating_sub(bytes.len() as u64)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -5,8 +5,6 @@ use tch::{Kind, Tensor};
 
 /// Slope of Keras's activation `leaky_relu`; the layer `LeakyReLU` has another default.
 const LEAKY_RELU_SLOPE: f64 = 0.2;
-/// Upper end of `relu6`.
-const RELU6_CEILING: f64 = 6.0;
 
 /// A function of every value `x` (softmax: of every pixel's channels). Source: Keras
 /// `activations/activations.py`.
@@ -52,7 +50,7 @@ impl Activation {
         match self {
             Self::Linear => x.shallow_clone(),
             Self::Relu => x.relu(),
-            Self::Relu6 => x.clamp(0.0, RELU6_CEILING),
+            Self::Relu6 => x.relu6(),
             Self::LeakyRelu => leaky_relu(x, LEAKY_RELU_SLOPE),
             Self::Elu => x.elu(),
             Self::Selu => x.selu(),
@@ -60,7 +58,8 @@ impl Activation {
             Self::Silu => x.silu(),
             Self::Mish => x * softplus(x).tanh(),
             Self::Sigmoid => x.sigmoid(),
-            Self::HardSigmoid => x.hardsigmoid(),
+            // libtorch's own takes 1/6 in float32 in its gradient.
+            Self::HardSigmoid => (x + 3.0).relu6() / 6.0,
             Self::Tanh => x.tanh(),
             Self::Softplus => softplus(x),
             Self::Softsign => x / (x.abs() + 1.0),
@@ -75,9 +74,9 @@ fn softplus(x: &Tensor) -> Tensor {
     x.logaddexp(&x.zeros_like())
 }
 
-/// libtorch's `leaky_relu` takes no slope in tch, so it is spelled out.
+/// At 0 the slope is 1, as in Keras on JAX; libtorch's own has the other there.
 fn leaky_relu(x: &Tensor, slope: f64) -> Tensor {
-    x.relu() - (-x).relu() * slope
+    x.where_self(&x.ge(0.0), &(x * slope))
 }
 
 /// An activation as a layer of its own.

@@ -44,7 +44,7 @@ pub struct Fans {
 }
 
 impl Initializer {
-    /// `count` starting values.
+    /// The next `count` starting values.
     #[must_use]
     pub fn draw(self, count: usize, fans: Fans, stream: &mut Stream) -> Vec<f64> {
         match self {

@@ -22,9 +22,12 @@ impl Loss {
     /// Output and target of one shape to a scalar.
     pub fn of(self, output: &Tensor, target: &Tensor) -> Tensor {
         match self {
-            Self::BinaryCrossentropy => output
-                .clamp(EPSILON, 1.0 - EPSILON)
-                .binary_cross_entropy::<Tensor>(target, None, Reduction::Mean),
+            Self::BinaryCrossentropy => {
+                // libtorch's own refuses NaN, which is what tells a run that it has diverged.
+                let p = output.clamp(EPSILON, 1.0 - EPSILON);
+                let certain = target * p.log() - (target - 1.0) * (-p + 1.0).log();
+                -certain.mean(None)
+            }
             Self::MeanSquaredError => output.mse_loss(target, Reduction::Mean),
             Self::MeanAbsoluteError => output.l1_loss(target, Reduction::Mean),
         }

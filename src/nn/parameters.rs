@@ -6,6 +6,9 @@ use super::window::to_i64;
 use super::{Fans, Initializer};
 use crate::random::Stream;
 
+/// Values that are drawn before they are copied into their tensor.
+const DRAWN_AT_ONCE: usize = 1 << 20;
+
 /// A named weight tensor.
 #[derive(Debug)]
 pub struct Parameter {
@@ -47,19 +50,27 @@ impl Parameters {
         fans: Fans,
         stream: &mut Stream,
     ) -> Tensor {
-        let values = initializer.draw(shape.iter().product(), fans, stream);
+        let count = shape.iter().product();
         let shape: Vec<i64> = shape.iter().map(|&side| to_i64(side)).collect();
-        self.add(name, &Tensor::from_slice(&values).view(shape.as_slice()), true)
+        // libtorch takes the memory: where there is too little, it says so instead of aborting.
+        let tensor = Tensor::zeros(shape, (self.kind, Device::Cpu));
+        let flat = tensor.view(-1);
+        for start in (0..count).step_by(DRAWN_AT_ONCE) {
+            let values = initializer.draw(DRAWN_AT_ONCE.min(count - start), fans, stream);
+            let mut part = flat.narrow(0, to_i64(start), to_i64(values.len()));
+            part.copy_(&Tensor::from_slice(&values));
+        }
+        self.add(name, &tensor, true)
     }
 
     /// A learned vector that starts at one value.
     pub(super) fn constant(&mut self, name: &str, length: usize, value: f64) -> Tensor {
-        self.add(name, &Tensor::from_slice(&vec![value; length]), true)
+        self.add(name, &Tensor::full([to_i64(length)], value, (Kind::Double, Device::Cpu)), true)
     }
 
     /// A vector of moving statistics.
     pub(super) fn moving(&mut self, name: &str, length: usize, value: f64) -> Tensor {
-        self.add(name, &Tensor::from_slice(&vec![value; length]), false)
+        self.add(name, &Tensor::full([to_i64(length)], value, (Kind::Double, Device::Cpu)), false)
     }
 
     fn add(&mut self, name: &str, values: &Tensor, trainable: bool) -> Tensor {

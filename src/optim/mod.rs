@@ -92,10 +92,10 @@ impl Optimizer {
     /// # Errors
     /// Names the buffer that is missing or of another length.
     pub fn restore(&mut self, iterations: i32, state: &[(String, Tensor)]) -> Result<(), String> {
-        for (name, slot) in self.rule.slots().iter().zip(&mut self.slots) {
-            let saved = state.iter().find(|(saved, _)| saved == name);
-            match saved {
-                Some((_, saved)) if saved.size() == slot.size() => slot.copy_(saved),
+        let mut found = Vec::new();
+        for (name, slot) in self.rule.slots().iter().zip(&self.slots) {
+            match state.iter().find(|(saved, _)| saved == name) {
+                Some((_, saved)) if saved.size() == slot.size() => found.push(saved),
                 Some((_, saved)) => {
                     return Err(format!(
                         "{name} has size {:?}, not {:?}",
@@ -105,6 +105,10 @@ impl Optimizer {
                 }
                 None => return Err(format!("{name} is missing")),
             }
+        }
+        // Only now, so that a refused state changes nothing.
+        for (slot, saved) in self.slots.iter_mut().zip(found) {
+            slot.copy_(saved);
         }
         self.iterations = iterations;
         Ok(())

@@ -66,10 +66,12 @@ pub fn fit(
         if interrupt::requested() {
             return Ok(Outcome::Interrupted);
         }
+        let val_loss = evaluate(plan, &data.test, learner);
+        check_finite(val_loss, epoch, learner)?;
         let record = EpochRecord {
             epoch,
             loss,
-            val_loss: evaluate(plan, &data.test, learner),
+            val_loss,
             seconds: started.elapsed().as_secs_f64(),
             images_per_second: data.train.len() as f64 / training_seconds,
         };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::{EpochRecord, Observer, StepDone};
+use crate::output::note;
 
 /// How often the bar's figures change; reading the loss makes the step wait for it.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -51,10 +52,10 @@ impl Progress {
         let &StepDone { epoch, step, steps, .. } = done;
         let remaining = self.started.elapsed().mul_f64((steps - step) as f64 / step as f64);
         let (epochs, figures) = (self.epochs, self.figures(done.running.mean()));
-        println!(
+        note(format_args!(
             "epoch {epoch}/{epochs}  {step}/{steps}  {figures}  ETA {:#}",
             HumanDuration(remaining)
-        );
+        ));
     }
 }
 
@@ -83,10 +84,10 @@ impl Observer for Progress {
         }
         (self.pictures, self.started) = (0, Instant::now());
         let EpochRecord { epoch, loss, val_loss, seconds, images_per_second } = record;
-        println!(
+        note(format_args!(
             "epoch {epoch}/{}  loss {loss:.4}  val_loss {val_loss:.4}  {seconds:.1} s  \
              {images_per_second:.0} images/s",
             self.epochs
-        );
+        ));
     }
 }

@@ -1,0 +1,823 @@
+//! The program from outside, on real digits: what it prints, which files it leaves, and that they
+//! are what they promise to be. What it refuses is in `wrong_input.rs`.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{
+    Convae, Folder, convae, convae_in, copy_bare_weights, digits, files_of, is_sentence, names,
+    root, text, tiny, train,
+};
+use convae::checkpoint::{Array, load};
+use convae::config::layers::Layer;
+use convae::config::sections::Optimizer;
+use flate2::read::GzDecoder;
+use image::{ColorType, DynamicImage};
+use serde_json::Value;
+
+/// Parameters of the tutorial's model, as Keras counts them.
+const PARAMETERS: &str = "Total params: 12,201";
+
+// ---- what the tests read ----
+
+fn history(run: &Path) -> Value {
+    let text = fs::read_to_string(run.join("history.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// One figure of every epoch.
+fn figures(run: &Path, what: &str) -> Vec<f64> {
+    let history = history(run);
+    let epochs = history["epochs"].as_array().unwrap().iter();
+    epochs.map(|epoch| epoch[what].as_f64().unwrap()).collect()
+}
+
+fn resolved(run: &Path) -> toml::Table {
+    fs::read_to_string(run.join("config.toml")).unwrap().parse().unwrap()
+}
+
+/// Tensors by name, whatever the format.
+fn weights(file: &Path) -> Vec<(String, Array)> {
+    let mut tensors = load(file).unwrap().tensors;
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    assert!(!tensors.is_empty());
+    tensors
+}
+
+/// Everything of a run that must not depend on the clock.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    weights: Vec<(String, Array)>,
+    losses: [Vec<f64>; 2],
+    curve: Value,
+}
+
+fn outcome(run: &Path, name: &str) -> Outcome {
+    Outcome {
+        weights: weights(&run.join(format!("{name}.pt"))),
+        losses: ["loss", "val_loss"].map(|what| figures(run, what)),
+        curve: history(run)["curve"].clone(),
+    }
+}
+
+/// The grey values of an 8-bit PNG of one digit.
+fn grey(path: &Path) -> Vec<u8> {
+    let picture = image::open(path).unwrap();
+    assert_eq!(picture.color(), ColorType::L8, "{}", path.display());
+    assert_eq!((picture.width(), picture.height()), (28, 28), "{}", path.display());
+    picture.into_luma8().into_raw()
+}
+
+fn test_digits() -> Vec<u8> {
+    let packed = fs::read(digits().join("t10k-images-idx3-ubyte.gz")).unwrap();
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn first_test_digit() -> Vec<u8> {
+    /// Magic number, count, height and width.
+    const HEADER: usize = 16;
+    test_digits()[HEADER..][..28 * 28].to_vec()
+}
+
+// ---- runs that many tests only read ----
+
+/// plain.toml, trained for three epochs on all 640 digits, with both kinds of weights.
+fn plain() -> &'static Path {
+    static RUN: OnceLock<Folder> = OnceLock::new();
+    let run = RUN.get_or_init(|| {
+        let folder = Folder::lasting();
+        let call = train("plain.toml").samples(640, 200).set("output.safetensors=true");
+        let printed = call.set("train.epochs=3").out(folder.path()).succeeds();
+        fs::write(folder.at("printed"), printed).unwrap();
+        folder
+    });
+    run.path()
+}
+
+/// denoise.toml on few digits, in two threads, since that is how rounding could come to differ.
+fn denoise(out: &Path) -> Convae {
+    train("denoise.toml").threads(2).out(out)
+}
+
+fn noise() -> &'static Path {
+    static RUN: OnceLock<Folder> = OnceLock::new();
+    let run = RUN.get_or_init(|| {
+        let folder = Folder::lasting();
+        denoise(folder.path()).succeeds();
+        folder
+    });
+    run.path()
+}
+
+// ---- asking for help ----
+
+#[test]
+fn without_arguments_it_says_what_to_try() {
+    let printed = convae().succeeds();
+    for hint in ["--config plain.toml", "summary", "evaluate", "apply", "reference", "--help"] {
+        assert!(printed.contains(hint), "{hint} is not in {printed}");
+    }
+}
+
+#[test]
+fn the_first_steps_that_it_names_are_ones_that_it_takes() {
+    let printed = convae().succeeds();
+    let calls = printed.lines().filter_map(|line| line.trim().strip_prefix("convae summary "));
+    for call in calls {
+        let words = call.split("  ").next().unwrap().split(' ');
+        convae().arg("summary").args(words).succeeds();
+    }
+}
+
+#[test]
+fn help_names_every_option_and_command() {
+    let printed = convae().arg("--help").succeeds();
+    let words = ["--config", "--set", "--out", "--overwrite", "apply", "evaluate", "summary"];
+    for word in words {
+        assert!(printed.contains(word), "{word} is not in {printed}");
+    }
+    for command in ["apply", "evaluate", "summary", "reference"] {
+        assert!(convae().arg(command).arg("--help").succeeds().contains("Usage: convae"));
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let version = concat!("convae ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(convae().arg("--version").succeeds(), version);
+}
+
+#[test]
+fn the_reference_of_all_keys_is_up_to_date() {
+    let printed = convae().arg("reference").succeeds();
+    let shipped = fs::read_to_string(root().join("configs/REFERENCE.md")).unwrap_or_default();
+    assert!(
+        shipped == printed,
+        "configs/REFERENCE.md is out of date; write it again with\n  \
+         cargo run -- reference > configs/REFERENCE.md"
+    );
+}
+
+// ---- configs and summaries ----
+
+#[test]
+fn a_config_is_found_where_it_was_named_before_it_is_looked_for_under_configs() {
+    let folder = Folder::new();
+    folder.write("configs/one.toml", tiny().replace("tiny", "shipped"));
+    let summary = || convae().within(folder.path()).args(["summary", "--config", "one.toml"]);
+    assert!(summary().succeeds().starts_with("Model: \"shipped\""));
+    folder.write("one.toml", tiny().replace("tiny", "own"));
+    assert!(summary().succeeds().starts_with("Model: \"own\""));
+}
+
+#[test]
+fn every_shipped_config_has_a_summary() {
+    let configs = fs::read_dir(root().join("configs")).unwrap().map(|entry| entry.unwrap().path());
+    let configs = configs.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let summaries: Vec<String> =
+        configs.map(|path| convae().args(["summary", "--config"]).arg(path).succeeds()).collect();
+    assert!(summaries.len() >= 4);
+    assert!(summaries.iter().all(|summary| summary.contains("\nTotal params: ")));
+}
+
+#[test]
+fn the_summary_shows_layers_shapes_parameters_and_the_code() {
+    let summary = convae().args(["summary", "--config", "plain.toml"]).succeeds();
+    for sign in [
+        "Model: \"normal\"",
+        "conv2d_5 (Conv2D)",
+        "up_sampling2d_1 (UpSampling2D)",
+        "(None, 14, 14, 16)",
+        " 4,640 ",
+        PARAMETERS,
+        "Code: 7x7x8 = 392 values for 784",
+    ] {
+        assert!(summary.contains(sign), "{sign} is not in {summary}");
+    }
+}
+
+#[test]
+fn the_deep_autoencoder_of_the_blog_has_a_code_of_4x4x8() {
+    let summary = convae().args(["summary", "--config", "blog-deep.toml"]).succeeds();
+    assert!(summary.contains("Code: 4x4x8 = 128 values for 784"), "{summary}");
+}
+
+#[test]
+fn a_checkpoint_has_the_summary_of_its_config() {
+    let of_config = convae().args(["summary", "--config", "plain.toml"]).succeeds();
+    for file in ["normal.pt", "normal.safetensors"] {
+        let checkpoint = plain().join(file);
+        let of_file = convae().args(["summary", "--checkpoint"]).arg(checkpoint).succeeds();
+        assert_eq!(of_file, of_config, "{file}");
+    }
+}
+
+// ---- what training leaves ----
+
+#[test]
+fn a_plain_run_leaves_the_promised_files_and_no_others() {
+    let mut promised = files_of("normal");
+    promised.extend(["normal.safetensors".to_owned(), "printed".to_owned()]);
+    promised.sort();
+    assert_eq!(names(plain()), promised);
+}
+
+#[test]
+fn a_denoising_run_leaves_the_promised_files_and_no_others() {
+    assert_eq!(names(noise()), files_of("noise"));
+}
+
+#[test]
+fn without_out_a_run_goes_to_a_folder_of_its_name_under_runs() {
+    let folder = Folder::new();
+    let config = folder.write("some.toml", tiny());
+    let printed = train(&config).within(folder.path()).succeeds();
+    assert_eq!(names(&folder.at("runs/tiny")), files_of("tiny"));
+    assert!(printed.contains("Saved in runs/tiny"), "{printed}");
+}
+
+#[test]
+fn the_input_of_a_plain_run_is_the_first_test_digit() {
+    assert_eq!(grey(&plain().join("input_normal.png")), first_test_digit());
+}
+
+#[test]
+fn the_output_is_a_picture_of_the_inputs_size() {
+    let (plain, noise) = (plain().join("output_normal.png"), noise().join("output_noise.png"));
+    assert_ne!(grey(&plain), first_test_digit());
+    grey(&noise);
+}
+
+#[test]
+fn the_input_of_a_denoising_run_is_the_first_test_digit_with_noise_all_over() {
+    let noisy = grey(&noise().join("input_noise.png"));
+    let clean = first_test_digit();
+    let changed = noisy.iter().zip(&clean).filter(|(noisy, clean)| noisy != clean).count();
+    // Of black and white pixels, clipping takes half the noise away again.
+    assert!(changed > 300, "{changed} of 784 pixels differ");
+}
+
+#[test]
+fn grid_and_loss_curve_are_pictures_larger_than_a_digit() {
+    for (run, name) in [(plain(), "normal"), (noise(), "noise")] {
+        for what in ["grid", "loss"] {
+            let picture: DynamicImage =
+                image::open(run.join(format!("{what}_{name}.png"))).unwrap();
+            assert!(picture.width() > 280 && picture.height() > 56, "{what}_{name}.png");
+        }
+    }
+}
+
+#[test]
+fn the_history_holds_the_documented_figures() {
+    let history = history(plain());
+    assert_eq!(history["seed"], 42);
+    assert_eq!(history["device"], "cpu");
+    assert_eq!(history["dtype"], "float32");
+    assert_eq!(history["parameters"], 12_201);
+    assert_eq!(history["interrupted"], false);
+    assert_eq!(history["versions"]["convae"], env!("CARGO_PKG_VERSION"));
+    assert!(history["versions"]["libtorch"].is_string());
+    let epochs = history["epochs"].as_array().unwrap();
+    assert_eq!(epochs.len(), 3);
+    for (number, epoch) in (1..).zip(epochs) {
+        let keys: Vec<&String> = epoch.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["epoch", "loss", "val_loss", "seconds", "images_per_second"]);
+        assert_eq!(epoch["epoch"], number);
+        let positive = |key: &String| epoch[key].as_f64().is_some_and(|figure| figure > 0.0);
+        assert!(keys.into_iter().all(positive), "{epoch}");
+    }
+}
+
+#[test]
+fn the_loss_falls_over_three_epochs() {
+    for what in ["loss", "val_loss"] {
+        let losses = figures(plain(), what);
+        assert!(losses.is_sorted_by(|before, after| before > after), "{what} {losses:?}");
+    }
+    // A network that only learned the mean digit stays above 0.25 on these.
+    let last = figures(plain(), "val_loss")[2];
+    assert!(last < 0.2, "val_loss {last}");
+}
+
+#[test]
+fn a_pipe_gets_plain_lines() {
+    let printed = fs::read_to_string(plain().join("printed")).unwrap();
+    assert!(!printed.contains(|c: char| c.is_control() && c != '\n'), "{printed:?}");
+    assert!(printed.contains(PARAMETERS));
+    for epoch in 1..=3 {
+        let sign = format!("epoch {epoch}/3  loss ");
+        let lines: Vec<&str> = printed.lines().filter(|line| line.starts_with(&sign)).collect();
+        assert_eq!(lines.len(), 1, "{printed}");
+        assert!(lines[0].contains("val_loss") && lines[0].contains("images/s"), "{printed}");
+    }
+    assert!(printed.lines().last().unwrap().starts_with("Saved in "), "{printed}");
+}
+
+#[test]
+fn the_safetensors_hold_the_same_weights() {
+    let weights = ["normal.pt", "normal.safetensors"].map(|file| weights(&plain().join(file)));
+    assert_eq!(weights[0], weights[1]);
+}
+
+// ---- the same again ----
+
+#[test]
+fn equal_seeds_give_equal_weights_and_losses() {
+    let folder = Folder::new();
+    denoise(folder.path()).succeeds();
+    assert_eq!(outcome(folder.path(), "noise"), outcome(noise(), "noise"));
+    for picture in ["input_noise.png", "output_noise.png", "grid_noise.png"] {
+        let read = |run: &Path| fs::read(run.join(picture)).unwrap();
+        assert_eq!(read(folder.path()), read(noise()), "{picture}");
+    }
+}
+
+#[test]
+fn another_seed_gives_other_weights_and_other_noise() {
+    let folder = Folder::new();
+    denoise(folder.path()).set("seed=43").succeeds();
+    let weights = [folder.path(), noise()].map(|run| weights(&run.join("noise.pt")));
+    assert_ne!(weights[0], weights[1]);
+    let noise = [folder.path(), noise()].map(|run| grey(&run.join("input_noise.png")));
+    assert_ne!(noise[0], noise[1]);
+}
+
+#[test]
+fn the_noise_does_not_depend_on_the_batch_size() {
+    let folder = Folder::new();
+    denoise(folder.path()).set("train.batch_size=48").succeeds();
+    let noisy = |run: &Path| fs::read(run.join("input_noise.png")).unwrap();
+    assert_eq!(noisy(folder.path()), noisy(noise()));
+}
+
+#[test]
+fn the_resolved_config_trains_to_the_same_result() {
+    let folder = Folder::new();
+    let config = noise().join("config.toml");
+    convae().arg("--config").arg(&config).threads(2).out(folder.path()).succeeds();
+    assert_eq!(outcome(folder.path(), "noise"), outcome(noise(), "noise"));
+    assert_eq!(
+        fs::read_to_string(folder.at("config.toml")).unwrap(),
+        fs::read_to_string(config).unwrap()
+    );
+}
+
+#[test]
+fn what_is_set_on_the_command_line_reaches_the_resolved_config() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    let out = folder.at("out");
+    let call = train(&config).out(&out).set("seed=7").set("name=other");
+    let call = call.set("model.encoder[0].filters=3").set("train.optimizer.name=SGD");
+    call.set("train.optimizer.momentum = 0.5").set("corruption.kind=gaussian").succeeds();
+    let resolved = resolved(&out);
+    assert_eq!(resolved["name"].as_str(), Some("other"));
+    assert_eq!(resolved["seed"].as_integer(), Some(7));
+    assert_eq!(resolved["model"]["encoder"][0]["filters"].as_integer(), Some(3));
+    assert_eq!(resolved["train"]["optimizer"]["name"].as_str(), Some("SGD"));
+    assert_eq!(resolved["train"]["optimizer"]["momentum"].as_float(), Some(0.5));
+    assert_eq!(resolved["corruption"]["kind"].as_str(), Some("gaussian"));
+    assert_eq!(resolved["data"]["train_samples"].as_integer(), Some(64));
+    assert_eq!(names(&out), files_of("other"));
+}
+
+#[test]
+fn overwrite_replaces_a_run_whole_and_leaves_other_files_alone() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    let out = folder.at("out");
+    folder.write("out/notes.txt", "mine");
+    train(&config).out(&out).set("output.safetensors=true").succeeds();
+    let before = weights(&out.join("tiny.pt"));
+    train(&config).out(&out).set("seed=7").arg("--overwrite").succeeds();
+    assert_ne!(weights(&out.join("tiny.pt")), before);
+    assert_eq!(history(&out)["seed"], 7);
+    let mut expected = files_of("tiny");
+    expected.push("notes.txt".to_owned());
+    expected.sort();
+    assert_eq!(names(&out), expected); // the old .safetensors is gone
+}
+
+#[test]
+fn digits_that_are_not_packed_give_the_same_run() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    for name in ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte"] {
+        let packed = fs::read(digits().join(format!("{name}.gz"))).unwrap();
+        let mut bytes = Vec::new();
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
+        folder.write(&format!("raw/{name}"), bytes);
+    }
+    let raw = format!("data.dir={}", folder.at("raw").display());
+    train(&config).out(folder.at("packed-run")).succeeds();
+    train(&config).out(folder.at("raw-run")).set(&raw).succeeds();
+    let outcomes = ["packed-run", "raw-run"].map(|run| outcome(&folder.at(run), "tiny"));
+    assert_eq!(outcomes[0], outcomes[1]);
+}
+
+// ---- evaluate and apply ----
+
+fn evaluate(checkpoint: &Path) -> Convae {
+    convae().args(["evaluate", "--checkpoint"]).arg(checkpoint)
+}
+
+fn apply(checkpoint: &Path, out: &Path) -> Convae {
+    convae().args(["apply", "--checkpoint"]).arg(checkpoint).out(out)
+}
+
+#[test]
+fn evaluate_prints_the_validation_loss_of_the_history_and_the_pictures_quality() {
+    let loss = figures(plain(), "val_loss")[2];
+    for file in ["normal.pt", "normal.safetensors"] {
+        let printed = evaluate(&plain().join(file)).succeeds();
+        assert!(printed.contains("200 test pictures"), "{printed}");
+        assert!(printed.contains(&format!("loss (binary_crossentropy)  {loss:.6}")), "{printed}");
+        assert!(printed.contains("output: PSNR ") && printed.contains("SSIM 0."), "{printed}");
+        assert!(!printed.contains("input:"), "{printed}");
+    }
+}
+
+#[test]
+fn evaluate_compares_a_denoisers_output_with_its_input() {
+    let loss = figures(noise(), "val_loss")[0];
+    let printed = evaluate(&noise().join("noise.pt")).threads(2).succeeds();
+    assert!(printed.contains(&format!("loss (binary_crossentropy)  {loss:.6}")), "{printed}");
+    assert!(printed.contains("\noutput: PSNR ") && printed.contains("\ninput:  PSNR "));
+}
+
+#[test]
+fn evaluate_takes_weights_without_a_config_when_one_is_named() {
+    let folder = Folder::new();
+    let bare = folder.at("bare.pt");
+    copy_bare_weights(&plain().join("normal.pt"), &bare);
+    let data = format!("data.dir={}", digits().display());
+    let printed = evaluate(&bare).args(["--config", "plain.toml"]).set(&data).succeeds();
+    assert_eq!(printed, evaluate(&plain().join("normal.pt")).succeeds());
+}
+
+#[test]
+fn apply_gives_the_output_that_the_run_gave() {
+    let folder = Folder::new();
+    for file in ["normal.pt", "normal.safetensors"] {
+        let out = folder.at(file);
+        let input = plain().join("input_normal.png");
+        let printed = apply(&plain().join(file), &out).arg(&input).succeeds();
+        let result = out.join("input_normal.png");
+        assert_eq!(printed, format!("{} -> {}\n", input.display(), result.display()));
+        let (ours, runs) = (grey(&result), grey(&plain().join("output_normal.png")));
+        // A batch of another size may round differently.
+        let near = |(&a, &b): (&u8, &u8)| a.abs_diff(b) <= 1;
+        assert!(ours.iter().zip(&runs).all(near), "{file}");
+    }
+}
+
+#[test]
+fn apply_keeps_the_names_and_reads_the_kinds_of_pictures_that_it_names() {
+    let folder = Folder::new();
+    let digit = image::open(plain().join("input_normal.png")).unwrap();
+    let images = ["a.bmp", "b.tiff", "c.pgm", "d.webp"].map(|name| folder.at(name));
+    for path in &images {
+        digit.save(path).unwrap();
+    }
+    digit.to_rgb8().save(folder.at("e.png")).unwrap(); // grey, stored as RGB
+    let out = folder.at("out");
+    let call = apply(&plain().join("normal.pt"), &out).args(&images).arg(folder.at("e.png"));
+    assert_eq!(call.succeeds().lines().count(), 5);
+    assert_eq!(names(&out), ["a.png", "b.png", "c.png", "d.png", "e.png"]);
+    assert_eq!(grey(&out.join("a.png")), grey(&out.join("e.png")));
+}
+
+#[test]
+fn one_image_that_cannot_be_read_does_not_stop_the_others() {
+    let folder = Folder::new();
+    let bad = folder.write("bad.png", "this is text");
+    let digit = image::open(plain().join("input_normal.png")).unwrap();
+    let (first, last) = (folder.at("first.png"), folder.at("last.png"));
+    digit.save(&first).unwrap();
+    digit.save(&last).unwrap();
+    let out = folder.at("out");
+    let call = apply(&plain().join("normal.pt"), &out).args([&first, &bad, &last]);
+    let output = call.assert().code(1).get_output().clone();
+    assert_eq!(names(&out), ["first.png", "last.png"]);
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+    let stderr = text(&output.stderr);
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{stderr}");
+    assert!(lines[0].contains("bad.png: it is not an image"), "{stderr}");
+    assert_eq!(lines[1], "convae: 1 of 3 images failed");
+}
+
+#[test]
+fn apply_replaces_results_only_when_told_to() {
+    let folder = Folder::new();
+    let (input, out) = (plain().join("input_normal.png"), folder.at("out"));
+    let result = folder.write("out/input_normal.png", "old");
+    apply(&plain().join("normal.pt"), &out).arg("--overwrite").arg(input).succeeds();
+    grey(&result);
+}
+
+// ---- everything that a config can ask for ----
+
+/// Trains a small model; every loss is a number.
+fn trains(config: &str, changes: &[&str]) {
+    let folder = Folder::new();
+    let config = folder.write("some.toml", config);
+    let call = train(&config).out(folder.at("out")).set("train.epochs=2");
+    changes.iter().fold(call, |call, change| call.set(change)).succeeds();
+    for what in ["loss", "val_loss"] {
+        let losses = figures(&folder.at("out"), what);
+        assert!(losses.len() == 2 && losses.iter().all(|loss| loss.is_finite()), "{changes:?}");
+    }
+}
+
+#[test]
+fn every_optimizer_trains() {
+    for name in Optimizer::NAMES {
+        trains(&tiny(), &[&format!("train.optimizer.name={name}")]);
+    }
+}
+
+#[test]
+fn every_clipping_and_option_of_an_optimizer_trains() {
+    for options in [
+        r#"{ name = "Adam", amsgrad = true, clipnorm = 1.0 }"#,
+        r#"{ name = "SGD", momentum = 0.9, nesterov = true, clipvalue = 0.5 }"#,
+        r#"{ name = "RMSprop", momentum = 0.5, centered = true, global_clipnorm = 1.0 }"#,
+        r#"{ name = "Adadelta", weight_decay = 0.01 }"#,
+    ] {
+        trains(&tiny(), &[&format!("train.optimizer={options}")]);
+    }
+}
+
+#[test]
+fn every_loss_trains() {
+    for name in ["binary_crossentropy", "mean_squared_error", "mean_absolute_error"] {
+        trains(&tiny(), &[&format!("train.loss={name}")]);
+    }
+}
+
+#[test]
+fn float64_trains_and_is_saved_as_such() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    train(&config).out(folder.at("out")).set("train.dtype=float64").succeeds();
+    let checkpoint = folder.at("out/tiny.pt");
+    let wide = |(_, array): &(String, Array)| array.bytes().len() == 8 * array.element_count();
+    assert!(weights(&checkpoint).iter().all(wide));
+    assert_eq!(history(&folder.at("out"))["dtype"], "float64");
+    evaluate(&checkpoint).succeeds();
+}
+
+/// A model that closes and has every layer of the language.
+fn with_every_layer() -> String {
+    let model = r#"
+name = "all"
+[model]
+encoder = [
+  { layer = "GaussianNoise", stddev = 0.1 },
+  { layer = "ZeroPadding2D", padding = 1 },
+  { layer = "Conv2D", filters = 3, kernel_size = 3 },
+  { layer = "BatchNormalization" },
+  { layer = "ReLU" },
+  { layer = "MaxPooling2D" },
+  { layer = "AveragePooling2D" },
+  { layer = "Cropping2D", cropping = [[1, 0], [1, 0]] },
+  { layer = "Flatten" },
+  { layer = "Dropout", rate = 0.2 },
+  { layer = "Dense", units = 10 },
+]
+decoder = [
+  { layer = "Dense", units = 98, activation = "relu" },
+  { layer = "Reshape", target_shape = [7, -1, 2] },
+  { layer = "Conv2DTranspose", filters = 2, kernel_size = 3, strides = 2, padding = "same" },
+  { layer = "LeakyReLU" },
+  { layer = "UpSampling2D", interpolation = "bilinear" },
+  { layer = "Conv2D", filters = 1, kernel_size = [1, 3], padding = "same" },
+  { layer = "Activation", activation = "sigmoid" },
+]
+"#;
+    for name in Layer::NAMES {
+        assert!(model.contains(&format!("\"{name}\"")), "this test lacks the layer {name}");
+    }
+    model.to_owned()
+}
+
+#[test]
+fn every_layer_trains_and_is_restored_from_its_checkpoint() {
+    let folder = Folder::new();
+    let config = folder.write("all.toml", with_every_layer());
+    train(&config).out(folder.at("out")).succeeds();
+    let loss = figures(&folder.at("out"), "val_loss")[0];
+    // Moving statistics are restored too, and dropout and noise rest.
+    assert!(evaluate(&folder.at("out/all.pt")).succeeds().contains(&format!("  {loss:.6}\n")));
+}
+
+#[test]
+fn layers_that_draw_at_random_draw_the_same_for_equal_seeds() {
+    let folder = Folder::new();
+    let config = folder.write("all.toml", with_every_layer());
+    for (run, seed) in [("a", "seed=1"), ("b", "seed=1"), ("c", "seed=2")] {
+        train(&config).out(folder.at(run)).set(seed).set("train.epochs=2").succeeds();
+    }
+    let outcomes = ["a", "b", "c"].map(|run| outcome(&folder.at(run), "all"));
+    assert_eq!(outcomes[0], outcomes[1]);
+    assert_ne!(outcomes[0], outcomes[2]);
+}
+
+#[test]
+fn every_activation_and_initializer_trains() {
+    let activations = [
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "mish",
+        "tanh",
+        "hard_sigmoid",
+        "softplus",
+        "softsign",
+        "softmax",
+        "exponential",
+        "sigmoid",
+    ];
+    let initializers = [
+        "glorot_uniform",
+        "glorot_normal",
+        "he_uniform",
+        "he_normal",
+        "lecun_uniform",
+        "lecun_normal",
+        "zeros",
+        "ones",
+    ];
+    let layer = |(i, activation): (usize, &&str)| {
+        let initializer = initializers[i % initializers.len()];
+        format!(
+            r#"{{ layer = "Conv2D", filters = 1, kernel_size = 1, activation = "{activation}", kernel_initializer = "{initializer}" }},"#
+        )
+    };
+    let layers: Vec<String> = activations.iter().enumerate().map(layer).collect();
+    let config =
+        format!("name = \"wide\"\n[model]\nencoder = []\ndecoder = [{}]\n", layers.join(""));
+    trains(&config, &[]);
+}
+
+#[test]
+fn pictures_with_colours_train_and_come_back_in_colour() {
+    /// Magic number of pictures with channels, then two of 4x4 pixels.
+    const HEADER: [u8; 20] = [0, 0, 8, 4, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 3];
+    let folder = Folder::new();
+    let pixels = (0..2 * 4 * 4 * 3).map(|i| (i * 7 % 256) as u8);
+    let file: Vec<u8> = HEADER.into_iter().chain(pixels).collect();
+    folder.write("data/train-images-idx3-ubyte", &file);
+    folder.write("data/t10k-images-idx3-ubyte", &file);
+    let config = folder.write("tiny.toml", tiny());
+    let data = format!("data.dir={}", folder.at("data").display());
+    let call = train(&config).out(folder.at("out")).set(&data);
+    call.set("model.input_shape=[4,4,3]").set("model.decoder[0].filters=3").succeeds();
+    let input = image::open(folder.at("out/input_tiny.png")).unwrap();
+    assert_eq!(input.color(), ColorType::Rgb8);
+    assert_eq!(input.as_bytes(), &file[HEADER.len()..][..4 * 4 * 3]);
+    let call = apply(&folder.at("out/tiny.pt"), &folder.at("applied"));
+    call.arg(folder.at("out/input_tiny.png")).succeeds();
+    let applied = image::open(folder.at("applied/input_tiny.png")).unwrap();
+    assert_eq!(applied.color(), ColorType::Rgb8);
+    let printed = evaluate(&folder.at("out/tiny.pt")).succeeds();
+    assert!(printed.contains("SSIM none (too small)"), "{printed}");
+}
+
+// ---- interrupted, and with nobody listening ----
+
+/// A run under way, which has just printed a line with this start.
+fn at_line(call: Convae, start: &str) -> (Child, BufReader<ChildStdout>) {
+    let mut command = call.command();
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(run.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with(start) {
+        line.clear();
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended before {start:?}");
+    }
+    (run, stdout)
+}
+
+fn send(signal: &str, run: &Child) {
+    let pid = run.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+}
+
+/// Stops a run that would take hours by a signal at the first line with this start; returns its
+/// folder and what it printed after that.
+fn stopped(signal: &str, line: &str) -> (Folder, String) {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    let call = train(&config).samples(640, 20).set("train.batch_size=1").set("train.epochs=9999");
+    let (run, mut stdout) = at_line(call.out(folder.at("out")), line);
+    send(signal, &run);
+    let mut printed = String::new();
+    stdout.read_to_string(&mut printed).unwrap();
+    let output = run.wait_with_output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{printed}{stderr}");
+    assert!(stderr.is_empty() || is_sentence(&stderr), "{stderr}");
+    (folder, printed)
+}
+
+/// Everything is there, says that it was cut short, and can be used.
+fn keeps_what_was_learned(folder: &Folder, printed: &str, epochs: usize) {
+    let out = folder.at("out");
+    assert_eq!(names(&out), files_of("tiny"));
+    let history = history(&out);
+    assert_eq!(history["interrupted"], true);
+    assert_eq!(history["epochs"].as_array().unwrap().len(), epochs);
+    let last = printed.lines().last().unwrap();
+    assert!(last.contains("nterrupted") && last.contains(out.to_str().unwrap()), "{printed}");
+    evaluate(&out.join("tiny.pt")).succeeds();
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_learned_and_says_where() {
+    let (folder, printed) = stopped("-INT", "epoch 1/");
+    keeps_what_was_learned(&folder, &printed, 0);
+}
+
+#[test]
+fn ctrl_c_in_a_later_epoch_keeps_the_whole_epochs_figures() {
+    let (folder, printed) = stopped("-INT", "epoch 2/");
+    keeps_what_was_learned(&folder, &printed, 1);
+}
+
+#[test]
+fn ctrl_c_before_the_first_figure_leaves_all_files_too() {
+    let (folder, printed) = stopped("-INT", "Training on ");
+    keeps_what_was_learned(&folder, &printed, 0);
+}
+
+#[test]
+fn termination_is_as_good_as_ctrl_c() {
+    let (folder, printed) = stopped("-TERM", "epoch 1/");
+    keeps_what_was_learned(&folder, &printed, 0);
+}
+
+#[test]
+fn a_second_ctrl_c_stops_at_once_and_saves_nothing() {
+    let folder = Folder::new();
+    // One step of seconds, within which both signals fall.
+    let call = train("plain.toml").samples(640, 20).set("train.batch_size=640");
+    let call = call.set("model.encoder[0].filters=64").out(folder.path());
+    let (run, _stdout) = at_line(call, "Training on ");
+    send("-INT", &run);
+    sleep(Duration::from_millis(50)); // two signals at the same time are one
+    send("-INT", &run);
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(names(folder.path()), ["config.toml"]);
+}
+
+/// The end of a call whose output nobody reads, as with `convae ... | head -0`, or with a `tee` that
+/// the same Ctrl-C has ended; it may say so in a sentence.
+fn without_a_reader(call: Convae) {
+    let mut command = call.command();
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(run.stdout.take());
+    let output = run.wait_with_output().unwrap();
+    let stderr = text(&output.stderr);
+    assert!(stderr.is_empty() || is_sentence(&stderr), "{stderr}");
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{:?}", output.status);
+}
+
+#[test]
+fn nobody_reading_the_output_does_not_cost_the_run() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    without_a_reader(train(&config).out(folder.at("out")));
+    assert_eq!(names(&folder.at("out")), files_of("tiny"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_causes_no_crash() {
+    for args in [&[][..], &["reference"], &["summary", "--config", "plain.toml"], &["--help"]] {
+        without_a_reader(convae().args(args));
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_in_one_sentence() {
+    let full = || convae_in(r#"exec "$0" "$@" >/dev/full"#);
+    full().fails(&["No space left"]);
+    full().args(["summary", "--config", "plain.toml"]).fails(&["No space left"]);
+}

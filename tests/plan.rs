@@ -1,0 +1,1153 @@
+//! From a config to a model and its batches: shapes, names and counts as Keras gives them, refusals,
+//! the way back to TOML, and the order and content of the pictures.
+
+mod reference {
+    pub mod activations;
+    pub mod linear;
+    pub mod normalization;
+    pub mod picture;
+}
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+use convae::config::layers::{Layer, Pair, Sides};
+use convae::config::sections::{Config, Corruption, Gaussian, Optimizer, Uncorrupted};
+use convae::config::{ConfigError, Source};
+use convae::corruption::{Resample, Split};
+use convae::data::{Batch, Dataset, Feed, Images};
+use convae::model::Autoencoder;
+use convae::nn::{Activation, Interpolation, Loss, Padding};
+use convae::plan::{Plan, PlannedLayer, Shape};
+use convae::random::Stream;
+use flate2::read::GzDecoder;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use rand::SeedableRng;
+use tch::nn::ModuleT;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use reference::activations;
+use reference::linear::{self, Margins, Window};
+use reference::normalization::Norm;
+use reference::picture::{Picture, assert_close, normals, numbers};
+
+const SHIPPED: [&str; 4] = ["plain.toml", "denoise.toml", "blog-denoise.toml", "blog-deep.toml"];
+
+/// Every layer, and every option of each with a value that is not its default.
+const EVERYTHING: &str = r#"
+name = "everything"
+seed = 7
+
+[data]
+dir = "tests/digits"
+train_samples = 100
+test_samples = 50
+
+[corruption]
+kind = "gaussian"
+factor = 0.25
+clip = false
+resample = "epoch"
+
+[model]
+input_shape = [8, 8, 3]
+encoder = [
+  { layer = "GaussianNoise", stddev = 0.1 },
+  { layer = "ZeroPadding2D", padding = [[1, 0], [0, 2]] },
+  { layer = "Cropping2D", cropping = [[0, 1], [2, 0]] },
+  { layer = "Conv2D", filters = 4, kernel_size = [3, 2], strides = [1, 2], padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
+  { layer = "BatchNormalization", momentum = 0.9, epsilon = 0.01, center = false },
+  { layer = "LeakyReLU", negative_slope = 0.1 },
+  { layer = "MaxPooling2D", pool_size = [3, 2], strides = [2, 1], padding = "same" },
+  { layer = "AveragePooling2D", pool_size = [2, 1] },
+  { layer = "Dense", units = 5, activation = "tanh" },
+  { layer = "Dropout", rate = 0.25 },
+  { layer = "Flatten" },
+  { layer = "BatchNormalization" },
+  { layer = "Dense", units = 6, activation = "relu" },
+]
+decoder = [
+  { layer = "Dense", units = 16, use_bias = false, kernel_initializer = "lecun_uniform" },
+  { layer = "Reshape", target_shape = [2, 2, -1] },
+  { layer = "ReLU" },
+  { layer = "Activation", activation = "softplus" },
+  { layer = "Conv2DTranspose", filters = 3, kernel_size = [3, 4], strides = [2, 1], padding = "same" },
+  { layer = "BatchNormalization", scale = false },
+  { layer = "UpSampling2D", size = [2, 4], interpolation = "bilinear" },
+  { layer = "Activation", activation = "softmax" },
+  { layer = "UpSampling2D", size = [1, 2] },
+  { layer = "Conv2D", filters = 3, kernel_size = [1, 2], strides = [1, 2], activation = "sigmoid" },
+]
+
+[train]
+epochs = 3
+batch_size = 16
+loss = "mse"
+optimizer = { name = "RMSprop", learning_rate = 0.002, rho = 0.8, momentum = 0.5, epsilon = 1e-6, centered = true, weight_decay = 0.01, clipvalue = 2.5 }
+shuffle = false
+device = "cpu"
+dtype = "float64"
+
+[output]
+dir = "else where/runs"
+safetensors = true
+grid_samples = 4
+"#;
+
+/// A shipped config's text.
+fn shipped(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name);
+    std::fs::read_to_string(path).expect("a shipped config")
+}
+
+fn source(text: &str, overrides: &[&str]) -> Result<Source, ConfigError> {
+    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+    Source::parse(text, "test.toml", &overrides)
+}
+
+fn plan_of(text: &str, overrides: &[&str]) -> Result<Plan, ConfigError> {
+    source(text, overrides).and_then(Plan::new)
+}
+
+fn plan(text: &str) -> Plan {
+    plan_of(text, &[]).expect("a good config")
+}
+
+fn config(text: &str, overrides: &[&str]) -> Config {
+    source(text, overrides).expect("a good config").config
+}
+
+/// A model of these layers, one to a line.
+fn model(input_shape: [usize; 3], encoder: &str, decoder: &str) -> String {
+    format!(
+        "name = \"test\"\n[model]\ninput_shape = {input_shape:?}\nencoder = [\n{encoder}\n]\n\
+         decoder = [\n{decoder}\n]\n"
+    )
+}
+
+// What Keras says of the same models.
+
+/// Name, output shape, learned weights and moving statistics of a layer.
+type Row = (&'static str, &'static [usize], usize, usize);
+
+fn check_rows(plan: &Plan, expected: &[Row]) {
+    let rows: Vec<(&str, &[usize], usize, usize)> = plan
+        .layers
+        .iter()
+        .map(|layer| (&*layer.name, &*layer.output.0, layer.trainable, layer.moving))
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+// The tables are those of keras.Model.layers for the same layers, in Keras 3.15.1.
+
+#[test]
+fn plain_and_denoise_have_the_layers_that_keras_makes_of_them() {
+    for name in ["plain.toml", "denoise.toml"] {
+        check_rows(
+            &plan(&shipped(name)),
+            &[
+                ("conv2d", &[28, 28, 32], 320, 0),
+                ("max_pooling2d", &[14, 14, 32], 0, 0),
+                ("conv2d_1", &[14, 14, 16], 4624, 0),
+                ("max_pooling2d_1", &[7, 7, 16], 0, 0),
+                ("conv2d_2", &[7, 7, 8], 1160, 0),
+                ("conv2d_3", &[7, 7, 16], 1168, 0),
+                ("up_sampling2d", &[14, 14, 16], 0, 0),
+                ("conv2d_4", &[14, 14, 32], 4640, 0),
+                ("up_sampling2d_1", &[28, 28, 32], 0, 0),
+                ("conv2d_5", &[28, 28, 1], 289, 0),
+            ],
+        );
+    }
+}
+
+#[test]
+fn blog_denoise_has_the_layers_that_keras_makes_of_it() {
+    check_rows(
+        &plan(&shipped("blog-denoise.toml")),
+        &[
+            ("conv2d", &[28, 28, 32], 320, 0),
+            ("max_pooling2d", &[14, 14, 32], 0, 0),
+            ("conv2d_1", &[14, 14, 32], 9248, 0),
+            ("max_pooling2d_1", &[7, 7, 32], 0, 0),
+            ("conv2d_2", &[7, 7, 32], 9248, 0),
+            ("up_sampling2d", &[14, 14, 32], 0, 0),
+            ("conv2d_3", &[14, 14, 32], 9248, 0),
+            ("up_sampling2d_1", &[28, 28, 32], 0, 0),
+            ("conv2d_4", &[28, 28, 1], 289, 0),
+        ],
+    );
+}
+
+#[test]
+fn blog_deep_has_the_layers_that_keras_makes_of_it() {
+    check_rows(
+        &plan(&shipped("blog-deep.toml")),
+        &[
+            ("conv2d", &[28, 28, 16], 160, 0),
+            ("max_pooling2d", &[14, 14, 16], 0, 0),
+            ("conv2d_1", &[14, 14, 8], 1160, 0),
+            ("max_pooling2d_1", &[7, 7, 8], 0, 0),
+            ("conv2d_2", &[7, 7, 8], 584, 0),
+            ("max_pooling2d_2", &[4, 4, 8], 0, 0),
+            ("conv2d_3", &[4, 4, 8], 584, 0),
+            ("up_sampling2d", &[8, 8, 8], 0, 0),
+            ("conv2d_4", &[8, 8, 8], 584, 0),
+            ("up_sampling2d_1", &[16, 16, 8], 0, 0),
+            ("conv2d_5", &[14, 14, 16], 1168, 0),
+            ("up_sampling2d_2", &[28, 28, 16], 0, 0),
+            ("conv2d_6", &[28, 28, 1], 145, 0),
+        ],
+    );
+}
+
+#[test]
+fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
+    check_rows(
+        &plan(EVERYTHING),
+        &[
+            ("gaussian_noise", &[8, 8, 3], 0, 0),
+            ("zero_padding2d", &[9, 10, 3], 0, 0),
+            ("cropping2d", &[8, 8, 3], 0, 0),
+            ("conv2d", &[8, 4, 4], 72, 0),
+            ("batch_normalization", &[8, 4, 4], 4, 8),
+            ("leaky_re_lu", &[8, 4, 4], 0, 0),
+            ("max_pooling2d", &[4, 4, 4], 0, 0),
+            ("average_pooling2d", &[2, 4, 4], 0, 0),
+            ("dense", &[2, 4, 5], 25, 0),
+            ("dropout", &[2, 4, 5], 0, 0),
+            ("flatten", &[40], 0, 0),
+            ("batch_normalization_1", &[40], 80, 80),
+            ("dense_1", &[6], 246, 0),
+            ("dense_2", &[16], 96, 0),
+            ("reshape", &[2, 2, 4], 0, 0),
+            ("re_lu", &[2, 2, 4], 0, 0),
+            ("activation", &[2, 2, 4], 0, 0),
+            ("conv2d_transpose", &[4, 2, 3], 147, 0),
+            ("batch_normalization_2", &[4, 2, 3], 3, 6),
+            ("up_sampling2d", &[8, 8, 3], 0, 0),
+            ("activation_1", &[8, 8, 3], 0, 0),
+            ("up_sampling2d_1", &[8, 16, 3], 0, 0),
+            ("conv2d_1", &[8, 8, 3], 21, 0),
+        ],
+    );
+}
+
+#[test]
+fn the_config_above_uses_every_layer_there_is() {
+    let plan = plan(EVERYTHING);
+    let used: BTreeSet<&str> = plan.layers.iter().map(|planned| planned.layer.name()).collect();
+    assert_eq!(used, Layer::NAMES.iter().copied().collect());
+}
+
+#[test]
+fn each_layer_receives_what_the_one_before_gives() {
+    for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING]) {
+        let plan = plan(text);
+        let mut shape = Shape(plan.input_shape.to_vec());
+        for layer in &plan.layers {
+            assert_eq!(layer.input, shape, "{}", layer.name);
+            shape = layer.output.clone();
+        }
+        assert_eq!(shape.0, plan.input_shape);
+        assert_eq!(plan.encoder().len() + plan.decoder().len(), plan.layers.len());
+        assert_eq!(plan.code_shape(), plan.decoder()[0].input);
+    }
+}
+
+// The model that is built from a plan.
+
+/// `(N, C, H, W)` or `(N, F)`, as a plan writes it: without the batch, channels last.
+fn planned_shape(tensor: &Tensor) -> Vec<usize> {
+    let sides: Vec<usize> = tensor.size().iter().skip(1).map(|&side| side as usize).collect();
+    match sides[..] {
+        [channels, height, width] => vec![height, width, channels],
+        _ => sides,
+    }
+}
+
+fn input(plan: &Plan, pictures: usize, stream: &mut Stream) -> Picture {
+    let [height, width, channels] = plan.input_shape;
+    Picture::drawn([pictures, height, width, channels], stream)
+}
+
+/// Number of learned weights, and of moving statistics, that a model really holds.
+fn weights_held(model: &Autoencoder) -> (usize, usize) {
+    let count = |trainable: bool| {
+        let entries = model.parameters.iter().filter(|entry| entry.trainable == trainable);
+        entries.map(|entry| entry.tensor.numel()).sum()
+    };
+    (count(true), count(false))
+}
+
+fn weights_planned(plan: &Plan) -> (usize, usize) {
+    let sum = |of: fn(&PlannedLayer) -> usize| plan.layers.iter().map(of).sum();
+    (sum(|layer| layer.trainable), sum(|layer| layer.moving))
+}
+
+#[test]
+fn models_have_the_shapes_and_the_number_of_weights_that_their_plans_promise() {
+    for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING]) {
+        let plan = plan(text);
+        let model = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+        let x = input(&plan, 2, &mut Stream::seed_from_u64(1)).tensor();
+        let code = model.encode(&x, false);
+        assert_eq!(Shape(planned_shape(&code)), plan.code_shape());
+        assert_eq!(model.decode(&code, false).size(), x.size());
+        assert_eq!(weights_held(&model), weights_planned(&plan));
+    }
+}
+
+/// A number as TOML, or a pair.
+fn pair((height, width): (usize, usize)) -> String {
+    if height == width { height.to_string() } else { format!("[{height}, {width}]") }
+}
+
+/// Any layer with any options, as TOML.
+fn layers() -> impl Strategy<Value = String> {
+    let sides = |range: std::ops::RangeInclusive<usize>| (range.clone(), range);
+    let padding = || prop_oneof![Just("valid"), Just("same")];
+    let conv = (1..=4_usize, sides(1..=5), sides(1..=3), padding(), any::<bool>());
+    let convolution = (prop_oneof![Just("Conv2D"), Just("Conv2DTranspose")], conv).prop_map(
+        |(layer, (filters, kernel, strides, padding, bias))| {
+            let (kernel, strides) = (pair(kernel), pair(strides));
+            format!(
+                "{{ layer = \"{layer}\", filters = {filters}, kernel_size = {kernel}, \
+                 strides = {strides}, padding = \"{padding}\", use_bias = {bias} }}"
+            )
+        },
+    );
+    let strides = prop::option::of(sides(1..=3));
+    let kind = prop_oneof![Just("MaxPooling2D"), Just("AveragePooling2D")];
+    let pooling =
+        (kind, sides(1..=4), strides, padding()).prop_map(|(layer, pool, strides, padding)| {
+            let strides =
+                strides.map_or(String::new(), |strides| format!(", strides = {}", pair(strides)));
+            let pool = pair(pool);
+            format!(
+                "{{ layer = \"{layer}\", pool_size = {pool}, padding = \"{padding}\"{strides} }}"
+            )
+        });
+    let upsampling = (sides(1..=3), prop_oneof![Just("nearest"), Just("bilinear")]).prop_map(
+        |(size, interpolation)| {
+            let size = pair(size);
+            format!(
+                "{{ layer = \"UpSampling2D\", size = {size}, interpolation = \"{interpolation}\" }}"
+            )
+        },
+    );
+    let margins = (
+        prop_oneof![Just(("ZeroPadding2D", "padding")), Just(("Cropping2D", "cropping"))],
+        sides(0..=2),
+        sides(0..=2),
+    );
+    let margins = margins.prop_map(|((layer, key), (top, bottom), (left, right))| {
+        format!("{{ layer = \"{layer}\", {key} = [[{top}, {bottom}], [{left}, {right}]] }}")
+    });
+    let dense = (1..=6_usize, any::<bool>()).prop_map(|(units, bias)| {
+        format!("{{ layer = \"Dense\", units = {units}, use_bias = {bias} }}")
+    });
+    let norm = (any::<bool>(), any::<bool>()).prop_map(|(center, scale)| {
+        format!("{{ layer = \"BatchNormalization\", center = {center}, scale = {scale} }}")
+    });
+    let bare = prop_oneof![
+        Just("{ layer = \"Flatten\" }"),
+        Just("{ layer = \"Reshape\", target_shape = [-1] }"),
+        Just("{ layer = \"Reshape\", target_shape = [1, -1, 1] }"),
+        Just("{ layer = \"Dropout\", rate = 0.5 }"),
+        Just("{ layer = \"GaussianNoise\", stddev = 0.5 }"),
+        Just("{ layer = \"ReLU\" }"),
+        Just("{ layer = \"LeakyReLU\" }"),
+        Just("{ layer = \"Activation\", activation = \"softmax\" }"),
+    ];
+    prop_oneof![
+        4 => convolution,
+        2 => pooling,
+        1 => upsampling,
+        1 => margins,
+        1 => dense,
+        1 => norm,
+        2 => bare.prop_map(str::to_owned),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 250,
+        rng_seed: RngSeed::Fixed(20_240_608),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever an encoder gives, Flatten, Dense and Reshape bring it back to the input's shape.
+    #[test]
+    fn a_plan_is_either_refused_or_has_the_shapes_and_weights_of_the_real_model(
+        height in 1..=12_usize, width in 1..=12_usize,
+        channels in prop_oneof![Just(1_usize), Just(3_usize)],
+        layers in prop::collection::vec(layers(), 1..=4),
+    ) {
+        let shape = [height, width, channels];
+        let units = height * width * channels;
+        let decoder = format!(
+            "{{ layer = \"Flatten\" }},\n{{ layer = \"Dense\", units = {units} }},\n\
+             {{ layer = \"Reshape\", target_shape = {shape:?} }}"
+        );
+        // A refusal is tested elsewhere; here it must only not be a panic.
+        if let Ok(plan) = plan_of(&model(shape, &layers.join(",\n"), &decoder), &[]) {
+            let built = Autoencoder::new(&plan, Device::Cpu, Kind::Float);
+            let x = Tensor::zeros([2, channels as i64, height as i64, width as i64], (Kind::Float, Device::Cpu));
+            for train in [true, false] {
+                let code = built.encode(&x, train);
+                prop_assert_eq!(Shape(planned_shape(&code)), plan.code_shape());
+                prop_assert_eq!(built.decode(&code, train).size(), x.size());
+            }
+            prop_assert_eq!(weights_held(&built), weights_planned(&plan));
+        }
+    }
+}
+
+#[test]
+fn weights_are_named_by_part_and_layer_as_in_a_state_dict() {
+    let plan = plan(EVERYTHING);
+    let model = Autoencoder::new(&plan, Device::Cpu, Kind::Float);
+    let names: Vec<&str> = model.parameters.iter().map(|entry| &*entry.name).collect();
+    let expected = [
+        "encoder.conv2d.weight",
+        "encoder.batch_normalization.weight",
+        "encoder.batch_normalization.running_mean",
+        "encoder.batch_normalization.running_var",
+        "encoder.dense.weight",
+        "encoder.dense.bias",
+        "encoder.batch_normalization_1.weight",
+        "encoder.batch_normalization_1.bias",
+        "encoder.batch_normalization_1.running_mean",
+        "encoder.batch_normalization_1.running_var",
+        "encoder.dense_1.weight",
+        "encoder.dense_1.bias",
+        "decoder.dense_2.weight",
+        "decoder.conv2d_transpose.weight",
+        "decoder.conv2d_transpose.bias",
+        "decoder.batch_normalization_2.bias",
+        "decoder.batch_normalization_2.running_mean",
+        "decoder.batch_normalization_2.running_var",
+        "decoder.conv2d_1.weight",
+        "decoder.conv2d_1.bias",
+    ];
+    assert_eq!(names, expected);
+}
+
+/// Everything that a model's weights hold.
+fn all_weights(plan: &Plan) -> Vec<Vec<f64>> {
+    let model = Autoencoder::new(plan, Device::Cpu, Kind::Double);
+    model.parameters.iter().map(|entry| numbers(&entry.tensor)).collect()
+}
+
+#[test]
+fn equal_seeds_give_equal_models_and_other_seeds_others() {
+    let weights = |seed: &str| all_weights(&plan_of(EVERYTHING, &[seed]).expect("a good config"));
+    assert_eq!(weights("seed=1"), weights("seed=1"));
+    assert_ne!(weights("seed=1"), weights("seed=2"));
+}
+
+#[test]
+fn two_layers_alike_start_with_different_weights() {
+    let same = "{ layer = \"Conv2D\", filters = 1, kernel_size = 3, padding = \"same\" }";
+    let weights = all_weights(&plan(&model([8, 8, 1], &format!("{same}, {same}"), same)));
+    // Kernels at 0, 2 and 4, biases between.
+    assert_ne!(weights[0], weights[2]);
+    assert_ne!(weights[0], weights[4]);
+    assert_ne!(weights[2], weights[4]);
+}
+
+#[test]
+fn flattened_weights_keep_their_values_and_move_with_the_buffer() {
+    let plan = plan(EVERYTHING);
+    let built = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    let before: Vec<f64> = built.parameters.trainable().iter().flat_map(numbers).collect();
+    let mut flat = built.parameters.flatten();
+    assert_eq!(numbers(&flat), before);
+    assert_eq!(flat.numel(), weights_planned(&plan).0);
+    no_grad(|| flat += 1.0);
+    let after: Vec<f64> = built.parameters.trainable().iter().flat_map(numbers).collect();
+    assert_eq!(after, before.iter().map(|weight| weight + 1.0).collect::<Vec<f64>>());
+    // The layers, too, see the new weights: a model of the old ones gives something else.
+    let x = input(&plan, 1, &mut Stream::seed_from_u64(2)).tensor();
+    let old = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    assert_ne!(built.forward_t(&x, false), old.forward_t(&x, false));
+}
+
+// The whole model against the references, layer by layer.
+
+/// The values of a model's weight, in PyTorch's layout.
+fn values_of(model: &Autoencoder, layer: &str, weight: &str) -> Option<Tensor> {
+    let mut entries = model.parameters.iter();
+    let name = format!(".{layer}.{weight}");
+    let entry = entries.find(|entry| entry.name.ends_with(&name));
+    entry.map(|entry| entry.tensor.detach())
+}
+
+fn window(size: Pair, strides: Pair, padding: Padding) -> Window {
+    let same = padding == Padding::Same;
+    Window { size: (size.0, size.1), strides: (strides.0, strides.1), same }
+}
+
+fn margins(Sides { top, bottom, left, right }: Sides) -> Margins {
+    Margins { top, bottom, left, right }
+}
+
+fn each(mut x: Picture, f: impl Fn(f64) -> f64) -> Picture {
+    x.values.iter_mut().for_each(|value| *value = f(*value));
+    x
+}
+
+fn activate(x: Picture, activation: Activation) -> Picture {
+    if activation == Activation::Softmax {
+        let pixels = x.values.chunks(x.shape[3]);
+        return Picture { shape: x.shape, values: pixels.flat_map(activations::softmax).collect() };
+    }
+    each(x, |value| activations::value(activation, value))
+}
+
+/// What Keras computes in inference for one layer with the model's weights.
+fn infer(model: &Autoencoder, planned: &PlannedLayer, x: Picture) -> Picture {
+    let weight = |name: &str| values_of(model, &planned.name, name);
+    let with_bias = |mut y: Picture| {
+        if let Some(bias) = weight("bias") {
+            linear::add_bias(&mut y, &numbers(&bias));
+        }
+        y
+    };
+    let kernel = || {
+        let kernel = weight("weight").expect("a kernel");
+        let axes: &[i64] = if kernel.dim() == 4 { &[2, 3, 1, 0] } else { &[1, 0] };
+        numbers(&kernel.permute(axes))
+    };
+    match &planned.layer {
+        Layer::Conv2D(conv) => {
+            let window = window(conv.kernel_size, conv.strides, conv.padding);
+            let layer = linear::conv2d(x.shape, window, conv.filters, &kernel());
+            activate(with_bias(layer.forward(&x)), conv.activation)
+        }
+        Layer::Conv2DTranspose(conv) => {
+            let window = window(conv.kernel_size, conv.strides, conv.padding);
+            let layer = linear::conv2d_transpose(x.shape, window, conv.filters, &kernel());
+            activate(with_bias(layer.forward(&x)), conv.activation)
+        }
+        Layer::Dense(dense) => {
+            let layer = linear::dense(x.shape, dense.units, &kernel());
+            activate(with_bias(layer.forward(&x)), dense.activation)
+        }
+        Layer::MaxPooling2D(pool) => {
+            let strides = pool.strides.unwrap_or(pool.pool_size);
+            linear::max_pooling(&x, window(pool.pool_size, strides, pool.padding)).forward(&x)
+        }
+        Layer::AveragePooling2D(pool) => {
+            let strides = pool.strides.unwrap_or(pool.pool_size);
+            let window = window(pool.pool_size, strides, pool.padding);
+            linear::average_pooling(x.shape, window).forward(&x)
+        }
+        Layer::UpSampling2D(up) => {
+            let size = (up.size.0, up.size.1);
+            match up.interpolation {
+                Interpolation::Nearest => linear::upsampling_nearest(x.shape, size).forward(&x),
+                Interpolation::Bilinear => linear::upsampling_bilinear(x.shape, size).forward(&x),
+            }
+        }
+        Layer::Flatten(_) => {
+            let [pictures, height, width, channels] = x.shape;
+            Picture { shape: [pictures, 1, 1, height * width * channels], values: x.values }
+        }
+        Layer::Reshape(_) => match planned.output.0[..] {
+            [height, width, channels] => {
+                Picture { shape: [x.shape[0], height, width, channels], values: x.values }
+            }
+            _ => panic!("this config reshapes to pictures only"),
+        },
+        Layer::BatchNormalization(norm) => {
+            let mut reference = Norm::new(x.shape[3], norm.momentum, norm.epsilon);
+            for (name, values) in [
+                ("weight", &mut reference.gamma),
+                ("bias", &mut reference.beta),
+                ("running_mean", &mut reference.moving_mean),
+                ("running_var", &mut reference.moving_variance),
+            ] {
+                if let Some(weight) = weight(name) {
+                    *values = numbers(&weight);
+                }
+            }
+            reference.infer(&x)
+        }
+        Layer::Dropout(_) | Layer::GaussianNoise(_) => x,
+        Layer::ZeroPadding2D(pad) => {
+            linear::zero_padding(x.shape, margins(pad.padding)).forward(&x)
+        }
+        Layer::Cropping2D(crop) => linear::cropping(x.shape, margins(crop.cropping)).forward(&x),
+        Layer::ReLU(_) => activate(x, Activation::Relu),
+        Layer::LeakyReLU(leaky) => each(x, |x| activations::leaky_relu(x, leaky.negative_slope)),
+        Layer::Activation(layer) => activate(x, layer.activation),
+    }
+}
+
+/// Every option of the config reaches its layer: a swapped pair or a forgotten default shows here.
+#[test]
+fn a_model_of_every_layer_computes_what_the_references_give_one_after_the_other() {
+    let plan = plan(EVERYTHING);
+    let model = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    let mut stream = Stream::seed_from_u64(3);
+    for entry in model.parameters.iter() {
+        let mut values = normals(entry.tensor.numel(), &mut stream);
+        if entry.name.ends_with("running_var") {
+            values = values.iter().map(|value| value.abs()).collect();
+        }
+        let values = Tensor::from_slice(&values).view_as(&entry.tensor);
+        no_grad(|| entry.tensor.shallow_clone().copy_(&values));
+    }
+    let x = input(&plan, 3, &mut stream);
+    let infer = |layers: &[PlannedLayer], x: Picture| {
+        layers.iter().fold(x, |x, layer| infer(&model, layer, x))
+    };
+    let code = infer(plan.encoder(), x.clone());
+    // 23 layers with sums of up to 40 terms, each with roundings of 1e-16.
+    let found = Picture::of(&model.encode(&x.tensor(), false));
+    assert_close("code", &found.values, &code.values, 1e-12);
+    let found = Picture::of(&model.forward_t(&x.tensor(), false));
+    assert_close("output", &found.values, &infer(plan.decoder(), code).values, 1e-12);
+}
+
+#[test]
+fn batch_normalization_in_a_model_has_the_momentum_and_epsilon_of_its_config() {
+    let norm = "{ layer = \"BatchNormalization\", momentum = 0.75, epsilon = 0.5 }";
+    let plan = plan(&model([2, 2, 1], norm, norm));
+    let built = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    let x = input(&plan, 3, &mut Stream::seed_from_u64(4));
+    let mut reference = Norm::new(1, 0.75, 0.5);
+    let found = Picture::of(&built.encode(&x.tensor(), true));
+    assert_close("training", &found.values, &reference.train(&x).values, 1e-12);
+    reference.follow(&x);
+    let mean = numbers(&values_of(&built, "batch_normalization", "running_mean").unwrap());
+    assert_close("moving mean", &mean, &reference.moving_mean, 1e-12);
+}
+
+// Refusals.
+
+/// The refusal of a model, as the user reads it.
+fn refusal(text: &str, overrides: &[&str]) -> String {
+    plan_of(text, overrides).expect_err("this must be refused").to_string()
+}
+
+/// Says all of these things.
+fn check_says(refusal: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(refusal.contains(part), "no {part:?} in: {refusal}");
+    }
+}
+
+const CONV: &str = "{ layer = \"Conv2D\", filters = 1, kernel_size = 3, padding = \"same\" }";
+
+/// Refusals of an encoder's second layer, after `CONV` on 8x8x1 and with nothing to mend it after.
+fn second(layer: &str) -> String {
+    refusal(&model([8, 8, 1], &format!("{CONV},\n{layer}"), CONV), &[])
+}
+
+#[test]
+fn a_window_larger_than_its_input_is_refused_by_the_layers_path_and_line() {
+    for layer in ["Conv2D", "MaxPooling2D", "AveragePooling2D"] {
+        let keys = if layer == "Conv2D" { "filters = 1, kernel_size" } else { "pool_size" };
+        let refusal = second(&format!("{{ layer = \"{layer}\", {keys} = [9, 1] }}"));
+        check_says(
+            &refusal,
+            &["test.toml:6", "`model.encoder[1]`", layer, "9x1", "8x8", "padding = \"same\""],
+        );
+    }
+}
+
+#[test]
+fn layers_of_pictures_are_refused_after_flatten() {
+    for layer in [
+        CONV,
+        "{ layer = \"Conv2DTranspose\", filters = 1, kernel_size = 3 }",
+        "{ layer = \"MaxPooling2D\" }",
+        "{ layer = \"AveragePooling2D\" }",
+        "{ layer = \"UpSampling2D\" }",
+        "{ layer = \"ZeroPadding2D\" }",
+        "{ layer = \"Cropping2D\" }",
+    ] {
+        let refusal = second(&format!("{{ layer = \"Flatten\" }},\n{layer}"));
+        check_says(&refusal, &["test.toml:7", "`model.encoder[2]`", "receives 64", "Reshape"]);
+    }
+}
+
+#[test]
+fn a_crop_that_leaves_nothing_is_refused() {
+    for crop in ["8", "4", "[4, 0]", "[[0, 0], [8, 0]]", "[[5, 4], [0, 0]]"] {
+        let refusal = second(&format!("{{ layer = \"Cropping2D\", cropping = {crop} }}"));
+        check_says(&refusal, &["`model.encoder[1]`", "Cropping2D", "8x8", "crop less"]);
+    }
+}
+
+#[test]
+fn a_reshape_to_another_number_of_values_is_refused() {
+    for shape in ["[63]", "[4, 4, 5]", "[5, -1, 1]", "[65, -1, 1]"] {
+        let refusal = second(&format!("{{ layer = \"Reshape\", target_shape = {shape} }}"));
+        check_says(&refusal, &["`model.encoder[1]`", "Reshape", "64"]);
+    }
+}
+
+#[test]
+fn a_misfit_in_the_decoder_is_named_there() {
+    let decoder = format!("{CONV},\n{{ layer = \"MaxPooling2D\", pool_size = 9 }}");
+    let refusal = refusal(&model([8, 8, 1], CONV, &decoder), &[]);
+    check_says(&refusal, &["test.toml:9", "`model.decoder[1]`", "MaxPooling2D", "9x9"]);
+}
+
+#[test]
+fn an_output_of_another_shape_than_the_input_is_refused_with_both_shapes() {
+    let refusal = second("{ layer = \"MaxPooling2D\" }");
+    check_says(&refusal, &["`model.decoder`", "4x4x1", "8x8x1"]);
+}
+
+#[test]
+fn a_model_with_nothing_to_learn_is_refused() {
+    let relu = "{ layer = \"ReLU\" }";
+    check_says(&refusal(&model([8, 8, 1], relu, relu), &[]), &["nothing to learn", "Conv2D"]);
+    check_says(&refusal(&model([8, 8, 1], "", ""), &[]), &["nothing to learn"]);
+}
+
+#[test]
+fn a_model_too_large_to_compute_is_refused_and_not_built() {
+    for layer in [
+        "{ layer = \"Dense\", units = 16777216 },\n{ layer = \"Dense\", units = 16777216 }",
+        "{ layer = \"UpSampling2D\", size = 1024 },\n{ layer = \"UpSampling2D\", size = 1024 },\n\
+         { layer = \"UpSampling2D\", size = 1024 },\n{ layer = \"UpSampling2D\", size = 1024 }",
+        "{ layer = \"Conv2DTranspose\", filters = 65536, kernel_size = 1024, strides = 1024 }",
+        "{ layer = \"ZeroPadding2D\", padding = 65536 }",
+        "{ layer = \"Conv2D\", filters = 65536, kernel_size = 1024, padding = \"same\" }",
+    ] {
+        check_says(&second(layer), &["`model.encoder[", "too large to compute"]);
+    }
+}
+
+#[test]
+fn pictures_have_height_width_and_one_or_three_channels() {
+    for shape in ["[28, 28]", "[28, 28, 2]", "[28, 28, 4]", "[28, 28, 1, 1]", "[]"] {
+        let refusal =
+            refusal(&model([8, 8, 1], CONV, CONV), &[&format!("model.input_shape={shape}")]);
+        check_says(&refusal, &["`model.input_shape`", shape, "1 channel (grey) or 3 (RGB)"]);
+    }
+}
+
+#[test]
+fn two_kinds_of_clipping_are_refused_as_in_keras() {
+    let text = model([8, 8, 1], CONV, CONV);
+    let one = "train.optimizer={ name = \"SGD\", clipnorm = 1.0 }";
+    assert!(plan_of(&text, &[one]).is_ok());
+    let refusal = refusal(&text, &[one, "train.optimizer.clipvalue=0.5"]);
+    check_says(&refusal, &["`train.optimizer`", "clipnorm", "clipvalue", "set one"]);
+}
+
+#[test]
+fn a_refusal_caused_by_a_set_argument_names_that_argument() {
+    let refusal = refusal(&shipped("plain.toml"), &["model.encoder[1].pool_size=3"]);
+    // 28 / 3 = 9, and 9 / 2 = 4: the way back ends at 16.
+    check_says(&refusal, &["`model.decoder`", "16x16x1", "28x28x1"]);
+    let refusal = self::refusal(&shipped("plain.toml"), &["model.encoder[3].pool_size=15"]);
+    check_says(&refusal, &["`model.encoder[3]`", "15x15", "14x14"]);
+    let refusal = self::refusal(&shipped("plain.toml"), &["model.input_shape=[28, 28, 2]"]);
+    check_says(&refusal, &["--set model.input_shape=[28, 28, 2]"]);
+}
+
+// To TOML and back.
+
+#[test]
+fn a_config_written_out_reads_back_as_itself() {
+    for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING]) {
+        let config = config(text, &[]);
+        let written = config.to_toml();
+        assert_eq!(self::config(&written, &[]), config, "{written}");
+        assert_eq!(self::config(&written, &[]).to_toml(), written, "writing is not stable");
+    }
+}
+
+#[test]
+fn every_optimizer_with_every_option_reads_back_as_itself() {
+    let common = "learning_rate = 1e-5, weight_decay = 0.125, global_clipnorm = 1e9";
+    let plain = shipped("plain.toml");
+    for own in [
+        "name = \"Adam\", beta_1 = 0.0, beta_2 = 0.5, epsilon = 1e-12, amsgrad = true",
+        "name = \"AdamW\", beta_1 = 0.1, beta_2 = 0.999999, epsilon = 0.1, amsgrad = true",
+        "name = \"SGD\", momentum = 0.3, nesterov = true",
+        "name = \"RMSprop\", rho = 0.3, momentum = 0.1, epsilon = 1.0, centered = true",
+        "name = \"Adadelta\", rho = 0.3, epsilon = 1e-300",
+    ] {
+        let set = format!("train.optimizer={{ {own}, {common} }}");
+        let config = config(&plain, &[&set]);
+        assert_eq!(self::config(&config.to_toml(), &[]), config, "{own}");
+    }
+}
+
+#[test]
+fn every_choice_reads_back_as_itself() {
+    let check = |set: &str| {
+        let config = config(EVERYTHING, &[set]);
+        assert_eq!(self::config(&config.to_toml(), &[]), config, "{set}");
+    };
+    for activation in [
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "swish",
+        "mish",
+        "sigmoid",
+        "hard_sigmoid",
+        "tanh",
+        "softplus",
+        "softsign",
+        "softmax",
+        "exponential",
+    ] {
+        check(&format!("model.decoder[3].activation={activation}"));
+    }
+    for initializer in [
+        "glorot_uniform",
+        "glorot_normal",
+        "he_uniform",
+        "he_normal",
+        "lecun_uniform",
+        "lecun_normal",
+        "zeros",
+        "ones",
+    ] {
+        check(&format!("model.encoder[3].kernel_initializer={initializer}"));
+    }
+    for loss in ["binary_crossentropy", "mse", "mae", "mean_squared_error", "mean_absolute_error"] {
+        check(&format!("train.loss={loss}"));
+    }
+    for set in ["corruption={ kind = \"none\" }", "train.dtype=float32", "train.device=cuda:3"] {
+        check(set);
+    }
+}
+
+#[test]
+fn names_and_paths_with_quotes_backslashes_and_other_letters_read_back_as_themselves() {
+    for path in [r#"a "quoted" place"#, r"back\slash", "größe/Ω/数", "line\nbreak", "#no comment"]
+    {
+        let mut config = config(&shipped("plain.toml"), &[]);
+        config.output.dir = path.into();
+        config.data.dir = path.into();
+        let written = config.to_toml();
+        assert_eq!(self::config(&written, &[]), config, "{written}");
+    }
+}
+
+#[test]
+fn a_config_written_out_holds_every_default() {
+    let written = config(&shipped("plain.toml"), &[]).to_toml();
+    let expected = "kernel_initializer = \"glorot_uniform\"";
+    check_says(
+        &written,
+        &["seed = 42", "shuffle = true", "beta_1 = 0.9", expected, "kind = \"none\""],
+    );
+}
+
+// `--set`.
+
+#[test]
+fn set_reaches_nested_keys() {
+    let config = config(
+        &shipped("plain.toml"),
+        &["train.epochs=7", "train.optimizer.learning_rate=0.5", "seed=3", "output.dir=some/where"],
+    );
+    assert_eq!(config.train.epochs, 7);
+    assert_eq!(config.seed, 3);
+    assert_eq!(config.output.dir, Path::new("some/where"));
+    let Optimizer::Adam(adam) = &config.train.optimizer else { panic!("still Adam") };
+    assert_eq!(adam.learning_rate.to_string(), "0.5");
+}
+
+#[test]
+fn set_reaches_entries_of_lists_and_leaves_the_others_alone() {
+    let before = config(&shipped("plain.toml"), &[]);
+    let after = config(&shipped("plain.toml"), &["model.encoder[2].filters=11"]);
+    let filters = |config: &Config| {
+        config
+            .model
+            .encoder
+            .iter()
+            .map(|layer| match layer {
+                Layer::Conv2D(conv) => conv.filters,
+                _ => 0,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(filters(&before), [32, 0, 16, 0, 8]);
+    assert_eq!(filters(&after), [32, 0, 11, 0, 8]);
+    assert_eq!(after.model.decoder, before.model.decoder);
+}
+
+#[test]
+fn set_makes_sections_that_the_file_does_not_have() {
+    let text = shipped("plain.toml");
+    assert!(!text.contains("[corruption]") && !text.contains("[output]"));
+    let config = config(&text, &["corruption.kind=gaussian", "output.safetensors=true"]);
+    assert_eq!(
+        config.corruption,
+        Corruption::Gaussian(Gaussian { factor: 0.5, clip: true, resample: Resample::Never })
+    );
+    assert!(config.output.safetensors);
+}
+
+#[test]
+fn set_replaces_a_whole_table_or_list() {
+    let layer = "{ layer = \"Conv2D\", filters = 1, kernel_size = 1 }";
+    let config = config(
+        &shipped("plain.toml"),
+        &[
+            &format!("model.encoder=[{layer}]"),
+            &format!("model.decoder[0]={layer}"),
+            "train.optimizer={ name = \"SGD\" }",
+        ],
+    );
+    assert_eq!(config.model.encoder.len(), 1);
+    assert_eq!(config.model.decoder[0], config.model.encoder[0]);
+    assert_eq!(config.train.optimizer.name(), "SGD");
+}
+
+#[test]
+fn the_last_set_of_a_key_wins() {
+    let config = config(&shipped("plain.toml"), &["train.epochs=2", "train.epochs=5"]);
+    assert_eq!(config.train.epochs, 5);
+}
+
+#[test]
+fn set_takes_text_without_quotes() {
+    let config = config(&shipped("plain.toml"), &["name=other", "train.loss=mae"]);
+    assert_eq!(config.name, "other");
+    assert_eq!(config.train.loss, Loss::MeanAbsoluteError);
+}
+
+// The pictures.
+
+/// One of the files of tests/digits.
+fn digits(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/digits").join(name)
+}
+
+fn train_digits(samples: usize) -> Images {
+    Images::open(&digits("train-images-idx3-ubyte.gz"), Some(samples)).expect("the digits")
+}
+
+/// The bytes of the pictures, without the 16 of the header, read apart from `Images`.
+fn raw_bytes(name: &str) -> Vec<u8> {
+    let file = std::fs::File::open(digits(name)).expect("the digits");
+    let mut bytes = Vec::new();
+    GzDecoder::new(file).read_to_end(&mut bytes).expect("the digits unpack");
+    bytes.split_off(16)
+}
+
+const NO_CORRUPTION: Corruption = Corruption::None(Uncorrupted {});
+
+fn noise(resample: Resample) -> Corruption {
+    Corruption::Gaussian(Gaussian { factor: 0.5, clip: true, resample })
+}
+
+fn feed<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize) -> Feed<'a> {
+    Feed { images, corruption, split: Split::Train, seed: 42, batch_size }
+}
+
+#[test]
+fn every_pixel_is_its_byte_over_255() {
+    for (name, count) in [("train-images-idx3-ubyte.gz", 640), ("t10k-images-idx3-ubyte.gz", 200)] {
+        let images = Images::open(&digits(name), None).expect("the digits");
+        assert_eq!((images.len(), images.shape(), images.values()), (count, [28, 28, 1], 784));
+        let mut values = Vec::new();
+        (0..images.len()).for_each(|index| images.push_scaled(index, &mut values));
+        let expected: Vec<f32> =
+            raw_bytes(name).iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        assert_eq!(values, expected);
+        assert!(values.contains(&0.0) && values.contains(&1.0));
+    }
+}
+
+#[test]
+fn a_data_set_may_be_cut_to_its_first_pictures() {
+    let mut data = config(&shipped("plain.toml"), &[]).data;
+    data.dir = digits("");
+    (data.train_samples, data.test_samples) = (Some(7), Some(100_000));
+    let set = Dataset::open(&data, [28, 28, 1]).expect("the digits");
+    assert_eq!((set.train.len(), set.test.len()), (7, 200));
+    let mut seventh = Vec::new();
+    set.train.push_scaled(6, &mut seventh);
+    let bytes = raw_bytes("train-images-idx3-ubyte.gz");
+    let expected: Vec<f32> =
+        bytes[6 * 784..7 * 784].iter().map(|&byte| f32::from(byte) / 255.0).collect();
+    assert_eq!(seventh, expected);
+}
+
+#[test]
+fn each_epoch_has_every_picture_once() {
+    let images = train_digits(101);
+    let feed = feed(&images, &NO_CORRUPTION, 32);
+    for epoch in 1..=5 {
+        let mut order = feed.order(epoch, true);
+        order.sort_unstable();
+        assert_eq!(order, (0..101).collect::<Vec<usize>>(), "epoch {epoch}");
+    }
+}
+
+#[test]
+fn epochs_and_seeds_have_orders_of_their_own_that_come_back() {
+    let images = train_digits(101);
+    let order = |seed, epoch| Feed { seed, ..feed(&images, &NO_CORRUPTION, 32) }.order(epoch, true);
+    assert_eq!(order(1, 1), order(1, 1));
+    assert_ne!(order(1, 1), order(1, 2));
+    assert_ne!(order(1, 1), order(2, 1));
+    assert_ne!(order(1, 1), (0..101).collect::<Vec<usize>>());
+}
+
+#[test]
+fn the_order_does_not_depend_on_the_batch_size() {
+    let images = train_digits(101);
+    let order = |batch_size| feed(&images, &NO_CORRUPTION, batch_size).order(3, true);
+    assert_eq!(order(1), order(64));
+}
+
+/// 4 pictures have 24 orders; a shuffle that is not fair gives some more often than others.
+#[test]
+fn all_orders_are_equally_likely() {
+    const EPOCHS: u64 = 24_000;
+    let images = train_digits(4);
+    let feed = feed(&images, &NO_CORRUPTION, 1);
+    let mut counts = std::collections::BTreeMap::new();
+    for epoch in 0..EPOCHS {
+        *counts.entry(feed.order(epoch, true)).or_insert(0_u32) += 1;
+    }
+    assert_eq!(counts.len(), 24);
+    // 1000 each, with a standard deviation of 31; five of those.
+    let fair = counts.values().all(|&count| (845..=1155).contains(&count));
+    assert!(fair, "{counts:?}");
+}
+
+#[test]
+fn pictures_come_as_stored_when_they_are_not_shuffled() {
+    let images = train_digits(50);
+    let feed = feed(&images, &NO_CORRUPTION, 8);
+    assert_eq!(feed.order(1, false), (0..50).collect::<Vec<usize>>());
+    assert_eq!(feed.order(9, false), feed.order(1, false));
+}
+
+/// All batches of an epoch.
+fn epoch(feed: &Feed, epoch: u64, order: &[usize]) -> Vec<Batch> {
+    // The feed's borrow of the order is as long as that of the pictures.
+    order.chunks(feed.batch_size).map(|indices| feed.batch(epoch, indices)).collect()
+}
+
+#[test]
+fn the_last_batch_takes_what_is_left() {
+    let images = train_digits(101);
+    for (batch_size, sizes) in
+        [(32, vec![32, 32, 32, 5]), (101, vec![101]), (200, vec![101]), (50, vec![50, 50, 1])]
+    {
+        let feed = feed(&images, &NO_CORRUPTION, batch_size);
+        let order = feed.order(1, true);
+        let found: Vec<usize> = feed.batches(1, &order).map(|batch| batch.len).collect();
+        assert_eq!(found, sizes, "batches of {batch_size}");
+        assert_eq!(feed.steps(), sizes.len());
+        let values = feed.batches(1, &order).map(|batch| batch.input.len()).sum::<usize>();
+        assert_eq!(values, 101 * 784);
+    }
+}
+
+#[test]
+fn batches_hold_the_pictures_of_the_order() {
+    let images = train_digits(23);
+    let feed = feed(&images, &NO_CORRUPTION, 5);
+    let order = feed.order(4, true);
+    let bytes = raw_bytes("train-images-idx3-ubyte.gz");
+    let expected: Vec<f32> = order
+        .iter()
+        .flat_map(|&index| &bytes[index * 784..(index + 1) * 784])
+        .map(|&byte| f32::from(byte) / 255.0)
+        .collect();
+    let batches: Vec<Batch> = feed.batches(4, &order).collect();
+    assert_eq!(batches, epoch(&feed, 4, &order));
+    assert_eq!(
+        batches.iter().flat_map(|batch| batch.input.clone()).collect::<Vec<f32>>(),
+        expected
+    );
+    for batch in &batches {
+        assert!(batch.clean.is_none());
+        assert_eq!(batch.target(), batch.input);
+    }
+}
+
+#[test]
+fn corrupted_batches_keep_the_clean_pictures_as_their_target() {
+    let images = train_digits(23);
+    let (clean, corrupted) = (NO_CORRUPTION, noise(Resample::Never));
+    let order = feed(&images, &clean, 5).order(1, true);
+    let plain: Vec<Batch> = feed(&images, &clean, 5).batches(1, &order).collect();
+    let noisy: Vec<Batch> = feed(&images, &corrupted, 5).batches(1, &order).collect();
+    for (plain, noisy) in plain.iter().zip(&noisy) {
+        assert_eq!(noisy.target(), plain.input);
+        assert_ne!(noisy.input, plain.input);
+        assert_eq!(noisy.len, plain.len);
+    }
+}
+
+/// What the model sees of each picture in an epoch, by the picture's index.
+fn seen(feed: &Feed, epoch: u64, shuffle: bool) -> Vec<Vec<f32>> {
+    let order = feed.order(epoch, shuffle);
+    let input: Vec<f32> =
+        self::epoch(feed, epoch, &order).into_iter().flat_map(|b| b.input).collect();
+    let mut pictures: Vec<(usize, Vec<f32>)> =
+        order.into_iter().zip(input.chunks(784).map(<[f32]>::to_vec)).collect();
+    pictures.sort_by_key(|(index, _)| *index);
+    pictures.into_iter().map(|(_, picture)| picture).collect()
+}
+
+#[test]
+fn the_noise_of_a_picture_depends_neither_on_the_batch_size_nor_on_its_place() {
+    let images = train_digits(23);
+    for resample in [Resample::Never, Resample::Epoch] {
+        let corruption = noise(resample);
+        let base = seen(&feed(&images, &corruption, 5), 2, true);
+        for batch_size in [1, 7, 23, 100] {
+            assert_eq!(seen(&feed(&images, &corruption, batch_size), 2, true), base);
+        }
+        assert_eq!(seen(&feed(&images, &corruption, 5), 2, false), base);
+        let fewer = train_digits(10);
+        assert_eq!(seen(&feed(&fewer, &corruption, 5), 2, true), base[..10]);
+    }
+}
+
+#[test]
+fn noise_comes_anew_each_epoch_only_if_asked_for() {
+    let images = train_digits(5);
+    let seen = |resample, epoch| {
+        let corruption = noise(resample);
+        self::seen(&feed(&images, &corruption, 2), epoch, true)
+    };
+    assert_eq!(seen(Resample::Never, 1), seen(Resample::Never, 2));
+    assert_ne!(seen(Resample::Epoch, 1), seen(Resample::Epoch, 2));
+    assert_eq!(seen(Resample::Epoch, 2), seen(Resample::Epoch, 2));
+}
+
+#[test]
+fn another_seed_and_the_test_set_have_other_noise() {
+    let images = train_digits(5);
+    let corruption = noise(Resample::Never);
+    let train = feed(&images, &corruption, 2);
+    let base = seen(&train, 1, false);
+    assert_ne!(seen(&Feed { seed: 43, ..train }, 1, false), base);
+    let test = Feed { split: Split::Test, ..train };
+    assert_ne!(seen(&test, 1, false), base);
+    assert_eq!(seen(&test, 1, false), seen(&test, 2, false));
+}
