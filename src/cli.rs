@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::saved_model::SavedModelError;
 use crate::{commands, exit, failure, interrupt, output};
 
 /// What is printed where nothing was asked for.
@@ -129,7 +132,7 @@ pub fn main() -> ExitCode {
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
         output::complain(format_args!("{error:#}"));
-        exit::code_of(&error)
+        code_of(&error)
     }))
 }
 
@@ -143,4 +146,15 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (None, Some(args)) => commands::train::run(&args),
         (None, None) => Err(exit::Misuse("name a config: --config denoise.toml".to_owned()).into()),
     }
+}
+
+/// The exit code for an error.
+fn code_of(error: &anyhow::Error) -> u8 {
+    let misused = error.chain().any(|cause| {
+        cause.is::<exit::Misuse>()
+            || cause.is::<ConfigError>()
+            || cause.downcast_ref::<DataError>().is_some_and(DataError::is_misuse)
+            || cause.downcast_ref::<SavedModelError>().is_some_and(SavedModelError::is_misuse)
+    });
+    if misused { exit::MISUSED } else { exit::FAILED }
 }

@@ -2,17 +2,8 @@
 
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::config::sections::{Corruption, Gaussian};
+use crate::config::sections::{Corruption, Gaussian, Resample};
 use crate::random::{Purpose, Stream, stream};
-
-/// How often noise is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resample {
-    /// Once for the data set, as in the tutorial.
-    Never,
-    /// Anew for each epoch.
-    Epoch,
-}
 
 /// Which pictures are corrupted; the test set's noise is the same in every epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -193,8 +193,8 @@ proptest! {
 
     #[test]
     fn conv2d_transpose_and_its_gradients_are_those_of_the_reference(
-        batch in batches(), size in (1..=5_usize, 1..=5_usize), strides in (1..=3_usize, 1..=3_usize),
-        same: bool, filters in 1..=4_usize, use_bias: bool, seed: u64,
+        batch in batches(), size in (1..=5_usize, 1..=5_usize),
+        strides in (1..=3_usize, 1..=3_usize), same: bool, filters in 1..=4_usize, use_bias: bool, seed: u64,
     ) {
         let mut stream = stream(seed);
         let mut parameters = parameters();
@@ -213,7 +213,8 @@ proptest! {
     ) {
         let mut stream = stream(seed);
         let mut parameters = parameters();
-        let layer = Dense::new(&mut parameters, dense_options(batch[3], units, use_bias), &mut stream);
+        let options = dense_options(batch[3], units, use_bias);
+        let layer = Dense::new(&mut parameters, options, &mut stream);
         randomise(&parameters, &mut stream);
         let x = Picture::drawn(batch, &mut stream);
         let describe = |kernel: &[f64]| linear::dense(batch, units, kernel);
@@ -222,11 +223,13 @@ proptest! {
 
     #[test]
     fn dense_on_vectors_sums_over_all_values(
-        pictures in 1..=3_usize, inputs in 1..=12_usize, units in 1..=12_usize, use_bias: bool, seed: u64,
+        pictures in 1..=3_usize, inputs in 1..=12_usize, units in 1..=12_usize, use_bias: bool,
+        seed: u64,
     ) {
         let mut stream = stream(seed);
         let mut parameters = parameters();
-        let layer = Dense::new(&mut parameters, dense_options(inputs, units, use_bias), &mut stream);
+        let options = dense_options(inputs, units, use_bias);
+        let layer = Dense::new(&mut parameters, options, &mut stream);
         randomise(&parameters, &mut stream);
         let x = Picture::drawn([pictures, 1, 1, inputs], &mut stream);
         let describe = |kernel: &[f64]| linear::dense(x.shape, units, kernel);
@@ -350,8 +353,8 @@ proptest! {
 
     #[test]
     fn zero_padding_adds_to_each_side_its_own_margin(
-        batch in batches(), rows in (0..=3_usize, 0..=3_usize), columns in (0..=3_usize, 0..=3_usize),
-        seed: u64,
+        batch in batches(), rows in (0..=3_usize, 0..=3_usize),
+        columns in (0..=3_usize, 0..=3_usize), seed: u64,
     ) {
         let mut stream = stream(seed);
         let x = Picture::drawn(batch, &mut stream);
@@ -361,12 +364,13 @@ proptest! {
 
     #[test]
     fn cropping_takes_from_each_side_its_own_margin(
-        batch in batches(), rows in (0..=3_usize, 0..=3_usize), columns in (0..=3_usize, 0..=3_usize),
-        seed: u64,
+        batch in batches(), rows in (0..=3_usize, 0..=3_usize),
+        columns in (0..=3_usize, 0..=3_usize), seed: u64,
     ) {
         let mut stream = stream(seed);
         // Something has to be left.
-        let batch = [batch[0], batch[1] + rows.0 + rows.1, batch[2] + columns.0 + columns.1, batch[3]];
+        let [n, height, width, channels] = batch;
+        let batch = [n, height + rows.0 + rows.1, width + columns.0 + columns.1, channels];
         let x = Picture::drawn(batch, &mut stream);
         let reference = linear::cropping(batch, margins(rows, columns));
         check_fixed(&Cropping2D { rows, columns }, &x, &reference, &mut stream);
@@ -465,22 +469,23 @@ proptest! {
             let shape = [n, height, width, options.channels];
             let x = Picture::drawn(shape, &mut stream);
             let trained = layer.forward_t(&x.tensor(), true);
-            assert_close("training", &Picture::of(&trained).values, &reference.train(&x).values, ROUNDING);
+            let (found, expected) = (Picture::of(&trained), reference.train(&x));
+            assert_close("training", &found.values, &expected.values, ROUNDING);
             reference.follow(&x);
             let moving = |name: &str| numbers(&weight(&parameters, name).unwrap());
             assert_close("moving mean", &moving("running_mean"), &reference.moving_mean, ROUNDING);
             let expected = &reference.moving_variance;
             assert_close("moving variance", &moving("running_var"), expected, ROUNDING);
             let inferred = layer.forward_t(&x.tensor(), false);
-            assert_close("inference", &Picture::of(&inferred).values, &reference.infer(&x).values, ROUNDING);
+            let (found, expected) = (Picture::of(&inferred), reference.infer(&x));
+            assert_close("inference", &found.values, &expected.values, ROUNDING);
             assert_close("untouched", &moving("running_mean"), &reference.moving_mean, ROUNDING);
         }
     }
 
     #[test]
     fn batch_normalization_has_the_gradients_of_the_reference(
-        options in norms(), [n, height, width] in (1..=3_usize, 1..=4_usize, 1..=4_usize).prop_map(<[usize; 3]>::from),
-        seed: u64,
+        options in norms(), n in 1..=3_usize, height in 1..=4_usize, width in 1..=4_usize, seed: u64,
     ) {
         /// What the differences leave (see there), with room for values of order 10.
         const TOLERANCE: f64 = 1e-8;
@@ -488,7 +493,8 @@ proptest! {
         let mut parameters = parameters();
         let (layer, reference) = norm(&mut parameters, options, &mut stream);
         let shape = [n, height, width, options.channels];
-        let (x, upstream) = (Picture::drawn(shape, &mut stream), Picture::drawn(shape, &mut stream));
+        let x = Picture::drawn(shape, &mut stream);
+        let upstream = Picture::drawn(shape, &mut stream);
         let weights = parameters.trainable();
         let (_, gradients) = backward(&layer, &x.tensor(), &upstream.tensor(), &weights);
         let expected = differences(|x| reference.train(x), &x, &upstream);
@@ -496,7 +502,8 @@ proptest! {
         let mut learned = gradients[1..].iter();
         if options.scale {
             // gamma multiplies what the layer would give with gamma 1 and beta 0.
-            let plain = Norm { beta: vec![0.0; options.channels], gamma: vec![1.0; options.channels], ..reference };
+            let (gamma, beta) = (vec![1.0; options.channels], vec![0.0; options.channels]);
+            let plain = Norm { gamma, beta, ..reference };
             let mut product = plain.train(&x);
             product.values.iter_mut().zip(&upstream.values).for_each(|(y, g)| *y *= g);
             let expected = linear::by_channel(&product);

@@ -13,9 +13,9 @@ use std::io::Read;
 use std::path::Path;
 
 use convae::config::layers::{Layer, Pair, Sides};
-use convae::config::sections::{Config, Corruption, Gaussian, Optimizer, Uncorrupted};
+use convae::config::sections::{Config, Corruption, Gaussian, Optimizer, Resample, Uncorrupted};
 use convae::config::{ConfigError, Source};
-use convae::corruption::{Resample, Split};
+use convae::corruption::Split;
 use convae::data::{Batch, Dataset, Feed, Images};
 use convae::model::Autoencoder;
 use convae::nn::{Activation, Interpolation, Loss, Padding};
@@ -398,7 +398,8 @@ proptest! {
         // A refusal is tested elsewhere; here it must only not be a panic.
         if let Ok(plan) = plan_of(&model(shape, &layers.join(",\n"), &decoder), &[]) {
             let built = Autoencoder::new(&plan, Device::Cpu, Kind::Float);
-            let x = Tensor::zeros([2, channels as i64, height as i64, width as i64], (Kind::Float, Device::Cpu));
+            let sides = [2, channels, height, width].map(|side| side as i64);
+            let x = Tensor::zeros(sides, (Kind::Float, Device::Cpu));
             for train in [true, false] {
                 let code = built.encode(&x, train);
                 prop_assert_eq!(Shape(planned_shape(&code)), plan.code_shape());

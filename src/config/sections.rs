@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::layers::{LARGEST_SIDE, Layer};
 use super::schema::{Bounds, choice, family, section};
-use crate::corruption::Resample;
 use crate::nn::Loss;
 
 /// Largest count (samples, epochs, batch) that a config may ask for.
@@ -26,6 +25,15 @@ choice!(Loss {
     MeanSquaredError = "mean_squared_error" | "mse",
     MeanAbsoluteError = "mean_absolute_error" | "mae",
 });
+
+/// How often noise is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resample {
+    /// Once for the data set, as in the tutorial.
+    Never,
+    /// Anew for each epoch.
+    Epoch,
+}
 
 choice!(Resample { Never = "never", Epoch = "epoch" });
 

@@ -83,7 +83,7 @@ impl Optimizer {
     /// The buffers by name, each `(P,)`: with [`Optimizer::iterations`], all that there is to save.
     #[must_use]
     pub fn state(&self) -> Vec<(&'static str, Tensor)> {
-        let slots = self.slots.iter().map(Tensor::shallow_clone);
+        let slots = self.slots.iter().map(Tensor::copy);
         self.rule.slots().into_iter().zip(slots).collect()
     }
 

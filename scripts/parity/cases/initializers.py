@@ -1,0 +1,110 @@
+"""Every initializer: the distribution of a new model's weights, by the fans of each kind of kernel.
+
+Bounds and deviations are those that Keras asks its own generator for.
+"""
+
+import math
+from unittest import mock
+
+import numpy as np
+
+from . import reference
+from .case import Case
+
+STANDARD_ERRORS = 4.0
+RANDOM = ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+          "lecun_normal"]
+NAMES = [*RANDOM, "zeros", "ones"]
+# A million weights each, and fans in and out that no other reading of the layout would give.
+LAYERS = [
+    ({"layer": "Conv2D", "filters": 125, "kernel_size": [4, 8], "padding": "same"}, [1, 1, 250]),
+    ({"layer": "Conv2DTranspose", "filters": 125, "kernel_size": [4, 8]}, [1, 1, 250]),
+    ({"layer": "Dense", "units": 2000}, [500]),
+]
+# The outermost of a million draws is this near the bound, but for one seed in a billion: uniform
+# ones thin out evenly, normal ones have density 0.0566 at two deviations, and two sides.
+NEAREST = {"uniform": 1 - 2.1e-5, "normal": 1 - 1e-4}
+
+
+class Asked(Exception):
+    """What Keras wanted from its generator."""
+
+
+def asked_of_the_generator(table, shape):
+    """The function's name and its arguments, for the kernel of the layer."""
+    random = reference.keras.src.initializers.random_initializers.random
+
+    def catch(name):
+        def call(*_args, **options):
+            raise Asked(name, options)
+        return call
+
+    layer = reference.build_layer(table)
+    with mock.patch.multiple(random, uniform=catch("uniform"),
+                             truncated_normal=catch("normal")):
+        try:
+            layer.build([1, *shape])
+        except Asked as asked:
+            return asked.args
+    raise RuntimeError(f"Keras drew nothing for {table}")
+
+
+def truncated_moments():
+    """Variance and fourth moment of a standard normal cut off at two deviations."""
+    cut, density = 2.0, math.exp(-2.0) / math.sqrt(2 * math.pi)
+    inside = math.erf(cut / math.sqrt(2))
+    variance = 1 - 2 * cut * density / inside
+    return variance, 3 * variance - 2 * cut**3 * density / inside
+
+
+def expected(kind, options):
+    """Bound, mean, variance and fourth moment."""
+    if kind == "uniform":
+        low, high = options["minval"], options["maxval"]
+        assert low == -high
+        return high, 0.0, high**2 / 3, high**4 / 5
+    variance, fourth = truncated_moments()
+    scale = options["stddev"]
+    return 2 * scale, options["mean"], scale**2 * variance, scale**4 * fourth
+
+
+def judge_random(table, shape, weights):
+    """Errors in standard errors; a bound that is overstepped or not reached is infinitely wrong."""
+    kind, options = asked_of_the_generator(table, shape)
+    bound, mean, variance, fourth = expected(kind, options)
+    values, count = weights["weight0"].ravel(), weights["weight0"].size
+    outermost = np.abs(values).max() / bound
+    within = NEAREST[kind] <= outermost <= 1 + 4e-16
+    errors = {
+        f"outermost value over bound, {outermost:.9f},": 0.0 if within else np.inf,
+        "mean": abs(values.mean() - mean) / math.sqrt(variance / count),
+        "variance": abs(np.mean((values - mean) ** 2) - variance)
+        / math.sqrt((fourth - variance**2) / count),
+        "neighbours": abs(np.mean(values[1:] * values[:-1])) / (variance / math.sqrt(count)),
+        "bias": np.inf if weights["weight1"].any() else 0.0,
+    }
+    return {name: float(error) for name, error in errors.items()}
+
+
+def judge_constant(table, shape, weights):
+    """Every value is the one that Keras's layer has."""
+    layer = reference.build_layer(table)
+    layer.build([1, *shape])
+    pairs = zip(layer.get_weights(), [weights["weight0"], weights["weight1"]], strict=True)
+    return {"values": 0.0 if all(np.array_equal(*pair) for pair in pairs) else np.inf}
+
+
+def draw(row, index, seed):
+    """One case: one kind of kernel."""
+    name = row.removeprefix("initializer ")
+    table, shape = LAYERS[index]
+    table = table | {"kernel_initializer": name}
+    judge = judge_random if name in RANDOM else judge_constant
+    request = {"kind": "start", "layer": table, "input": shape,
+               "seed": 100 * seed + NAMES.index(name)}
+    return Case(row, index, request, {}, lambda answer: judge(table, shape, answer),
+                STANDARD_ERRORS)
+
+
+def cases(row, _count, seed):
+    return [draw(row, index, seed) for index in range(len(LAYERS))]

@@ -1,0 +1,213 @@
+"""Every layer of the config language: values, gradients and moving statistics."""
+
+import numpy as np
+
+from . import reference
+from .case import Case, distance, generator
+
+BAR = 1e-10
+SIDES = range(1, 34)
+CHANNELS = range(1, 10)
+BATCHES = range(1, 6)
+KERNELS = range(1, 8)
+STRIDES = range(1, 4)
+# Keeps a case's files and Keras's time small; 33x33 pictures of five channels still fit.
+LARGEST_INPUT = 6000
+ACTIVATIONS = [
+    "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish",
+    "sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign", "softmax", "exponential"]
+
+
+def pick(rng, choices):
+    return choices[int(rng.integers(len(choices)))]
+
+
+def some(rng, **options):
+    """Each option is written or left to its default."""
+    return {key: value for key, value in options.items() if rng.random() < 0.7}
+
+
+def pair(rng, choices, limits=(None, None)):
+    """One number or [height, width], each at most its limit."""
+    def side(limit):
+        return pick(rng, [n for n in choices if limit is None or n <= limit])
+
+    if rng.random() < 0.5:
+        return side(min((n for n in limits if n is not None), default=None))
+    return [side(limits[0]), side(limits[1])]
+
+
+def picture(rng):
+    while True:
+        shape = [pick(rng, each) for each in (BATCHES, SIDES, SIDES, CHANNELS)]
+        if np.prod(shape) <= LARGEST_INPUT:
+            return shape
+
+
+def picture_or_vector(rng):
+    return picture(rng) if rng.random() < 0.6 else [pick(rng, BATCHES), pick(rng, range(1, 65))]
+
+
+def convolution(rng, kind):
+    shape = picture(rng)
+    padding = pick(rng, ["valid", "same"])
+    limited = padding == "valid" and kind == "Conv2D"
+    kernel = pair(rng, KERNELS, shape[1:3] if limited else (None, None))
+    table = {"layer": kind, "filters": pick(rng, CHANNELS), "kernel_size": kernel}
+    table |= some(rng, strides=pair(rng, STRIDES), activation=pick(rng, ACTIVATIONS),
+                  use_bias=rng.random() < 0.5)
+    return table | {"padding": padding}, shape
+
+
+def pooling(rng, kind):
+    shape = picture(rng)
+    padding = pick(rng, ["valid", "same"])
+    size = pair(rng, KERNELS, shape[1:3] if padding == "valid" else (None, None))
+    table = {"layer": kind, "pool_size": size, "padding": padding}
+    return table | some(rng, strides=pair(rng, STRIDES)), shape
+
+
+def up_sampling(rng, interpolation):
+    table = {"layer": "UpSampling2D", "interpolation": interpolation}
+    return table | some(rng, size=pair(rng, STRIDES)), picture(rng)
+
+
+def dense(rng, shape):
+    table = {"layer": "Dense", "units": pick(rng, SIDES)}
+    table |= some(rng, activation=pick(rng, ACTIVATIONS), use_bias=rng.random() < 0.5)
+    return table, shape
+
+
+def vector(rng):
+    return [pick(rng, BATCHES), pick(rng, range(1, 65))]
+
+
+def reshape(rng):
+    """Cuts the values anew into a row or a picture, one side perhaps left open."""
+    shape = picture_or_vector(rng)
+    values = int(np.prod(shape[1:]))
+    divisors = [n for n in range(1, values + 1) if values % n == 0]
+    height = pick(rng, divisors)
+    width = pick(rng, [n for n in divisors if values // height % n == 0])
+    target = pick(rng, [[values], [height, width, values // height // width]])
+    if rng.random() < 0.5:
+        target[int(rng.integers(len(target)))] = -1
+    return {"layer": "Reshape", "target_shape": target}, shape
+
+
+def sides(rng, largest):
+    """A margin in one of its three forms, leaving at least one pixel of `largest`."""
+    def margin(side):
+        before = int(rng.integers(0, min(side, 5)))
+        return [before, int(rng.integers(0, min(side - before, 5)))]
+
+    both = min(largest)
+    return pick(rng, [
+        int(rng.integers(0, min((both + 1) // 2, 5))),
+        [int(rng.integers(0, min((side + 1) // 2, 5))) for side in largest],
+        [margin(largest[0]), margin(largest[1])]])
+
+
+def margins(rng, kind, key):
+    shape = picture(rng)
+    largest = shape[1:3] if kind == "Cropping2D" else [9, 9]
+    return {"layer": kind} | some(rng, **{key: sides(rng, largest)}), shape
+
+
+def normalization(rng):
+    table = {"layer": "BatchNormalization"}
+    table |= some(rng, momentum=float(rng.uniform(0, 1)), epsilon=float(10 ** rng.uniform(-5, -1)),
+                  center=rng.random() < 0.5, scale=rng.random() < 0.5)
+    return table, picture_or_vector(rng)
+
+
+def bare(rng, kind, **options):
+    return {"layer": kind, **some(rng, **options)}, picture_or_vector(rng)
+
+
+def activation(name):
+    """Of 20 shapes, as what a function does to a value depends on nothing but the value."""
+    shapes = [picture_or_vector(generator(0, "shapes of activations", i)) for i in range(20)]
+    return lambda rng: ({"layer": "Activation", "activation": name}, pick(rng, shapes))
+
+
+DRAWS = {
+    "Conv2D": lambda rng: convolution(rng, "Conv2D"),
+    "Conv2DTranspose": lambda rng: convolution(rng, "Conv2DTranspose"),
+    "MaxPooling2D": lambda rng: pooling(rng, "MaxPooling2D"),
+    "AveragePooling2D": lambda rng: pooling(rng, "AveragePooling2D"),
+    "UpSampling2D nearest": lambda rng: up_sampling(rng, "nearest"),
+    "UpSampling2D bilinear": lambda rng: up_sampling(rng, "bilinear"),
+    "Dense on vectors": lambda rng: dense(rng, vector(rng)),
+    "Dense on pictures": lambda rng: dense(rng, picture(rng)),
+    "Flatten": lambda rng: bare(rng, "Flatten"),
+    "Reshape": reshape,
+    "BatchNormalization training": normalization,
+    "BatchNormalization inference": normalization,
+    "ZeroPadding2D": lambda rng: margins(rng, "ZeroPadding2D", "padding"),
+    "Cropping2D": lambda rng: margins(rng, "Cropping2D", "cropping"),
+    "ReLU": lambda rng: bare(rng, "ReLU"),
+    "LeakyReLU": lambda rng: bare(rng, "LeakyReLU", negative_slope=float(rng.uniform(0, 1))),
+    **{f"Activation {name}": activation(name) for name in ACTIVATIONS},
+    "Dropout inference": lambda rng: (
+        {"layer": "Dropout", "rate": float(rng.uniform(0, 1))}, picture_or_vector(rng)),
+    "GaussianNoise inference": lambda rng: (
+        {"layer": "GaussianNoise", "stddev": float(rng.uniform(0, 1))}, picture_or_vector(rng)),
+}
+
+
+def weights_of(table, shape, rng):
+    """Random weights in Keras's order; a moving variance is positive."""
+    layer, _ = reference.layer_at(table, shape, training=False)
+    return [rng.uniform(0.1, 3, variable.shape) if "variance" in variable.path
+            else rng.normal(size=variable.shape)
+            for variable in layer.weights]
+
+
+def draw(row, index, seed):
+    """One case."""
+    rng = generator(seed, row, index)
+    table, shape = DRAWS[row](rng)
+    training = row.endswith("training")
+    given = {"x": inputs(rng, table["layer"], index, shape)}
+    weights = weights_of(table, shape, rng) if table["layer"] in WITH_WEIGHTS else []
+    given |= {f"weight{i}": weight for i, weight in enumerate(weights)}
+    given["dy"] = rng.normal(size=reference.output_shape(table, shape))
+
+    def wanted():
+        return reference.evaluate(table, given["x"], weights, given["dy"], training)
+
+    def judge(answer):
+        return compare(answer, wanted(), given)
+
+    request = {"kind": "layer", "layer": table, "training": training}
+    return Case(row, index, request, given, judge, BAR, wanted)
+
+
+def inputs(rng, kind, index, shape):
+    """Small and large ones, so that an activation is seen in all its regimes. Digits are full of
+    equal values: where that matters, every other case is of whole numbers, which meet the kinks of
+    activations and tie for the largest of a window."""
+    if kind in WITH_KINKS and index % 2:
+        return rng.integers(-7, 8, shape).astype(float)
+    return rng.normal(size=shape) * 10 ** rng.uniform(-1, 1)
+
+
+WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "Activation"}
+OF_PICTURES = {"Conv2D", "Conv2DTranspose", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
+               "ZeroPadding2D", "Cropping2D"}
+WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization"}
+
+
+def compare(answer, wanted, given):
+    """Errors by name; an array that only one side has counts as infinitely far."""
+    errors = {name: np.inf for name in answer.keys() ^ wanted.keys()}
+    for name in answer.keys() & wanted.keys():
+        source = "dy" if name.startswith("d") else "x"
+        scale = np.linalg.norm(given[source].ravel())
+        errors[name] = distance(answer[name], wanted[name], scale)
+    return errors
+
+
+def cases(row, count, seed):
+    return [draw(row, index, seed) for index in range(count)]

@@ -1,0 +1,121 @@
+"""Every optimizer with its options: a hundred steps of given gradients."""
+
+import numpy as np
+
+from . import reference
+from .case import Case, distance, generator
+
+BAR = 1e-12
+STEPS = 100
+EVERY = 10
+# A kernel, a bias and a scalar; the gradients are of any size beside one another.
+SHAPES = [[3, 3, 2, 4], [4], []]
+
+
+def between(rng, low, high):
+    """Evenly over orders of magnitude."""
+    return float(10 ** rng.uniform(np.log10(low), np.log10(high)))
+
+
+def adam(rng):
+    return {"beta_1": float(rng.uniform(0, 0.99)), "beta_2": float(rng.uniform(0.5, 0.9999)),
+            "epsilon": between(rng, 1e-9, 1e-2), "amsgrad": bool(rng.random() < 0.5)}
+
+
+OWN = {
+    "Adam": adam,
+    "AdamW": adam,
+    "SGD": lambda rng: {"momentum": float(rng.uniform(0, 0.99)),
+                        "nesterov": bool(rng.random() < 0.5)},
+    "RMSprop": lambda rng: {"rho": float(rng.uniform(0.5, 0.99)),
+                            "momentum": float(rng.uniform(0, 0.99)),
+                            "epsilon": between(rng, 1e-9, 1e-2),
+                            "centered": bool(rng.random() < 0.5)},
+    "Adadelta": lambda rng: {"rho": float(rng.uniform(0.5, 0.99)),
+                             "epsilon": between(rng, 1e-9, 1e-2)},
+}
+
+
+def options(rng, name):
+    """The first keys are the optimizer's own, the others those of every optimizer. Each is written
+    or left to its default."""
+    common = {"learning_rate": between(rng, 1e-4, 1e-1)}
+    if rng.random() < 0.5:
+        common["weight_decay"] = between(rng, 1e-3, 1)
+    limit = [None, "clipnorm", "clipvalue", "global_clipnorm"][rng.integers(4)]
+    if limit:
+        common[limit] = between(rng, 0.1, 10)
+    own = {key: value for key, value in OWN[name](rng).items() if rng.random() < 0.6}
+    return own | common
+
+
+def rates(rng, start):
+    """Constant, by steps, decaying, or at random: nothing that an optimizer may foresee."""
+    steps = np.arange(STEPS)
+    return start * [np.ones(STEPS), 0.5 ** (steps // 25), 1 / (1 + 0.05 * steps),
+                    10 ** rng.uniform(-1, 1, STEPS)][rng.integers(4)]
+
+
+def gradients(rng, shape):
+    """Drifting noise of some size; a part that is exactly 0, as behind a dead unit."""
+    size = between(rng, 1e-3, 1e1)
+    drift = rng.normal(size=shape)
+    gradient = size * (drift + rng.normal(size=[STEPS, *shape]))
+    return gradient * (rng.random(shape) < 0.9)
+
+
+def keras_weights(name, options, weights, gradients, rates):
+    """The weights after every tenth step."""
+    keras = reference.keras
+    optimizer = getattr(keras.optimizers, name)(**options)
+    variables = [keras.Variable(weight) for weight in weights]
+    optimizer.build(variables)
+    take = compiled_step(optimizer, variables) if reference.BACKEND == "jax" else optimizer.apply
+    snapshots = []
+    for step, rate in enumerate(rates):
+        optimizer.learning_rate = rate
+        take([keras.ops.convert_to_tensor(each[step]) for each in gradients])
+        if (step + 1) % EVERY == 0:
+            snapshots.append([keras.ops.convert_to_numpy(variable) for variable in variables])
+    return [np.stack(each) for each in zip(*snapshots)]
+
+
+def compiled_step(optimizer, variables):
+    """The optimizer's `apply`, compiled once for all steps: op by op, JAX takes ten times as long."""
+    import jax
+
+    apply = jax.jit(optimizer.stateless_apply)
+
+    def step(gradients):
+        held = [*variables, *optimizer.variables]
+        weights, state = apply([v.value for v in optimizer.variables], gradients,
+                               [v.value for v in variables])
+        for variable, value in zip(held, [*weights, *state], strict=True):
+            variable.assign(value)
+
+    return step
+
+
+def draw(row, index, seed, steps=STEPS):
+    """One case, or its first steps."""
+    rng = generator(seed, row, index)
+    chosen = options(rng, row)
+    weights = [rng.normal(size=shape) for shape in SHAPES]
+    slopes = [gradients(rng, shape)[:steps] for shape in SHAPES]
+    given = {"rates": rates(rng, chosen["learning_rate"])[:steps]}
+    given |= {f"weight{i}": weight for i, weight in enumerate(weights)}
+    given |= {f"gradient{i}": gradient for i, gradient in enumerate(slopes)}
+
+    def wanted():
+        after = keras_weights(row, chosen, weights, slopes, given["rates"])
+        return {f"weight{i}": weight for i, weight in enumerate(after)}
+
+    def judge(answer):
+        return {name: distance(answer[name], want) for name, want in wanted().items()}
+
+    request = {"kind": "optimizer", "optimizer": {"name": row} | chosen, "every": EVERY}
+    return Case(row, index, request, given, judge, BAR, wanted)
+
+
+def cases(row, count, seed):
+    return [draw(row, index, seed) for index in range(count)]

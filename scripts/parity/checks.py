@@ -1,0 +1,176 @@
+"""What must hold of a trace by itself: how weights start, what noise does, what order is drawn.
+
+A replay takes these from the trace, so it cannot find a mistake in them.
+"""
+
+import math
+
+import numpy as np
+
+from . import bars, layouts
+from .config import Experiment, Layer
+from .feed import Feed
+from .rows import Row, within
+from .runs import Run, Weights
+
+# Keras's defaults and formulas: initializers/random_initializers.py.
+DEFAULT_INITIALIZER = "glorot_uniform"
+TRUNCATED_STDDEV = 0.87962566103423978
+"""Deviation of a standard normal truncated at 2; Keras divides by it."""
+CONSTANTS = {"bias": 0.0, "beta": 0.0, "gamma": 1.0, "moving_mean": 0.0, "moving_variance": 1.0}
+PICTURES = 2000
+"""Pictures whose noise is examined: 1.5 million values."""
+
+
+def check(experiment: Experiment, ours: Run, feed: Feed) -> list[Row]:
+    """All of them."""
+    rows = [initial_weights(experiment, ours.weights["initial"]), order(experiment, feed)]
+    return rows + ([corrupted_inputs(experiment, feed)] if experiment.corrupts else [])
+
+
+def initial_weights(experiment: Experiment, weights: Weights) -> Row:
+    """Kernels are distributed as Keras's initializer says, all else is constant."""
+    worst, culprit, at = 0.0, "", ""
+    for layer in experiment.layers:
+        for suffix, keras_name in layouts.names_of(layer.kind).items():
+            name = f"{layer.part}.{layer.name}.{suffix}"
+            if name not in weights:
+                continue
+            array = layouts.to_keras(layer.kind, suffix, weights[name]).astype(float)
+            distance, what = _from_initializer(layer, keras_name, array)
+            if distance > worst:
+                worst, at, culprit = distance, name, f"the initial {name}: {what}"
+    return within("initial weights", worst, bars.INITIAL_WEIGHTS, f"{at} (Kolmogorov-Smirnov)", culprit)
+
+
+def _from_initializer(layer: Layer, keras_name: str, array: np.ndarray) -> tuple[float, str]:
+    """How far from the initializer's distribution, and what it is not."""
+    if keras_name != "kernel":
+        constant = CONSTANTS[keras_name]
+        return (0.0 if np.all(array == constant) else math.inf), f"it is not {constant:g} everywhere"
+    initializer = layer.options.get("kernel_initializer", DEFAULT_INITIALIZER)
+    if initializer in ("zeros", "ones"):
+        constant = float(initializer == "ones")
+        return (0.0 if np.all(array == constant) else math.inf), f"it is not {constant:g} everywhere"
+    scheme, shape = initializer.split("_")
+    field = math.prod(array.shape[:-2])
+    fan_in, fan_out = field * array.shape[-2], field * array.shape[-1]
+    variance = {"glorot": 2 / (fan_in + fan_out), "he": 2 / fan_in, "lecun": 1 / fan_in}[scheme]
+    what = f"not {initializer} with fans {fan_in} in, {fan_out} out"
+    return _kolmogorov(array.ravel(), _uniform(variance) if shape == "uniform" else _normal(variance)), what
+
+
+def _uniform(variance: float):
+    limit = math.sqrt(3 * variance)
+    return lambda x: np.clip((x / limit + 1) / 2, 0, 1)
+
+
+def _normal(variance: float):
+    """Truncated at two of the deviations before the cut."""
+    stddev = math.sqrt(variance) / TRUNCATED_STDDEV
+    low, high = _phi(-2.0), _phi(2.0)
+    return lambda x: np.clip((_phis(x / stddev) - low) / (high - low), 0, 1)
+
+
+def _kolmogorov(values: np.ndarray, cdf) -> float:
+    """Largest distance between the two distribution functions, times the root of the count."""
+    expected, count = cdf(np.sort(values)), values.size
+    steps = np.arange(count + 1) / count
+    distance = max((steps[1:] - expected).max(), (expected - steps[:-1]).max())
+    return float(distance * math.sqrt(count))
+
+
+def order(experiment: Experiment, feed: Feed) -> Row:
+    """Every picture once an epoch; another order each epoch where it is shuffled, else the files'."""
+    orders = [feed.order(epoch) for epoch in range(1, experiment.epochs + 1)]
+    unshuffled = np.arange(len(feed.clean_bytes("train")))
+    if not all(np.array_equal(np.sort(order), unshuffled) for order in orders):
+        problem = "an epoch does not take every picture once"
+    elif experiment.shuffle and any(np.array_equal(order, unshuffled) for order in orders):
+        problem = "an epoch is not shuffled"
+    elif not experiment.shuffle and not all(np.array_equal(order, unshuffled) for order in orders):
+        problem = "an epoch is shuffled"
+    elif experiment.shuffle and any(np.array_equal(a, b) for a, b in zip(orders, orders[1:])):
+        problem = "two epochs have one order"
+    else:
+        return Row("order", "every picture once", "the same", True)
+    return Row("order", problem, "every picture once", False, culprit=f"the order: {problem}")
+
+
+def corrupted_inputs(experiment: Experiment, feed: Feed) -> Row:
+    """clean + factor * normal, clipped to 0..1 where the config says so; new noise where it should be."""
+    findings = {}
+    resampled = experiment.corruption["resample"] == "epoch"
+    for epoch in range(1, experiment.epochs + 1):
+        if epoch > 1 and resampled != feed.corrupted_file(epoch).exists():
+            return _noise_missed(f"resample = {experiment.corruption['resample']}, epoch {epoch} does not")
+    train = feed.train_inputs(1)[:PICTURES]
+    if experiment.epochs > 1 and resampled and np.array_equal(train, feed.train_inputs(2)[:PICTURES]):
+        return _noise_missed("epoch 2 has the noise of epoch 1")
+    for split, inputs in (("train", train), ("test", feed.test_inputs()[:PICTURES])):
+        clean = feed.clean_bytes(split)[:PICTURES]
+        if experiment.corruption["clip"] and not (inputs.min() >= 0 and inputs.max() <= 1):
+            return _noise_missed(
+                f"clip = true, but {split} inputs reach {inputs.min():.3f} to {inputs.max():.3f}"
+            )
+        findings |= {f"{split} {name}": z for name, z in _errors(experiment.corruption, clean, inputs).items()}
+    name, worst = max(findings.items(), key=lambda item: abs(item[1]))
+    culprit = f"the corrupted inputs: {name} is {worst:.1f} standard errors off"
+    return within("corrupted inputs", abs(worst), bars.NOISE, f"{name}, in standard errors", culprit)
+
+
+def _noise_missed(problem: str) -> Row:
+    return Row("corrupted inputs", problem, "as configured", False, culprit=f"the corrupted inputs: {problem}")
+
+
+def _errors(corruption: dict, clean: np.ndarray, inputs: np.ndarray) -> dict[str, float]:
+    """Moments of the noise, and whether neighbours share it, in standard errors."""
+    moments = _clipped_moments if corruption["clip"] else _free_moments
+    first, second = moments(np.arange(256) / 255, corruption["factor"])
+    values = inputs.astype(float)
+    residual, square = values - first[clean], values**2 - second[clean]
+    rows = residual.reshape(len(residual), -1)
+    return {
+        "mean": _standard_errors(residual),
+        "mean square": _standard_errors(square),
+        "noise of neighbouring pictures": _standard_errors(rows[1:] * rows[:-1]),
+        "noise of neighbouring pixels": _standard_errors(rows[:, 1:] * rows[:, :-1]),
+    }
+
+
+def _standard_errors(values: np.ndarray) -> float:
+    """Of a mean that should be 0. A factor of 0 has no deviation."""
+    error = values.std() / math.sqrt(values.size)
+    return float(values.mean() / error) if error > 0 else float(values.any()) * math.inf
+
+
+def _free_moments(clean: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    return clean, clean**2 + sigma**2
+
+
+def _clipped_moments(clean: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and mean square of a normal that is clipped to 0..1."""
+    if sigma == 0:
+        return clean, clean**2
+    low, high = -clean / sigma, (1 - clean) / sigma
+    inside, above = _phis(high) - _phis(low), 1 - _phis(high)
+    at_low, at_high = _density(low), _density(high)
+    first = clean * inside + sigma * (at_low - at_high) + above
+    second = (
+        (clean**2 + sigma**2) * inside
+        + 2 * clean * sigma * (at_low - at_high)
+        + sigma**2 * (low * at_low - high * at_high)
+        + above
+    )
+    return first, second
+
+
+def _phi(x: float) -> float:
+    return (1 + math.erf(x / math.sqrt(2))) / 2
+
+
+_phis = np.vectorize(_phi, otypes=[float])
+
+
+def _density(x: np.ndarray) -> np.ndarray:
+    return np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)

@@ -1,0 +1,206 @@
+"""Holds convae's run against its replays in Keras, bar by bar. Pure: runs in, rows out.
+
+Quantities stand in the order in which a mistake would show: forward pass, gradient, one step, ten
+steps, the epoch, the test set. So the first bar that is missed tells where to look.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Callable
+
+import numpy as np
+
+from . import bars
+from .rows import Row
+from .runs import Run, Weights
+
+EXACT_BACKENDS = ("jax", "torch")
+"""In float64 these compute what convae does. Keras on TensorFlow has another cross-entropy: it takes
+the sigmoid's logits and does not clip, which shows once a pixel comes within 1e-7 of black."""
+
+Distance = tuple[float, str]
+"""How far, relative, and where it is worst."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that both sides computed."""
+
+    name: str
+    distance: Callable[[Run, Run], Distance]
+    bar: float
+    culprit: str
+    """What to look at where this is the first to part; `{at}` is where."""
+    chaotic: bool = True
+    """Whether the bar gives way to twice the distance between Keras's own backends."""
+
+
+def compare(ours: Run, replays: list[Run], dtype: str) -> list[Row]:
+    """All bars of one precision."""
+    quantities = _float64(ours) if dtype == "float64" else _float32()
+    rows = [_row(quantity, ours, replay, replays, dtype) for replay in replays for quantity in quantities]
+    return rows + ([_no_step_further(ours, replays)] if dtype == "float32" else [])
+
+
+def _float32() -> list[Quantity]:
+    return [
+        _first_loss(bars.FIRST_LOSS),
+        _gradient(bars.FIRST_GRADIENT, chaotic=True),
+        _steps(10, bars.FIRST_TEN, chaotic=False),
+        _epoch_means(bars.EPOCH_MEAN),
+        _val_losses(bars.EPOCH_MEAN),
+    ]
+
+
+def _float64(ours: Run) -> list[Quantity]:
+    bar, steps = bars.EXACT, len(ours.losses)
+    early = [stage for stage in ("step_1", "step_10") if stage in ours.weights]
+    return [
+        _first_loss(bar),
+        _gradient(bar, chaotic=False),
+        *[_weights(stage, bar, chaotic=False) for stage in early],
+        _steps(min(10, steps), bar, chaotic=False),
+        _steps(steps, bar, chaotic=True),
+        _weights("last", bar, chaotic=True),
+        _epoch_means(bar),
+        _val_losses(bar),
+        Quantity("outputs", _outputs_apart, bar, "the outputs, the weights being right"),
+    ]
+
+
+def _first_loss(bar: float) -> Quantity:
+    culprit = "the loss of step 1, before any weight has moved: the forward pass or the loss"
+    return Quantity("loss of step 1", _steps_apart(1), bar, culprit, chaotic=False)
+
+
+def _gradient(bar: float, chaotic: bool) -> Quantity:
+    culprit = "the gradient of step 1 by {at}, the loss being right: the backward pass"
+    return Quantity("gradient of step 1", _gradients_apart, bar, culprit, chaotic)
+
+
+def _weights(stage: str, bar: float, chaotic: bool) -> Quantity:
+    when = {"step_1": "step 1", "step_10": "step 10", "last": "the last step"}[stage]
+
+    def apart(a: Run, b: Run) -> Distance:
+        return _worst(weight_distances(a.weights[stage], b.weights[stage]))
+
+    culprit = f"{{at}} after {when}, the gradient being right: the optimizer, or a moving statistic"
+    return Quantity(f"weights after {when}", apart, bar, culprit, chaotic)
+
+
+def _steps(count: int, bar: float, chaotic: bool) -> Quantity:
+    culprit = "the loss of {at}, the step before it being right: the optimizer"
+    name = f"steps 1 to {count}" if count <= 10 else f"all {count} steps"
+    return Quantity(name, _steps_apart(count), bar, culprit, chaotic)
+
+
+def _epoch_means(bar: float) -> Quantity:
+    culprit = "the epoch's mean loss, its steps being right: batches weighted by their size"
+    return Quantity("epoch loss", lambda a, b: _means(a.epoch_losses, b.epoch_losses), bar, culprit)
+
+
+def _val_losses(bar: float) -> Quantity:
+    culprit = "the validation loss, training being right: inference mode, or the mean over batches"
+    return Quantity("validation loss", lambda a, b: _means(a.val_losses, b.val_losses), bar, culprit)
+
+
+def relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distance of each value, relative to `b`'s."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    return np.abs(a - b) / np.maximum(np.abs(b), np.finfo(float).tiny)
+
+
+def weight_distances(a: Weights, b: Weights) -> dict[str, float]:
+    """By tensor, relative to its norm; where that is 0, the distance itself. In `b`'s order."""
+    if a.keys() != b.keys():
+        return {name: float("nan") for name in a.keys() ^ b.keys()}
+    distances = {}
+    for name in b:
+        one, other = a[name].astype(float), b[name].astype(float)
+        norm = np.linalg.norm(other)
+        distances[name] = float(np.linalg.norm(one - other) / (norm or 1.0))
+    return distances
+
+
+def _steps_apart(count: int) -> Callable[[Run, Run], Distance]:
+    def apart(a: Run, b: Run) -> Distance:
+        if len(a.losses) != len(b.losses):
+            return float("nan"), f"step {min(len(a.losses), len(b.losses)) + 1}, which one side has not"
+        distances = relative(a.losses[:count], b.losses[:count])
+        return float(distances.max()), f"step {int(np.argmax(distances)) + 1}"
+
+    return apart
+
+
+def _gradients_apart(a: Run, b: Run) -> Distance:
+    return _worst(weight_distances(a.gradient, b.gradient))
+
+
+def _outputs_apart(a: Run, b: Run) -> Distance:
+    return weight_distances({"": a.outputs}, {"": b.outputs})[""], f"{len(b.outputs)} test pictures"
+
+
+def _means(a: list[float], b: list[float]) -> Distance:
+    distances = relative(np.asarray(a), np.asarray(b))
+    worst = int(np.argmax(distances))
+    epoch = f", epoch {worst + 1}" if len(b) > 1 else ""
+    return float(distances.max()), f"{a[worst]:.7f}, Keras {b[worst]:.7f}{epoch}"
+
+
+def _worst(distances: dict[str, float]) -> Distance:
+    """The largest, where not a number is larger than any."""
+    name, distance = max(distances.items(), key=lambda item: np.inf if np.isnan(item[1]) else item[1])
+    return distance, name
+
+
+def _row(quantity: Quantity, ours: Run, replay: Run, replays: list[Run], dtype: str) -> Row:
+    distance, at = quantity.distance(ours, replay)
+    name = f"{replay.name}: {quantity.name}"
+    apart = _backends_apart(quantity, replay, replays, dtype) if quantity.chaotic else 0.0
+    if apart is None and quantity.bar < distance <= bars.CHAOS:
+        reason = f"{at}; one backend cannot tell a mistake from chaos: name another"
+        return Row(name, f"{distance:.2g}", f"{quantity.bar:.2g}", None, reason)
+    bar = max(quantity.bar, bars.BACKENDS_APART * (apart or 0.0))
+    shown = f"{bar:.2g}" + (" *" if bar > quantity.bar else "")
+    culprit = quantity.culprit.format(at=_first_over(quantity, ours, replay, bar, at))
+    return Row(name, f"{distance:.2g}", shown, bool(distance <= bar), at, culprit)
+
+
+def _backends_apart(quantity: Quantity, replay: Run, replays: list[Run], dtype: str) -> float | None:
+    """The largest distance between Keras's own backends, or None where there is nothing to measure by.
+
+    In float64 the exact backends are measured by one another, so that TensorFlow's other formula
+    does not excuse a distance from them.
+    """
+    pairs = list(combinations(replays, 2))
+    if dtype == "float64" and replay.name in EXACT_BACKENDS:
+        pairs = [pair for pair in pairs if all(run.name in EXACT_BACKENDS for run in pair)]
+        return max((quantity.distance(a, b)[0] for a, b in pairs), default=0.0)
+    return max((quantity.distance(a, b)[0] for a, b in pairs), default=None)
+
+
+def _first_over(quantity: Quantity, ours: Run, replay: Run, bar: float, worst: str) -> str:
+    """Where it parts first, which for losses and gradients is not where it is worst."""
+    if quantity.name.startswith(("steps", "all")) and len(ours.losses) == len(replay.losses):
+        over = np.flatnonzero(~(relative(ours.losses, replay.losses) <= bar))
+        return f"step {over[0] + 1}" if len(over) else worst
+    if quantity.name.startswith("gradient"):
+        # A wrong backward pass spoils what lies before it, so it stands after the last wrong one.
+        distances = weight_distances(ours.gradient, replay.gradient)
+        over = [name for name, distance in distances.items() if not distance <= bar]
+        return over[-1] if over else worst
+    return worst
+
+
+def _no_step_further(ours: Run, replays: list[Run]) -> Row:
+    """No step further from a backend than the backends are from one another, times two."""
+    name = "no step further off than backends"
+    if len(replays) < 2:
+        return Row(name, "-", "-", None, "one backend: nothing to measure its distance by")
+    steps = _steps_apart(len(ours.losses))
+    apart = max(steps(a, b)[0] for a, b in combinations(replays, 2))
+    (distance, at), furthest = max(((steps(ours, replay), replay.name) for replay in replays), key=lambda x: x[0][0])
+    bar = bars.BACKENDS_APART * apart
+    detail = f"from {furthest}, {at}; backends are up to {apart:.2g} apart"
+    culprit = f"the loss of {at}, {distance:.2g} from {furthest}: further than chance takes it"
+    return Row(name, f"{distance:.2g}", f"{bar:.2g}", bool(distance <= bar), detail, culprit)

@@ -1,0 +1,221 @@
+"""A convae config as Python reads it: TOML plus `--set`, every key known by name or refused.
+
+Only what the config says is kept: defaults are left to Keras, so that a default of convae's which
+is not Keras's shows up as a difference. The few that Keras has no say in are in `Experiment`.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .failure import Failure
+
+_CONVOLUTION = "filters kernel_size strides padding activation use_bias kernel_initializer"
+_POOLING = "pool_size strides padding"
+LAYER_KEYS = {
+    kind: frozenset(keys.split())
+    for kind, keys in {
+        "Conv2D": _CONVOLUTION,
+        "Conv2DTranspose": _CONVOLUTION,
+        "MaxPooling2D": _POOLING,
+        "AveragePooling2D": _POOLING,
+        "UpSampling2D": "size interpolation",
+        "Dense": "units activation use_bias kernel_initializer",
+        "Flatten": "",
+        "Reshape": "target_shape",
+        "BatchNormalization": "momentum epsilon center scale",
+        "Dropout": "rate",
+        "GaussianNoise": "stddev",
+        "ZeroPadding2D": "padding",
+        "Cropping2D": "cropping",
+        "ReLU": "",
+        "LeakyReLU": "negative_slope",
+        "Activation": "activation",
+    }.items()
+}
+_EVERY_OPTIMIZER = "learning_rate weight_decay clipnorm clipvalue global_clipnorm "
+OPTIMIZER_KEYS = {
+    name: frozenset((_EVERY_OPTIMIZER + keys).split())
+    for name, keys in {
+        "Adam": "beta_1 beta_2 epsilon amsgrad",
+        "AdamW": "beta_1 beta_2 epsilon amsgrad",
+        "SGD": "momentum nesterov",
+        "RMSprop": "rho momentum epsilon centered",
+        "Adadelta": "rho epsilon",
+    }.items()
+}
+LOSSES = {
+    "binary_crossentropy": "binary_crossentropy",
+    "mean_squared_error": "mean_squared_error",
+    "mse": "mean_squared_error",
+    "mean_absolute_error": "mean_absolute_error",
+    "mae": "mean_absolute_error",
+}
+CORRUPTION_KEYS = {"none": frozenset(), "gaussian": frozenset({"factor", "clip", "resample"})}
+SECTIONS = {
+    "data": {"dir", "train_samples", "test_samples"},
+    "model": {"input_shape", "encoder", "decoder"},
+    "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype"},
+    "output": {"dir", "safetensors", "grid_samples"},
+}
+DRAWING_LAYERS = {"Dropout": "rate", "GaussianNoise": "stddev"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One entry of `model.encoder` or `model.decoder`."""
+
+    kind: str
+    """Keras's class."""
+    part: str
+    """`encoder` or `decoder`."""
+    name: str
+    """Keras's automatic name in a fresh session, `conv2d_1`."""
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a config asks for."""
+
+    name: str
+    layers: list[Layer]
+    input_shape: tuple[int, int, int] = (28, 28, 1)
+    data_dir: Path = Path("data/mnist")
+    train_samples: int | None = None
+    test_samples: int | None = None
+    corruption: dict[str, Any] = field(default_factory=lambda: {"kind": "none"})
+    epochs: int = 1
+    batch_size: int = 32
+    loss: str = "binary_crossentropy"
+    optimizer: str = "Adam"
+    optimizer_options: dict[str, Any] = field(default_factory=dict)
+    shuffle: bool = True
+    dtype: str = "float32"
+
+    @property
+    def corrupts(self) -> bool:
+        return self.corruption["kind"] != "none"
+
+
+def find(named: str) -> Path:
+    """The config where it was named, else under configs/, as convae looks for it."""
+    for path in (Path(named), Path("configs") / named):
+        if path.is_file():
+            return path
+    raise Failure(f"there is no config {named}, here or under configs/")
+
+
+def read(path: Path, overrides: list[str]) -> Experiment:
+    """Reads a config with `--set` arguments applied in order."""
+    try:
+        tree = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Failure(f"{path} cannot be read: {error}") from None
+    for argument in overrides:
+        override(tree, argument)
+    return experiment(tree)
+
+
+def experiment(tree: dict[str, Any]) -> Experiment:
+    """A parsed config, each key of which is known."""
+    _only(tree, {"name", "seed", "corruption", *SECTIONS}, "")
+    for section, keys in SECTIONS.items():
+        _only(tree.get(section, {}), keys, f"{section}.")
+    data, model, train = (tree.get(name, {}) for name in ("data", "model", "train"))
+    optimizer = dict(train.get("optimizer", {"name": "Adam"}))
+    kind = optimizer.pop("name", None)
+    if kind not in OPTIMIZER_KEYS:
+        raise Failure(f"the optimizer {kind!r} is not known here; known are {_list(OPTIMIZER_KEYS)}")
+    _only(optimizer, OPTIMIZER_KEYS[kind], "train.optimizer.")
+    given = {
+        "input_shape": tuple(model["input_shape"]) if "input_shape" in model else None,
+        "data_dir": Path(data["dir"]) if "dir" in data else None,
+        "train_samples": data.get("train_samples"),
+        "test_samples": data.get("test_samples"),
+        "corruption": _corruption(tree.get("corruption")),
+        "loss": _loss(train.get("loss")),
+        "optimizer": kind,
+        "optimizer_options": optimizer,
+        **{key: train.get(key) for key in ("epochs", "batch_size", "shuffle", "dtype")},
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    return Experiment(name=tree.get("name", "model"), layers=_layers(model), **given)
+
+
+def override(tree: dict[str, Any], argument: str) -> None:
+    """Applies `model.encoder[0].filters=16`; text that is no TOML value is a string."""
+    path, found, text = argument.partition("=")
+    if not found:
+        raise Failure(f"--set {argument} has no `=`; write it as KEY=VALUE")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *way, last = [int(k) if k.isdigit() else k for k in re.findall(r"[^.\[\]]+", path)]
+    place: Any = tree
+    for key in way:
+        place = place[key] if isinstance(key, int) else place.setdefault(key, {})
+    place[last] = value
+
+
+def refuse_drawing(experiment: Experiment) -> None:
+    """Layers that draw random numbers in training cannot be replayed: each library draws its own."""
+    for layer in experiment.layers:
+        rate = DRAWING_LAYERS.get(layer.kind)
+        if rate and layer.options.get(rate) != 0:
+            raise Failure(
+                f"{layer.part}.{layer.name} ({layer.kind}) draws random numbers while training, which"
+                f" no other library repeats, so its steps cannot be compared; set its {rate} to 0"
+            )
+
+
+def snake_case(name: str) -> str:
+    """Keras's names: `MaxPooling2D` is `max_pooling2d`, `ReLU` is `re_lu`."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _layers(model: dict[str, Any]) -> list[Layer]:
+    counts: dict[str, int] = {}
+    layers = []
+    for part in ("encoder", "decoder"):
+        for index, given in enumerate(model.get(part, [])):
+            options = dict(given)
+            kind, place = options.pop("layer", None), f"model.{part}[{index}]"
+            if kind not in LAYER_KEYS:
+                raise Failure(f"{place}: the layer {kind!r} is not known here")
+            _only(options, LAYER_KEYS[kind], f"{place}.")
+            stem = snake_case(kind)
+            number = counts[stem] = counts.get(stem, -1) + 1
+            layers.append(Layer(kind, part, f"{stem}_{number}" if number else stem, options))
+    return layers
+
+
+def _corruption(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    kind = given.get("kind")
+    if kind not in CORRUPTION_KEYS:
+        raise Failure(f"corruption.kind {kind!r} is not known here")
+    _only(given, CORRUPTION_KEYS[kind] | {"kind"}, "corruption.")
+    return {"factor": 0.5, "clip": True, "resample": "never"} | given
+
+
+def _loss(name: str | None) -> str | None:
+    if name is not None and name not in LOSSES:
+        raise Failure(f"the loss {name!r} is not known here; known are {_list(LOSSES)}")
+    return LOSSES.get(name) if name else None
+
+
+def _only(table: dict[str, Any], known: Any, place: str) -> None:
+    for key in table:
+        if key not in known:
+            raise Failure(f"the key `{place}{key}` is not known here; known are {_list(known)}")
+
+
+def _list(names: Any) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,72 @@
+"""A config as a Keras model: Keras's own layers, optimizers and losses. Imports Keras."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from . import layouts
+from .config import Experiment, Layer
+
+
+def build(experiment: Experiment, model_class: type = keras.Model) -> keras.Model:
+    """The functional model of the config's layers."""
+    inputs = keras.Input(experiment.input_shape)
+    outputs = inputs
+    for layer in experiment.layers:
+        outputs = keras_layer(layer)(outputs)
+    return model_class(inputs, outputs, name=_plain(experiment.name))
+
+
+def compile_model(model: keras.Model, experiment: Experiment, optimizer: Any = None) -> None:
+    """With the config's optimizer and loss."""
+    if optimizer is None:
+        optimizer = getattr(keras.optimizers, experiment.optimizer)(**experiment.optimizer_options)
+    model.compile(optimizer=optimizer, loss=experiment.loss)
+
+
+def keras_layer(layer: Layer) -> keras.layers.Layer:
+    """Options that the config does not name keep Keras's own defaults."""
+    options = {key: _tuples(value) for key, value in layer.options.items()}
+    return getattr(keras.layers, layer.kind)(name=layer.name, **options)
+
+
+def variables(model: keras.Model, experiment: Experiment) -> dict[str, tuple[Layer, str, Any]]:
+    """Checkpoint name to layer, suffix and Keras variable, in the checkpoint's order."""
+    found = {}
+    for layer in experiment.layers:
+        for suffix, variable in layouts.variables_of(layer.kind, model.get_layer(layer.name)).items():
+            found[f"{layer.part}.{layer.name}.{suffix}"] = (layer, suffix, variable)
+    return found
+
+
+def set_weights(
+    model: keras.Model, experiment: Experiment, weights: dict[str, np.ndarray]
+) -> None:
+    """Gives every variable the checkpoint's value."""
+    known = variables(model, experiment)
+    for name, (layer, suffix, variable) in known.items():
+        if name not in weights:
+            raise KeyError(f"the checkpoint has no `{name}`")
+        variable.assign(layouts.to_keras(layer.kind, suffix, weights[name]))
+    for name in weights:
+        if name not in known and not name.endswith(".num_batches_tracked"):
+            raise KeyError(f"the model has no `{name}`")
+
+
+def get_weights(model: keras.Model, experiment: Experiment) -> dict[str, np.ndarray]:
+    """Every variable under its checkpoint name, in PyTorch's layout."""
+    return {
+        name: layouts.to_torch(layer.kind, suffix, keras.ops.convert_to_numpy(variable.value))
+        for name, (layer, suffix, variable) in variables(model, experiment).items()
+    }
+
+
+def _tuples(value: Any) -> Any:
+    """Keras tells pairs from lists of something else by their being tuples."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _plain(name: str) -> str:
+    """Keras's names have no dots or dashes to speak of."""
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
