@@ -14,7 +14,7 @@ use crate::{commands, exit, failure, interrupt, output};
 const FIRST_STEPS: &str = "\
 convae trains Keras-equivalent convolutional autoencoders.
 
-Try:
+Try (where you have the sources, `cargo run --` stands for `convae`):
   convae --config plain.toml                  train an autoencoder on MNIST
   convae --config denoise.toml                train one that removes noise
   convae summary --config denoise.toml        look at the model first

@@ -5,19 +5,19 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::exit;
 
 static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Listens for Ctrl-C and termination from now on.
+/// Listens for Ctrl-C, termination and a closed terminal from now on.
 ///
 /// # Errors
 /// When the system refuses the handler.
 pub fn install() -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         // In this order the first signal finds the flag down and only raises it.
         let code = i32::from(exit::INTERRUPTED);
         flag::register_conditional_shutdown(signal, code, Arc::clone(&REQUESTED))?;

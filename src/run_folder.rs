@@ -38,8 +38,8 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder and writes the resolved config. What an earlier run left stays until this
-    /// one has something to put in its place.
+    /// Makes the folder and writes the resolved config, which also shows that the folder can be
+    /// written to. The weights and pictures of an earlier run stay until this one has its own.
     ///
     /// # Errors
     /// When the folder cannot be made or written to.

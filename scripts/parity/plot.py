@@ -44,17 +44,18 @@ def _losses(axes: plt.Axes, ours: Run, replays: list[Run]) -> None:
         axes.plot(steps, replay.losses, color=COLOURS[replay.name], linewidth=1.3,
                   linestyle=dash, label=f"Keras on {replay.name}")
     axes.set_ylabel("loss of the step")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, handlelength=4)
 
 
 def _differences(axes: plt.Axes, ours: Run, replays: list[Run], dtype: str) -> None:
     steps, floor = np.arange(1, len(ours.losses) + 1), SMALLEST[dtype]
     for a, b in combinations(replays, 2):
         axes.plot(steps, np.maximum(relative(a.losses, b.losses), floor), color=GREY, linewidth=1.0,
-                  label=f"Keras on {a.name} from Keras on {b.name}")
+                  label=f"Keras on {a.name} from itself on {b.name}")
     for replay in replays:
         axes.plot(steps, np.maximum(relative(ours.losses, replay.losses), floor),
                   color=COLOURS[replay.name], linewidth=1.0, alpha=0.85, label=f"convae from Keras on {replay.name}")
     axes.set_yscale("log")
     axes.set_ylabel("relative difference")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    # Above the curves: they fill the panel from corner to corner.
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)

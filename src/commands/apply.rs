@@ -68,13 +68,13 @@ fn apply_one(
         result.display()
     );
     ensure!(
+        !is_same_file(image, &result),
+        "its result would replace it; name another folder with --out"
+    );
+    ensure!(
         args.overwrite || !result.exists(),
         "{} is already there; add --overwrite to replace it",
         result.display()
-    );
-    ensure!(
-        !is_same_file(image, &result),
-        "its result would replace it; name another folder with --out"
     );
     let values = read_image(image, plan.input_shape)?;
     let output = learner.predict(&values);
@@ -91,7 +91,7 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 
 /// The image's values in 0..1, channels last.
 fn read_image(path: &Path, [height, width, channels]: [usize; 3]) -> anyhow::Result<Vec<f32>> {
-    let bytes = std::fs::read(path).context("it cannot be opened")?;
+    let bytes = std::fs::read(path).context("it cannot be read")?;
     // By its content alone: the name's ending may be wrong.
     let format = image::guess_format(&bytes)
         .map_err(|_| anyhow!("it is not an image; give PNG, JPEG, BMP, TIFF, WebP or PNM"))?;

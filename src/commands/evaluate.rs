@@ -72,7 +72,9 @@ fn qualities(plan: &Plan, test: &Images, learner: &Learner) -> anyhow::Result<(Q
             .zip(output.chunks_exact(values))
             .zip(batch.target().chunks_exact(values));
         for ((input, output), target) in triples {
-            before.add(test.shape(), input, target)?;
+            if plan.config.corruption.changes_pictures() {
+                before.add(test.shape(), input, target)?;
+            }
             after.add(test.shape(), output, target)?;
         }
     }

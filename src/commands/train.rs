@@ -38,6 +38,7 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let mut trace =
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &learner)).transpose()?;
     let outcome = fit(&plan, &data, &mut learner, &mut [&mut progress, &mut history, &mut trace])?;
+    progress.end();
     history.interrupted = outcome == Outcome::Interrupted;
 
     save_weights(&folder, &plan, &learner, &history)?;

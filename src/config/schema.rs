@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::ConfigError;
-use super::node::{Node, Value, join};
+use super::node::{Node, Origin, Value, join};
 
 /// The numbers that a key takes.
 #[derive(Debug, Clone, Copy)]
@@ -361,10 +361,13 @@ macro_rules! family {
                 node: &$crate::config::node::Node,
                 _: Option<$crate::config::schema::Bounds>,
             ) -> Result<Self, $crate::config::ConfigError> {
-                use $crate::config::schema::{Section, take_kind, unknown_kind};
+                use $crate::config::schema::{Section, keep_keys, take_kind, unknown_kind};
                 let (kind, rest) = take_kind(node, $kind, &Self::takes())?;
                 match kind.1.as_str() {
-                    $($name => $Section::read_table(&rest).map(Self::$Member),)+
+                    $($name => {
+                        let keys = $Section::keys();
+                        $Section::read_table(&keep_keys(rest, &kind.0, &keys)).map(Self::$Member)
+                    })+
                     _ => Err(unknown_kind(&kind.0, Self::NAMES)),
                 }
             }
@@ -395,6 +398,17 @@ pub fn take_kind(
         .ok_or_else(|| ConfigError::at(node, format!("has no `{key}`"), format!("give {takes}")))?;
     let name = String::read(&kind, None)?;
     Ok(((kind, name), rest))
+}
+
+/// A kind that comes from the command line replaces the file's, whose own keys would be mistakes
+/// now: they go, and keys that both kinds have stay.
+pub fn keep_keys(mut rest: Node, kind: &Node, keys: &[Key]) -> Node {
+    if let (Origin::Set(_), Value::Table(entries)) = (&kind.origin, &mut rest.value) {
+        entries.retain(|name, child| {
+            matches!(child.origin, Origin::Set(_)) || keys.iter().any(|key| key.name == name)
+        });
+    }
+    rest
 }
 
 /// The other way round: the kind first, for the reader's eye.
@@ -477,6 +491,12 @@ impl Field for String {
     fn read(node: &Node, _: Option<Bounds>) -> Result<Self, ConfigError> {
         match &node.value {
             Value::String(text) => Ok(text.clone()),
+            // A shell takes plain quotes away.
+            value if matches!(node.origin, Origin::Set(_)) => {
+                let remedy =
+                    format!("give {}, like --set '{}=\"{value}\"'", Self::takes(), node.path);
+                Err(ConfigError::at(node, format!("is {value}"), remedy))
+            }
             _ => Err(refuse(node, &Self::takes())),
         }
     }

@@ -57,7 +57,7 @@ pub enum DataError {
     /// The pictures do not fit `model.input_shape`.
     #[error(
         "{} holds pictures of {found:?} (height, width, channels), the model takes {expected:?}; \
-         set model.input_shape to {found:?} or name other data", path.display())]
+         name other data, or a model.input_shape that fits it (1 channel or 3)", path.display())]
     Shape {
         /// Raw or `.gz`.
         path: PathBuf,

@@ -78,6 +78,10 @@ pub fn fit(
         for observer in observers.iter_mut() {
             observer.epoch_done(&record);
         }
+        // After the last epoch there is nothing left to stop.
+        if interrupt::requested() && epoch < plan.config.train.epochs {
+            return Ok(Outcome::Interrupted);
+        }
     }
     Ok(Outcome::Finished)
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{EpochRecord, Observer, StepDone};
 use crate::output::note;
@@ -36,6 +36,13 @@ impl Progress {
         Self { epochs, pictures: 0, started: now, drawn: now, bar }
     }
 
+    /// Takes the bar off the terminal, so that what is said next stays readable.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
     fn figures(&self, loss: f64) -> String {
         let rate = self.pictures as f64 / self.started.elapsed().as_secs_f64();
         format!("loss {loss:.4}  {rate:.0} images/s")
@@ -61,7 +68,8 @@ impl Progress {
 
 fn styled_bar() -> ProgressBar {
     let style = ProgressStyle::with_template(STYLE).expect("the template is fixed");
-    ProgressBar::no_length().with_style(style)
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
+    bar.with_style(style)
 }
 
 impl Observer for Progress {
@@ -78,8 +86,8 @@ impl Observer for Progress {
     }
 
     fn epoch_done(&mut self, record: &EpochRecord) {
+        self.end();
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
             bar.reset();
         }
         (self.pictures, self.started) = (0, Instant::now());

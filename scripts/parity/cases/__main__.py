@@ -1,18 +1,35 @@
 """Draws the cases, has both sides answer, prints the table; exits with 1 on a miss."""
 
 import argparse
+import functools
 import json
+import multiprocessing
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import probe, reference
-from .case import Row
-from .rows import ROWS
+from .rows import ROWS, compare
+
+# Of Keras, which spends most of the time compiling on one core.
+PROCESSES = 2
 
 
-THREADS = 2
+def main():
+    args = arguments()
+    words = [word.lower() for word in args.only.split(",")]
+    chosen = [row for row in ROWS if any(word in row.lower() for word in words)]
+    if not chosen or args.count < 1:
+        sys.exit(f"parity.cases: nothing to compare; the rows are {', '.join(ROWS)}")
+    args.probe = args.probe or probe.build()
+    print(f"Keras {reference.keras.__version__} on {reference.BACKEND}, float64, seed {args.seed}")
+    rows = compare_all(chosen, args)
+    if args.json:
+        text = json.dumps({"rows": [row.json() for row in rows]}, indent=1, default=float)
+        args.json.write_text(text + "\n")
+    for row in rows:
+        if not row.ok:
+            print(f"MISS {row.comparison}: {row.detail}")
+    sys.exit(0 if all(row.ok for row in rows) else 1)
 
 
 def arguments():
@@ -26,48 +43,16 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    args = arguments()
-    words = [word.lower() for word in args.only.split(",")]
-    chosen = [row for row in ROWS if any(word in row.lower() for word in words)]
-    if not chosen or args.count < 1:
-        sys.exit(f"parity.cases: nothing to compare; the rows are {', '.join(ROWS)}")
-    executable = args.probe or probe.build()
-    print(f"Keras {reference.keras.__version__} on {reference.BACKEND}, float64, seed {args.seed}",
-          flush=True)
-    rows = compare_all(chosen, args, executable)
-    if args.json:
-        text = json.dumps({"rows": [row.json() for row in rows]}, indent=1, default=float)
-        args.json.write_text(text + "\n")
-    for row in rows:
-        if not row.ok:
-            print(f"MISS {row.comparison}: {row.detail}")
-    sys.exit(0 if all(row.ok for row in rows) else 1)
-
-
-def compare_all(chosen, args, executable):
-    """Prints each row as soon as it is known."""
-    cases = {row: ROWS[row](row, args.count, args.seed) for row in chosen}
-    if args.case is not None:
-        cases = {row: drawn[args.case : args.case + 1] for row, drawn in cases.items()}
-    start = time.monotonic()
-    answers = probe.ask([case for row in chosen for case in cases[row]], executable)
-    print(f"{sum(map(len, cases.values()))} cases; convae took {time.monotonic() - start:.0f} s")
-    print(f"{'comparison':32} {'cases':>5} {'worst':>9} {'bar':>7} {'':4} {'s':>5}")
+def compare_all(chosen, args):
+    """Prints each row as soon as it and those before it are known."""
+    print(f"{'comparison':32} {'cases':>5} {'worst':>9} {'bar':>7} {'':4} {'s':>5}", flush=True)
     rows = []
-    # Most of the time goes into compiling, during which other Python threads run.
-    threads = ThreadPoolExecutor(THREADS)
-    for name in filter(cases.get, chosen):
-        start = time.monotonic()
-        row = Row(name, cases[name][0].bar, args.seed)
-        judged = threads.map(lambda case: case.judge(answers.pop(case.id)), cases[name])
-        for case, errors in zip(cases[name], judged, strict=True):
-            row.add(case, errors)
-        seconds = time.monotonic() - start
-        verdict = "ok" if row.ok else "MISS"
-        print(f"{name:32} {row.cases:5} {row.measured:9.1e} {row.bar:7.0e} {verdict:4} "
-              f"{seconds:5.0f}", flush=True)
-        rows.append(row)
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        for row, seconds in pool.imap(functools.partial(compare, args=args), chosen):
+            verdict = "ok" if row.ok else "MISS"
+            print(f"{row.comparison:32} {row.cases:5} {row.measured:9.1e} {row.bar:7.0e} "
+                  f"{verdict:4} {seconds:5.0f}", flush=True)
+            rows.append(row)
     return rows
 
 

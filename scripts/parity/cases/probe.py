@@ -1,4 +1,4 @@
-"""Has convae answer questions: one run of `examples/parity_probe.rs` for all of them."""
+"""Has convae answer questions: one run of `examples/parity_probe.rs` for all cases of a row."""
 
 import json
 import subprocess
@@ -20,9 +20,8 @@ def build():
     return next(m["executable"] for m in reversed(messages) if m.get("executable"))
 
 
-def ask(cases, probe=None):
+def ask(cases, probe):
     """Each case's answer: arrays by name, or JSON."""
-    probe = probe or build()
     questions = {"requests": [{"id": case.id, **case.request} for case in cases]}
     given = {f"{case.id}/{name}": np.array(array, np.float64, order="C")
              for case in cases for name, array in case.given.items()}
@@ -31,7 +30,7 @@ def ask(cases, probe=None):
         Path(asked).write_text(json.dumps(questions))
         save_file(given, arrays)
         if subprocess.run([probe, asked, arrays, answered], cwd=ROOT).returncode:
-            raise SystemExit("parity.cases: the probe refused a question, see above")
+            raise RuntimeError("the probe refused a question, see above")
         return read(answered)
 
 
