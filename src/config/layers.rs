@@ -235,7 +235,7 @@ section! {
     /// While training, adds Gaussian noise.
     pub struct GaussianNoise {
         /// Standard deviation of the noise.
-        stddev: f64, in Bounds::closed(0.0, 1e6);
+        stddev: f64, in Bounds::closed(0.0, 1.0);
     }
 }
 

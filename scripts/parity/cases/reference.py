@@ -20,6 +20,7 @@ os.environ.setdefault(
 import functools  # noqa: E402
 import inspect  # noqa: E402
 import json  # noqa: E402
+import warnings  # noqa: E402
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
@@ -27,6 +28,7 @@ import numpy as np  # noqa: E402
 from .. import doubles, model  # noqa: E402
 from ..config import Layer  # noqa: E402
 
+warnings.filterwarnings("ignore", "You are using a softmax over axis")  # of one channel: meant
 keras.config.set_floatx("float64")
 doubles.lift()
 BACKEND = keras.config.backend()
