@@ -18,6 +18,7 @@ pub mod commands;
 pub mod config;
 pub mod corruption;
 pub mod data;
+pub mod engine;
 pub mod exit;
 pub mod failure;
 pub mod interrupt;

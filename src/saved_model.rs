@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::checkpoint::{Array, Checkpoint, CheckpointError, DType, Element, load, save};
 use crate::config::{ConfigError, Source};
+use crate::exit::Misuse;
 use crate::nn::{Parameter, Parameters};
 use crate::plan::Plan;
 use crate::train::{History, Learner};
@@ -41,6 +42,9 @@ pub enum SavedModelError {
         /// The checkpoint.
         path: PathBuf,
     },
+    /// The config asks for an engine that cannot run the model.
+    #[error("{0}")]
+    Refused(String),
     /// Its weights have other names, shapes or types than the plan's.
     #[error("{} is of another model: {problem}; name its own config with --config FILE", path.display())]
     OtherModel {
@@ -51,13 +55,22 @@ pub enum SavedModelError {
     },
 }
 
+impl From<Misuse> for SavedModelError {
+    fn from(Misuse(sentence): Misuse) -> Self {
+        Self::Refused(sentence)
+    }
+}
+
 impl SavedModelError {
     /// Whether the user named the wrong file or config, rather than a file being damaged.
     #[must_use]
     pub fn is_misuse(&self) -> bool {
         match self {
             Self::Checkpoint(error) => error.is_missing(),
-            Self::Config(_) | Self::Nameless { .. } | Self::OtherModel { .. } => true,
+            Self::Config(_)
+            | Self::Nameless { .. }
+            | Self::Refused(_)
+            | Self::OtherModel { .. } => true,
         }
     }
 }
@@ -72,7 +85,7 @@ pub fn save_model(
     learner: &Learner,
     history: &History,
 ) -> anyhow::Result<()> {
-    let parameters = learner.model.parameters.iter();
+    let parameters = learner.parameters().iter();
     let tensors =
         parameters.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect();
     let history = serde_json::to_string_pretty(history).context("the history is not JSON")?;
@@ -112,8 +125,8 @@ pub fn restore(
     checkpoint: &Checkpoint,
     device: Device,
 ) -> Result<Learner, SavedModelError> {
-    let learner = Learner::new(plan, device);
-    fill(&learner.model.parameters, checkpoint)
+    let learner = Learner::new(plan, device)?;
+    fill(learner.parameters(), checkpoint)
         .map_err(|problem| SavedModelError::OtherModel { path: path.to_owned(), problem })?;
     Ok(learner)
 }

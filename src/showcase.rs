@@ -16,7 +16,7 @@ pub fn write_pictures(
     folder: &RunFolder,
     plan: &Plan,
     test: &Images,
-    learner: &Learner,
+    learner: &mut Learner,
     history: &History,
 ) -> Result<(), ReportError> {
     let shown = plan.config.output.grid_samples.min(test.len());

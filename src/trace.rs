@@ -114,7 +114,12 @@ impl Trace {
     ///
     /// # Errors
     /// When a file cannot be written, now or before.
-    pub fn finish(mut self, plan: &Plan, data: &Dataset, learner: &Learner) -> anyhow::Result<()> {
+    pub fn finish(
+        mut self,
+        plan: &Plan,
+        data: &Dataset,
+        learner: &mut Learner,
+    ) -> anyhow::Result<()> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
@@ -171,14 +176,14 @@ impl Observer for Trace {
 }
 
 fn weights(learner: &Learner) -> Vec<(String, Array)> {
-    let parameters = learner.model.parameters.iter();
+    let parameters = learner.parameters().iter();
     parameters.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect()
 }
 
 /// The flat gradient, cut up by weight tensor.
 fn gradients(done: &StepDone<'_>) -> Vec<(String, Array)> {
     let mut start = 0;
-    let trainable = done.learner.model.parameters.iter().filter(|parameter| parameter.trainable);
+    let trainable = done.learner.parameters().iter().filter(|parameter| parameter.trainable);
     trainable
         .map(|Parameter { name, tensor, .. }| {
             let length = tensor.numel() as i64;

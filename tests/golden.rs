@@ -40,46 +40,20 @@ const CANCELLED: f64 = 1e-3;
 
 const BATCH: usize = 8;
 
-/// What takes training steps; what it computes in is up to it.
-trait Engine {
-    /// A model of the plan with these weights, all in one row.
-    fn start(plan: &Plan, weights: &[f64]) -> Self;
-    /// The batch's loss before the step, and its gradient.
-    fn step(&mut self, batch: &Batch, index: u64) -> (f64, Vec<f64>);
-    /// All weights in one row.
-    fn weights(&self) -> Vec<f64>;
-    /// Pictures in, pictures out.
-    fn outputs(&self, pictures: &[f32]) -> Vec<f64>;
-}
+/// `train.engine`'s.
+const ENGINES: [&str; 2] = ["native", "libtorch"];
 
-/// The engine that `convae train` uses.
-struct Libtorch(Learner);
-
-impl Engine for Libtorch {
-    fn start(plan: &Plan, weights: &[f64]) -> Self {
-        let learner = Learner::new(plan, Device::Cpu);
-        let mut rest = weights;
-        for mut tensor in learner.model.parameters.trainable() {
-            let (own, others) = rest.split_at(tensor.numel());
-            no_grad(|| tensor.copy_(&Tensor::from_slice(own).view_as(&tensor)));
-            rest = others;
-        }
-        assert!(rest.is_empty(), "the model takes all weights of the file");
-        Self(learner)
+/// A model of the plan with these weights, all in one row.
+fn start(plan: &Plan, weights: &[f64]) -> Learner {
+    let learner = Learner::new(plan, Device::Cpu).unwrap();
+    let mut rest = weights;
+    for mut tensor in learner.parameters().trainable() {
+        let (own, others) = rest.split_at(tensor.numel());
+        no_grad(|| tensor.copy_(&Tensor::from_slice(own).view_as(&tensor)));
+        rest = others;
     }
-
-    fn step(&mut self, batch: &Batch, index: u64) -> (f64, Vec<f64>) {
-        let step = self.0.train_step(batch, 0, index);
-        (step.loss.double_value(&[]), values(&step.gradient))
-    }
-
-    fn weights(&self) -> Vec<f64> {
-        self.0.model.parameters.trainable().iter().flat_map(values).collect()
-    }
-
-    fn outputs(&self, pictures: &[f32]) -> Vec<f64> {
-        values(&self.0.outputs(pictures))
-    }
+    assert!(rest.is_empty(), "the model takes all weights of the file");
+    learner
 }
 
 #[test]
@@ -99,28 +73,28 @@ fn every_loss_and_its_gradient_are_keras_s() {
 
 #[test]
 fn the_plain_model_takes_keras_s_first_steps_in_float64() {
-    steps_in_float64_are_keras_s::<Libtorch>("plain");
+    steps_in_float64_are_keras_s("plain");
 }
 
 #[test]
 fn the_denoising_model_takes_keras_s_first_steps_in_float64() {
-    steps_in_float64_are_keras_s::<Libtorch>("denoise");
+    steps_in_float64_are_keras_s("denoise");
 }
 
 #[test]
 fn the_plain_model_takes_keras_s_first_steps_in_float32() {
-    steps_in_float32_are_keras_s::<Libtorch>("plain");
+    steps_in_float32_are_keras_s("plain");
 }
 
 #[test]
 fn the_denoising_model_takes_keras_s_first_steps_in_float32() {
-    steps_in_float32_are_keras_s::<Libtorch>("denoise");
+    steps_in_float32_are_keras_s("denoise");
 }
 
 #[test]
 fn a_model_that_keras_trained_draws_the_same_digits() {
-    outputs_are_keras_s::<Libtorch>("float64", LAYERS);
-    outputs_are_keras_s::<Libtorch>("float32", OUTPUTS_FLOAT32);
+    outputs_are_keras_s("float64", LAYERS);
+    outputs_are_keras_s("float32", OUTPUTS_FLOAT32);
 }
 
 /// Asks the questions of the file anew and compares every array.
@@ -146,33 +120,50 @@ fn scale(given: &Arrays, name: &str) -> f64 {
     given.get(&format!("{id}/{source}")).map_or(0.0, |array| norm(&values(array)))
 }
 
-fn steps_in_float64_are_keras_s<E: Engine>(model: &str) {
-    let Run { losses, gradient, weights } = run::<E>(model, "float64");
+fn steps_in_float64_are_keras_s(model: &str) {
     let (keras, _) = read(model);
-    for (step, (loss, keras)) in losses.iter().zip(numbers(&keras, "losses")).enumerate() {
-        close(&format!("the loss of step {step}"), &[*loss], &[keras], STEPS_FLOAT64);
+    for engine in ENGINES {
+        let Run { losses, gradient, weights } = run(model, "float64", engine);
+        for (step, (loss, keras)) in losses.iter().zip(numbers(&keras, "losses")).enumerate() {
+            close(&format!("{engine}: the loss of step {step}"), &[*loss], &[keras], STEPS_FLOAT64);
+        }
+        let what = format!("{engine}: the first gradient");
+        close(&what, &gradient, &numbers(&keras, "gradient"), STEPS_FLOAT64);
+        close(
+            &format!("{engine}: the weights"),
+            &weights,
+            &numbers(&keras, "final"),
+            STEPS_FLOAT64,
+        );
     }
-    close("the first gradient", &gradient, &numbers(&keras, "gradient"), STEPS_FLOAT64);
-    close("the weights", &weights, &numbers(&keras, "final"), STEPS_FLOAT64);
 }
 
-fn steps_in_float32_are_keras_s<E: Engine>(model: &str) {
-    let Run { losses, gradient, .. } = run::<E>(model, "float32");
+fn steps_in_float32_are_keras_s(model: &str) {
     let (keras, _) = read(model);
-    for (step, (loss, keras)) in losses.iter().zip(numbers(&keras, "losses")).enumerate() {
-        let bar = if step == 0 { FIRST_LOSS_FLOAT32 } else { STEPS_FLOAT32 };
-        close(&format!("the loss of step {step}"), &[*loss], &[keras], bar);
+    for engine in ENGINES {
+        let Run { losses, gradient, .. } = run(model, "float32", engine);
+        for (step, (loss, keras)) in losses.iter().zip(numbers(&keras, "losses")).enumerate() {
+            let bar = if step == 0 { FIRST_LOSS_FLOAT32 } else { STEPS_FLOAT32 };
+            close(&format!("{engine}: the loss of step {step}"), &[*loss], &[keras], bar);
+        }
+        let what = format!("{engine}: the first gradient");
+        close(&what, &gradient, &numbers(&keras, "gradient"), FIRST_GRADIENT_FLOAT32);
     }
-    let keras = numbers(&keras, "gradient");
-    close("the first gradient", &gradient, &keras, FIRST_GRADIENT_FLOAT32);
 }
 
-fn outputs_are_keras_s<E: Engine>(dtype: &str, bar: f64) {
+fn outputs_are_keras_s(dtype: &str, bar: f64) {
     let (keras, _) = read("trained");
-    let engine = E::start(&plan("plain", dtype), &numbers(&keras, "weights"));
     let wanted = numbers(&keras, "outputs");
     let pictures = digits("t10k-images-idx3-ubyte.gz", wanted.len() / (28 * 28));
-    close("the pictures", &engine.outputs(&pictures), &wanted, bar);
+    for engine in ENGINES {
+        let mut learner = start(&plan("plain", dtype, engine), &numbers(&keras, "weights"));
+        close(
+            &format!("{engine}: the pictures"),
+            &values(&learner.outputs(&pictures)),
+            &wanted,
+            bar,
+        );
+    }
 }
 
 /// Ten steps of a shipped model.
@@ -185,9 +176,9 @@ struct Run {
 }
 
 /// From the file's weights, on its corrupted pictures where it has some.
-fn run<E: Engine>(model: &str, dtype: &str) -> Run {
+fn run(model: &str, dtype: &str, engine: &str) -> Run {
     let (given, _) = read(model);
-    let mut engine = E::start(&plan(model, dtype), &numbers(&given, "initial"));
+    let mut learner = start(&plan(model, dtype, engine), &numbers(&given, "initial"));
     let steps = numbers(&given, "losses").len();
     let clean = digits("train-images-idx3-ubyte.gz", steps * BATCH);
     let input = match given.get("input") {
@@ -200,14 +191,21 @@ fn run<E: Engine>(model: &str, dtype: &str) -> Run {
         input: input.to_vec(),
         clean: Some(clean.to_vec()),
     });
-    let (losses, mut gradients): (Vec<f64>, Vec<Vec<f64>>) =
-        batches.zip(0..).map(|(batch, index)| engine.step(&batch, index)).unzip();
-    Run { losses, gradient: gradients.swap_remove(0), weights: engine.weights() }
+    let (losses, mut gradients): (Vec<f64>, Vec<Vec<f64>>) = batches
+        .zip(0..)
+        .map(|(batch, index)| {
+            let step = learner.train_step(&batch, 0, index);
+            (step.loss.double_value(&[]), values(&step.gradient))
+        })
+        .unzip();
+    let weights = learner.parameters().trainable().iter().flat_map(values).collect();
+    Run { losses, gradient: gradients.swap_remove(0), weights }
 }
 
-fn plan(model: &str, dtype: &str) -> Plan {
+fn plan(model: &str, dtype: &str, engine: &str) -> Plan {
     let path = root().join(format!("configs/{model}.toml"));
-    Plan::new(Source::open(&path, &[format!("train.dtype={dtype}")]).unwrap()).unwrap()
+    let overrides = [format!("train.dtype={dtype}"), format!("train.engine={engine}")];
+    Plan::new(Source::open(&path, &overrides).unwrap()).unwrap()
 }
 
 /// The first of the digits that the tests bring along, in 0..1.

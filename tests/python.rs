@@ -56,7 +56,7 @@ fn train_a_little(folder: &Path) {
     let overrides = [digits, "train.device=cpu".to_owned()];
     let plan = Plan::new(Source::open(&config, &overrides).unwrap()).unwrap();
     let data = Dataset::open(&plan.config.data, plan.input_shape).unwrap();
-    let mut learner = Learner::new(&plan, Device::Cpu);
+    let mut learner = Learner::new(&plan, Device::Cpu).unwrap();
     let mut history = History::new(&plan, &learner);
     fit(&plan, &data, &mut learner, &mut [&mut history]).unwrap();
     save_model(&folder.join("noise.pt"), &plan, &learner, &history).unwrap();

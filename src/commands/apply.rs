@@ -25,7 +25,7 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let (plan, checkpoint) =
         open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
     let device = choose_device(&plan.config.train.device)?;
-    let learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
+    let mut learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
     if args.out.exists() && !args.out.is_dir() {
         return Err(
             Misuse(format!("{} is a file; name a folder with --out", args.out.display())).into()
@@ -38,7 +38,7 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let mut written = HashSet::new();
     let mut failures = 0;
     for image in &args.images {
-        match apply_one(args, &plan, &learner, image, &mut written) {
+        match apply_one(args, &plan, &mut learner, image, &mut written) {
             Ok(result) => note(format_args!("{} -> {}", image.display(), result.display())),
             Err(error) => {
                 complain(format_args!("{}: {error:#}", image.display()));
@@ -56,7 +56,7 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
 fn apply_one(
     args: &Apply,
     plan: &Plan,
-    learner: &Learner,
+    learner: &mut Learner,
     image: &Path,
     written: &mut HashSet<PathBuf>,
 ) -> anyhow::Result<PathBuf> {

@@ -18,11 +18,11 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let (plan, checkpoint) =
         open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
     let device = choose_device(&plan.config.train.device)?;
-    let learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
+    let mut learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
     let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
 
-    let loss = evaluate(&plan, &test, &learner);
-    let (before, after) = qualities(&plan, &test, &learner)?;
+    let loss = evaluate(&plan, &test, &mut learner);
+    let (before, after) = qualities(&plan, &test, &mut learner)?;
     let mut lines = vec![
         format!("{} test pictures\n", test.len()),
         format!("loss ({})  {loss:.6}\n", plan.config.train.loss.name()),
@@ -61,7 +61,11 @@ impl Quality {
 }
 
 /// Of the input and of the output, each against the clean target.
-fn qualities(plan: &Plan, test: &Images, learner: &Learner) -> anyhow::Result<(Quality, Quality)> {
+fn qualities(
+    plan: &Plan,
+    test: &Images,
+    learner: &mut Learner,
+) -> anyhow::Result<(Quality, Quality)> {
     let (mut before, mut after) = (Quality::default(), Quality::default());
     let feed = feed(plan, test, Split::Test);
     let order = feed.order(0, false);

@@ -31,7 +31,7 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     folder.open(&plan)?;
     interrupt::install().context("Ctrl-C cannot be watched for")?;
 
-    let mut learner = Learner::new(&plan, device);
+    let mut learner = Learner::new(&plan, device)?;
     let mut history = History::new(&plan, &learner);
     introduce(&plan, &data, &learner);
     let mut progress = Progress::new(plan.config.train.epochs);
@@ -43,9 +43,9 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
 
     save_weights(&folder, &plan, &learner, &history)?;
     write_history(&folder, &history)?;
-    write_pictures(&folder, &plan, &data.test, &learner, &history)?;
+    write_pictures(&folder, &plan, &data.test, &mut learner, &history)?;
     if let (Some(trace), Outcome::Finished) = (trace, outcome) {
-        trace.finish(&plan, &data, &learner)?;
+        trace.finish(&plan, &data, &mut learner)?;
     }
     Ok(conclude(&folder, &history))
 }

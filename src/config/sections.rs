@@ -20,6 +20,19 @@ pub enum Precision {
 
 choice!(Precision { Float32 = "float32", Float64 = "float64" });
 
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The fastest that can run the model.
+    Auto,
+    /// Kernels of our own, on the CPU.
+    Native,
+    /// `nn::Sequential` with autograd.
+    Libtorch,
+}
+
+choice!(EngineChoice { Auto = "auto", Native = "native", Libtorch = "libtorch" });
+
 choice!(Loss {
     BinaryCrossentropy = "binary_crossentropy",
     MeanSquaredError = "mean_squared_error" | "mse",
@@ -126,6 +139,11 @@ section! {
         device: String = "auto".to_owned();
         /// Precision of all arithmetic.
         dtype: Precision = Precision::Float32;
+        /// What computes: `native` is fast on the CPU, `libtorch` takes every layer and GPUs, `auto`
+        /// chooses the fastest that can run the model. All compute the same function.
+        engine: EngineChoice = EngineChoice::Auto;
+        /// Threads of the native engine; one for each core where not set.
+        threads: Option<usize> = None, in Bounds::closed(1.0, 1024.0);
     }
 }
 

@@ -1,8 +1,7 @@
-//! Which device computes, and in which precision.
+//! Which device computes.
 
-use tch::{Cuda, Device, Kind};
+use tch::{Cuda, Device};
 
-use crate::config::sections::Precision;
 use crate::exit::Misuse;
 
 /// The device that the config asks for: `auto`, `cpu` or `cuda:N`.
@@ -25,15 +24,6 @@ pub fn choose_device(asked: &str) -> Result<Device, Misuse> {
             "train.device is {asked:?}, but the GPUs here are cuda:0 to cuda:{}; name one of them",
             available - 1
         ))),
-    }
-}
-
-/// libtorch's type for a precision.
-#[must_use]
-pub fn kind_of(precision: Precision) -> Kind {
-    match precision {
-        Precision::Float32 => Kind::Float,
-        Precision::Float64 => Kind::Double,
     }
 }
 

@@ -1,105 +1,60 @@
-//! A model with its optimizer: takes batches, gives losses and pictures.
+//! A model with its engine and its optimizer: takes batches, gives losses and pictures.
 
 use rand::Rng;
-use tch::nn::ModuleT;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor};
 
 use super::device::device_name;
-use super::kind_of;
-use crate::config::layers::Layer;
 use crate::data::Batch;
-use crate::model::Autoencoder;
-use crate::nn::Loss;
+use crate::engine::{self, Engine, Model, Step, kind_of};
+use crate::exit::Misuse;
+use crate::nn::Parameters;
 use crate::optim::Optimizer;
 use crate::plan::Plan;
 use crate::random::{Purpose, stream};
 
-/// What a step of gradient descent gives, on the device.
-#[derive(Debug)]
-pub struct Step {
-    /// The batch's loss before the step, a scalar.
-    pub loss: Tensor,
-    /// Its gradient before clipping, `(P,)`.
-    pub gradient: Tensor,
-}
-
-/// The `libtorch` engine: `nn::SequentialT` with autograd.
+/// Learns by gradient descent; a step changes its weights in place.
 #[derive(Debug)]
 pub struct Learner {
-    /// Lies on the device; a step changes its weights in place.
-    pub model: Autoencoder,
+    model: Model,
+    engine: Box<dyn Engine>,
+    /// Why the engine is not the native one, where the plan leaves the choice.
+    not_native: Option<String>,
     /// Holds what a resumed run needs beside the weights.
     pub optimizer: Optimizer,
-    /// All learned weights, `(P,)`; the model's tensors are views of it.
-    weights: Tensor,
-    trainable: Vec<Tensor>,
-    loss: Loss,
     device: Device,
-    kind: Kind,
-    /// Height, width and channels of a picture.
-    shape: [i64; 3],
     seed: u64,
-    draws_in_training: bool,
 }
 
 impl Learner {
     /// A model that has learned nothing yet.
-    #[must_use]
-    pub fn new(plan: &Plan, device: Device) -> Self {
+    ///
+    /// # Errors
+    /// When the plan asks for an engine that cannot run its model.
+    pub fn new(plan: &Plan, device: Device) -> Result<Self, Misuse> {
         let train = &plan.config.train;
-        let kind = kind_of(train.dtype);
-        let model = Autoencoder::new(plan, device, kind);
-        let trainable = model.parameters.trainable();
-        let weights = model.parameters.flatten();
-        let lengths = trainable.iter().map(|tensor| tensor.numel() as i64).collect();
-        let optimizer = Optimizer::new(&train.optimizer, &weights, lengths);
-        Self {
-            model,
-            optimizer,
-            weights,
-            trainable,
-            loss: train.loss,
-            device,
-            kind,
-            shape: plan.input_shape.map(|side| side as i64),
-            seed: plan.seed(),
-            draws_in_training: plan.layers.iter().any(|planned| {
-                matches!(planned.layer, Layer::Dropout(_) | Layer::GaussianNoise(_))
-            }),
-        }
+        let (engine, not_native) = engine::choose(plan, device)?;
+        let model = Model::new(plan, device, kind_of(train.dtype));
+        let lengths = model.trainable.iter().map(|tensor| tensor.numel() as i64).collect();
+        let optimizer = Optimizer::new(&train.optimizer, &model.weights, lengths);
+        Ok(Self { model, engine, not_native, optimizer, device, seed: plan.seed() })
     }
 
     /// One step of gradient descent; `epoch` and `step` name the random numbers that it may draw.
     pub fn train_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Step {
-        if self.draws_in_training {
-            let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
-            tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
-        }
-        let loss = self.loss_of(batch, true);
-        let gradients = Tensor::run_backward(&[&loss], &self.trainable, false, false);
-        let rows: Vec<Tensor> = gradients.iter().map(|tensor| tensor.flatten(0, -1)).collect();
-        let gradient = Tensor::cat(&rows, 0);
-        self.optimizer.step(&mut self.weights, &gradient);
-        Step { loss: loss.detach(), gradient }
+        let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
+        let step = self.engine.learn(&self.model, batch, seed);
+        self.optimizer.step(&mut self.model.weights, &step.gradient);
+        step
     }
 
     /// The batch's loss without learning from it, as a scalar on the device.
-    pub fn loss(&self, batch: &Batch) -> Tensor {
-        no_grad(|| self.loss_of(batch, false))
-    }
-
-    fn loss_of(&self, batch: &Batch, train: bool) -> Tensor {
-        let input = self.pictures(&batch.input);
-        let output = self.model.forward_t(&input, train);
-        match &batch.clean {
-            Some(clean) => self.loss.of(&output, &self.pictures(clean)),
-            None => self.loss.of(&output, &input),
-        }
+    pub fn loss(&mut self, batch: &Batch) -> Tensor {
+        self.engine.loss(&self.model, batch)
     }
 
     /// Pictures in, pictures out: values channels last, one picture after the other.
     #[must_use]
-    pub fn predict(&self, input: &[f32]) -> Vec<f32> {
+    pub fn predict(&mut self, input: &[f32]) -> Vec<f32> {
         let output = self.outputs(input).to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
         let mut values = vec![0.0; output.numel()];
         let length = values.len();
@@ -108,19 +63,14 @@ impl Learner {
     }
 
     /// The same as a tensor in the model's own precision: `(N, H, W, C)`, on the device.
-    pub fn outputs(&self, input: &[f32]) -> Tensor {
-        let output = no_grad(|| self.model.forward_t(&self.pictures(input), false));
-        output.permute([0, 2, 3, 1])
+    pub fn outputs(&mut self, input: &[f32]) -> Tensor {
+        self.engine.outputs(&self.model, input)
     }
 
-    /// Channels-last values as `(N, C, H, W)` on the device.
-    fn pictures(&self, values: &[f32]) -> Tensor {
-        let [height, width, channels] = self.shape;
-        Tensor::from_slice(values)
-            .view([-1, height, width, channels])
-            .permute([0, 3, 1, 2])
-            .to_device(self.device)
-            .to_kind(self.kind)
+    /// All weights by name.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.model.layers.parameters
     }
 
     /// The learning rate of the next step.
@@ -133,5 +83,16 @@ impl Learner {
     #[must_use]
     pub fn device_name(&self) -> String {
         device_name(self.device)
+    }
+
+    /// What computes, for people: `native (AVX-512, 2 threads)`; with the reason where the plan would
+    /// have allowed the native engine, but the model or the device does not.
+    #[must_use]
+    pub fn engine_name(&self) -> String {
+        let name = self.engine.name();
+        match &self.not_native {
+            Some(reason) => format!("{name}, not native: {reason}"),
+            None => name,
+        }
     }
 }

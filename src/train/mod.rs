@@ -6,9 +6,10 @@ mod learner;
 mod observer;
 mod progress;
 
-pub use device::{choose_device, kind_of};
+pub use crate::engine::Step;
+pub use device::choose_device;
 pub use history::{EpochRecord, History};
-pub use learner::{Learner, Step};
+pub use learner::Learner;
 pub use observer::{Observer, RunningLoss, StepDone};
 pub use progress::Progress;
 
@@ -129,7 +130,7 @@ fn check_finite(loss: f64, epoch: usize, learner: &Learner) -> Result<(), TrainE
 
 /// The loss over a set of pictures, each batch weighted by its size as in Keras.
 #[must_use]
-pub fn evaluate(plan: &Plan, images: &Images, learner: &Learner) -> f64 {
+pub fn evaluate(plan: &Plan, images: &Images, learner: &mut Learner) -> f64 {
     let test = feed(plan, images, Split::Test);
     let order = test.order(0, false);
     let mut loss = RunningLoss::default();

@@ -1,0 +1,112 @@
+//! What computes losses, gradients and outputs. The trainer does not know which engine runs.
+//!
+//! - `native` is our own, on the CPU, for most layers; see [`native`].
+//! - `libtorch` takes every layer, and GPUs.
+
+mod libtorch;
+mod native;
+
+pub use native::Unsupported;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::config::sections::{EngineChoice, Precision};
+use crate::data::Batch;
+use crate::exit::Misuse;
+use crate::model::Autoencoder;
+use crate::plan::Plan;
+use libtorch::Libtorch;
+use native::Native;
+
+/// What a step of gradient descent starts from, on the model's device.
+#[derive(Debug)]
+pub struct Step {
+    /// The batch's loss, a scalar.
+    pub loss: Tensor,
+    /// Its gradient before clipping, `(P,)`.
+    pub gradient: Tensor,
+}
+
+/// Layers and their weights.
+#[derive(Debug)]
+pub struct Model {
+    /// Lies on the device.
+    pub layers: Autoencoder,
+    /// All learned weights, `(P,)`; the layers' tensors are views of it.
+    pub weights: Tensor,
+    /// These views.
+    pub trainable: Vec<Tensor>,
+}
+
+impl Model {
+    /// With weights drawn from the plan's seed.
+    #[must_use]
+    pub fn new(plan: &Plan, device: Device, kind: Kind) -> Self {
+        let layers = Autoencoder::new(plan, device, kind);
+        let trainable = layers.parameters.trainable();
+        let weights = layers.parameters.flatten();
+        Self { layers, weights, trainable }
+    }
+}
+
+/// Computes with a model; it changes nothing of it but moving statistics.
+pub(crate) trait Engine: std::fmt::Debug {
+    /// For people: `native (AVX-512, 2 threads)`.
+    fn name(&self) -> String;
+
+    /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`.
+    fn learn(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step;
+
+    /// The loss without learning from it, a scalar on the device.
+    fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor;
+
+    /// Pictures to pictures `(N, H, W, C)` in the model's precision, on its device.
+    fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor;
+}
+
+/// The engine that the plan asks for, and, where `auto` has to do without the native one, why.
+///
+/// # Errors
+/// When the native engine is asked for and cannot run the model.
+pub(crate) fn choose(
+    plan: &Plan,
+    device: Device,
+) -> Result<(Box<dyn Engine>, Option<String>), Misuse> {
+    let train = &plan.config.train;
+    let kind = kind_of(train.dtype);
+    let libtorch = || Box::new(Libtorch::new(plan, device, kind));
+    let reason = match train.engine {
+        EngineChoice::Libtorch => return Ok((libtorch(), None)),
+        _ if device != Device::Cpu => "it runs on the CPU only".to_owned(),
+        _ => match native(plan, train.threads.unwrap_or_else(cores)) {
+            Ok(engine) => return Ok((engine, None)),
+            Err(Unsupported { name, what }) => format!("it has no stage for {name} ({what})"),
+        },
+    };
+    match train.engine {
+        EngineChoice::Native => Err(Misuse(format!(
+            "`train.engine` is \"native\", but {reason}; use \"auto\" or \"libtorch\""
+        ))),
+        _ => Ok((libtorch(), Some(reason))),
+    }
+}
+
+fn native(plan: &Plan, threads: usize) -> Result<Box<dyn Engine>, Unsupported> {
+    Ok(match plan.config.train.dtype {
+        Precision::Float32 => Box::new(Native::<f32>::new(plan, threads)?),
+        Precision::Float64 => Box::new(Native::<f64>::new(plan, threads)?),
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// libtorch's type for a precision.
+#[must_use]
+pub fn kind_of(precision: Precision) -> Kind {
+    match precision {
+        Precision::Float32 => Kind::Float,
+        Precision::Float64 => Kind::Double,
+    }
+}

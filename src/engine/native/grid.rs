@@ -1,0 +1,133 @@
+//! Where the pixels of pictures stand in memory: channels last, with margins of zeros, so that
+//! windows can reach over the edge.
+
+use super::kernels::Real;
+
+/// Pixels that windows reach beyond the edges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Margin {
+    pub top: usize,
+    pub bottom: usize,
+    pub left: usize,
+    pub right: usize,
+}
+
+/// Height, width, channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl Size {
+    /// Of a shape `[values]` or `[height, width, channels]`; a row of values is one pixel.
+    pub fn of(shape: &[usize]) -> Self {
+        match *shape {
+            [height, width, channels] => Self { height, width, channels },
+            _ => Self { height: 1, width: 1, channels: shape.iter().product() },
+        }
+    }
+
+    pub fn values(self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+/// One picture's layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub size: Size,
+    pub margin: Margin,
+}
+
+impl Grid {
+    /// Distance between rows.
+    pub fn row_step(&self) -> usize {
+        (self.margin.left + self.size.width + self.margin.right) * self.size.channels
+    }
+
+    /// Distance between pictures.
+    pub fn picture_step(&self) -> usize {
+        (self.margin.top + self.size.height + self.margin.bottom) * self.row_step()
+    }
+
+    /// Where a pixel starts in its picture; it may lie in the margin.
+    pub fn at(&self, row: isize, column: isize) -> usize {
+        let row = self.margin.top.checked_add_signed(row).expect("within the margin");
+        let column = self.margin.left.checked_add_signed(column).expect("within the margin");
+        row * self.row_step() + column * self.size.channels
+    }
+
+    /// Where the values of a row stand, without margins.
+    pub fn row(&self, row: usize) -> std::ops::Range<usize> {
+        let start = self.at(row as isize, 0);
+        start..start + self.size.width * self.size.channels
+    }
+}
+
+/// Values beyond the last picture that whole vectors may read.
+const SLACK: usize = 64;
+
+/// Some pictures.
+#[derive(Debug, Clone)]
+pub(super) struct Field<T> {
+    pub grid: Grid,
+    values: Vec<T>,
+}
+
+impl<T: Real> Field<T> {
+    /// Zeros.
+    pub fn new(grid: Grid, pictures: usize) -> Self {
+        Self { grid, values: vec![T::zero(); pictures * grid.picture_step() + SLACK] }
+    }
+
+    /// From a picture's first value (in its margin) to the end of all.
+    pub fn tail(&self, picture: usize) -> &[T] {
+        &self.values[picture * self.grid.picture_step()..]
+    }
+
+    /// The same, to be changed.
+    pub fn tail_mut(&mut self, picture: usize) -> &mut [T] {
+        &mut self.values[picture * self.grid.picture_step()..]
+    }
+
+    /// A row without its margins.
+    pub fn row(&self, picture: usize, row: usize) -> &[T] {
+        &self.tail(picture)[self.grid.row(row)]
+    }
+
+    /// The same, to be changed.
+    pub fn row_mut(&mut self, picture: usize, row: usize) -> &mut [T] {
+        let range = self.grid.row(row);
+        &mut self.tail_mut(picture)[range]
+    }
+
+    /// The rows of all pictures up to `pictures`, without margins.
+    pub fn rows(&self, pictures: usize) -> impl Iterator<Item = &[T]> {
+        let height = self.grid.size.height;
+        (0..pictures * height).map(move |row| self.row(row / height, row % height))
+    }
+
+    /// Calls `change` with each row of the first `pictures`, and with the same row of `other`.
+    pub fn zip_rows(
+        &mut self,
+        other: &Self,
+        pictures: usize,
+        mut change: impl FnMut(&mut [T], &[T]),
+    ) {
+        for picture in 0..pictures {
+            for row in 0..self.grid.size.height {
+                change(self.row_mut(picture, row), other.row(picture, row));
+            }
+        }
+    }
+}
+
+/// What one stage hands to the next, and what comes back.
+#[derive(Debug, Clone)]
+pub(super) struct Edge<T> {
+    pub values: Field<T>,
+    /// Of the loss by the values.
+    pub gradient: Field<T>,
+}

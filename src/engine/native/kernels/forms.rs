@@ -1,0 +1,163 @@
+//! The same kernels compiled for each instruction set, and which of them this CPU can run.
+
+use super::lanes::Portable;
+use super::outer::{Outer, outer};
+use super::product::{Product, product};
+use super::{Candidates, Kernels, LogitLoss, elementwise};
+
+/// A table of kernels whose bodies are inlined into functions with these instructions enabled.
+macro_rules! form {
+    ($module:ident, $name:literal, $T:ident, $Vector:ty $(, $features:literal)?) => {
+        pub mod $module {
+            use super::*;
+            use crate::engine::native::kernels::lanes::Lanes;
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn product_(run: &Product<'_, $T>, result: &mut [$T]) {
+                // SAFETY: the caller's.
+                unsafe { product::<$Vector>(run, result) }
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn outer_(run: &Outer<'_, $T>, sums: &mut [$T]) {
+                // SAFETY: the caller's.
+                unsafe { outer::<$Vector>(run, sums) }
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn relu(values: &mut [$T]) {
+                elementwise::relu(values);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn relu_gradient(results: &[$T], gradient: &mut [$T]) {
+                elementwise::relu_gradient(results, gradient);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn sigmoid(values: &mut [$T]) {
+                elementwise::sigmoid(values);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn add(sums: &mut [$T], terms: &[$T]) {
+                elementwise::add(sums, terms);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn column_sums(values: &[$T], sums: &mut [$T]) {
+                elementwise::column_sums(values, sums);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn max_pool(source: &[$T], pool: &Candidates<'_>, result: &mut [$T], winners: &mut [u8]) {
+                elementwise::max_pool(source, pool, result, winners);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn max_pool_gradient(gradient: &[$T], winners: &[u8], pool: &Candidates<'_>, result: &mut [$T]) {
+                elementwise::max_pool_gradient(gradient, winners, pool, result);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn logit_loss(loss: LogitLoss<$T>, logits: &mut [$T], targets: &[$T]) -> f64 {
+                elementwise::logit_loss(loss, logits, targets)
+            }
+
+            pub static KERNELS: Kernels<$T> = Kernels {
+                name: $name,
+                lanes: <$Vector as Lanes>::COUNT,
+                product: product_,
+                outer: outer_,
+                relu,
+                relu_gradient,
+                sigmoid,
+                add,
+                column_sums,
+                max_pool,
+                max_pool_gradient,
+                logit_loss,
+            };
+        }
+    };
+}
+
+form!(portable_f32, "portable", f32, Portable<f32, 4>);
+form!(portable_f64, "portable", f64, Portable<f64, 2>);
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Candidates, Kernels, LogitLoss, Outer, Product, elementwise, outer, product};
+
+    form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");
+    form!(avx2_f64, "AVX2", f64, std::arch::x86_64::__m256d, "avx2,fma");
+    form!(
+        avx512_f32,
+        "AVX-512",
+        f32,
+        std::arch::x86_64::__m512,
+        "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
+    );
+    form!(
+        avx512_f64,
+        "AVX-512",
+        f64,
+        std::arch::x86_64::__m512d,
+        "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
+    );
+
+    pub fn has_avx2() -> bool {
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    }
+
+    pub fn has_avx512() -> bool {
+        has_avx2()
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+    }
+}
+
+macro_rules! available {
+    ($available:ident, $T:ident, $avx512:ident, $avx2:ident, $portable:ident) => {
+        /// The fastest first.
+        pub(super) fn $available() -> Vec<&'static Kernels<$T>> {
+            let mut forms: Vec<&'static Kernels<$T>> = Vec::new();
+            #[cfg(target_arch = "x86_64")]
+            {
+                if x86::has_avx512() {
+                    forms.push(&x86::$avx512::KERNELS);
+                }
+                if x86::has_avx2() {
+                    forms.push(&x86::$avx2::KERNELS);
+                }
+            }
+            forms.push(&$portable::KERNELS);
+            forms
+        }
+    };
+}
+
+available!(available_f32, f32, avx512_f32, avx2_f32, portable_f32);
+available!(available_f64, f64, avx512_f64, avx2_f64, portable_f64);

@@ -1,0 +1,141 @@
+//! The hot loops. Each is written once, over vectors of any width, and compiled for AVX-512, for AVX2
+//! with FMA, and for whatever the target has anyway; the CPU decides which form runs.
+//!
+//! This is the only module with unsafe code. It stays behind [`Kernels`], whose methods check all
+//! lengths before the loops run over pointers; a form's table is handed out only where
+//! [`Real::forms`] found its instructions.
+
+#![allow(unsafe_code)]
+// Only what is inlined into a form is compiled with that form's instructions.
+#![allow(clippy::inline_always)]
+
+mod elementwise;
+mod forms;
+mod lanes;
+mod outer;
+mod packed;
+mod product;
+mod real;
+
+pub(in crate::engine) use outer::{Outer, Pixels};
+pub(in crate::engine) use packed::Packed;
+pub(in crate::engine) use product::Product;
+pub(in crate::engine) use real::Real;
+
+/// The kernels compiled for one instruction set.
+#[derive(Debug)]
+pub(in crate::engine) struct Kernels<T: 'static> {
+    /// Of the instruction set.
+    pub name: &'static str,
+    /// Values in a vector.
+    pub lanes: usize,
+    product: unsafe fn(&Product<'_, T>, &mut [T]),
+    outer: unsafe fn(&Outer<'_, T>, &mut [T]),
+    relu: unsafe fn(&mut [T]),
+    relu_gradient: unsafe fn(&[T], &mut [T]),
+    sigmoid: unsafe fn(&mut [T]),
+    add: unsafe fn(&mut [T], &[T]),
+    column_sums: unsafe fn(&[T], &mut [T]),
+    max_pool: unsafe fn(&[T], &Candidates<'_>, &mut [T], &mut [u8]),
+    max_pool_gradient: unsafe fn(&[T], &[u8], &Candidates<'_>, &mut [T]),
+    logit_loss: unsafe fn(LogitLoss<T>, &mut [T], &[T]) -> f64,
+}
+
+/// Of a cross-entropy on logits.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct LogitLoss<T> {
+    /// Beyond these, Keras clips the probability.
+    pub smallest: T,
+    pub largest: T,
+    /// Factor of the gradient: one over the number of values in the batch.
+    pub scale: T,
+}
+
+/// What the pixels of a row are pooled from.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Candidates<'a> {
+    /// Where each candidate of the first pixel starts, at most 256 of them.
+    pub starts: &'a [usize],
+    /// Distance between the candidates of neighbouring pixels.
+    pub step: usize,
+    /// Values of a pixel.
+    pub channels: usize,
+}
+
+/// Each method panics where a slice is too short.
+impl<T: Real> Kernels<T> {
+    /// See [`Product`].
+    pub fn product(&self, run: &Product<'_, T>, result: &mut [T]) {
+        run.check(result);
+        assert_eq!(run.matrix.lanes(), self.lanes, "packed for another form");
+        // SAFETY: checked just now; this table exists only where the CPU has the instructions.
+        unsafe { (self.product)(run, result) }
+    }
+
+    /// See [`Outer`]; the sums' rows are [`Outer::stride`] apart.
+    pub fn outer(&self, run: &Outer<'_, T>, sums: &mut [T]) {
+        run.check(sums, self.lanes);
+        // SAFETY: as above.
+        unsafe { (self.outer)(run, sums) }
+    }
+
+    /// `max(x, 0)` in place.
+    pub fn relu(&self, values: &mut [T]) {
+        // SAFETY: this table exists only where the CPU has the instructions.
+        unsafe { (self.relu)(values) }
+    }
+
+    /// Zeroes the gradient where the result is not positive.
+    pub fn relu_gradient(&self, results: &[T], gradient: &mut [T]) {
+        // SAFETY: as above.
+        unsafe { (self.relu_gradient)(results, gradient) }
+    }
+
+    /// `1 / (1 + e^-x)` in place.
+    pub fn sigmoid(&self, values: &mut [T]) {
+        // SAFETY: as above.
+        unsafe { (self.sigmoid)(values) }
+    }
+
+    /// Value by value.
+    pub fn add(&self, sums: &mut [T], terms: &[T]) {
+        // SAFETY: as above.
+        unsafe { (self.add)(sums, terms) }
+    }
+
+    /// Adds pixels, which lie side by side, channel by channel.
+    pub fn column_sums(&self, values: &[T], sums: &mut [T]) {
+        // SAFETY: as above.
+        unsafe { (self.column_sums)(values, sums) }
+    }
+
+    /// The largest candidate of each pixel of a row, and which it was: of equals the first.
+    pub fn max_pool(
+        &self,
+        source: &[T],
+        pool: &Candidates<'_>,
+        result: &mut [T],
+        winners: &mut [u8],
+    ) {
+        // SAFETY: as above.
+        unsafe { (self.max_pool)(source, pool, result, winners) }
+    }
+
+    /// Gives each pixel's gradient to its winner and zeroes its other candidates.
+    pub fn max_pool_gradient(
+        &self,
+        gradient: &[T],
+        winners: &[u8],
+        pool: &Candidates<'_>,
+        result: &mut [T],
+    ) {
+        // SAFETY: as above.
+        unsafe { (self.max_pool_gradient)(gradient, winners, pool, result) }
+    }
+
+    /// The summed loss; the logits give way to the gradient.
+    pub fn logit_loss(&self, loss: LogitLoss<T>, logits: &mut [T], targets: &[T]) -> f64 {
+        // SAFETY: as above.
+        unsafe { (self.logit_loss)(loss, logits, targets) }
+    }
+}

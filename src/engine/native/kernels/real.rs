@@ -1,0 +1,113 @@
+//! The two precisions.
+
+use std::fmt::Debug;
+
+use num_traits::Float;
+
+use super::Kernels;
+
+/// `f32` or `f64`.
+pub(in crate::engine) trait Real:
+    Float + Debug + Default + Send + Sync + tch::kind::Element + 'static
+{
+    /// Rounds.
+    fn of(value: f64) -> Self;
+
+    /// Exact.
+    fn wide(self) -> f64;
+
+    /// `e^x` to the last digit or two, without branches; beyond the type's range, its largest value
+    /// and (about) its smallest.
+    fn exponential(self) -> Self;
+
+    /// `ln(1 + x)` for `x` in 0..=1, to the last digit or two, without branches.
+    fn log_1p(self) -> Self;
+
+    /// The forms of the kernels that this CPU can run, the fastest first.
+    fn forms() -> Vec<&'static Kernels<Self>>;
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn wide(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn exponential(self) -> Self {
+        self.exp()
+    }
+
+    #[inline(always)]
+    fn log_1p(self) -> Self {
+        self.ln_1p()
+    }
+
+    fn forms() -> Vec<&'static Kernels<Self>> {
+        super::forms::available_f64()
+    }
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    /// `2^n * e^r` with `n` whole and `|r| <= ln(2) / 2`; the polynomial is Cephes's `expf`.
+    #[inline(always)]
+    fn exponential(self) -> Self {
+        const LN2_HIGH: f32 = 0.693_359_4;
+        const LN2_LOW: f32 = -2.121_944_4e-4;
+        const SERIES: [f32; 6] =
+            [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+        let x = if self > 88.0 { 88.0 } else { self };
+        let x = if x < -87.0 { -87.0 } else { x };
+        let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+        let r = x - n * LN2_HIGH - n * LN2_LOW;
+        let mut sum = SERIES[0];
+        for term in &SERIES[1..] {
+            sum = sum * r + term;
+        }
+        let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
+        (sum * r * r + r + 1.0) * power
+    }
+
+    /// Kahan's correction of `ln(u)` for what `u = 1 + x` has lost; the polynomial is Cephes's `logf`.
+    #[inline(always)]
+    fn log_1p(self) -> Self {
+        const LN2_HIGH: f32 = 0.693_359_4;
+        const LN2_LOW: f32 = -2.121_944_4e-4;
+        const SERIES: [f32; 9] = [
+            7.037_683_6e-2,
+            -1.151_461e-1,
+            1.167_699_9e-1,
+            -1.242_014_1e-1,
+            1.424_932_3e-1,
+            -1.666_805_8e-1,
+            2.000_071_5e-1,
+            -2.499_999_4e-1,
+            3.333_333e-1,
+        ];
+        let u = 1.0 + self;
+        let upper = u > std::f32::consts::SQRT_2;
+        let (f, n) = if upper { (u * 0.5 - 1.0, 1.0) } else { (u - 1.0, 0.0) };
+        let mut sum = SERIES[0];
+        for term in &SERIES[1..] {
+            sum = sum * f + term;
+        }
+        let log = f + (sum * f * f * f + n * LN2_LOW - 0.5 * f * f) + n * LN2_HIGH;
+        let kept = u - 1.0;
+        if kept > 0.0 { log * (self / kept) } else { self }
+    }
+
+    fn forms() -> Vec<&'static Kernels<Self>> {
+        super::forms::available_f32()
+    }
+}

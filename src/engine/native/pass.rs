@@ -1,0 +1,260 @@
+//! One direction of a convolution: each result pixel from a window of source pixels.
+
+use super::grid::{Field, Grid, Size};
+use super::kernels::{Kernels, Packed, Product, Real};
+use super::window::{Phase, Window};
+
+/// Which grid the result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// Coarse pixels from fine ones.
+    Gather,
+    /// Fine pixels from coarse ones.
+    Scatter,
+}
+
+/// Where a value of a kernel stands: taps row by row, then fine channels, then coarse channels.
+fn tap_of<'a, T>(kernel: &'a [T], window: &Window, row: usize, column: usize) -> &'a [T] {
+    let size = window.fine * window.coarse;
+    &kernel[(row * window.columns.taps + column) * size..][..size]
+}
+
+/// Products of windows with matrices, one matrix for each phase of rows and of columns.
+#[derive(Debug, Clone)]
+pub(super) struct Pass<T> {
+    direction: Direction,
+    window: Window,
+    rows: Vec<Phase>,
+    columns: Vec<Phase>,
+    matrices: Vec<Packed<T>>,
+    /// Channels of a source pixel.
+    channels: usize,
+}
+
+impl<T: Real> Pass<T> {
+    pub fn new(window: Window, direction: Direction, lanes: usize) -> Self {
+        let (rows, columns, channels, results) = match direction {
+            Direction::Gather => {
+                (window.rows.gather(), window.columns.gather(), window.fine, window.coarse)
+            }
+            Direction::Scatter => {
+                (window.rows.scatter(), window.columns.scatter(), window.coarse, window.fine)
+            }
+        };
+        let mut matrices = Vec::new();
+        for row in &rows {
+            for column in &columns {
+                let depth = row.taps.len() * column.taps.len() * channels;
+                matrices.push(Packed::new(depth, results, lanes));
+            }
+        }
+        Self { direction, window, rows, columns, matrices, channels }
+    }
+
+    /// Takes over a kernel, and a bias where the result gets one.
+    pub fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
+        let Window { fine, coarse, .. } = self.window;
+        let (rows, row_step, column_step) = match self.direction {
+            Direction::Gather => (fine, coarse, 1),
+            Direction::Scatter => (coarse, 1, coarse),
+        };
+        let mut matrices = self.matrices.iter_mut();
+        for (down, across) in pairs(&self.rows, &self.columns) {
+            let matrix = matrices.next().expect("one for each pair of phases");
+            let taps = pairs(&down.taps, &across.taps);
+            for (place, (&row, &column)) in taps.enumerate() {
+                let tap = tap_of(kernel, &self.window, row, column);
+                matrix.set_rows(place * rows, rows, tap, row_step, column_step);
+            }
+            if let Some(bias) = bias {
+                matrix.set_bias(bias);
+            }
+        }
+    }
+
+    /// Row `y` of a picture's result, pixel beside pixel.
+    pub fn row(
+        &self,
+        kernels: &Kernels<T>,
+        source: &Field<T>,
+        picture: usize,
+        y: usize,
+        result: &mut [T],
+    ) {
+        let phase = y % self.rows.len();
+        let down = &self.rows[phase];
+        let row = down.window + (y / down.step * down.window_step) as isize;
+        let (matrices, row_step) =
+            (&self.matrices[phase * self.columns.len()..], source.grid.row_step());
+        for (across, matrix) in self.columns.iter().zip(matrices) {
+            // Where no tap falls, the bias stands alone.
+            let (source, source_step, segments) = if matrix.depth() == 0 {
+                (&[][..], 0, 0)
+            } else {
+                let start = source.grid.at(row, across.window);
+                (
+                    &source.tail(picture)[start..],
+                    across.window_step * self.channels,
+                    down.taps.len(),
+                )
+            };
+            let product = Product {
+                source,
+                source_step,
+                segments,
+                segment_step: row_step,
+                segment_length: across.taps.len() * self.channels,
+                matrix,
+                pixels: across.count,
+                result_step: across.step * matrix.columns(),
+            };
+            kernels.product(&product, &mut result[across.first * matrix.columns()..]);
+        }
+    }
+
+    /// The whole result of `pictures` pictures, from those named in source and result on; `finish` is
+    /// called on each row while it is in the cache.
+    pub fn run(
+        &self,
+        kernels: &Kernels<T>,
+        (source, from): (&Field<T>, usize),
+        (result, to): (&mut Field<T>, usize),
+        pictures: usize,
+        finish: impl Fn(&mut [T]),
+    ) {
+        if result.grid.size.height * result.grid.size.width == 1 && self.matrices.len() == 1 {
+            self.run_as_pixels(kernels, (source, from), (result, to), pictures);
+            (0..pictures).for_each(|picture| finish(result.row_mut(to + picture, 0)));
+            return;
+        }
+        for picture in 0..pictures {
+            for y in 0..result.grid.size.height {
+                let row = result.row_mut(to + picture, y);
+                self.row(kernels, source, from + picture, y, row);
+                finish(row);
+            }
+        }
+    }
+
+    /// Pictures that give one pixel each are computed as the pixels of one row.
+    fn run_as_pixels(
+        &self,
+        kernels: &Kernels<T>,
+        (source, from): (&Field<T>, usize),
+        (result, to): (&mut Field<T>, usize),
+        pictures: usize,
+    ) {
+        let (down, across, matrix) = (&self.rows[0], &self.columns[0], &self.matrices[0]);
+        let product = Product {
+            source: &source.tail(from)[source.grid.at(down.window, across.window)..],
+            source_step: source.grid.picture_step(),
+            segments: down.taps.len(),
+            segment_step: source.grid.row_step(),
+            segment_length: across.taps.len() * self.channels,
+            matrix,
+            pixels: pictures,
+            result_step: result.grid.picture_step(),
+        };
+        let start = result.grid.at(0, 0);
+        kernels.product(&product, &mut result.tail_mut(to)[start..]);
+    }
+}
+
+fn pairs<'a, A, B>(first: &'a [A], second: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)> {
+    first.iter().flat_map(move |a| second.iter().map(move |b| (a, b)))
+}
+
+/// The same as a scattering [`Pass`], for results of few channels, which would leave most lanes
+/// empty: each coarse pixel is multiplied with the whole kernel at once, then each fine pixel adds up
+/// the taps that fall on it.
+#[derive(Debug, Clone)]
+pub(super) struct Spread<T> {
+    window: Window,
+    rows: Vec<Phase>,
+    columns: Vec<Phase>,
+    matrix: Packed<T>,
+    bias: Vec<T>,
+    /// A picture's coarse pixels with all taps of all fine channels; the margin stays zero.
+    taps: Field<T>,
+}
+
+impl<T: Real> Spread<T> {
+    pub fn new(window: Window, lanes: usize) -> Self {
+        let columns = window.taps() * window.fine;
+        let size = Size { channels: columns, ..window.coarse_size() };
+        Self {
+            window,
+            rows: window.rows.scatter(),
+            columns: window.columns.scatter(),
+            matrix: Packed::new(window.coarse, columns, lanes),
+            bias: vec![T::zero(); window.fine],
+            taps: Field::new(Grid { size, margin: window.coarse_margin() }, 1),
+        }
+    }
+
+    pub fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
+        self.matrix.set_rows(0, self.window.coarse, kernel, 1, self.window.coarse);
+        if let Some(bias) = bias {
+            self.bias.copy_from_slice(bias);
+        }
+    }
+
+    pub fn run(
+        &mut self,
+        kernels: &Kernels<T>,
+        (source, from): (&Field<T>, usize),
+        (result, to): (&mut Field<T>, usize),
+        pictures: usize,
+        finish: impl Fn(&mut [T]),
+    ) {
+        for picture in 0..pictures {
+            self.multiply(kernels, source, from + picture);
+            for y in 0..result.grid.size.height {
+                let row = result.row_mut(to + picture, y);
+                self.add_up(y, row);
+                finish(row);
+            }
+        }
+    }
+
+    fn multiply(&mut self, kernels: &Kernels<T>, source: &Field<T>, picture: usize) {
+        for y in 0..self.window.rows.coarse {
+            let product = Product {
+                source: source.row(picture, y),
+                source_step: self.window.coarse,
+                segments: 1,
+                segment_step: 0,
+                segment_length: self.window.coarse,
+                matrix: &self.matrix,
+                pixels: self.window.columns.coarse,
+                result_step: self.matrix.columns(),
+            };
+            kernels.product(&product, self.taps.row_mut(0, y));
+        }
+    }
+
+    fn add_up(&self, y: usize, result: &mut [T]) {
+        let down = &self.rows[y % self.rows.len()];
+        let top = down.window + (y / down.step) as isize;
+        let (channels, step) = (self.window.fine, self.taps.grid.size.channels);
+        for pixel in result.chunks_exact_mut(channels) {
+            pixel.copy_from_slice(&self.bias);
+        }
+        for (r, ky) in down.taps.iter().enumerate() {
+            for across in &self.columns {
+                for (c, kx) in across.taps.iter().enumerate() {
+                    let start = self.taps.grid.at(top + r as isize, across.window + c as isize);
+                    let tap = (ky * self.window.columns.taps + kx) * channels;
+                    let taps = &self.taps.tail(0)[start + tap..];
+                    for n in 0..across.count {
+                        let place = (across.first + n * across.step) * channels;
+                        for channel in 0..channels {
+                            let sum = &mut result[place + channel];
+                            *sum = *sum + taps[n * step + channel];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a plan is lowered into: steps from one field of values to the next, and back.
+
+mod convolution;
+mod pointwise;
+mod pool;
+mod shape;
+
+pub(super) use convolution::{Convolution, Options as ConvolutionOptions};
+pub(super) use pointwise::Activate;
+pub(super) use pool::{AveragePool, MaxPool};
+pub(super) use shape::{Place, Repeat, Reshape};
+
+use super::grid::{Edge, Field, Margin};
+use super::kernels::Real;
+
+/// One stage with its buffers; every worker has its own.
+pub(super) trait Stage<T: Real>: std::fmt::Debug + Send {
+    /// Takes over the weights before a step: all of the model's, in one row.
+    fn load(&mut self, _weights: &[T]) {}
+
+    /// Computes the first `pictures` of `output`.
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize);
+
+    /// From the output's gradient, which may be overwritten, to the input's, where it is wanted; adds
+    /// up the gradients of the stage's own weights.
+    fn backward(
+        &mut self,
+        input: &Field<T>,
+        output: &mut Edge<T>,
+        input_gradient: Option<&mut Field<T>>,
+        pictures: usize,
+    );
+
+    /// Hands out the gradients of the stage's weights, at their places in the row of all weights, and
+    /// starts them anew.
+    fn collect(&mut self, _gradient: &mut [T]) {}
+
+    /// Zeros that the stage reads around its input's values.
+    fn input_margin(&self) -> Margin {
+        Margin::default()
+    }
+
+    /// Zeros that the stage reads around its output's gradient.
+    fn gradient_margin(&self) -> Margin {
+        Margin::default()
+    }
+}

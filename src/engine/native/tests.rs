@@ -1,0 +1,266 @@
+//! The native engine against libtorch's layers: the same weights and pictures, loss, gradient and
+//! outputs, in both precisions, in every form of the kernels that this CPU can run.
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind};
+
+use super::*;
+use crate::config::Source;
+use crate::engine::libtorch::Libtorch;
+
+/// Norm of the difference, relative to the norm of the second.
+fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
+    let (ours, theirs) = (ours.to_kind(Kind::Double), theirs.to_kind(Kind::Double));
+    let difference = (ours - &theirs).norm().double_value(&[]);
+    difference / theirs.norm().double_value(&[]).max(f64::MIN_POSITIVE)
+}
+
+struct Case {
+    plan: Plan,
+    batch: Batch,
+    weights: Tensor,
+    text: String,
+}
+
+/// What an engine gives for a case: loss with and without learning, gradient, outputs.
+type Results = [Tensor; 4];
+
+impl Case {
+    fn new(shape: [usize; 3], encoder: &str, decoder: &str, train: &str, pictures: usize) -> Self {
+        let text = format!(
+            "name = \"case\"\n[model]\ninput_shape = {shape:?}\nencoder = [{encoder}]\ndecoder = [{decoder}]\n[train]\n{train}\n"
+        );
+        let plan = Plan::new(Source::parse(&text, "case", &[]).unwrap()).expect(&text);
+        // Biases start at 0, which would hide where they go.
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let initial = Model::new(&plan, Device::Cpu, Kind::Float).weights;
+        let shifts: Vec<f32> =
+            (0..initial.numel()).map(|_| random.random_range(-0.1..0.1)).collect();
+        let weights = initial + Tensor::from_slice(&shifts);
+        let count = pictures * shape.iter().product::<usize>();
+        let mut values =
+            |count| -> Vec<f32> { (0..count).map(|_| random.random_range(0.0..1.0)).collect() };
+        let batch = Batch { len: pictures, input: values(count), clean: Some(values(count)) };
+        Self { plan, batch, weights, text }
+    }
+
+    fn results(&self, engine: &mut dyn Engine, kind: Kind) -> Results {
+        let mut model = Model::new(&self.plan, Device::Cpu, kind);
+        tch::no_grad(|| model.weights.copy_(&self.weights));
+        let step = engine.learn(&model, &self.batch, 0);
+        let loss = engine.loss(&model, &self.batch);
+        [step.loss, loss, step.gradient, engine.outputs(&model, &self.batch.input)]
+    }
+
+    fn libtorch(&self, kind: Kind) -> Results {
+        self.results(&mut Libtorch::new(&self.plan, Device::Cpu, kind), kind)
+    }
+
+    /// Holds every form of the kernels against libtorch in float64. Where float32 itself is further
+    /// from that than `bar`, thrice the distance of libtorch's float32 is allowed.
+    fn check<T: Real>(&self, threads: usize, bar: f64) {
+        let exact = self.libtorch(Kind::Double);
+        let allowed = |i: usize| 3.0 * distance(&self.libtorch(T::KIND)[i], &exact[i]);
+        for kernels in T::forms() {
+            let mut native = Native::<T>::with_kernels(&self.plan, threads, kernels).unwrap();
+            // Twice: what a step leaves in the buffers must not show in the next.
+            for _ in 0..2 {
+                let results = self.results(&mut native, T::KIND);
+                for (i, what) in
+                    ["training loss", "loss", "gradient", "outputs"].into_iter().enumerate()
+                {
+                    let distance = distance(&results[i], &exact[i]);
+                    assert!(
+                        distance <= bar || T::KIND == Kind::Float && distance <= allowed(i),
+                        "{what}: {distance:.1e}, {:?}, {}, {threads} threads, {} pictures:\n{}",
+                        T::KIND,
+                        kernels.name,
+                        self.batch.len,
+                        self.text
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Sums of some thousand terms in another order.
+const FLOAT64: f64 = 1e-12;
+const FLOAT32: f64 = 1e-6;
+
+fn agrees(shape: [usize; 3], encoder: &str, decoder: &str, train: &str) {
+    for (threads, pictures) in [(1, 1), (2, 3), (3, 37)] {
+        let case = Case::new(shape, encoder, decoder, train, pictures);
+        case.check::<f64>(threads, FLOAT64);
+        case.check::<f32>(threads, FLOAT32);
+    }
+}
+
+const LAST: &str = "{ layer = \"Conv2D\", filters = 1, kernel_size = 3, padding = \"same\", activation = \"sigmoid\" }";
+
+#[test]
+fn the_shipped_models() {
+    for name in ["plain", "blog-denoise", "blog-deep"] {
+        let path = format!("{}/configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let model = text.split_once("[model]").unwrap().1.split_once("[train]").unwrap().0;
+        let list = |key: &str| {
+            let list = model.split_once(&format!("{key} = [\n")).unwrap().1;
+            list.split_once("\n]").unwrap().0.to_owned()
+        };
+        agrees([28, 28, 1], &list("encoder"), &list("decoder"), "");
+    }
+}
+
+#[test]
+fn every_loss_with_and_without_a_last_sigmoid() {
+    let conv = "{ layer = \"Conv2D\", filters = 5, kernel_size = 3, padding = \"same\" }";
+    for loss in ["binary_crossentropy", "mse", "mae"] {
+        // Keras's cross-entropy of bare outputs is as steep as 1 / output.
+        let bare = if loss == "binary_crossentropy" { "hard_sigmoid" } else { "linear" };
+        for last in [LAST, &LAST.replace("sigmoid", bare)] {
+            agrees([6, 5, 1], conv, last, &format!("loss = \"{loss}\""));
+        }
+    }
+}
+
+#[test]
+fn every_activation() {
+    for name in [
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "mish",
+        "sigmoid",
+        "hard_sigmoid",
+        "tanh",
+        "softplus",
+        "softsign",
+        "exponential",
+    ] {
+        let inside = format!(
+            "{{ layer = \"Conv2D\", filters = 4, kernel_size = 3, padding = \"same\", activation = \"{name}\" }}"
+        );
+        let alone = format!("{{ layer = \"Activation\", activation = \"{name}\" }}");
+        agrees(
+            [5, 6, 3],
+            &inside,
+            &format!("{alone}, {}", LAST.replace("filters = 1", "filters = 3")),
+            "",
+        );
+    }
+    agrees(
+        [5, 6, 1],
+        "{ layer = \"LeakyReLU\", negative_slope = 0.1 }, { layer = \"ReLU\" }",
+        LAST,
+        "",
+    );
+}
+
+#[test]
+fn dense_layers_and_shapes() {
+    let encoder = "{ layer = \"ZeroPadding2D\", padding = [[1, 2], [0, 3]] }, { layer = \"Flatten\" }, \
+                   { layer = \"Dense\", units = 37, activation = \"relu\" }, { layer = \"Dense\", units = 9 }";
+    let decoder = "{ layer = \"Dense\", units = 48, activation = \"tanh\" }, { layer = \"Reshape\", target_shape = [4, 4, 3] }, \
+                   { layer = \"Dense\", units = 2 }, { layer = \"UpSampling2D\", size = [2, 3] }, \
+                   { layer = \"Cropping2D\", cropping = [[1, 1], [2, 5]] }, { layer = \"Dense\", units = 1, activation = \"sigmoid\" }";
+    agrees([6, 5, 1], encoder, decoder, "");
+}
+
+#[test]
+fn pooling_of_all_kinds() {
+    let conv = "{ layer = \"Conv2D\", filters = 6, kernel_size = 3, padding = \"same\", activation = \"relu\" }";
+    for kind in ["MaxPooling2D", "AveragePooling2D"] {
+        for keys in [
+            "pool_size = 2",
+            "pool_size = [3, 2]",
+            "pool_size = 2, padding = \"same\"",
+            "pool_size = 3, strides = 2, padding = \"same\"",
+            "pool_size = 3, strides = 1",
+            "pool_size = [2, 1], strides = [3, 1]",
+        ] {
+            for between in [
+                "",
+                "{ layer = \"ReLU\" }, ",
+                "{ layer = \"Activation\", activation = \"tanh\" }, ",
+            ] {
+                let encoder = format!(
+                    "{conv}, {between}{{ layer = \"{kind}\", {keys} }}, {{ layer = \"Flatten\" }}"
+                );
+                agrees(
+                    [7, 9, 1],
+                    &encoder,
+                    "{ layer = \"Dense\", units = 63, activation = \"sigmoid\" }, { layer = \"Reshape\", target_shape = [7, 9, 1] }",
+                    "",
+                );
+            }
+        }
+    }
+}
+
+/// Of a layer; sums over more inputs lose more digits in float32 than the bar allows.
+const MOST_WEIGHTS: usize = 300_000;
+
+/// Whatever geometry the config language allows.
+#[test]
+fn random_convolutions() {
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let mut done = 0;
+    while done < 150 {
+        let mut pick = |choices: &[usize]| choices[random.next_u32() as usize % choices.len()];
+        let shape = [pick(&[1, 3, 6, 7, 12, 17]), pick(&[1, 2, 5, 8, 14, 16]), pick(&[1, 3])];
+        let conv = |kind: &str, pick: &mut dyn FnMut(&[usize]) -> usize| {
+            format!(
+                "{{ layer = \"{kind}\", filters = {}, kernel_size = [{}, {}], strides = [{}, {}], padding = \"{}\", activation = \"{}\", use_bias = {} }}",
+                pick(&[1, 2, 3, 8, 9, 16, 17, 33, 40]),
+                pick(&[1, 2, 3, 4, 5, 7]),
+                pick(&[1, 2, 3, 4, 5]),
+                pick(&[1, 1, 2, 3]),
+                pick(&[1, 1, 2, 3]),
+                ["same", "valid"][pick(&[0, 1])],
+                ["relu", "linear", "tanh"][pick(&[0, 1, 2])],
+                pick(&[0, 1]) == 1,
+            )
+        };
+        let first = conv(["Conv2D", "Conv2DTranspose"][pick(&[0, 1])], &mut pick);
+        let up = format!(
+            "{{ layer = \"UpSampling2D\", size = [{}, {}] }}, ",
+            pick(&[1, 2, 3]),
+            pick(&[1, 2, 4])
+        );
+        let up = if pick(&[0, 1]) == 1 { up } else { String::new() };
+        let pool = if pick(&[0, 1, 2]) == 1 { ", { layer = \"MaxPooling2D\" }" } else { "" };
+        let second = conv(["Conv2D", "Conv2DTranspose"][pick(&[0, 0, 1])], &mut pick);
+        let encoder = format!("{first}{pool}, {up}{second}, {{ layer = \"Flatten\" }}");
+        let values: usize = shape.iter().product();
+        let decoder = format!(
+            "{{ layer = \"Dense\", units = {values}, activation = \"sigmoid\" }}, {{ layer = \"Reshape\", target_shape = {shape:?} }}"
+        );
+        let text = format!(
+            "name = \"case\"\n[model]\ninput_shape = {shape:?}\nencoder = [{encoder}]\ndecoder = [{decoder}]\n"
+        );
+        // Windows that do not fit are the plan's matter.
+        let plan = Plan::new(Source::parse(&text, "case", &[]).unwrap());
+        if plan.is_ok_and(|plan| plan.layers.iter().all(|layer| layer.trainable < MOST_WEIGHTS)) {
+            agrees(shape, &encoder, &decoder, "");
+            done += 1;
+        }
+    }
+}
+
+#[test]
+fn the_same_threads_give_the_same_bits() {
+    let case = Case::new([9, 9, 1], LAST, LAST, "", 50);
+    let gradient = |threads| {
+        let mut native = Native::<f32>::new(&case.plan, threads).unwrap();
+        let [_, _, gradient, _] = case.results(&mut native, Kind::Float);
+        Vec::<f32>::try_from(gradient).unwrap()
+    };
+    assert_eq!(gradient(3), gradient(3));
+}

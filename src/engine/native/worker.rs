@@ -1,0 +1,207 @@
+//! One thread's share of a step: whole pictures, forward and back, a few at a time.
+
+use std::ops::Range;
+
+use super::grid::{Edge, Field, Grid, Margin, Size};
+use super::kernels::{Kernels, LogitLoss, Real};
+use super::loss;
+use super::lower::{Head, Kind, Operation};
+use super::stages::{AveragePool, Convolution, MaxPool, Place, Repeat, Reshape, Stage};
+use crate::data::Batch;
+
+/// What a worker's pictures may take of the second-level cache, so that a picture on its way back
+/// finds what it left on its way forward.
+const CACHE: usize = 512 << 10;
+/// More at once gains nothing.
+const MOST_PICTURES: usize = 16;
+
+/// Stages with their buffers; allocated once.
+#[derive(Debug)]
+pub(super) struct Worker<T: Real> {
+    kernels: &'static Kernels<T>,
+    stages: Vec<Box<dyn Stage<T>>>,
+    /// One more than stages: the input, then what each stage gives.
+    edges: Vec<Edge<T>>,
+    head: Head,
+    /// Pictures that go through the stages at once.
+    pictures: usize,
+    targets: Vec<T>,
+    /// Summed up over the last batch, over all values.
+    pub loss: f64,
+    /// The same of the gradient, in the order of the weights.
+    pub gradient: Vec<T>,
+}
+
+/// The share of a batch.
+#[derive(Debug, Clone)]
+pub(super) struct Share<'a> {
+    pub batch: &'a Batch,
+    pub pictures: Range<usize>,
+}
+
+impl<T: Real> Worker<T> {
+    pub fn new(
+        operations: &[Operation],
+        head: Head,
+        weights: usize,
+        kernels: &'static Kernels<T>,
+    ) -> Self {
+        let values: usize = operations.iter().map(|operation| operation.output.values()).sum();
+        let pictures = (CACHE / (2 * values * size_of::<T>()).max(1)).clamp(1, MOST_PICTURES);
+        let stages: Vec<_> =
+            operations.iter().map(|operation| stage(operation, kernels, pictures)).collect();
+        let sizes = operations.first().map(|operation| operation.input).into_iter();
+        let sizes: Vec<Size> =
+            sizes.chain(operations.iter().map(|operation| operation.output)).collect();
+        let edges = sizes.iter().enumerate().map(|(i, &size)| {
+            let margin = stages.get(i).map_or(Margin::default(), |next| next.input_margin());
+            let before = i.checked_sub(1).map(|i| &stages[i]);
+            let gradient_margin = before.map_or(Margin::default(), |stage| stage.gradient_margin());
+            Edge {
+                values: Field::new(Grid { size, margin }, pictures),
+                gradient: Field::new(Grid { size, margin: gradient_margin }, pictures),
+            }
+        });
+        let edges: Vec<Edge<T>> = edges.collect();
+        let targets = vec![T::zero(); sizes[0].width * sizes[0].channels];
+        Self {
+            kernels,
+            stages,
+            edges,
+            head,
+            pictures,
+            targets,
+            loss: 0.0,
+            gradient: vec![T::zero(); weights],
+        }
+    }
+
+    /// Loss and gradient of a share; `count` is the number of values in the whole batch.
+    pub fn learn(&mut self, weights: &[T], share: &Share<'_>, count: usize) {
+        self.load(weights);
+        self.loss = 0.0;
+        for pictures in self.portions(share.pictures.clone()) {
+            self.forward(&share.batch.input, &pictures);
+            self.meet_targets(share.batch.target(), &pictures, count);
+            self.backward(pictures.len());
+        }
+        for stage in &mut self.stages {
+            stage.collect(&mut self.gradient);
+        }
+    }
+
+    /// The loss alone.
+    pub fn evaluate(&mut self, weights: &[T], share: &Share<'_>, count: usize) {
+        self.load(weights);
+        self.loss = 0.0;
+        for pictures in self.portions(share.pictures.clone()) {
+            self.forward(&share.batch.input, &pictures);
+            self.meet_targets(share.batch.target(), &pictures, count);
+        }
+    }
+
+    /// Writes the outputs of some pictures of `input`.
+    pub fn predict(
+        &mut self,
+        weights: &[T],
+        input: &[f32],
+        pictures: Range<usize>,
+        output: &mut [T],
+    ) {
+        self.load(weights);
+        let mut output = output.chunks_exact_mut(self.targets.len());
+        for pictures in self.portions(pictures) {
+            self.forward(input, &pictures);
+            let last = self.edges.last().expect("there is an input");
+            for row in last.values.rows(pictures.len()) {
+                let output = output.next().expect("one for each row of each picture");
+                output.copy_from_slice(row);
+                if self.head == Head::Logits {
+                    self.kernels.sigmoid(output);
+                }
+            }
+        }
+    }
+
+    fn load(&mut self, weights: &[T]) {
+        for stage in &mut self.stages {
+            stage.load(weights);
+        }
+    }
+
+    fn portions(&self, pictures: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let (end, step) = (pictures.end, self.pictures);
+        pictures.step_by(step).map(move |first| first..(first + step).min(end))
+    }
+
+    fn forward(&mut self, input: &[f32], pictures: &Range<usize>) {
+        let field = &mut self.edges[0].values;
+        let (values, row) = (field.grid.size.values(), self.targets.len());
+        let rows = input[pictures.start * values..pictures.end * values].chunks_exact(row);
+        let height = field.grid.size.height;
+        for (i, source) in rows.enumerate() {
+            let target = field.row_mut(i / height, i % height);
+            target.iter_mut().zip(source).for_each(|(to, &from)| *to = T::of(f64::from(from)));
+        }
+        for (i, stage) in self.stages.iter_mut().enumerate() {
+            let (before, after) = self.edges.split_at_mut(i + 1);
+            stage.forward(&before[i].values, &mut after[0].values, pictures.len());
+        }
+    }
+
+    /// Adds up the loss, and leaves its gradient at the last edge.
+    fn meet_targets(&mut self, targets: &[f32], pictures: &Range<usize>, count: usize) {
+        let Edge { values, gradient } = self.edges.last_mut().expect("there is an input");
+        let (size, height) = (values.grid.size.values(), values.grid.size.height);
+        let targets =
+            targets[pictures.start * size..pictures.end * size].chunks_exact(self.targets.len());
+        for (i, target) in targets.enumerate() {
+            self.targets
+                .iter_mut()
+                .zip(target)
+                .for_each(|(to, &from)| *to = T::of(f64::from(from)));
+            let gradient = gradient.row_mut(i / height, i % height);
+            gradient.copy_from_slice(values.row(i / height, i % height));
+            let scale = 1.0 / count as f64;
+            self.loss += match self.head {
+                Head::Logits => {
+                    let bound = |p: f64| T::of((T::of(p).wide() / (1.0 - T::of(p).wide())).ln());
+                    let limits = LogitLoss {
+                        smallest: bound(loss::EPSILON),
+                        largest: bound(1.0 - loss::EPSILON),
+                        scale: T::of(scale),
+                    };
+                    self.kernels.logit_loss(limits, gradient, &self.targets)
+                }
+                Head::Outputs(of) => loss::loss(of, gradient, &self.targets, T::of(scale)),
+            };
+        }
+    }
+
+    fn backward(&mut self, pictures: usize) {
+        for (i, stage) in self.stages.iter_mut().enumerate().rev() {
+            let (before, after) = self.edges.split_at_mut(i + 1);
+            let Edge { values, gradient } = &mut before[i];
+            // Nothing learns from the gradient of the pictures themselves.
+            let wanted = (i > 0).then_some(gradient);
+            stage.backward(values, &mut after[0], wanted, pictures);
+        }
+    }
+}
+
+fn stage<T: Real>(
+    operation: &Operation,
+    kernels: &'static Kernels<T>,
+    pictures: usize,
+) -> Box<dyn Stage<T>> {
+    let (input, output) = (operation.input, operation.output);
+    match operation.kind.clone() {
+        Kind::Convolution(options) => Box::new(Convolution::new(options, kernels, pictures)),
+        Kind::Activate(activate) => Box::new(activate),
+        Kind::MaxPool(options) => Box::new(MaxPool::new(options, input, output)),
+        Kind::AveragePool(options) => Box::new(AveragePool::new(options, input, output)),
+        Kind::Repeat(rows, columns) => Box::new(Repeat { rows, columns }),
+        Kind::Place(down, across) => Box::new(Place { down, across }),
+        Kind::Reshape => Box::new(Reshape),
+    }
+}
