@@ -1,0 +1,131 @@
+//! convae as a contestant of `scripts/bench.sh`: trains and predicts when it is told to.
+//!
+//! ```text
+//! cargo run --example bench_worker -- --config FILE [--set KEY=VALUE]...
+//! ```
+//!
+//! It answers each line of its input (`train STEPS`, `predict PASSES`, `quit`) with a line of JSON,
+//! and only waits in between; see `scripts/bench/child.py`.
+
+use std::io::{Write, stdin, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde_json::{Value, json};
+
+use convae::config::Source;
+use convae::corruption::Split;
+use convae::data::{Dataset, Feed};
+use convae::plan::Plan;
+use convae::train::{Learner, RunningLoss, choose_device, feed};
+
+/// Steps before the clock matters: memory is taken and caches are filled.
+const WARM_UP: usize = 20;
+
+#[derive(Parser)]
+struct Args {
+    #[arg(long)]
+    config: PathBuf,
+    #[arg(long = "set")]
+    overrides: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench_worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
+    let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    let learner = Learner::new(&plan, choose_device(&plan.config.train.device)?)?;
+    let mut worker = Worker {
+        learner,
+        training: feed(&plan, &data.train, Split::Train),
+        next: 0,
+        order: vec![],
+    };
+    worker.train(WARM_UP);
+    reply(&json!({ "peak_mb": peak_mb() }))?;
+
+    // As values, as Keras and PyTorch have them; after the peak was noted, which is training's.
+    let test = feed(&plan, &data.test, Split::Test);
+    let pictures = test.batch(0, &test.order(0, false)).input;
+    for line in stdin().lines() {
+        let line = line.context("the input cannot be read")?;
+        let started = Instant::now();
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["train", steps] => {
+                worker.train(steps.parse()?);
+            }
+            ["predict", passes] => {
+                for _ in 0..passes.parse()? {
+                    worker.predict(&pictures);
+                }
+            }
+            ["quit"] => break,
+            _ => bail!("`{line}` is no request"),
+        }
+        reply(&json!({ "seconds": started.elapsed().as_secs_f64() }))?;
+    }
+    Ok(())
+}
+
+struct Worker<'a> {
+    learner: Learner,
+    training: Feed<'a>,
+    /// Steps made so far.
+    next: usize,
+    /// Of the pictures in this epoch.
+    order: Vec<usize>,
+}
+
+impl Worker<'_> {
+    /// The trainer's own loop, which goes on where it stopped: shuffle, gather, step, add the loss.
+    fn train(&mut self, steps: usize) -> f64 {
+        let (size, epoch_steps) = (self.training.batch_size, self.training.steps());
+        let mut running = RunningLoss::default();
+        for _ in 0..steps {
+            let (epoch, step) = ((self.next / epoch_steps) as u64 + 1, self.next % epoch_steps);
+            if step == 0 {
+                self.order = self.training.order(epoch, true);
+            }
+            let end = self.order.len().min((step + 1) * size);
+            let batch = self.training.batch(epoch, &self.order[step * size..end]);
+            let done = self.learner.train_step(&batch, epoch, step as u64 + 1);
+            running.add(&done.loss, batch.len);
+            self.next += 1;
+        }
+        running.mean()
+    }
+
+    /// All pictures, a batch at a time; the outputs are kept, as Keras's `predict` does.
+    fn predict(&mut self, pictures: &[f32]) -> Vec<f32> {
+        let mut outputs = Vec::with_capacity(pictures.len());
+        let batch = self.training.batch_size * self.training.images.values();
+        for values in pictures.chunks(batch) {
+            outputs.extend(self.learner.predict(values));
+        }
+        outputs
+    }
+}
+
+fn reply(answer: &Value) -> Result<()> {
+    writeln!(stdout(), "{answer}").context("the answer cannot be written")
+}
+
+/// Most memory that this process ever held, where Linux tells.
+fn peak_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024.0 / 1e6)
+}

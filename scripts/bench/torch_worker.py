@@ -1,0 +1,87 @@
+"""PyTorch as a contestant, in three variants. Run by the parent as `python -m bench.torch_worker JOB`.
+
+eager    as it is usually written: sigmoid, BCELoss, Adam
+tuned    as PyTorch's tuning guide says: channels_last, loss from logits, fused Adam
+compile  the same under torch.compile
+"""
+
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import serve, torch_model
+
+EPSILON = 1e-7
+"""Keras's Adam has this one."""
+
+
+class Trainer:
+    """The pictures lie in memory as one tensor, and a batch is one gather from it."""
+
+    def __init__(self, asked: dict[str, Any]) -> None:
+        torch.set_num_threads(asked["threads"])
+        self.experiment, self.variant = serve.experiment(asked), asked["variant"]
+        self.pictures = self.tensor("train")
+        self.tuned = self.variant != "eager"
+        self.model = torch_model.build(self.experiment, logits=self.tuned)
+        if self.tuned:
+            self.model.to(memory_format=torch.channels_last)
+        self.criterion = nn.BCEWithLogitsLoss() if self.tuned else nn.BCELoss()
+        self.adam = torch.optim.Adam(self.model.parameters(), eps=EPSILON, fused=self.tuned or None)
+        # The loss goes into the compiled graph too, so that it can be fused with the last layer.
+        self.loss_of = torch.compile(self.loss) if self.variant == "compile" else self.loss
+        self.outputs_of = torch.compile(self.outputs) if self.variant == "compile" else self.outputs
+        self.order, self.place = torch.empty(0, dtype=torch.long), 0
+
+    def tensor(self, split: str) -> torch.Tensor:
+        return torch.from_numpy(serve.pictures(self.experiment, split)).permute(0, 3, 1, 2).contiguous()
+
+    def loss(self, batch: torch.Tensor) -> torch.Tensor:
+        return self.criterion(self.model(batch), batch)
+
+    def outputs(self, batch: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.model(batch)) if self.tuned else self.model(batch)
+
+    def train(self, steps: int) -> dict[str, Any]:
+        """Goes on where it stopped; only whole batches, so that nothing compiles again."""
+        started = time.perf_counter()
+        running = torch.zeros(())
+        for _ in range(steps):
+            batch = self.next_batch()
+            self.adam.zero_grad(set_to_none=True)
+            loss = self.loss_of(batch)
+            loss.backward()
+            self.adam.step()
+            running += loss.detach()
+        running.item()
+        return {"seconds": time.perf_counter() - started}
+
+    def next_batch(self) -> torch.Tensor:
+        size = self.experiment.batch_size
+        if self.place + size > len(self.order):
+            self.order, self.place = torch.randperm(len(self.pictures)), 0
+        indices = self.order[self.place:self.place + size]
+        self.place += size
+        batch = self.pictures[indices]
+        return batch.contiguous(memory_format=torch.channels_last) if self.tuned else batch
+
+    def predict(self, passes: int) -> dict[str, Any]:
+        pictures, size = self.tensor("test"), self.experiment.batch_size
+        started = time.perf_counter()
+        with torch.inference_mode():
+            for _ in range(passes):
+                torch.cat([self.outputs_of(batch) for batch in pictures.split(size)])
+        return {"seconds": time.perf_counter() - started}
+
+
+def main() -> None:
+    trainer = Trainer(serve.job())
+    trainer.train(serve.WARM_UP)
+    commands = {"train": trainer.train, "predict": trainer.predict}
+    serve.serve(commands, {"peak_mb": serve.peak_mb()})
+
+
+if __name__ == "__main__":
+    main()
