@@ -60,6 +60,8 @@ impl<T: Real> Native<T> {
         kernels: &'static Kernels<T>,
     ) -> Result<Self, Unsupported> {
         let (operations, head) = lower::lower(plan)?;
+        // What little libtorch still has to do is not worth threads, which would spin against ours.
+        tch::set_num_threads(1);
         let count = plan.layers.iter().map(|layer| layer.trainable).sum();
         let workers =
             (0..threads).map(|_| Worker::new(&operations, head, count, kernels)).collect();
