@@ -911,7 +911,18 @@ const LITTLE_MEMORY: &str = r#"ulimit -v 5000000; exec "$0" "$@""#;
 fn too_little_memory_for_the_activations() {
     let folder = Folder::new();
     let call = convae_in(LITTLE_MEMORY).train("plain.toml").out(folder.at("out"));
-    let call = call.set("train.batch_size=64").set("model.encoder[0].filters=65536"); // 13 GB
+    let call = call.set("train.engine=libtorch").set("train.batch_size=64");
+    let call = call.set("model.encoder[0].filters=65536"); // 13 GB
+    call.fails(&["not enough memory", "train.batch_size"]);
+    assert_eq!(names(&folder.at("out")), ["config.toml"]);
+}
+
+#[test]
+fn too_little_memory_for_the_native_engine() {
+    let folder = Folder::new();
+    let call = convae_in(LITTLE_MEMORY).train("plain.toml").out(folder.at("out"));
+    let call = call.set("train.engine=native").set("train.threads=16");
+    let call = call.set("model.encoder[0].filters=65536"); // 0.4 GB for each thread's picture
     call.fails(&["not enough memory", "train.batch_size"]);
     assert_eq!(names(&folder.at("out")), ["config.toml"]);
 }

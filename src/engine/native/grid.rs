@@ -2,6 +2,7 @@
 //! windows can reach over the edge.
 
 use super::kernels::Real;
+use super::memory::zeros;
 
 /// Pixels that windows reach beyond the edges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub(super) struct Field<T> {
 impl<T: Real> Field<T> {
     /// Zeros.
     pub fn new(grid: Grid, pictures: usize) -> Self {
-        Self { grid, values: vec![T::zero(); pictures * grid.picture_step() + SLACK] }
+        Self { grid, values: zeros(pictures * grid.picture_step() + SLACK) }
     }
 
     /// From a picture's first value (in its margin) to the end of all.

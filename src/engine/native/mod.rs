@@ -14,6 +14,7 @@ mod grid;
 mod kernels;
 mod loss;
 mod lower;
+mod memory;
 mod pass;
 mod stages;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use super::{Engine, Model, Step};
 use crate::data::Batch;
 use crate::plan::Plan;
 use kernels::{Kernels, Real};
+use memory::zeros;
 use worker::{Share, Worker};
 
 /// In one precision.
@@ -69,9 +71,8 @@ impl<T: Real> Native<T> {
             .num_threads(threads)
             .thread_name(|i| format!("worker {i}"))
             .build()
-            .expect("threads can be started");
-        let weights = vec![T::zero(); count];
-        Ok(Self { kernels, workers, pool, weights, shape: plan.input_shape })
+            .unwrap_or_else(|_| panic!("not enough memory for {threads} threads"));
+        Ok(Self { kernels, workers, pool, weights: zeros(count), shape: plan.input_shape })
     }
 
     /// Gives each worker its share of the pictures: the first ones to the first worker, and so on.
@@ -134,7 +135,7 @@ impl<T: Real> Engine for Native<T> {
         let values: usize = self.shape.iter().product();
         let count = input.len() / values;
         let each = count.div_ceil(self.workers.len()).max(1);
-        let mut outputs = vec![T::zero(); input.len()];
+        let mut outputs: Vec<T> = zeros(input.len());
         let weights = &self.weights;
         self.pool.install(|| {
             let parts = self.workers.par_iter_mut().zip(outputs.par_chunks_mut(each * values));

@@ -2,6 +2,7 @@
 
 use super::grid::{Field, Grid, Size};
 use super::kernels::{Kernels, Packed, Product, Real};
+use super::memory::zeros;
 use super::window::{Phase, Window};
 
 /// Which grid the result is.
@@ -187,7 +188,7 @@ impl<T: Real> Spread<T> {
             rows: window.rows.scatter(),
             columns: window.columns.scatter(),
             matrix: Packed::new(window.coarse, columns, lanes),
-            bias: vec![T::zero(); window.fine],
+            bias: zeros(window.fine),
             taps: Field::new(Grid { size, margin: window.coarse_margin() }, 1),
         }
     }
@@ -246,11 +247,11 @@ impl<T: Real> Spread<T> {
                     let start = self.taps.grid.at(top + r as isize, across.window + c as isize);
                     let tap = (ky * self.window.columns.taps + kx) * channels;
                     let taps = &self.taps.tail(0)[start + tap..];
-                    for n in 0..across.count {
-                        let place = (across.first + n * across.step) * channels;
-                        for channel in 0..channels {
-                            let sum = &mut result[place + channel];
-                            *sum = *sum + taps[n * step + channel];
+                    for channel in 0..channels {
+                        let sums = result[across.first * channels + channel..].iter_mut();
+                        let taps = taps[channel..].iter().step_by(step);
+                        for (sum, tap) in sums.step_by(across.step * channels).zip(taps) {
+                            *sum = *sum + *tap;
                         }
                     }
                 }

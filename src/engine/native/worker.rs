@@ -6,6 +6,7 @@ use super::grid::{Edge, Field, Grid, Margin, Size};
 use super::kernels::{Kernels, LogitLoss, Real};
 use super::loss;
 use super::lower::{Head, Kind, Operation};
+use super::memory::zeros;
 use super::stages::{AveragePool, Convolution, MaxPool, Place, Repeat, Reshape, Stage};
 use crate::data::Batch;
 
@@ -63,7 +64,7 @@ impl<T: Real> Worker<T> {
             }
         });
         let edges: Vec<Edge<T>> = edges.collect();
-        let targets = vec![T::zero(); sizes[0].width * sizes[0].channels];
+        let targets = zeros(sizes[0].width * sizes[0].channels);
         Self {
             kernels,
             stages,
@@ -72,7 +73,7 @@ impl<T: Real> Worker<T> {
             pictures,
             targets,
             loss: 0.0,
-            gradient: vec![T::zero(); weights],
+            gradient: zeros(weights),
         }
     }
 

@@ -87,15 +87,17 @@ pub(super) fn max_pool_gradient<T: Real>(
     }
 }
 
-/// Values whose losses are added up at once.
+/// Values whose losses are computed before they are added up.
 const CHUNK: usize = 64;
+/// Sums that go on beside one another.
+const SUMS: usize = 8;
 
 /// Cross-entropy of `sigmoid(logits)` with the targets: `ln(1 + e^z) - t * z`, summed up, and its
 /// gradient `p - t` times `scale` in place of the logits. Where Keras clips `p`, the gradient is 0.
 #[inline(always)]
 pub(super) fn logit_loss<T: Real>(loss: LogitLoss<T>, logits: &mut [T], targets: &[T]) -> f64 {
     let LogitLoss { smallest, largest, scale } = loss;
-    let mut sum = 0.0;
+    let mut sums = [0.0; SUMS];
     let mut losses = [T::zero(); CHUNK];
     for (logits, targets) in logits.chunks_mut(CHUNK).zip(targets.chunks(CHUNK)) {
         for ((z, &t), loss) in logits.iter_mut().zip(targets).zip(&mut losses) {
@@ -110,9 +112,11 @@ pub(super) fn logit_loss<T: Real>(loss: LogitLoss<T>, logits: &mut [T], targets:
             *loss = hinge + small.log_1p() - t * clipped;
             *z = if inside { (p - t) * scale } else { T::zero() };
         }
-        for loss in &losses[..logits.len()] {
-            sum += loss.wide();
+        for losses in losses[..logits.len()].chunks(SUMS) {
+            for (sum, loss) in sums.iter_mut().zip(losses) {
+                *sum += loss.wide();
+            }
         }
     }
-    sum
+    sums.iter().sum()
 }

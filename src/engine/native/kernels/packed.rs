@@ -1,6 +1,7 @@
 //! A matrix in the order in which the kernels read it.
 
 use super::Real;
+use crate::engine::native::memory::zeros;
 
 /// Panels of up to two vectors' columns, each row by row, zeros beyond the last column.
 #[derive(Debug, Clone)]
@@ -27,8 +28,7 @@ impl<T: Real> Packed<T> {
     /// Zeros, for vectors of so many lanes.
     pub(in crate::engine) fn new(depth: usize, columns: usize, lanes: usize) -> Self {
         let padded = columns.next_multiple_of(lanes);
-        let values = vec![T::zero(); depth * padded];
-        Self { depth, columns, lanes, values, bias: vec![T::zero(); padded] }
+        Self { depth, columns, lanes, values: zeros(depth * padded), bias: zeros(padded) }
     }
 
     pub(in crate::engine) fn depth(&self) -> usize {

@@ -67,6 +67,7 @@ impl Real for f32 {
         const LN2_LOW: f32 = -2.121_944_4e-4;
         const SERIES: [f32; 6] =
             [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+        const ROUNDED: f32 = 12_582_912.0; // 1.5 * 2^23
         let x = if self > 88.0 { 88.0 } else { self };
         let x = if x < -87.0 { -87.0 } else { x };
         let n = (x * std::f32::consts::LOG2_E).round_ties_even();
@@ -75,7 +76,8 @@ impl Real for f32 {
         for term in &SERIES[1..] {
             sum = sum * r + term;
         }
-        let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
+        // The sum's last bits are n, and what stands above them is shifted out.
+        let power = f32::from_bits((n + ROUNDED).to_bits().wrapping_add(127) << 23);
         (sum * r * r + r + 1.0) * power
     }
 
@@ -104,7 +106,8 @@ impl Real for f32 {
         }
         let log = f + (sum * f * f * f + n * LN2_LOW - 0.5 * f * f) + n * LN2_HIGH;
         let kept = u - 1.0;
-        if kept > 0.0 { log * (self / kept) } else { self }
+        let lost = self / if kept > 0.0 { kept } else { 1.0 };
+        if kept > 0.0 { log * lost } else { self }
     }
 
     fn forms() -> Vec<&'static Kernels<Self>> {

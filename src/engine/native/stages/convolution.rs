@@ -7,6 +7,7 @@ use super::Stage;
 use crate::engine::native::fold::Fold;
 use crate::engine::native::grid::{Edge, Field, Grid, Margin, Size};
 use crate::engine::native::kernels::{Candidates, Kernels, Outer, Pixels, Real};
+use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::{Direction, Pass, Spread};
 use crate::engine::native::window::Window;
 
@@ -114,8 +115,8 @@ impl<T: Real> Convolution<T> {
             let margin = Self::margins(&window, options.direction).1;
             Pool {
                 size,
-                rows: vec![T::zero(); size.0 * output.width * output.channels],
-                winners: vec![0; pictures * pooled],
+                rows: zeros(size.0 * output.width * output.channels),
+                winners: zeros(pictures * pooled),
                 gradient: Field::new(Grid { size: output, margin }, 1),
             }
         });
@@ -123,10 +124,10 @@ impl<T: Real> Convolution<T> {
             kernels,
             forward,
             backward: Either::new(window, backward, lanes),
-            kernel: vec![T::zero(); window.taps() * window.fine * window.coarse],
-            kernel_gradient: vec![T::zero(); window.taps() * window.fine * stride],
-            tap: vec![T::zero(); window.fine * window.coarse],
-            bias_gradient: vec![T::zero(); output.channels],
+            kernel: zeros(window.taps() * window.fine * window.coarse),
+            kernel_gradient: zeros(window.taps() * window.fine * stride),
+            tap: zeros(window.fine * window.coarse),
+            bias_gradient: zeros(output.channels),
             pool,
             options,
         }
