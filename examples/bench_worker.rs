@@ -93,16 +93,21 @@ impl Worker<'_> {
     fn train(&mut self, steps: usize) -> f64 {
         let (size, epoch_steps) = (self.training.batch_size, self.training.steps());
         let mut running = RunningLoss::default();
-        for _ in 0..steps {
-            let (epoch, step) = ((self.next / epoch_steps) as u64 + 1, self.next % epoch_steps);
-            if step == 0 {
+        let end = self.next + steps;
+        while self.next < end {
+            let (epoch, first) = ((self.next / epoch_steps) as u64 + 1, self.next % epoch_steps);
+            if first == 0 {
                 self.order = self.training.order(epoch, true);
             }
-            let end = self.order.len().min((step + 1) * size);
-            let batch = self.training.batch(epoch, &self.order[step * size..end]);
-            let done = self.learner.train_step(&batch, epoch, step as u64 + 1);
-            running.add(&done.loss, batch.len);
-            self.next += 1;
+            let last = epoch_steps.min(first + end - self.next);
+            let order = &self.order[first * size..self.order.len().min(last * size)];
+            self.training.ahead(epoch, order, |batches| {
+                for (step, batch) in (first as u64 + 1..).zip(batches) {
+                    let done = self.learner.train_step(&batch, epoch, step);
+                    running.add(&done.loss, batch.len);
+                }
+            });
+            self.next += last - first;
         }
         running.mean()
     }

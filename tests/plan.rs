@@ -1067,6 +1067,17 @@ fn the_last_batch_takes_what_is_left() {
 }
 
 #[test]
+fn batches_made_ahead_are_the_same_and_need_not_all_be_taken() {
+    let images = train_digits(101);
+    let feed = feed(&images, &NO_CORRUPTION, 5);
+    let order = feed.order(2, true);
+    let all: Vec<Batch> = feed.ahead(2, &order, Iterator::collect);
+    assert_eq!(all, epoch(&feed, 2, &order));
+    let some: Vec<Batch> = feed.ahead(2, &order, |batches| batches.take(3).collect());
+    assert_eq!(some, all[..3]);
+}
+
+#[test]
 fn batches_hold_the_pictures_of_the_order() {
     let images = train_digits(23);
     let feed = feed(&images, &NO_CORRUPTION, 5);

@@ -1,5 +1,8 @@
 //! Batches in a seeded order, corrupted on the way: what the trainer and the evaluator eat.
 
+use std::sync::mpsc;
+use std::thread;
+
 use rand::seq::SliceRandom;
 
 use super::Images;
@@ -25,6 +28,9 @@ impl Batch {
         self.clean.as_ref().unwrap_or(&self.input)
     }
 }
+
+/// Batches that wait at most.
+const AHEAD: usize = 2;
 
 /// A set of pictures together with what is done to them.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +68,28 @@ impl<'a> Feed<'a> {
     pub fn batches(&self, epoch: u64, order: &'a [usize]) -> impl Iterator<Item = Batch> {
         let feed = *self;
         order.chunks(self.batch_size).map(move |indices| feed.batch(epoch, indices))
+    }
+
+    /// The same for `use_them`, made on a thread of their own, a few ahead of what was taken.
+    ///
+    /// # Panics
+    /// With `not enough memory` where no thread can be started.
+    pub fn ahead<R>(
+        &self,
+        epoch: u64,
+        order: &[usize],
+        use_them: impl FnOnce(mpsc::IntoIter<Batch>) -> R,
+    ) -> R {
+        thread::scope(|scope| {
+            let (sender, batches) = mpsc::sync_channel(AHEAD);
+            let make = move || {
+                // It stops when nobody wants more.
+                let _ = self.batches(epoch, order).try_for_each(|batch| sender.send(batch));
+            };
+            let maker = thread::Builder::new().name("batches".to_owned());
+            maker.spawn_scoped(scope, make).expect("not enough memory for a thread");
+            use_them(batches.into_iter())
+        })
     }
 
     /// The pictures at `indices`.

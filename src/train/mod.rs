@@ -98,26 +98,28 @@ fn train_epoch(
     let order = training.order(epoch as u64, plan.config.train.shuffle);
     let steps = training.steps();
     let mut running = RunningLoss::default();
-    for (step, batch) in (1..).zip(training.batches(epoch as u64, &order)) {
-        let Step { loss, gradient } = learner.train_step(&batch, epoch as u64, step as u64);
-        running.add(&loss, batch.len);
-        let done = StepDone {
-            epoch,
-            step,
-            steps,
-            pictures: batch.len,
-            loss: &loss,
-            gradient: &gradient,
-            running: &running,
-            learner,
-        };
-        for observer in observers.iter_mut() {
-            observer.step_done(&done);
+    training.ahead(epoch as u64, &order, |batches| {
+        for (step, batch) in (1..).zip(batches) {
+            let Step { loss, gradient } = learner.train_step(&batch, epoch as u64, step as u64);
+            running.add(&loss, batch.len);
+            let done = StepDone {
+                epoch,
+                step,
+                steps,
+                pictures: batch.len,
+                loss: &loss,
+                gradient: &gradient,
+                running: &running,
+                learner,
+            };
+            for observer in observers.iter_mut() {
+                observer.step_done(&done);
+            }
+            if interrupt::requested() {
+                break;
+            }
         }
-        if interrupt::requested() {
-            break;
-        }
-    }
+    });
     running.mean()
 }
 
@@ -134,9 +136,11 @@ pub fn evaluate(plan: &Plan, images: &Images, learner: &mut Learner) -> f64 {
     let test = feed(plan, images, Split::Test);
     let order = test.order(0, false);
     let mut loss = RunningLoss::default();
-    for batch in test.batches(0, &order) {
-        loss.add(&learner.loss(&batch), batch.len);
-    }
+    test.ahead(0, &order, |batches| {
+        for batch in batches {
+            loss.add(&learner.loss(&batch), batch.len);
+        }
+    });
     loss.mean()
 }
 
