@@ -5,6 +5,7 @@ use std::fmt::Write;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
+use crate::engine::on_cpu;
 use crate::plan::{Plan, PlannedLayer, Shape};
 
 /// Layers, output shapes and parameters, then the totals and the code.
@@ -29,6 +30,7 @@ pub fn summary(plan: &Plan) -> String {
     let _ = writeln!(text, "Non-trainable params: {}", thousands(moving));
     let (values, pixels) = (thousands(code.values()), thousands(input.values()));
     let _ = writeln!(text, "Code: {code} = {values} values for {pixels}");
+    let _ = writeln!(text, "Engine on the CPU: {}", on_cpu(plan));
     text
 }
 

@@ -200,9 +200,24 @@ fn the_summary_shows_layers_shapes_parameters_and_the_code() {
         " 4,640 ",
         PARAMETERS,
         "Code: 7x7x8 = 392 values for 784",
+        "Engine on the CPU: native",
     ] {
         assert!(summary.contains(sign), "{sign} is not in {summary}");
     }
+}
+
+#[test]
+fn the_summary_names_the_layer_that_keeps_the_native_engine_out() {
+    let folder = Folder::new();
+    let dropout = r#"{ layer = "Dropout", rate = 0.1 }"#;
+    let model = format!("name = \"drop\"\n[model]\nencoder = []\ndecoder = [{dropout}]\n");
+    let summary = || convae().args(["summary", "--config"]).arg(folder.write("drop.toml", &model));
+    let engine = "Engine on the CPU: libtorch";
+    let reason = ", not native: it has no stage for dropout (Dropout)";
+    let text = summary().succeeds();
+    assert!(text.contains(&format!("{engine}{reason}\n")), "{text}");
+    let text = summary().set("train.engine=libtorch").succeeds();
+    assert!(text.contains(&format!("{engine}\n")), "{text}");
 }
 
 #[test]

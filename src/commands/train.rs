@@ -55,7 +55,8 @@ fn introduce(plan: &Plan, data: &Dataset, learner: &Learner) {
     let train = &plan.config.train;
     note(format_args!("{}", summary(plan).trim_end()));
     note(format_args!(
-        "Training on {} pictures, validating on {}: {} epoch(s), batch size {}, {}, {}, {} on {}",
+        "Training on {} pictures, validating on {}: {} epoch(s), batch size {}, {}, {}, {} on {}, \
+         engine {}",
         data.train.len(),
         data.test.len(),
         train.epochs,
@@ -64,6 +65,7 @@ fn introduce(plan: &Plan, data: &Dataset, learner: &Learner) {
         train.loss.name(),
         train.dtype.name(),
         learner.device_name(),
+        learner.engine_name(),
     ));
     note(format_args!("Ctrl-C stops after the current step and saves; twice stops at once"));
 }

@@ -6,7 +6,7 @@
 mod libtorch;
 mod native;
 
-pub use native::Unsupported;
+use native::Unsupported;
 
 use tch::{Device, Kind, Tensor};
 
@@ -80,7 +80,7 @@ pub(crate) fn choose(
         _ if device != Device::Cpu => "it runs on the CPU only".to_owned(),
         _ => match native(plan, train.threads.unwrap_or_else(cores)) {
             Ok(engine) => return Ok((engine, None)),
-            Err(Unsupported { name, what }) => format!("it has no stage for {name} ({what})"),
+            Err(unsupported) => unsupported.to_string(),
         },
     };
     match train.engine {
@@ -88,6 +88,18 @@ pub(crate) fn choose(
             "`train.engine` is \"native\", but {reason}; use \"auto\" or \"libtorch\""
         ))),
         _ => Ok((libtorch(), Some(reason))),
+    }
+}
+
+/// The engine that runs a plan on the CPU, for people; with the layer that keeps the native one out.
+///
+/// `libtorch, not native: it has no stage for dropout (Dropout)`
+#[must_use]
+pub fn on_cpu(plan: &Plan) -> String {
+    match (plan.config.train.engine, native::supports(plan)) {
+        (EngineChoice::Libtorch, _) => "libtorch".to_owned(),
+        (_, Ok(())) => "native".to_owned(),
+        (_, Err(unsupported)) => format!("libtorch, not native: {unsupported}"),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct History {
     pub seed: u64,
     /// The one that was used: `cpu` or `cuda:N`, never `auto`.
     pub device: String,
+    /// What computed: `native (AVX-512, 2 threads)`.
+    pub engine: String,
     /// `float32` or `float64`.
     pub dtype: String,
     /// Weights that the optimizer moves.
@@ -69,6 +71,7 @@ impl History {
             name: plan.config.name.clone(),
             seed: plan.seed(),
             device: learner.device_name(),
+            engine: learner.engine_name(),
             dtype: plan.config.train.dtype.name().to_owned(),
             parameters: plan.layers.iter().map(|layer| layer.trainable).sum(),
             versions: Versions {

@@ -53,7 +53,8 @@ pub(super) enum Head {
 }
 
 /// A layer that the native engine has no stage for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it has no stage for {name} ({what})")]
 pub struct Unsupported {
     /// Its name in Keras: `batch_normalization_1`.
     pub name: String,
@@ -320,19 +321,21 @@ fn is_relu(operation: &Operation) -> bool {
     matches!(operation.kind, Kind::Activate(Activate::Activation(Activation::Relu)))
 }
 
-/// A last sigmoid and the cross-entropy.
+/// A last sigmoid, which only reshaping may follow, and the cross-entropy.
 pub(super) fn fuse_sigmoid(mut operations: Vec<Operation>, loss: Loss) -> (Vec<Operation>, Head) {
-    let sigmoid = |operation: &mut Operation| {
-        matches!(operation.kind, Kind::Activate(Activate::Activation(Activation::Sigmoid)))
-    };
-    // Without an operation before it there would be nothing to hold the logits.
-    if loss == Loss::BinaryCrossentropy
-        && operations.len() > 1
-        && operations.pop_if(sigmoid).is_some()
-    {
-        return (operations, Head::Logits);
+    let last = operations.iter().rposition(|operation| !matches!(operation.kind, Kind::Reshape));
+    let sigmoid = last.filter(|&last| {
+        let kind = &operations[last].kind;
+        // Without an operation before it there would be nothing to hold the logits.
+        last > 0 && matches!(kind, Kind::Activate(Activate::Activation(Activation::Sigmoid)))
+    });
+    match (sigmoid, loss) {
+        (Some(sigmoid), Loss::BinaryCrossentropy) => {
+            operations.remove(sigmoid);
+            (operations, Head::Logits)
+        }
+        _ => (operations, Head::Outputs(loss)),
     }
-    (operations, Head::Outputs(loss))
 }
 
 /// Goes through the operations once; where `find` names a number of them and what takes their place,

@@ -24,15 +24,26 @@ mod worker;
 
 pub use lower::Unsupported;
 
-use rayon::prelude::*;
+use std::iter::repeat;
+use std::ops::Range;
+
 use tch::Tensor;
 
 use super::{Engine, Model, Step};
 use crate::data::Batch;
 use crate::plan::Plan;
 use kernels::{Kernels, Real};
+use lower::{Head, Operation};
 use memory::zeros;
 use worker::{Share, Worker};
+
+/// Whether all layers of a plan have stages.
+///
+/// # Errors
+/// Names the first layer that has none.
+pub(super) fn supports(plan: &Plan) -> Result<(), Unsupported> {
+    lower::operations(plan).map(drop)
+}
 
 /// In one precision.
 #[derive(Debug)]
@@ -52,97 +63,111 @@ impl<T: Real> Native<T> {
     /// # Errors
     /// Names the first layer that has none.
     pub fn new(plan: &Plan, threads: usize) -> Result<Self, Unsupported> {
-        let kernels = T::forms()[0];
-        Self::with_kernels(plan, threads, kernels)
+        Ok(Self::assemble(plan, lower::lower(plan)?, threads, T::forms()[0]))
     }
 
-    fn with_kernels(
+    fn assemble(
         plan: &Plan,
+        (operations, head): (Vec<Operation>, Head),
         threads: usize,
         kernels: &'static Kernels<T>,
-    ) -> Result<Self, Unsupported> {
-        let (operations, head) = lower::lower(plan)?;
+    ) -> Self {
         // What little libtorch still has to do is not worth threads, which would spin against ours.
         tch::set_num_threads(1);
         let count = plan.layers.iter().map(|layer| layer.trainable).sum();
         let workers =
             (0..threads).map(|_| Worker::new(&operations, head, count, kernels)).collect();
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
+            .num_threads((threads - 1).max(1)) // one works on the caller's thread
             .thread_name(|i| format!("worker {i}"))
             .build()
             .unwrap_or_else(|_| panic!("not enough memory for {threads} threads"));
-        Ok(Self { kernels, workers, pool, weights: zeros(count), shape: plan.input_shape })
+        Self { kernels, workers, pool, weights: zeros(count), shape: plan.input_shape }
     }
 
-    /// Gives each worker its share of the pictures: the first ones to the first worker, and so on.
-    fn divide(
+    /// Pictures of a worker's share; the last one may be smaller, and workers may be left without.
+    fn share(&self, pictures: usize) -> usize {
+        pictures.div_ceil(self.workers.len()).max(1)
+    }
+
+    /// Gives each worker its share of the pictures and its one of `parts`: the first ones to the first
+    /// worker, and so on. That one works on this thread, which would else only wait. Returns those
+    /// who had something to do.
+    fn divide<P: Send>(
         &mut self,
         pictures: usize,
-        work: impl Fn(&mut Worker<T>, &[T], std::ops::Range<usize>) + Sync,
-    ) {
-        let each = pictures.div_ceil(self.workers.len());
-        let weights = &self.weights;
-        self.pool.install(|| {
-            self.workers.par_iter_mut().enumerate().for_each(|(i, worker)| {
-                let share = (i * each).min(pictures)..((i + 1) * each).min(pictures);
-                work(worker, weights, share);
-            });
+        parts: impl IntoIterator<Item = P>,
+        work: impl Fn(&mut Worker<T>, &[T], Range<usize>, P) + Sync,
+    ) -> &mut [Worker<T>] {
+        let each = self.share(pictures);
+        let (weights, work) = (&self.weights, &work);
+        let shares = (0..pictures).step_by(each).map(|first| first..(first + each).min(pictures));
+        let mut jobs = self.workers.iter_mut().zip(shares).zip(parts);
+        let first = jobs.next();
+        self.pool.in_place_scope(|scope| {
+            for ((worker, share), part) in jobs {
+                scope.spawn(move |_| work(worker, weights, share, part));
+            }
+            if let Some(((worker, share), part)) = first {
+                work(worker, weights, share, part);
+            }
         });
+        &mut self.workers[..pictures.div_ceil(each)]
     }
 
     fn read(&mut self, weights: &Tensor) {
         let count = self.weights.len();
         weights.copy_data(&mut self.weights, count);
     }
+}
 
-    fn mean_loss(&self, count: usize) -> Tensor {
-        let sum: f64 = self.workers.iter().map(|worker| worker.loss).sum();
-        Tensor::from(sum / count as f64)
-    }
+fn mean_loss<T: Real>(workers: &[Worker<T>], count: usize) -> Tensor {
+    let sum: f64 = workers.iter().map(|worker| worker.loss).sum();
+    Tensor::from(sum / count as f64)
 }
 
 impl<T: Real> Engine for Native<T> {
     fn name(&self) -> String {
-        format!("native ({}, {} threads)", self.kernels.name, self.workers.len())
+        let threads = self.workers.len();
+        format!(
+            "native ({}, {threads} thread{})",
+            self.kernels.name,
+            if threads == 1 { "" } else { "s" }
+        )
     }
 
     fn learn(&mut self, model: &Model, batch: &Batch, _seed: u64) -> Step {
         self.read(&model.weights);
-        let count = batch.input.len();
-        self.divide(batch.len, |worker, weights, pictures| {
+        let (kernels, count) = (self.kernels, batch.input.len());
+        let workers = self.divide(batch.len, repeat(()), |worker, weights, pictures, ()| {
             worker.learn(weights, &Share { batch, pictures }, count);
         });
-        let (first, others) = self.workers.split_first_mut().expect("there is a worker");
+        let loss = mean_loss(workers, count);
+        let (first, others) = workers.split_first_mut().expect("a batch is not empty");
         for worker in others {
-            self.kernels.add(&mut first.gradient, &worker.gradient);
+            kernels.add(&mut first.gradient, &worker.gradient);
         }
-        let gradient = Tensor::from_slice(&first.gradient);
-        Step { loss: self.mean_loss(count), gradient }
+        Step { loss, gradient: Tensor::from_slice(&first.gradient) }
     }
 
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {
         self.read(&model.weights);
         let count = batch.input.len();
-        self.divide(batch.len, |worker, weights, pictures| {
+        let workers = self.divide(batch.len, repeat(()), |worker, weights, pictures, ()| {
             worker.evaluate(weights, &Share { batch, pictures }, count);
         });
-        self.mean_loss(count)
+        mean_loss(workers, count)
     }
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
         self.read(&model.weights);
-        let values: usize = self.shape.iter().product();
-        let count = input.len() / values;
-        let each = count.div_ceil(self.workers.len()).max(1);
+        let [height, width, channels] = self.shape;
+        let values = height * width * channels;
+        let pictures = input.len() / values;
         let mut outputs: Vec<T> = zeros(input.len());
-        let weights = &self.weights;
-        self.pool.install(|| {
-            let parts = self.workers.par_iter_mut().zip(outputs.par_chunks_mut(each * values));
-            parts.enumerate().for_each(|(i, (worker, part))| {
-                let first = i * each;
-                worker.predict(weights, input, first..first + part.len() / values, part);
-            });
+        let parts = outputs.chunks_mut(self.share(pictures) * values);
+        self.divide(pictures, parts, |worker, weights, pictures, part| {
+            worker.predict(weights, input, pictures, part);
         });
         let [height, width, channels] = self.shape.map(|side| side as i64);
         Tensor::from_slice(&outputs).view([-1, height, width, channels])

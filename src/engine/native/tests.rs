@@ -60,10 +60,21 @@ impl Case {
     /// Holds every form of the kernels against libtorch in float64. Where float32 itself is further
     /// from that than `bar`, thrice the distance of libtorch's float32 is allowed.
     fn check<T: Real>(&self, threads: usize, bar: f64) {
+        self.check_lowered::<T>(threads, bar, |plan| lower::lower(plan).unwrap());
+    }
+
+    /// The same of a plan that is lowered otherwise.
+    fn check_lowered<T: Real>(
+        &self,
+        threads: usize,
+        bar: f64,
+        lower: impl Fn(&Plan) -> (Vec<Operation>, Head),
+    ) {
         let exact = self.libtorch(Kind::Double);
         let allowed = |i: usize| 3.0 * distance(&self.libtorch(T::KIND)[i], &exact[i]);
         for kernels in T::forms() {
-            let mut native = Native::<T>::with_kernels(&self.plan, threads, kernels).unwrap();
+            let lowered = lower(&self.plan);
+            let mut native = Native::<T>::assemble(&self.plan, lowered, threads, kernels);
             // Twice: what a step leaves in the buffers must not show in the next.
             for _ in 0..2 {
                 let results = self.results(&mut native, T::KIND);
@@ -252,6 +263,114 @@ fn random_convolutions() {
             done += 1;
         }
     }
+}
+
+/// A rewrite by itself: where it applies, and how many operations fewer it leaves.
+struct Rewrite {
+    encoder: fn(&mut ChaCha8Rng) -> String,
+    decoder: &'static str,
+    lower: fn(Vec<Operation>) -> (Vec<Operation>, Head),
+    fewer: usize,
+}
+
+/// On random sizes the rewrite applies, and what it leaves computes what libtorch's layers do.
+fn holds(rewrite: &Rewrite) {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    for _ in 0..25 {
+        let shape = [random.random_range(4..20), random.random_range(4..20), 1];
+        let values: usize = shape.iter().product();
+        let encoder = (rewrite.encoder)(&mut random);
+        let decoder = format!(
+            "{}{{ layer = \"Flatten\" }}, {{ layer = \"Dense\", units = {values}, activation = \"sigmoid\" }}, {{ layer = \"Reshape\", target_shape = {shape:?} }}",
+            rewrite.decoder
+        );
+        let case = Case::new(shape, &encoder, &decoder, "", 5);
+        let plain = lower::drop_identities(lower::operations(&case.plan).unwrap());
+        let (rewritten, _) = (rewrite.lower)(plain.clone());
+        assert_eq!(rewritten.len() + rewrite.fewer, plain.len(), "{}", case.text);
+        let lower =
+            |plan: &Plan| (rewrite.lower)(lower::drop_identities(lower::operations(plan).unwrap()));
+        case.check_lowered::<f64>(2, FLOAT64, lower);
+        case.check_lowered::<f32>(2, FLOAT32, lower);
+    }
+}
+
+fn conv(random: &mut ChaCha8Rng, activation: &str) -> String {
+    format!(
+        "{{ layer = \"Conv2D\", filters = {}, kernel_size = [{}, {}], padding = \"{}\", activation = \"{activation}\" }}",
+        random.random_range(1..35),
+        random.random_range(1..5),
+        random.random_range(1..5),
+        ["same", "valid"][random.random_range(0..2)],
+    )
+}
+
+const OUTPUTS: Head = Head::Outputs(crate::nn::Loss::BinaryCrossentropy);
+
+#[test]
+fn the_operations_without_any_rewrite() {
+    let encoder = "{ layer = \"Conv2D\", filters = 5, kernel_size = 3, padding = \"same\", activation = \"relu\" }, { layer = \"MaxPooling2D\" }, { layer = \"Activation\", activation = \"linear\" }";
+    let decoder =
+        format!("{{ layer = \"UpSampling2D\", size = 1 }}, {{ layer = \"UpSampling2D\" }}, {LAST}");
+    let case = Case::new([6, 8, 1], encoder, &decoder, "", 5);
+    let plain = |plan: &Plan| (lower::operations(plan).unwrap(), OUTPUTS);
+    let dropped = lower::drop_identities(plain(&case.plan).0).len();
+    assert_eq!(plain(&case.plan).0.len(), dropped + 5); // four linear activations, one upsampling by 1
+    case.check_lowered::<f64>(2, FLOAT64, plain);
+    case.check_lowered::<f32>(2, FLOAT32, plain);
+    let without = |plan: &Plan| (lower::drop_identities(plain(plan).0), OUTPUTS);
+    case.check_lowered::<f64>(2, FLOAT64, without);
+    case.check_lowered::<f32>(2, FLOAT32, without);
+}
+
+#[test]
+fn folding_an_upsampling_into_the_convolution_after_it() {
+    holds(&Rewrite {
+        encoder: |random| {
+            let (down, across) = (random.random_range(1..4), random.random_range(2..4));
+            let up = format!("{{ layer = \"UpSampling2D\", size = [{down}, {across}] }}");
+            format!("{}, {up}, {}", conv(random, "tanh"), conv(random, "tanh"))
+        },
+        decoder: "",
+        lower: |operations| (lower::fold_upsampling(operations), OUTPUTS),
+        fewer: 1,
+    });
+}
+
+#[test]
+fn fusing_a_pooling_with_the_convolution_and_the_relu_before_it() {
+    holds(&Rewrite {
+        encoder: |random| {
+            let (height, width) = (random.random_range(1..4), random.random_range(1..4));
+            format!(
+                "{}, {{ layer = \"MaxPooling2D\", pool_size = [{height}, {width}] }}",
+                conv(random, "relu").replace("valid", "same")
+            )
+        },
+        decoder: "",
+        lower: |operations| (lower::fuse_pooling(operations), OUTPUTS),
+        fewer: 2,
+    });
+}
+
+#[test]
+fn fusing_a_relu_with_the_convolution_before_it() {
+    holds(&Rewrite {
+        encoder: |random| format!("{}, {}", conv(random, "relu"), conv(random, "tanh")),
+        decoder: "{ layer = \"Dense\", units = 7, activation = \"relu\" }, ",
+        lower: |operations| (lower::fuse_relu(operations), OUTPUTS),
+        fewer: 2,
+    });
+}
+
+#[test]
+fn fusing_the_last_sigmoid_with_the_cross_entropy() {
+    holds(&Rewrite {
+        encoder: |random| conv(random, "tanh"),
+        decoder: "",
+        lower: |operations| lower::fuse_sigmoid(operations, crate::nn::Loss::BinaryCrossentropy),
+        fewer: 1,
+    });
 }
 
 #[test]
