@@ -57,7 +57,7 @@ CORRUPTION_KEYS = {"none": frozenset(), "gaussian": frozenset({"factor", "clip",
 SECTIONS = {
     "data": {"dir", "train_samples", "test_samples"},
     "model": {"input_shape", "encoder", "decoder"},
-    "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype"},
+    "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads"},
     "output": {"dir", "safetensors", "grid_samples"},
 }
 DRAWING_LAYERS = {"Dropout": "rate", "GaussianNoise": "stddev"}

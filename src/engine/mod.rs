@@ -3,6 +3,7 @@
 //! - `native` is our own, on the CPU, for most layers; see [`native`].
 //! - `libtorch` takes every layer, and GPUs.
 
+mod allocator;
 mod libtorch;
 mod native;
 

@@ -1,7 +1,7 @@
 //! The hot loops. Each is written once, over vectors of any width, and compiled for AVX-512, for AVX2
 //! with FMA, and for whatever the target has anyway; the CPU decides which form runs.
 //!
-//! This is the only module with unsafe code. It stays behind [`Kernels`], whose methods check all
+//! This is the only module with unsafe loops. They stay behind [`Kernels`], whose methods check all
 //! lengths before the loops run over pointers; a form's table is handed out only where
 //! [`Real::forms`] found its instructions.
 
@@ -16,6 +16,8 @@ mod outer;
 mod packed;
 mod product;
 mod real;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::engine) use outer::{Outer, Pixels};
 pub(in crate::engine) use packed::Packed;

@@ -1,0 +1,245 @@
+//! The kernels with unsafe code against loops that anyone can read, on random shapes, in every form
+//! that this CPU can run. Every buffer is exactly as long as the kernel's check asks for, on the heap:
+//! `scripts/test.sh` runs these tests under valgrind too, which tells of each value read or written
+//! beyond an end.
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+
+/// Shapes that are tried in each form.
+const CASES: usize = 60;
+
+/// Sums of some hundred products of numbers below 1, in another order and with fused roundings.
+fn bar<T: Real>() -> f64 {
+    256.0 * T::epsilon().wide()
+}
+
+fn values<T: Real>(random: &mut impl Rng, count: usize) -> Vec<T> {
+    (0..count).map(|_| T::of(random.random_range(-1.0..1.0))).collect()
+}
+
+fn close<T: Real>(ours: &[T], plain: &[f64], what: &str) {
+    assert_eq!(ours.len(), plain.len(), "{what}");
+    for (i, (ours, plain)) in ours.iter().zip(plain).enumerate() {
+        let difference = (ours.wide() - plain).abs();
+        assert!(difference <= bar::<T>(), "{what}: value {i} is {ours:?}, not {plain}");
+    }
+}
+
+fn product_on_random_shapes<T: Real>() {
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..CASES {
+            let (pixels, columns) = (random.random_range(1..40), random.random_range(1..70));
+            let (segments, length) = (random.random_range(1..5), random.random_range(1..30));
+            let source_step = random.random_range(0..2 * length);
+            let segment_step = random.random_range(length..2 * length + 1);
+            let result_step = columns + random.random_range(0..5);
+            let depth = segments * length;
+
+            let window = (segments - 1) * segment_step + length;
+            let source: Vec<T> = values(&mut random, (pixels - 1) * source_step + window);
+            let weights: Vec<T> = values(&mut random, depth * columns);
+            let bias: Vec<T> = values(&mut random, columns);
+            let mut matrix = Packed::new(depth, columns, kernels.lanes);
+            matrix.set_rows(0, depth, &weights, columns, 1);
+            matrix.set_bias(&bias);
+            // What lies between the pixels must stay.
+            let before: Vec<T> = values(&mut random, (pixels - 1) * result_step + columns);
+            let mut result = before.clone();
+            let run = Product {
+                source: &source,
+                source_step,
+                segments,
+                segment_step,
+                segment_length: length,
+                matrix: &matrix,
+                pixels,
+                result_step,
+            };
+            kernels.product(&run, &mut result);
+
+            let mut plain: Vec<f64> = before.iter().map(|value| value.wide()).collect();
+            for pixel in 0..pixels {
+                for column in 0..columns {
+                    let term = |row: usize| {
+                        let at = pixel * source_step + row / length * segment_step + row % length;
+                        source[at].wide() * weights[row * columns + column].wide()
+                    };
+                    let sum: f64 = (0..depth).map(term).sum();
+                    plain[pixel * result_step + column] = sum + bias[column].wide();
+                }
+            }
+            close(&result, &plain, &format!("{} {run:?}", kernels.name));
+        }
+    }
+}
+
+#[test]
+fn a_row_of_pixels_times_a_matrix() {
+    product_on_random_shapes::<f32>();
+    product_on_random_shapes::<f64>();
+}
+
+fn outer_on_random_shapes<T: Real>() {
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        for _ in 0..CASES {
+            let (rows, pixels) = (random.random_range(1..5), random.random_range(1..20));
+            let (left, right) = (random.random_range(1..40), random.random_range(1..70));
+            let stride = Outer::<T>::stride(right, kernels.lanes);
+            let mut side = |length: usize, read: usize| {
+                let (row_step, step) = (random.random_range(0..99), random.random_range(0..50));
+                let count = (rows - 1) * row_step + (pixels - 1) * step + read;
+                (values::<T>(&mut random, count), row_step, step, length)
+            };
+            let sides = [side(left, left), side(right, stride)];
+            let before: Vec<T> = values(&mut random, left * stride);
+            let mut sums = before.clone();
+            let [left, right] = sides.each_ref().map(|(values, row_step, step, length)| Pixels {
+                values,
+                row_step: *row_step,
+                step: *step,
+                length: *length,
+            });
+            kernels.outer(&Outer { left, right, rows, pixels }, &mut sums);
+
+            let term = |i: usize, j: usize| -> f64 {
+                let pixel = |side: &Pixels<'_, T>, row: usize, pixel: usize, value: usize| {
+                    side.values[row * side.row_step + pixel * side.step + value].wide()
+                };
+                (0..rows * pixels)
+                    .map(|k| (k / pixels, k % pixels))
+                    .map(|(y, x)| pixel(&left, y, x, i) * pixel(&right, y, x, j))
+                    .sum()
+            };
+            // The columns that fill up a row to whole vectors hold whatever was read there.
+            for i in 0..left.length {
+                let range = i * stride..i * stride + right.length;
+                let plain: Vec<f64> =
+                    (0..right.length).map(|j| before[i * stride + j].wide() + term(i, j)).collect();
+                let what = format!("{} {rows} rows of {pixels}, sum {i}", kernels.name);
+                close(&sums[range], &plain, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_of_outer_products() {
+    outer_on_random_shapes::<f32>();
+    outer_on_random_shapes::<f64>();
+}
+
+fn refuses(what: impl FnOnce() + std::panic::UnwindSafe) {
+    assert!(std::panic::catch_unwind(what).is_err(), "a buffer too short was accepted");
+}
+
+#[test]
+fn buffers_that_are_one_value_too_short_are_refused() {
+    for kernels in f32::forms() {
+        let matrix = Packed::new(6, 5, kernels.lanes);
+        let run = |source: &[f32], result: &mut [f32]| {
+            let run = Product {
+                source,
+                source_step: 3,
+                segments: 2,
+                segment_step: 10,
+                segment_length: 3,
+                matrix: &matrix,
+                pixels: 4,
+                result_step: 5,
+            };
+            kernels.product(&run, result);
+        };
+        let (source, result) = (3 * 3 + 10 + 3, 4 * 5);
+        run(&vec![0.0; source], &mut vec![0.0; result]);
+        refuses(|| run(&vec![0.0; source - 1], &mut vec![0.0; result]));
+        refuses(|| run(&vec![0.0; source], &mut vec![0.0; result - 1]));
+
+        let outer = |left: &[f32], right: &[f32], sums: &mut [f32]| {
+            let side = |values, length| Pixels { values, row_step: 9, step: 2, length };
+            let (left, right) = (side(left, 2), side(right, 3));
+            kernels.outer(&Outer { left, right, rows: 2, pixels: 3 }, sums);
+        };
+        let stride = Outer::<f32>::stride(3, kernels.lanes);
+        let (left, right, sums) = (9 + 4 + 2, 9 + 4 + stride, 2 * stride);
+        outer(&vec![0.0; left], &vec![0.0; right], &mut vec![0.0; sums]);
+        refuses(|| outer(&vec![0.0; left - 1], &vec![0.0; right], &mut vec![0.0; sums]));
+        refuses(|| outer(&vec![0.0; left], &vec![0.0; right - 1], &mut vec![0.0; sums]));
+        refuses(|| outer(&vec![0.0; left], &vec![0.0; right], &mut vec![0.0; sums - 1]));
+    }
+}
+
+#[test]
+fn a_matrix_packed_for_another_form_is_refused() {
+    for kernels in f32::forms() {
+        let matrix = Packed::new(1, 1, 2 * kernels.lanes);
+        refuses(|| {
+            let run = Product {
+                source: &[1.0],
+                source_step: 1,
+                segments: 1,
+                segment_step: 1,
+                segment_length: 1,
+                matrix: &matrix,
+                pixels: 1,
+                result_step: 1,
+            };
+            kernels.product(&run, &mut [0.0]);
+        });
+    }
+}
+
+/// Every value that a row of logits can hold, far beyond where Keras clips.
+fn logits<T: Real>() -> Vec<T> {
+    (-4000..=4000).map(|i| T::of(f64::from(i) / 100.0)).collect()
+}
+
+fn sigmoid_and_its_loss<T: Real>() {
+    for kernels in T::forms() {
+        let mut results = logits::<T>();
+        kernels.sigmoid(&mut results);
+        let plain: Vec<f64> =
+            logits::<T>().iter().map(|z| 1.0 / (1.0 + (-z.wide()).exp())).collect();
+        close(&results, &plain, kernels.name);
+
+        let (smallest, largest) = (T::of(-16.0), T::of(16.0));
+        let targets: Vec<T> = values(&mut ChaCha8Rng::seed_from_u64(3), logits::<T>().len());
+        let mut gradient = logits::<T>();
+        let loss = LogitLoss { smallest, largest, scale: T::of(0.5) };
+        let sum = kernels.logit_loss(loss, &mut gradient, &targets);
+        let pairs = || logits::<T>().into_iter().zip(&targets).map(|(z, t)| (z.wide(), t.wide()));
+        let clipped = |z: f64| z.clamp(smallest.wide(), largest.wide());
+        let exact: f64 = pairs().map(|(z, t)| clipped(z).exp().ln_1p() - t * clipped(z)).sum();
+        assert!((sum - exact).abs() <= bar::<T>() * exact.abs(), "{}: {sum} {exact}", kernels.name);
+        let slope = |(z, t): (f64, f64)| {
+            if z.abs() <= largest.wide() { 0.5 * (1.0 / (1.0 + (-z).exp()) - t) } else { 0.0 }
+        };
+        close(&gradient, &pairs().map(slope).collect::<Vec<f64>>(), kernels.name);
+    }
+}
+
+#[test]
+fn the_sigmoid_and_the_cross_entropy_of_logits() {
+    sigmoid_and_its_loss::<f32>();
+    sigmoid_and_its_loss::<f64>();
+}
+
+#[test]
+fn of_equal_candidates_the_first_one_wins_the_pooling_and_its_gradient() {
+    for kernels in f32::forms() {
+        // Two rows of four pixels of one channel, pooled by 2x2.
+        let source = [1.0, 3.0, 5.0, 5.0, 3.0, 2.0, 5.0, 0.0];
+        let pool = Candidates { starts: &[0, 1, 4, 5], step: 2, channels: 1 };
+        let (mut result, mut winners) = ([0.0; 2], [9; 2]);
+        kernels.max_pool(&source, &pool, &mut result, &mut winners);
+        close(&result, &[3.0, 5.0], kernels.name);
+        assert_eq!(winners, [1, 0], "{}", kernels.name);
+        let mut gradient = [7.0; 8];
+        kernels.max_pool_gradient(&[2.0, 4.0], &winners, &pool, &mut gradient);
+        close(&gradient, &[0.0, 2.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0], kernels.name);
+    }
+}
