@@ -28,9 +28,15 @@ impl Autoencoder {
         let mut parameters = Parameters::new(device, kind);
         let mut build = |part: &str, layers: &[PlannedLayer], first: usize| {
             let mut sequence = seq_t();
+            // max relu(x) = relu(max x), as relu does not decrease: after the pooling it is cheaper.
+            let postponed = |i: usize| is_relu_before_pooling(&layers[i..]);
             for (i, layer) in layers.iter().enumerate() {
                 parameters.enter(format!("{part}.{}", layer.name));
+                let layer = if postponed(i) { &without_activation(layer) } else { layer };
                 sequence = append(sequence, layer, plan.seed(), first + i, &mut parameters);
+                if i > 0 && postponed(i - 1) {
+                    sequence = sequence.add(Activate(Activation::Relu));
+                }
             }
             sequence
         };
@@ -54,6 +60,24 @@ impl ModuleT for Autoencoder {
     fn forward_t(&self, pictures: &Tensor, train: bool) -> Tensor {
         self.decode(&self.encode(pictures, train), train)
     }
+}
+
+/// Whether these layers begin with a convolution with relu and a max-pooling.
+fn is_relu_before_pooling(layers: &[PlannedLayer]) -> bool {
+    let [first, second, ..] = layers else { return false };
+    let relu = match &first.layer {
+        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation == Activation::Relu,
+        _ => false,
+    };
+    relu && matches!(second.layer, Layer::MaxPooling2D(_))
+}
+
+fn without_activation(planned: &PlannedLayer) -> PlannedLayer {
+    let mut planned = planned.clone();
+    if let Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) = &mut planned.layer {
+        conv.activation = Activation::Linear;
+    }
+    planned
 }
 
 /// Appends the layer that the plan asks for; its weights come from the stream of its `index`.

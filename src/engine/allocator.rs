@@ -1,6 +1,6 @@
 //! What libtorch frees in a step it asks for again in the next. glibc gives blocks above 128 KB back to
 //! the kernel each time, and the page faults then cost as much as the arithmetic; here it is told to
-//! keep them. The native engine, which allocates once, does not need this.
+//! keep them. The native engine allocates once, but the batches that it is fed come and go.
 
 /// Blocks below this stay with the process; glibc allows no more.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -3,7 +3,7 @@
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{Engine, Model, Step, allocator};
+use super::{Engine, Model, Step};
 use crate::config::layers::Layer;
 use crate::data::Batch;
 use crate::nn::Loss;
@@ -22,7 +22,6 @@ pub(super) struct Libtorch {
 
 impl Libtorch {
     pub fn new(plan: &Plan, device: Device, kind: Kind) -> Self {
-        allocator::keep_freed_blocks();
         Self {
             loss: plan.config.train.loss,
             device,

@@ -73,6 +73,7 @@ pub(crate) fn choose(
     plan: &Plan,
     device: Device,
 ) -> Result<(Box<dyn Engine>, Option<String>), Misuse> {
+    allocator::keep_freed_blocks();
     let train = &plan.config.train;
     let kind = kind_of(train.dtype);
     let libtorch = || Box::new(Libtorch::new(plan, device, kind));

@@ -7,6 +7,7 @@ mod adam;
 mod clip;
 mod rmsprop;
 mod sgd;
+mod values;
 
 use tch::{Tensor, no_grad};
 
