@@ -1,6 +1,7 @@
 //! A config that was found to make sense: every layer fits the one before, every option goes with
 //! the others. Only this type reaches the trainer.
 
+mod resize;
 mod trace;
 
 pub use trace::{Shape, TraceError};

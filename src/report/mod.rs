@@ -6,6 +6,7 @@ mod canvas;
 mod chart;
 mod curves;
 mod grid;
+mod neighbours;
 mod picture;
 mod text;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use curves::{Curves, LossPoint, write_loss_curves};
 pub use grid::{GridRow, write_grid};
+pub use neighbours::{Captioned, NeighbourRow, write_neighbours};
 pub use picture::{Picture, PictureError, write_png};
 
 /// A picture file that could not be made: which one, and the [`Problem`] as its source.
