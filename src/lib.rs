@@ -21,6 +21,7 @@ pub mod data;
 pub mod engine;
 pub mod exit;
 pub mod failure;
+pub mod image_file;
 pub mod interrupt;
 pub mod metrics;
 pub mod model;
