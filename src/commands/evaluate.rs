@@ -21,14 +21,14 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let mut learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
     let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
 
-    let loss = evaluate(&plan, &test, &mut learner);
+    let loss = evaluate(&plan, &test, &mut learner)?;
     let (before, after) = qualities(&plan, &test, &mut learner)?;
     let mut lines = vec![
         format!("{} test pictures\n", test.len()),
         format!("loss ({})  {loss:.6}\n", plan.config.train.loss.name()),
         format!("output: {}\n", after.describe()),
     ];
-    if plan.config.corruption.changes_pictures() {
+    if before.pictures > 0 {
         lines.push(format!("input:  {}\n", before.describe()));
     }
     output::print(&lines.concat())?;
@@ -70,13 +70,14 @@ fn qualities(
     let feed = feed(plan, test, Split::Test);
     let order = feed.order(0, false);
     for batch in feed.batches(0, &order) {
+        let batch = batch?;
         let output = learner.predict(&batch.input);
         let values = test.values();
         let triples = (batch.input.chunks_exact(values))
             .zip(output.chunks_exact(values))
             .zip(batch.target().chunks_exact(values));
         for ((input, output), target) in triples {
-            if plan.config.corruption.changes_pictures() {
+            if feed.changes_pictures() {
                 before.add(test.shape(), input, target)?;
             }
             after.add(test.shape(), output, target)?;
