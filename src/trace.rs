@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::atomic;
 use crate::checkpoint::{Array, Checkpoint, save};
-use crate::corruption::Split;
 use crate::config::sections::Data;
+use crate::corruption::Split;
 use crate::data::{Batch, Dataset, Feed};
 use crate::exit::Misuse;
 use crate::nn::Parameter;
@@ -88,7 +88,8 @@ impl Trace {
     /// The order of each epoch; what went in, where it is not what should come out; and what should
     /// come out, where a replay cannot read it from a file.
     fn save_feeds(&self, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
-        let (train, test) = (feed(plan, &data.train, Split::Train), feed(plan, &data.test, Split::Test));
+        let (train, test) =
+            (feed(plan, &data.train, Split::Train), feed(plan, &data.test, Split::Test));
         let unreadable = !is_read_by_replays(&plan.config.data);
         let mut orders = Vec::new();
         for epoch in 1..=plan.config.train.epochs as u64 {

@@ -105,7 +105,8 @@ fn epoch(plan: &Plan, data: &Dataset, epoch: u64) -> Vec<Batch> {
 #[test]
 fn a_folder_is_searched_recursively_in_the_order_of_paths_whatever_the_formats() {
     let folder = Folder::new();
-    for (which, name) in ["b.png", "a/z.bmp", "c.pgm", "a/deep/q.tiff", "d.webp"].iter().enumerate() {
+    for (which, name) in ["b.png", "a/z.bmp", "c.pgm", "a/deep/q.tiff", "d.webp"].iter().enumerate()
+    {
         save(&grey(which, SIDE, SIDE), &folder.at("images").join(name));
     }
     folder.write("images/notes.txt", "no image");
@@ -275,8 +276,7 @@ fn pairs_of(count: usize, height: usize, width: usize) -> Folder {
 
 fn pairs(folder: &Folder, more: &str) -> String {
     let (noisy, clean) = (folder.at("noisy"), folder.at("clean"));
-    let folders =
-        format!("noisy = \"{}\"\nclean = \"{}\"", noisy.display(), clean.display());
+    let folders = format!("noisy = \"{}\"\nclean = \"{}\"", noisy.display(), clean.display());
     format!("kind = \"pairs\"\n{folders}\n{more}\n")
 }
 
@@ -341,7 +341,9 @@ fn pairs_that_do_not_fit_are_refused() {
     let apart = Folder::new();
     save(&grey(1, SIDE, SIDE), &apart.at("noisy/a.png"));
     save(&grey(1, SIDE, SIDE), &apart.at("clean/b.png"));
-    assert!(refuses(&pairs(&apart, ""), &["no image in", "the name of one", "same names"]).is_misuse());
+    assert!(
+        refuses(&pairs(&apart, ""), &["no image in", "the name of one", "same names"]).is_misuse()
+    );
 }
 
 // ---- arrays ----
@@ -413,8 +415,7 @@ np.savez('wrong.npz', x_train=a.astype(np.int32), x_test=np.asfortranarray(a.ast
 ";
     let run = Command::new(python).args(["-c", code]).current_dir(folder.path()).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let lines =
-        |name: &str| format!("kind = \"npz\"\nfile = \"{}\"\n", folder.at(name).display());
+    let lines = |name: &str| format!("kind = \"npz\"\nfile = \"{}\"\n", folder.at(name).display());
     let data = open(&lines("own.npz"), 1).unwrap();
     let scaled = |white: f32| (128..192_u16).map(|i| f32::from(i) / white).collect::<Vec<f32>>();
     assert_eq!(data.train.clean(2).unwrap(), scaled(255.0));
@@ -576,8 +577,7 @@ fn images_that_vanish_while_the_model_learns_do_not_take_along_what_it_learned()
     let lines = images(&folder, "memory_mb = 0");
     let own = folder.write("own.toml", config(&lines, 1) + "epochs = 100000\n");
     let call = convae().arg("--config").arg(&own).out(folder.at("out"));
-    let mut child =
-        call.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = call.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     lines.find(|line| line.as_ref().unwrap().starts_with("epoch 2/")).unwrap().unwrap();
     fs::remove_dir_all(folder.at("images")).unwrap();
@@ -643,14 +643,29 @@ fn keys_that_do_not_go_together_are_refused_with_their_line() {
         ("kind = \"images\"", ["`data.train` is missing", "a path", "own.toml:2"]),
         ("kind = \"images\"\ntrain = 3", ["`data.train`", "is 3", "a path"]),
         (&format!("{folders}\nfolder = \"x\""), ["`data.folder`", "not a key", "own.toml:5"]),
-        (&format!("{folders}\ntest = \"b\"\ntest_fraction = 0.1"), ["`data.test_fraction`", "0.1", "one of"]),
+        (
+            &format!("{folders}\ntest = \"b\"\ntest_fraction = 0.1"),
+            ["`data.test_fraction`", "0.1", "one of"],
+        ),
         (&format!("{folders}\ntest_fraction = 0"), ["`data.test_fraction`", "is 0", "above 0"]),
         (&format!("{folders}\ntest_fraction = 1"), ["`data.test_fraction`", "is 1", "0.99"]),
         (&format!("{folders}\nresize = \"crop\""), ["`data.resize`", "\"crop\"", "fill"]),
-        (&format!("{folders}\nresize = \"fit\"\npatches = {{}}"), ["`data.resize`", "`data.patches`", "one of"]),
-        (&format!("{folders}\npatches = {{ on = \"random\", stride = 4 }}"), ["`data.patches.stride`", "4", "grid"]),
-        (&format!("{folders}\npatches = {{ per_picture = 4 }}"), ["`data.patches.per_picture`", "4", "random"]),
-        (&format!("{folders}\npatches = {{ on = \"edges\" }}"), ["`data.patches.on`", "\"edges\"", "grid"]),
+        (
+            &format!("{folders}\nresize = \"fit\"\npatches = {{}}"),
+            ["`data.resize`", "`data.patches`", "one of"],
+        ),
+        (
+            &format!("{folders}\npatches = {{ on = \"random\", stride = 4 }}"),
+            ["`data.patches.stride`", "4", "grid"],
+        ),
+        (
+            &format!("{folders}\npatches = {{ per_picture = 4 }}"),
+            ["`data.patches.per_picture`", "4", "random"],
+        ),
+        (
+            &format!("{folders}\npatches = {{ on = \"edges\" }}"),
+            ["`data.patches.on`", "\"edges\"", "grid"],
+        ),
         (&format!("{folders}\non_error = \"ignore\""), ["`data.on_error`", "\"ignore\"", "skip"]),
         (&format!("{folders}\nmax_pixels = 0"), ["`data.max_pixels`", "is 0", "from 1"]),
         (&format!("{folders}\nmemory_mb = -1"), ["`data.memory_mb`", "is -1", "from 0"]),
@@ -684,10 +699,11 @@ fn a_trace_carries_the_pictures_that_a_replay_cannot_read() {
     let trace = folder.at("trace");
     let call: Convae = convae().arg("--config").arg(&own).out(folder.at("out"));
     call.arg("--trace").arg(&trace).succeeds();
-    let left: Vec<PathBuf> = ["train_inputs_1", "train_inputs_2", "train_targets_1", "train_targets_2"]
-        .iter()
-        .chain(&["test_inputs", "test_targets"])
-        .map(|name| trace.join(format!("{name}.safetensors")))
-        .collect();
+    let left: Vec<PathBuf> =
+        ["train_inputs_1", "train_inputs_2", "train_targets_1", "train_targets_2"]
+            .iter()
+            .chain(&["test_inputs", "test_targets"])
+            .map(|name| trace.join(format!("{name}.safetensors")))
+            .collect();
     assert!(left.iter().all(|file| file.is_file()), "{:?}", names(&trace));
 }

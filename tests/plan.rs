@@ -14,6 +14,7 @@ use std::path::Path;
 
 use convae::config::data::{Data, Mnist};
 use convae::config::layers::{Layer, Pair, Sides};
+use convae::config::schema::Section;
 use convae::config::sections::{Config, Corruption, Gaussian, Optimizer, Resample, Uncorrupted};
 use convae::config::{ConfigError, Source};
 use convae::corruption::Split;
@@ -980,11 +981,8 @@ fn every_pixel_is_its_byte_over_255() {
 
 #[test]
 fn a_data_set_may_be_cut_to_its_first_pictures() {
-    let data = Data::Mnist(Mnist {
-        dir: digits(""),
-        train_samples: Some(7),
-        test_samples: Some(100_000),
-    });
+    let data =
+        Data::Mnist(Mnist { dir: digits(""), train_samples: Some(7), test_samples: Some(100_000) });
     let set = Dataset::open(&data, [28, 28, 1]).expect("the digits");
     assert_eq!((set.train.len(), set.test.len()), (7, 200));
     let seventh = set.train.clean(6).expect("in memory");
@@ -1080,7 +1078,8 @@ fn batches_made_ahead_are_the_same_and_need_not_all_be_taken() {
     let feed = feed(&images, &NO_CORRUPTION, 5);
     let order = feed.order(2, true);
     let taken = |count| -> Vec<Batch> {
-        let batches = feed.ahead(2, &order, |batches| batches.take(count).collect::<Result<_, _>>());
+        let batches =
+            feed.ahead(2, &order, |batches| batches.take(count).collect::<Result<_, _>>());
         batches.expect("in memory")
     };
     let all = taken(usize::MAX);

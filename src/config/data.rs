@@ -55,14 +55,15 @@ family! {
         FashionMnist(FashionMnist) = "fashion-mnist",
         /// IDX files of bytes under any name: pictures, grey or with channels last.
         Idx(IdxFiles) = "idx",
-        /// Arrays of NumPy: Keras's `mnist.npz`, any other `.npz`, or one array as `.npy`. Bytes are divided by
-        /// 255, 16-bit numbers by 65535, floating point must be in 0..1 already.
+        /// Arrays of NumPy: Keras's `mnist.npz`, any other `.npz`, or one array as `.npy`. Bytes
+        /// are divided by 255, 16-bit numbers by 65535, floating point must be in 0..1 already.
         Npz(Npz) = "npz",
-        /// A folder of images, searched recursively in the order of their paths: PNG, JPEG, BMP, TIFF, WebP and PNM
-        /// of 8 or 16 bits. Colour becomes grey and grey becomes colour as `model.input_shape` asks; alpha is dropped.
+        /// A folder of images, searched recursively in the order of their paths: PNG, JPEG, BMP,
+        /// TIFF, WebP and PNM of 8 or 16 bits. Colour becomes grey and grey becomes colour as
+        /// `model.input_shape` asks; alpha is dropped.
         Images(ImageFolder) = "images",
-        /// Images that somebody else made noisy, beside the clean ones: two folders, matched by relative path
-        /// without the ending. `[corruption]`, if any, comes on top.
+        /// Images that somebody else made noisy, beside the clean ones: two folders, matched by
+        /// relative path without the ending. `[corruption]`, if any, comes on top.
         Pairs(Pairs) = "pairs",
     }
 }
@@ -113,7 +114,8 @@ section! {
     pub struct Npz {
         /// The `.npz` or `.npy`.
         file: PathBuf;
-        /// Name of the training pictures' array: `(N, height, width)` or `(N, height, width, channels)`.
+        /// Name of the training pictures' array: `(N, height, width)` or `(N, height, width,
+        /// channels)`.
         train: String = "x_train".to_owned();
         /// Name of the test pictures' array, unless `test_fraction` is set or the file is a `.npy`.
         test: String = "x_test".to_owned();
@@ -138,24 +140,28 @@ macro_rules! image_files {
             $(#[doc = $doc])+
             pub struct $Section {
                 $($key)*
-                /// Without `test`: this last part of the pictures is the test set, as Keras's `validation_split` has
-                /// it; 0.1 where neither is set.
+                /// Without `test`: this last part of the pictures is the test set, as Keras's
+                /// `validation_split` has it; 0.1 where neither is set.
                 test_fraction: Option<f64> = None, in FRACTION;
-                /// How images of another size become pictures of the model's: `exact` stretches them; `fit` keeps
-                /// their proportions and fills up with black; `fill` keeps them and crops the middle. Where neither this
-                /// nor `patches` is set, sizes must agree.
+                /// How images of another size become pictures of the model's: `exact` stretches
+                /// them; `fit` keeps their proportions and fills up with black; `fill` keeps them
+                /// and crops the middle. Where neither this nor `patches` is set, sizes must agree.
                 resize: Option<Resize> = None;
-                /// Cuts patches of the model's size out of the images, like `{ on = "random", per_picture = 16 }`.
+                /// Cuts patches of the model's size out of the images, like `{ on = "random",
+                /// per_picture = 16 }`.
                 patches: Option<Patches> = None;
-                /// What an image that is damaged, or of a size that does not fit, does: `stop` the run before
-                /// anything is learned, or `skip`, which names it and goes on without it.
+                /// What an image that is damaged, or of a size that does not fit, does: `stop` the
+                /// run before anything is learned, or `skip`, which names it and goes on without
+                /// it.
                 on_error: OnError = OnError::Stop;
                 /// Images of more pixels are refused, before memory is taken for them.
                 max_pixels: usize = 100_000_000, in COUNT;
-                /// Decoded images are kept in memory where all of them take less than this; otherwise they are decoded
-                /// anew in every epoch, while the model computes. 0 keeps none.
+                /// Decoded images are kept in memory where all of them take less than this;
+                /// otherwise they are decoded anew in every epoch, while the model computes. 0
+                /// keeps none.
                 memory_mb: usize = 2_048, in Bounds::closed(0.0, MANY);
-                /// Threads that decode; one for each core where not set. Nothing else depends on it.
+                /// Threads that decode; one for each core where not set. Nothing else depends on
+                /// it.
                 threads: Option<usize> = None, in Bounds::closed(1.0, 256.0);
                 /// Use only the first so many training images; all where not set.
                 train_samples: Option<usize> = None, in COUNT;
@@ -203,8 +209,8 @@ image_files! {
     pub struct ImageFolder {
         /// Folder of training images.
         train: PathBuf;
-        /// Folder of test images, or a list of some of `train`: a text file with one path below that folder a
-        /// line. Test images are never learned from, wherever they are.
+        /// Folder of test images, or a list of some of `train`: a text file with one path below
+        /// that folder a line. Test images are never learned from, wherever they are.
         test: Option<PathBuf> = None;
     }
 }
@@ -216,8 +222,8 @@ image_files! {
         noisy: PathBuf;
         /// Folder of what it should give.
         clean: PathBuf;
-        /// Folder with `noisy` and `clean` in it, for the test set, or a list of some pairs: a text file with one
-        /// path below the folders a line. Test pairs are never learned from.
+        /// Folder with `noisy` and `clean` in it, for the test set, or a list of some pairs: a text
+        /// file with one path below the folders a line. Test pairs are never learned from.
         test: Option<PathBuf> = None;
     }
 }
@@ -225,10 +231,11 @@ image_files! {
 section! {
     /// Patches of the model's size, cut out of larger images.
     pub struct Patches {
-        /// `grid` takes all of an image, side by side, the last ones of a row pushed back inside; `random` cuts
-        /// anywhere, anew in each epoch (in the test set always at the same places).
+        /// `grid` takes all of an image, side by side, the last ones of a row pushed back inside;
+        /// `random` cuts anywhere, anew in each epoch (in the test set always at the same places).
         on: Place = Place::Grid;
-        /// Of a grid, in pixels; the model's height and width where not set, so that patches do not overlap.
+        /// Of a grid, in pixels; the model's height and width where not set, so that patches do not
+        /// overlap.
         stride: Option<usize> = None, in Bounds::closed(1.0, 65_536.0);
         /// Random patches of each image in an epoch; 1 where not set.
         per_picture: Option<usize> = None, in Bounds::closed(1.0, 1e6);

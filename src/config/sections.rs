@@ -8,7 +8,6 @@ use super::layers::{LARGEST_SIDE, Layer};
 use super::schema::{Bounds, choice, family, section};
 use crate::nn::Loss;
 
-
 /// Where the arithmetic runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {

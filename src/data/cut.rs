@@ -46,9 +46,7 @@ impl Cut {
     pub(super) fn draws(&self) -> bool {
         match self {
             Self::Whole(_) => false,
-            Self::Patches(patches) => {
-                patches.on == Place::Random || patches.flips || patches.turns
-            }
+            Self::Patches(patches) => patches.on == Place::Random || patches.flips || patches.turns,
         }
     }
 

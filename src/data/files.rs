@@ -190,8 +190,7 @@ impl Reader<'_> {
     fn decode(self, path: &Path) -> Result<ImageFile, DataError> {
         let image = decode(path, self.max_pixels).map_err(DataError::Image)?;
         let image = image.with_channels(self.shape[2]);
-        let (found, expected) =
-            ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
+        let (found, expected) = ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
         match self.cut {
             Cut::Whole(Some(how)) => Ok(resized(image, expected, *how)),
             Cut::Whole(None) if found != expected => {

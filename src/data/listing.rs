@@ -45,27 +45,50 @@ pub(super) fn images(data: &ImageFolder) -> Result<Listing, DataError> {
 
 /// The pairs of two folders.
 pub(super) fn pairs(data: &Pairs) -> Result<Listing, DataError> {
-    let matched = |noisy: &Path, clean: &Path| {
-        let both = (folder("data.noisy", noisy)?, folder("data.clean", clean)?);
-        matched(both.0, both.1).and_then(|pairs| {
-            let none = || DataError::NoPairs { noisy: noisy.into(), clean: clean.into() };
-            if pairs.is_empty() { Err(none()) } else { Ok(pairs) }
-        })
-    };
-    let all = matched(&data.noisy, &data.clean)?;
+    let all = both(["data.noisy", "data.clean"], &data.noisy, &data.clean)?;
     match data.test.as_deref() {
         Some(test) if !test.is_file() => {
-            for path in [test.to_owned(), test.join("noisy"), test.join("clean")] {
-                if !path.is_dir() {
-                    return Err(DataError::NoFolder { key: "data.test", path });
-                }
-            }
-            let test = matched(&test.join("noisy"), &test.join("clean"))?;
+            let test = pair_folder(test)?;
             let train = without(all, &test);
             Ok(Listing { train: rest_of(train, &data.noisy, "the pairs of data.test")?, test })
         }
         list => divide(all, &data.noisy, list, data.test_fraction),
     }
+}
+
+/// The test images alone: a folder of theirs does not need the training folder.
+pub(super) fn test_images(data: &ImageFolder) -> Result<Vec<Entry>, DataError> {
+    match data.test.as_deref() {
+        Some(test) if !test.is_file() => folder("data.test", test),
+        _ => images(data).map(|listing| listing.test),
+    }
+}
+
+/// The test pairs alone.
+pub(super) fn test_pairs(data: &Pairs) -> Result<Vec<Entry>, DataError> {
+    match data.test.as_deref() {
+        Some(test) if !test.is_file() => pair_folder(test),
+        _ => pairs(data).map(|listing| listing.test),
+    }
+}
+
+/// Folders `noisy` and `clean` in one.
+fn pair_folder(folder: &Path) -> Result<Vec<Entry>, DataError> {
+    let (noisy, clean) = (folder.join("noisy"), folder.join("clean"));
+    for path in [folder, &noisy, &clean] {
+        if !path.is_dir() {
+            return Err(DataError::NoFolder { key: "data.test", path: path.to_owned() });
+        }
+    }
+    both(["data.test", "data.test"], &noisy, &clean)
+}
+
+fn both(keys: [&'static str; 2], noisy: &Path, clean: &Path) -> Result<Vec<Entry>, DataError> {
+    let pairs = matched(folder(keys[0], noisy)?, folder(keys[1], clean)?)?;
+    if pairs.is_empty() {
+        return Err(DataError::NoPairs { noisy: noisy.into(), clean: clean.into() });
+    }
+    Ok(pairs)
 }
 
 fn folder(key: &'static str, path: &Path) -> Result<Vec<Entry>, DataError> {
@@ -136,8 +159,8 @@ fn divide(
 ) -> Result<Listing, DataError> {
     let Some(list) = list else {
         let fraction = fraction.unwrap_or(TEST_FRACTION);
-        let at = split_at(all.len(), fraction)
-            .ok_or_else(|| too_few(all.len(), folder, fraction))?;
+        let at =
+            split_at(all.len(), fraction).ok_or_else(|| too_few(all.len(), folder, fraction))?;
         let test = all.split_off(at);
         return Ok(Listing { train: all, test });
     };

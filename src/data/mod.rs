@@ -71,16 +71,18 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_test(data: &Data, shape: [usize; 3]) -> Result<Images, DataError> {
-        let test = |listing: Listing, samples, rules: &Rules| {
+        let open = |entries, samples, rules: &Rules| {
             let budget = Budget::new(rules.memory);
-            let entries = first(listing.test, samples);
+            let entries = first(entries, samples);
             Files::open(entries, "test images", shape, rules, &budget).map(Images::from)
         };
         match data {
             Data::Images(images) => {
-                test(listing::images(images)?, images.test_samples, &images.rules())
+                open(listing::test_images(images)?, images.test_samples, &images.rules())
             }
-            Data::Pairs(pairs) => test(listing::pairs(pairs)?, pairs.test_samples, &pairs.rules()),
+            Data::Pairs(pairs) => {
+                open(listing::test_pairs(pairs)?, pairs.test_samples, &pairs.rules())
+            }
             _ => stored_test(data, shape).map(Images::from),
         }
     }
@@ -206,7 +208,5 @@ fn existing(path: &Path, supply: Supply) -> Result<PathBuf, DataError> {
     let mut gzipped = path.as_os_str().to_owned();
     gzipped.push(".gz");
     let found = [path, Path::new(&gzipped)].into_iter().find(|path| path.is_file());
-    found
-        .map(Path::to_path_buf)
-        .ok_or_else(|| DataError::Missing { path: path.to_owned(), supply })
+    found.map(Path::to_path_buf).ok_or_else(|| DataError::Missing { path: path.to_owned(), supply })
 }

@@ -67,8 +67,11 @@ fn array(path: &Path, name: &str) -> Result<Stored, DataError> {
 fn names<R: Read + Seek>(archive: &ZipArchive<R>) -> String {
     /// More would fill a screen.
     const SHOWN: usize = 8;
-    let names = archive.file_names().filter_map(|name| name.strip_suffix(".npy"));
-    let shown: Vec<String> = names.take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let arrays = archive.file_names().filter_map(|name| {
+        let name = name.ok()?;
+        Some(format!("`{}`", name.strip_suffix(".npy")?))
+    });
+    let shown: Vec<String> = arrays.take(SHOWN).collect();
     if shown.is_empty() { "no array".to_owned() } else { shown.join(", ") }
 }
 

@@ -66,7 +66,9 @@ impl Stored {
     pub(super) fn push(&self, index: usize, to: &mut Vec<f32>) {
         let range = index * self.values()..(index + 1) * self.values();
         match &self.pixels {
-            Pixels::Eight(all) => to.extend(all[range].iter().map(|&value| f32::from(value) / 255.0)),
+            Pixels::Eight(all) => {
+                to.extend(all[range].iter().map(|&value| f32::from(value) / 255.0))
+            }
             Pixels::Sixteen(all) => {
                 to.extend(all[range].iter().map(|&value| f32::from(value) / 65_535.0));
             }
