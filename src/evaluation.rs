@@ -6,10 +6,21 @@ use serde::Serialize;
 
 use crate::codes::number;
 use crate::corruption::Split;
-use crate::data::{Batch, Images};
+use crate::data::{Batch, DataError, Images};
 use crate::metrics::{MetricError, psnr, ssim};
 use crate::plan::Plan;
 use crate::train::{Learner, RunningLoss, feed};
+
+/// Why a set was not evaluated to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluationError {
+    /// A picture could not be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Two pictures could not be compared.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+}
 
 /// How close pictures are to their targets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -47,26 +58,28 @@ pub struct Evaluation {
 /// Runs the model over all pictures, corrupted as the plan says.
 ///
 /// # Errors
-/// Never for pictures of the plan's shape.
+/// When a picture cannot be read any more.
 pub fn measure(
     plan: &Plan,
     test: &Images,
     learner: &mut Learner,
-) -> Result<Evaluation, MetricError> {
+) -> Result<Evaluation, EvaluationError> {
     let feed = feed(plan, test, Split::Test);
     let order = feed.order(0, false);
     let mut loss = RunningLoss::default();
     let mut pictures = Vec::with_capacity(test.len());
     feed.ahead(0, &order, |batches| {
         for batch in batches {
+            let batch = batch?;
             let (batch_loss, output) = learner.judge(&batch);
             loss.add(&batch_loss, batch.len);
             for (input, output) in qualities(plan.input_shape, &batch, &output)? {
-                let name = number(pictures.len(), test.len());
+                let index = pictures.len();
+                let name = test.name(index).unwrap_or_else(|| number(index, test.len()));
                 pictures.push(PictureQuality { name, input, output });
             }
         }
-        Ok(())
+        Ok::<_, EvaluationError>(())
     })?;
     let inputs: Option<Vec<Quality>> = pictures.iter().map(|picture| picture.input).collect();
     Ok(Evaluation {

@@ -1,5 +1,5 @@
 //! Pictures with names, read when they are needed: files of the user's, or one of a config's sets.
-//! They are taken as they are; no corruption is applied.
+//! They are taken as they are; no corruption is applied, and of a pair the clean one is taken.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,9 @@ impl Gallery {
     pub fn name(&self, index: usize) -> String {
         match &self.source {
             Source::Files(files) => files[index].relative.to_string_lossy().into_owned(),
-            Source::Set(images, _) => number(index, images.len()),
+            Source::Set(images, _) => {
+                images.name(index).unwrap_or_else(|| number(index, images.len()))
+            }
         }
     }
 
@@ -87,11 +89,8 @@ impl Gallery {
                 files[range].into_par_iter().map(|file| read(&file.path, self.shape)).collect()
             }
             Source::Set(images, _) => range
-                .map(|index| {
-                    let mut values = Vec::with_capacity(images.values());
-                    images.push_scaled(index, &mut values);
-                    Ok(values)
-                })
+                .into_par_iter()
+                .map(|index| images.clean(index).map_err(|error| error.to_string()))
                 .collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! A config that was found to make sense: every layer fits the one before, every option goes with
 //! the others. Only this type reaches the trainer.
 
+mod data;
 mod resize;
 mod trace;
 
@@ -78,6 +79,7 @@ impl Plan {
         check_device(&source)?;
         check_clipping(&source)?;
         let input_shape = input_shape(&source)?;
+        data::check(&source, input_shape)?;
         let layers = trace_model(&source, input_shape)?;
         let encoder_length = source.config.model.encoder.len();
         Ok(Self { config: source.config, input_shape, layers, encoder_length })
