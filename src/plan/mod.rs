@@ -1,8 +1,10 @@
 //! A config that was found to make sense: every layer fits the one before, every option goes with
 //! the others. Only this type reaches the trainer.
 
+mod reach;
 mod trace;
 
+pub use reach::Axis;
 pub use trace::{Shape, TraceError};
 
 use crate::config::layers::Layer;
