@@ -70,19 +70,29 @@ pub struct Train {
     pub trace: Option<PathBuf>,
 }
 
-/// Reconstructs or denoises images of the model's size.
+/// Reconstructs or denoises images, of any size where the model's layers allow it.
 #[derive(Debug, Args)]
 pub struct Apply {
     /// The model to apply.
     #[command(flatten)]
     pub model: SavedModel,
-    /// Folder for the results, which keep their images' names, as PNG.
+    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF.
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Replaces results that are already there.
+    pub out: Option<PathBuf>,
+    /// Replaces results that are already there; without it they are kept.
     #[arg(long)]
     pub overwrite: bool,
-    /// PNG, JPEG, BMP, TIFF, WebP or PNM, of the model's height and width.
+    /// Largest side of the tiles that large images are cut into [default: 256, or what the model
+    /// needs].
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tile: Option<u32>,
+    /// Lets a grey model take the channels of coloured images one by one.
+    #[arg(long)]
+    pub per_channel: bool,
+    /// Writes input, output and their difference side by side, in place of the output.
+    #[arg(long)]
+    pub compare: bool,
+    /// Images (PNG, JPEG, BMP, TIFF, WebP or PNM), folders of them, or `-`: stdin to stdout.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 }

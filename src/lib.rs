@@ -11,6 +11,7 @@
 //! Keras computes is in [`nn`] and [`optim`]; files go in and out through [`checkpoint`],
 //! [`saved_model`], [`report`] and, last of all, [`atomic`].
 
+pub mod apply;
 pub mod atomic;
 pub mod checkpoint;
 pub mod cli;

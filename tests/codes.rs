@@ -426,7 +426,7 @@ fn images_of_a_size_that_the_model_does_not_take() {
     let folder = Folder::new();
     stripes(30, 28, 5).save(folder.at("wide.png")).unwrap();
     let call = || encode(&folder.at("codes.npz")).arg(folder.at("wide.png"));
-    call().refused(&["30x28 pixels", "would give back 28x32x1", "resize"]);
+    call().refused(&["30x28 pixels", "do not lead back to the input's size", "resize"]);
     let call = call_dense("encode").out(folder.at("codes.npz")).arg(folder.at("wide.png"));
     call.refused(&["30x28 pixels", "28x28 pixels only", "flatten"]);
     assert_eq!(names(folder.path()), ["wide.png"]);

@@ -30,6 +30,11 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let mut learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
     let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
 
+    if test.are_paired() && !levels.is_empty() {
+        let pairs = "the data are pairs, whose inputs have noise of their own";
+        return Err(Misuse(format!("--noise is set, but {pairs}; leave it out")).into());
+    }
+
     let mut results = Vec::new();
     for (noise, plan) in plans(&plan, &levels)? {
         results.push((noise, measure(&plan, &test, &mut learner)?));

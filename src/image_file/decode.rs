@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor, Seek};
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -41,10 +41,7 @@ pub fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<ImageFile, ImagePro
         image.apply_orientation(orientation);
         Ok(image)
     };
-    // The decoders are other people's, and so are the files.
-    let image = catch_unwind(pixels)
-        .unwrap_or_else(|_| Err(ImageProblem::Damaged("its decoder failed".to_owned())))?;
-    Ok(without_alpha(image))
+    Ok(without_alpha(caught(pixels)?))
 }
 
 /// Height and width of the image, upright, from the file's first bytes.
@@ -55,12 +52,43 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
     let read = || {
         let mut file = BufReader::new(File::open(path).map_err(ImageProblem::Read)?);
         let format = format_of(file.fill_buf().map_err(ImageProblem::Read)?)?;
-        let (decoder, orientation) = open(file, format, u64::MAX)?;
-        let (width, height) = decoder.dimensions();
-        let (height, width) = (height as usize, width as usize);
-        Ok(if lies_down(orientation) { (width, height) } else { (height, width) })
+        upright(file, format, u64::MAX)
     };
     read().map_err(|problem| ImageError { path: path.to_owned(), problem })
+}
+
+/// The same of a file in memory, of at most `max_pixels`.
+///
+/// # Errors
+/// When it is none of the formats, or larger.
+pub fn measure(bytes: &[u8], max_pixels: u64) -> Result<(usize, usize), ImageProblem> {
+    let format = format_of(bytes)?;
+    caught(|| upright(Cursor::new(bytes), format, max_pixels))
+}
+
+fn upright(
+    bytes: impl BufRead + Seek,
+    format: ImageFormat,
+    most: u64,
+) -> Result<(usize, usize), ImageProblem> {
+    let (decoder, orientation) = open(bytes, format, most)?;
+    let (width, height) = decoder.dimensions();
+    let (height, width) = (height as usize, width as usize);
+    Ok(if lies_down(orientation) { (width, height) } else { (height, width) })
+}
+
+/// The decoders are other people's, and so are the files.
+fn caught<T>(
+    decode: impl FnOnce() -> Result<T, ImageProblem> + UnwindSafe,
+) -> Result<T, ImageProblem> {
+    catch_unwind(decode)
+        .unwrap_or_else(|_| Err(ImageProblem::Damaged("its decoder failed".to_owned())))
+}
+
+/// Whether the bytes say that they are a TIFF.
+#[must_use]
+pub fn is_tiff(bytes: &[u8]) -> bool {
+    matches!(format_of(bytes), Ok(ImageFormat::Tiff))
 }
 
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, ImageProblem> {

@@ -8,7 +8,7 @@ mod find;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{decode, decode_bytes, dimensions};
+pub use decode::{decode, decode_bytes, dimensions, is_tiff, measure};
 pub use encode::Format;
 pub use error::{ImageError, ImageProblem};
 pub use find::{Found, find};

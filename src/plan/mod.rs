@@ -2,9 +2,11 @@
 //! the others. Only this type reaches the trainer.
 
 mod data;
+mod reach;
 mod resize;
 mod trace;
 
+pub use reach::Axis;
 pub use trace::{Shape, TraceError};
 
 use crate::config::layers::Layer;

@@ -1,42 +1,25 @@
 //! A model for pictures of another size than the one that it was trained on: the weights of a
 //! convolution do not depend on it.
 
-use super::trace::trace;
-use super::{Plan, PlannedLayer, Shape};
-use crate::config::layers::Layer;
+use super::{Plan, Shape};
 
 impl Plan {
     /// The same model for pictures of this height and width.
     ///
     /// # Errors
-    /// Why it takes no such pictures, as a sentence about "it".
+    /// Why it takes no such pictures, as a sentence.
     pub fn for_size(&self, height: usize, width: usize) -> Result<Self, String> {
-        let [own_height, own_width, channels] = self.input_shape;
-        if (height, width) == (own_height, own_width) {
-            return Ok(self.clone());
+        let [own_height, own_width, _] = self.input_shape;
+        match self.sized_layer() {
+            _ if (height, width) == (own_height, own_width) => Ok(self.clone()),
+            Some(layer) => Err(format!(
+                "it takes {own_width}x{own_height} pixels only, because of its {}",
+                layer.name
+            )),
+            None => self
+                .with_input_size([height, width])
+                .map_err(|error| format!("a layer {}", error.problem)),
         }
-        let input_shape = [height, width, channels];
-        let mut shape = Shape(input_shape.to_vec());
-        let mut layers = Vec::with_capacity(self.layers.len());
-        for planned in &self.layers {
-            if matches!(planned.layer, Layer::Flatten(_) | Layer::Reshape(_)) {
-                return Err(format!(
-                    "it takes {own_width}x{own_height} pixels only, because of its {}",
-                    planned.name
-                ));
-            }
-            let traced = trace(&planned.layer, &shape)
-                .map_err(|error| format!("its {} {}", planned.name, error.problem))?;
-            let input = std::mem::replace(&mut shape, traced.output.clone());
-            layers.push(PlannedLayer { input, output: traced.output, ..planned.clone() });
-        }
-        match shape.0[..] {
-            [h, w, _] if (h, w) == (height, width) => {}
-            _ => return Err(format!("it would give back {shape} for {height}x{width}x{channels}")),
-        }
-        let mut config = self.config.clone();
-        config.model.input_shape = input_shape.to_vec();
-        Ok(Self { config, input_shape, layers, encoder_length: self.encoder_length })
     }
 
     /// The same model for pictures whose codes have this shape.

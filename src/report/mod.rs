@@ -4,6 +4,7 @@
 mod axis;
 mod canvas;
 mod chart;
+mod compare;
 mod curves;
 mod grid;
 mod neighbours;
@@ -13,6 +14,7 @@ mod text;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub use compare::side_by_side;
 pub use curves::{Curves, LossPoint, write_loss_curves};
 pub use grid::{GridRow, write_grid};
 pub use neighbours::{Captioned, NeighbourRow, write_neighbours};
