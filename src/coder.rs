@@ -83,6 +83,13 @@ impl Coder {
                 take(index, code);
             }
         }
+        match gallery.transparent() {
+            0 => {}
+            some => complain(format_args!(
+                "{some} of {} images have transparency, which is dropped",
+                gallery.len()
+            )),
+        }
         failures
     }
 }

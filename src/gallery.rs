@@ -3,19 +3,22 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::codes::number;
 use crate::data::Images;
 use crate::exit::Misuse;
-use crate::image_file::{Found, MOST_PIXELS, decode, dimensions, find};
+use crate::image_file::{Found, ImageFile, MOST_PIXELS, decode, dimensions, find};
 
 /// Pictures of one shape.
 #[derive(Debug)]
 pub struct Gallery {
     shape: [usize; 3],
     source: Source,
+    /// Images read so far whose alpha channel was left out.
+    transparent: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -29,14 +32,15 @@ impl Gallery {
     /// Image files, and those in folders; each has to be of this shape.
     #[must_use]
     pub fn of_files(files: Vec<Found>, shape: [usize; 3]) -> Self {
-        Self { shape, source: Source::Files(files) }
+        Self { shape, source: Source::Files(files), transparent: AtomicUsize::new(0) }
     }
 
     /// The first `count` pictures of a set, or all.
     #[must_use]
     pub fn of_set(images: Images, count: Option<usize>) -> Self {
         let count = count.map_or(images.len(), |count| count.min(images.len()));
-        Self { shape: images.shape(), source: Source::Set(images, count) }
+        let (shape, transparent) = (images.shape(), AtomicUsize::new(0));
+        Self { shape, source: Source::Set(images, count), transparent }
     }
 
     /// Number of pictures, readable or not.
@@ -86,7 +90,7 @@ impl Gallery {
     pub fn read(&self, range: Range<usize>) -> Vec<Result<Vec<f32>, String>> {
         match &self.source {
             Source::Files(files) => {
-                files[range].into_par_iter().map(|file| read(&file.path, self.shape)).collect()
+                files[range].into_par_iter().map(|file| self.read_file(&file.path)).collect()
             }
             Source::Set(images, _) => range
                 .into_par_iter()
@@ -94,9 +98,22 @@ impl Gallery {
                 .collect(),
         }
     }
+
+    /// Files read so far that have transparency, which is dropped; a set has said so itself.
+    #[must_use]
+    pub fn transparent(&self) -> usize {
+        self.transparent.load(Ordering::Relaxed)
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Vec<f32>, String> {
+        let image = read(path, self.shape)?;
+        self.transparent.fetch_add(usize::from(image.alpha_dropped), Ordering::Relaxed);
+        Ok(image.scaled())
+    }
 }
 
-fn read(path: &Path, [height, width, channels]: [usize; 3]) -> Result<Vec<f32>, String> {
+/// An image of the shape.
+fn read(path: &Path, [height, width, channels]: [usize; 3]) -> Result<ImageFile, String> {
     let refuse = |problem: &str| format!("{}: {problem}", path.display());
     // The size is known from the first bytes, before memory is taken for the pixels.
     let (found_height, found_width) = dimensions(path).map_err(|error| error.to_string())?;
@@ -109,7 +126,7 @@ fn read(path: &Path, [height, width, channels]: [usize; 3]) -> Result<Vec<f32>, 
     if channels == 1 && image.is_coloured() {
         return Err(refuse("it is coloured and the model is grey; convert it to grey"));
     }
-    Ok(image.with_channels(channels).scaled())
+    Ok(image.with_channels(channels))
 }
 
 /// The images that paths stand for, of which there is at least one.

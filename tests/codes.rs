@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use common::{Convae, Folder, convae, digits, names, sentence, text, tiny, train};
 use convae::codes::Codes;
-use image::{GrayImage, RgbImage};
+use image::{GrayImage, RgbImage, RgbaImage};
 use serde_json::Value;
 
 // ---- runs that many tests only read ----
@@ -291,6 +291,40 @@ fn an_image_that_fails_does_not_stop_the_others() {
     assert_eq!(codes.names, ["below/nine.png", "five.png", "six.png"]);
 }
 
+#[test]
+fn transparency_is_dropped_and_said() {
+    let folder = Folder::new();
+    for (name, alpha) in [("a.png", 255), ("b.png", 0)] {
+        let picture = RgbaImage::from_pixel(28, 28, image::Rgba([90, 90, 90, alpha]));
+        picture.save(folder.at(name)).unwrap();
+    }
+    let call = encode(&folder.at("codes.npz")).args([folder.at("a.png"), folder.at("b.png")]);
+    let said = "convae: 2 of 2 images have transparency, which is dropped\n";
+    call.assert().success().stderr(said);
+    let codes = Codes::open(&folder.at("codes.npz")).unwrap();
+    let (a, b) = codes.values.split_at(codes.length());
+    assert_eq!(a, b);
+}
+
+#[test]
+fn pictures_of_a_folder_keep_their_names_in_evaluations_and_codes() {
+    let (images, folder) = (stripe_folder(28, 28), Folder::new());
+    let data = format!("kind = \"images\"\ndir = {:?}\ntest = {:?}", images.path(), images.path());
+    let old = format!("dir = \"{}\"", digits().display());
+    let config = folder.write("own.toml", tiny().replace(&old, &data));
+    convae().arg("--config").arg(config).out(folder.at("run")).succeeds();
+    let model = folder.at("run/tiny.pt");
+    let expected = ["below/nine.png", "five.png", "six.png"];
+    let report = json(&call("evaluate", &model).args(["--json", "--per-file"]).succeeds());
+    let files = report["results"][0]["files"].as_array().unwrap().iter();
+    assert_eq!(files.map(|file| file["name"].as_str().unwrap()).collect::<Vec<_>>(), expected);
+    call("encode", &model).out(folder.at("set.npz")).succeeds();
+    call("encode", &model).out(folder.at("files.npz")).arg(images.path()).succeeds();
+    let [set, files] = ["set.npz", "files.npz"].map(|name| Codes::open(&folder.at(name)).unwrap());
+    assert_eq!(set.names, expected);
+    assert_eq!(set, files);
+}
+
 /// What numpy and safetensors read, and what numpy writes between two codes.
 const PYTHON: &str = r#"
 import numpy as np
@@ -439,7 +473,9 @@ fn call_dense(command: &str) -> Convae {
 /// A file of codes by these names, of the plain model's shape.
 fn codes_named(folder: &Folder, names: &[&str]) -> PathBuf {
     let mut codes = Codes::new(vec![7, 7, 8]);
-    names.iter().for_each(|name| codes.push((*name).to_owned(), &[0.5; 392]));
+    for name in names {
+        codes.push((*name).to_owned(), &[0.5; 392]);
+    }
     let path = folder.at("codes.npz");
     codes.save(&path).unwrap();
     path
