@@ -9,7 +9,8 @@
 //!
 //! A [`plan::Plan`] is a config that was found to make sense; only it reaches the trainer. What
 //! Keras computes is in [`nn`] and [`optim`]; files go in and out through [`checkpoint`],
-//! [`saved_model`], [`report`] and, last of all, [`atomic`].
+//! [`saved_model`], [`image_file`], [`report`] and, last of all, [`atomic`]. A trained model reaches
+//! the user's own images through [`apply`].
 
 pub mod apply;
 pub mod atomic;

@@ -229,3 +229,72 @@ fn cut(tile: usize, clear: &Range<usize>, step: usize, padded: usize, length: us
     }
     Side { tile, parts }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    fn plan(shape: [usize; 3], layers: &str) -> Plan {
+        let text = format!(
+            "name = \"case\"\n[model]\ninput_shape = {shape:?}\nencoder = []\ndecoder = [{layers}]\n"
+        );
+        Plan::new(Source::parse(&text, "case", &[]).unwrap()).expect(&text)
+    }
+
+    const CONV: &str = "{ layer = \"Conv2D\", filters = 1, kernel_size = 3, padding = \"same\" }, ";
+    const POOL: &str = "{ layer = \"MaxPooling2D\" }, ";
+    const UP: &str = "{ layer = \"UpSampling2D\" }, ";
+
+    #[test]
+    fn a_convolution_of_three_blurs_one_pixel_at_either_end() {
+        let plan = plan([16, 16, 1], &CONV.repeat(2));
+        assert_eq!((plan.period(Axis::Rows), plan.clear(Axis::Rows)), (1, 2..14));
+    }
+
+    #[test]
+    fn behind_a_pooling_each_pixel_counts_twice() {
+        let plan = plan([16, 16, 1], &[CONV, POOL, CONV, UP, CONV].concat());
+        // At 16: 1..15; of 8 then 1..7; after the convolution 2..6; of 16 again 4..12; then 5..11.
+        assert_eq!((plan.period(Axis::Columns), plan.clear(Axis::Columns)), (2, 5..11));
+    }
+
+    #[test]
+    fn the_parts_of_a_side_keep_each_pixel_once_and_only_what_is_clear() {
+        let plan = plan([16, 16, 1], &[CONV, POOL, CONV, POOL, CONV, UP, UP, CONV].concat());
+        let fit = Fit::new(&plan, Some(50)).unwrap();
+        for length in 1..400 {
+            let [rows, columns] = fit.sides([length, 16]).unwrap();
+            assert_eq!(*columns, whole(16, 16));
+            let mut kept = 0;
+            for (i, Part { origin, keep }) in rows.parts.iter().enumerate() {
+                assert_eq!((keep.start, origin % 4), (kept, 0), "{length}: {rows:?}");
+                let inner = i == 0 || origin + fit.rows.clear.start <= keep.start;
+                assert!(inner && keep.end <= origin + rows.tile, "{length}: {rows:?}");
+                kept = keep.end;
+            }
+            assert_eq!(kept, length);
+        }
+        assert_eq!(fit.rows.tile, Some(48));
+    }
+
+    #[test]
+    fn a_picture_of_the_models_own_size_is_not_padded() {
+        let plan = plan([14, 14, 1], &[CONV, POOL, UP].concat());
+        let fit = Fit::new(&plan, None).unwrap();
+        assert_eq!(fit.sides([14, 14]).unwrap()[0].tile, 14);
+        assert_eq!(fit.sides([13, 15]).unwrap().map(|side| side.tile), [16, 16]);
+        assert_eq!(fit.sides([1, 17]).unwrap().map(|side| side.tile), [16, 32]);
+    }
+
+    #[test]
+    fn a_tile_that_would_leave_nothing_is_refused_with_one_that_does() {
+        let plan = plan([16, 16, 1], &CONV.repeat(5));
+        let refused = Fit::new(&plan, Some(10)).unwrap_err().to_string();
+        assert!(
+            refused.contains("--tile is 10") && refused.contains("needs 11 pixels"),
+            "{refused}"
+        );
+        assert!(Fit::new(&plan, Some(11)).is_ok());
+    }
+}
