@@ -10,7 +10,8 @@
 //! A [`plan::Plan`] is a config that was found to make sense; only it reaches the trainer. What
 //! Keras computes is in [`nn`] and [`optim`]; files go in and out through [`checkpoint`],
 //! [`saved_model`], [`image_file`], [`report`] and, last of all, [`atomic`]. A trained model reaches
-//! the user's own images through [`apply`].
+//! the user's own images through [`apply`]; it is judged by [`evaluation`]. Half of one, a [`coder`],
+//! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes.
 
 pub mod apply;
 pub mod atomic;

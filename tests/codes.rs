@@ -308,8 +308,8 @@ fn transparency_is_dropped_and_said() {
 
 #[test]
 fn pictures_of_a_folder_keep_their_names_in_evaluations_and_codes() {
-    let (images, folder) = (stripe_folder(28, 28), Folder::new());
-    let data = format!("kind = \"images\"\ndir = {:?}\ntest = {:?}", images.path(), images.path());
+    let (train, test, folder) = (stripe_folder(28, 28), stripe_folder(28, 28), Folder::new());
+    let data = format!("kind = \"images\"\ntrain = {:?}\ntest = {:?}", train.path(), test.path());
     let old = format!("dir = \"{}\"", digits().display());
     let config = folder.write("own.toml", tiny().replace(&old, &data));
     convae().arg("--config").arg(config).out(folder.at("run")).succeeds();
@@ -319,7 +319,7 @@ fn pictures_of_a_folder_keep_their_names_in_evaluations_and_codes() {
     let files = report["results"][0]["files"].as_array().unwrap().iter();
     assert_eq!(files.map(|file| file["name"].as_str().unwrap()).collect::<Vec<_>>(), expected);
     call("encode", &model).out(folder.at("set.npz")).succeeds();
-    call("encode", &model).out(folder.at("files.npz")).arg(images.path()).succeeds();
+    call("encode", &model).out(folder.at("files.npz")).arg(test.path()).succeeds();
     let [set, files] = ["set.npz", "files.npz"].map(|name| Codes::open(&folder.at(name)).unwrap());
     assert_eq!(set.names, expected);
     assert_eq!(set, files);
