@@ -367,6 +367,37 @@ fn python_reads_the_codes_and_writes_some_that_we_read() {
     assert_eq!(names(&folder.at("bare")), ["0.png", "1.png", "2.png"]);
 }
 
+#[test]
+fn colours_go_through_codes_and_grey_images_are_repeated() {
+    let folder = Folder::new();
+    fs::create_dir(folder.at("images")).unwrap();
+    for (name, blue) in [("a.png", 0), ("b.png", 200)] {
+        let picture =
+            RgbImage::from_fn(28, 28, |x, y| image::Rgb([9 * x as u8, 9 * y as u8, blue]));
+        picture.save(folder.at("images").join(name)).unwrap();
+    }
+    let old = format!("dir = \"{}\"\n\n[model]\n", digits().display());
+    let data = format!(
+        "kind = \"images\"\ntrain = {:?}\ntest_fraction = 0.5\n\n[model]\ninput_shape = [28, 28, 3]\n",
+        folder.at("images")
+    );
+    let config = tiny().replace(&old, &data).replace("filters = 1", "filters = 3");
+    let config = folder.write("own.toml", config);
+    convae().arg("--config").arg(config).out(folder.at("run")).succeeds();
+    let (model, codes) = (folder.at("run/tiny.pt"), folder.at("codes.npz"));
+    stripes(28, 28, 5).save(folder.at("images/grey.png")).unwrap();
+    call("encode", &model).out(&codes).arg(folder.at("images")).succeeds();
+    call("decode", &model).arg("--codes").arg(&codes).out(folder.at("drawn")).succeeds();
+    call("apply", &model).out(folder.at("applied")).arg(folder.at("images")).succeeds();
+    for name in ["a.png", "b.png", "grey.png"] {
+        let [drawn, applied] =
+            ["drawn", "applied"].map(|out| image::open(folder.at(out).join(name)).unwrap());
+        let (drawn, applied) = (drawn.as_rgb8().unwrap(), applied.as_rgb8().unwrap());
+        let near = drawn.iter().zip(applied.iter()).all(|(a, b)| a.abs_diff(*b) <= 1);
+        assert!(near, "{name}");
+    }
+}
+
 // ---- neighbours ----
 
 #[test]
@@ -418,6 +449,19 @@ fn a_level_of_noise_that_is_none() {
         let call = evaluate().arg(format!("--noise={level}"));
         call.refused(&["--noise has \"", "0 to 100", "0.1,0.2,0.3"]);
     }
+}
+
+#[test]
+fn noise_on_top_of_pairs() {
+    let (noisy, clean, folder) = (stripe_folder(28, 28), stripe_folder(28, 28), Folder::new());
+    let pairs = format!("kind = \"pairs\"\nnoisy = {:?}\nclean = {:?}", noisy.path(), clean.path());
+    let old = format!("dir = \"{}\"", digits().display());
+    let config = folder.write("own.toml", tiny().replace(&old, &pairs));
+    convae().arg("--config").arg(config).out(folder.at("run")).succeeds();
+    let evaluate = || call("evaluate", folder.at("run/tiny.pt"));
+    assert!(evaluate().succeeds().contains("\ninput:  PSNR inf dB"));
+    assert!(json(&evaluate().arg("--json").succeeds())["results"][0]["input"]["psnr"].is_null());
+    evaluate().args(["--noise", "0.1"]).refused(&["--noise", "the data are pairs", "leave it out"]);
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::cli::Decode;
 use crate::codes::Codes;
@@ -35,11 +34,10 @@ pub fn run(args: &Decode) -> anyhow::Result<u8> {
     let inputs = codes.values.chunks(step * codes.length());
     for (input, files) in inputs.zip(files.chunks(step)) {
         let drawn = pictures(&decoder.run(input), plan.input_shape);
-        // Writing waits for the disk, which takes several files at a time.
-        drawn.par_iter().zip(files).try_for_each(|(picture, file)| {
+        for (picture, file) in drawn.iter().zip(files) {
             make_folder(file.parent().unwrap_or(&args.out))?;
-            anyhow::Ok(write_png(file, picture)?)
-        })?;
+            write_png(file, picture)?;
+        }
     }
     let plural = if codes.len() == 1 { "" } else { "s" };
     note(format_args!("{} picture{plural} -> {}", codes.len(), args.out.display()));
