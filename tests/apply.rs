@@ -425,6 +425,16 @@ fn folders_keep_their_structure_and_results_are_no_images() {
 }
 
 #[test]
+fn a_result_without_a_byte_is_made_anew() {
+    let folder = Folder::new();
+    let image = write(&folder, "a.png", &eight([8, 8, 1]));
+    folder.write("out/a.png", "");
+    let printed = apply(trained()).out(folder.at("out")).arg(image).succeeds();
+    assert!(printed.contains(" -> ") && !printed.contains("kept"), "{printed}");
+    assert_eq!(read(&folder.at("out/a.png")).shape, [8, 8, 1]);
+}
+
+#[test]
 fn what_fails_among_many_is_told_in_order_and_stops_nothing() {
     let folder = Folder::new();
     for i in 0..150 {
@@ -508,7 +518,7 @@ fn ctrl_c_ends_it_after_the_images_at_hand_with_nothing_half_written() {
         write(&folder, &format!("in/{i:04}.png"), &eight([40, 40, 1]));
     }
     let mut command = apply(trained()).out(folder.at("out")).arg(folder.at("in")).command();
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while fs::read_dir(folder.at("out")).map_or(0, Iterator::count) < 3 {
         assert!(started.elapsed() < Duration::from_secs(60), "nothing is written");
@@ -516,7 +526,10 @@ fn ctrl_c_ends_it_after_the_images_at_hand_with_nothing_half_written() {
     }
     let kill = std::process::Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
     assert!(kill.unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let stderr = text(&output.stderr);
+    assert!(stderr.starts_with("convae: stopped; ") && stderr.contains("goes on with"), "{stderr}");
     let results = names(&folder.at("out"));
     assert!(results.len() < 3000, "it had ended by then");
     for name in results {

@@ -71,13 +71,12 @@ impl Applier<'_> {
         let mut input = Vec::with_capacity(places.len() * values);
         for &place in places {
             let Ok(sheet) = &sheets[place.0] else { continue };
-            sheet.tile(&sheet.sides, place).read(&sheet.image, &mut input);
+            tile(&sheet.sides, place).read(&sheet.image, &mut input);
         }
         let output = self.models.of(size)?.predict(&input);
         for (&place, output) in places.iter().zip(output.chunks_exact(values)) {
             let Ok(sheet) = &mut sheets[place.0] else { continue };
-            let sides = sheet.sides.clone();
-            sheet.tile(&sides, place).write(output, &mut sheet.result);
+            tile(&sheet.sides, place).write(output, &mut sheet.result);
         }
         Ok(())
     }
@@ -102,11 +101,9 @@ impl Applier<'_> {
     }
 }
 
-impl Sheet {
-    fn tile<'s>(&self, [rows, columns]: &'s [Rc<Side>; 2], place: Place) -> Tile<'s> {
-        let (_, row, column, plane) = place;
-        Tile { rows: (rows, &rows.parts[row]), columns: (columns, &columns.parts[column]), plane }
-    }
+fn tile(sides: &[Rc<Side>; 2], (_, row, column, plane): Place) -> Tile<'_> {
+    let [rows, columns] = sides;
+    Tile { rows: (rows, &rows.parts[row]), columns: (columns, &columns.parts[column]), plane }
 }
 
 /// All tiles by their size.

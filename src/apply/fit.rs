@@ -171,11 +171,11 @@ fn too_small(plan: &Plan, axis: Axis, asked: usize) -> Misuse {
 /// The plan for pictures with that side; `None` where its output would have another.
 fn resized(plan: &Plan, axis: Axis, side: usize) -> Option<Plan> {
     let [height, width, _] = plan.input_shape;
-    let size = match axis {
+    let sides = match axis {
         Axis::Rows => [side, width],
         Axis::Columns => [height, side],
     };
-    plan.with_input_size(size).ok()
+    plan.with_input_size(sides).ok()
 }
 
 /// A side of a model that takes any length that its strides lead back to.

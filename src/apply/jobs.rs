@@ -96,10 +96,15 @@ impl Jobs<'_> {
                 "its result would replace another image, {}; name another folder with --out",
                 result.display()
             )),
-            Ok(_) if !self.overwrite => Task::Keep(result),
+            Ok(present) if !self.overwrite && holds_something(&present) => Task::Keep(result),
             _ => Task::Write(result, format),
         }
     }
+}
+
+/// Not so a folder, nor a file that was on its way to the disk when the power went.
+fn holds_something(present: &Path) -> bool {
+    present.metadata().is_ok_and(|data| data.is_file() && data.len() > 0)
 }
 
 fn refusal(image: PathBuf, sentence: String) -> Job {

@@ -45,22 +45,18 @@ impl<'a> Models<'a> {
     /// # Errors
     /// When it cannot be laid out for it.
     pub fn of(&mut self, size: [usize; 2]) -> Result<&mut Learner, SavedModelError> {
-        let found = self.ready.iter().position(|(ready, _)| *ready == size);
-        let entry = match found {
-            Some(place) => self.ready.remove(place),
-            None => {
-                let plan = self.plan.with_input_size(size).map_err(|error| {
-                    Misuse(format!(
-                        "the model cannot be laid out for {size:?}: it {}",
-                        error.problem
-                    ))
-                })?;
-                self.make_room(size);
-                (size, restore(&self.path, &plan, self.checkpoint, self.device)?)
-            }
+        let place = if let Some(place) = self.ready.iter().position(|(ready, _)| *ready == size) {
+            self.ready[place..].rotate_left(1);
+            self.ready.len() - 1
+        } else {
+            let plan = self.plan.with_input_size(size).map_err(|error| {
+                Misuse(format!("the model cannot be laid out for {size:?}: it {}", error.problem))
+            })?;
+            self.make_room(size);
+            self.ready.push((size, restore(&self.path, &plan, self.checkpoint, self.device)?));
+            self.ready.len() - 1
         };
-        self.ready.push(entry);
-        Ok(&mut self.ready.last_mut().expect("it was just put there").1)
+        Ok(&mut self.ready[place].1)
     }
 
     fn make_room(&mut self, [height, width]: [usize; 2]) {

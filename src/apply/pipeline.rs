@@ -77,7 +77,9 @@ pub fn run(
         let mut queue = Queue { loaded, early: BTreeMap::new(), order: to_read(jobs) };
         let ended = compute_all(jobs, applier, &mut queue, to_write, &outcomes, report);
         drop(closing);
-        outcomes.iter().for_each(|(index, outcome)| report.add(index, &jobs[index].image, outcome));
+        for (index, outcome) in outcomes {
+            report.add(index, &jobs[index].image, outcome);
+        }
         ended
     })
 }
@@ -205,9 +207,9 @@ fn compute_all<'a>(
                 Err(sentence) => report.add(index, path, Outcome::Failed(sentence)),
             }
         }
-        outcomes.try_iter().for_each(|(index, outcome)| {
+        for (index, outcome) in outcomes.try_iter() {
             report.add(index, &jobs[index].image, outcome);
-        });
+        }
     }
 }
 
@@ -239,8 +241,8 @@ fn write(
 ) -> Result<(), String> {
     let bytes = render(image, output, format)?;
     let folder = result.parent().unwrap_or(Path::new("."));
-    let written = fs::create_dir_all(folder)
-        .and_then(|()| atomic::write(result, |file| std::io::Write::write_all(file, &bytes)));
+    let written =
+        fs::create_dir_all(folder).and_then(|()| atomic::write_one_of_many(result, &bytes));
     written.map_err(|error| {
         format!(
             "its result {} cannot be written ({error}); free some space, or name another folder \

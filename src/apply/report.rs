@@ -95,9 +95,8 @@ impl Report {
         self.written as f64 / self.started.elapsed().as_secs_f64()
     }
 
-    /// Prints the sum, and returns the number of images that failed. After an interruption some were
-    /// not reached.
-    pub fn end(&mut self) -> usize {
+    /// Prints the sum.
+    pub fn end(&mut self) {
         for (_, (image, outcome)) in std::mem::take(&mut self.early) {
             self.tell(&image, &outcome);
         }
@@ -110,25 +109,37 @@ impl Report {
         if self.failed > 0 {
             complain(format_args!("{} of {} images failed", self.failed, self.total));
         }
+        if self.left() > 0 {
+            complain(format_args!(
+                "stopped; {} of {} images are left, which the same command without --overwrite goes \
+                 on with",
+                self.left(),
+                self.total
+            ));
+        }
+    }
+
+    /// Number of images that failed.
+    #[must_use]
+    pub fn failed(&self) -> usize {
         self.failed
+    }
+
+    /// Number of images that were not reached.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.total - self.written - self.kept - self.failed
     }
 
     fn sum(&self) -> String {
         let plural = if self.written == 1 { "" } else { "s" };
-        let seconds = self.started.elapsed().as_secs_f64();
-        let mut sum = format!(
-            "{} image{plural} in {seconds:.1} s, {:.0} images/s",
-            self.written,
-            self.rate()
-        );
-        if self.kept > 0 {
-            sum += &format!(
-                "; {} kept that {} already there (--overwrite replaces them)",
-                self.kept,
-                if self.kept == 1 { "was" } else { "were" }
-            );
-        }
-        sum
+        let (seconds, rate) = (self.started.elapsed().as_secs_f64(), self.rate());
+        let kept = match self.kept {
+            0 => String::new(),
+            1 => "; 1 kept that was already there (--overwrite replaces it)".to_owned(),
+            kept => format!("; {kept} kept that were already there (--overwrite replaces them)"),
+        };
+        format!("{} image{plural} in {seconds:.1} s, {rate:.0} images/s{kept}", self.written)
     }
 }
 

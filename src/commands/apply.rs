@@ -43,14 +43,13 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let format = args.compare.then_some(Format::Png);
     let jobs = Jobs { out, overwrite: args.overwrite, format }.list(&args.images);
     let mut report = Report::new(jobs.len());
-    let ended = work_off(&jobs, &mut applier, rendering(args), &mut report);
-    let failed = report.end();
-    ended?;
-    match failed {
-        _ if interrupt::requested() => Ok(exit::INTERRUPTED),
-        0 => Ok(0),
-        _ => Ok(exit::FAILED),
-    }
+    work_off(&jobs, &mut applier, rendering(args), &mut report)?;
+    report.end();
+    Ok(match report {
+        _ if report.left() > 0 => exit::INTERRUPTED,
+        _ if report.failed() > 0 => exit::FAILED,
+        _ => 0,
+    })
 }
 
 /// Whether stdin is to be read, which allows nothing else.

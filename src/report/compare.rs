@@ -56,7 +56,9 @@ fn difference(input: &Picture, output: &Picture) -> (Picture, String) {
     while factor < MOST_AMPLIFIED && f32::from(factor * 2) * largest <= 1.0 {
         factor *= 2;
     }
-    differences.iter_mut().for_each(|value| *value *= f32::from(factor));
+    for value in &mut differences {
+        *value *= f32::from(factor);
+    }
     let label = match factor {
         _ if largest == 0.0 => "no difference".to_owned(),
         1 => "difference".to_owned(),
