@@ -300,13 +300,14 @@ fn the_history_holds_the_documented_figures() {
     assert_eq!(history["dtype"], "float32");
     assert_eq!(history["parameters"], 12_201);
     assert_eq!(history["interrupted"], false);
+    assert_eq!(history["skipped_files"], 0);
     assert_eq!(history["versions"]["convae"], env!("CARGO_PKG_VERSION"));
     assert!(history["versions"]["libtorch"].is_string());
     let epochs = history["epochs"].as_array().unwrap();
     assert_eq!(epochs.len(), 3);
     for (number, epoch) in (1..).zip(epochs) {
         let keys: Vec<&String> = epoch.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["epoch", "loss", "val_loss", "seconds", "images_per_second"]);
+        assert_eq!(keys, ["epoch", "loss", "val_loss", "seconds", "images_per_second", "waiting"]);
         assert_eq!(epoch["epoch"], number);
         let positive = |key: &String| epoch[key].as_f64().is_some_and(|figure| figure > 0.0);
         assert!(keys.into_iter().all(positive), "{epoch}");

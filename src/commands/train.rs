@@ -51,8 +51,8 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     save_weights(&folder, &plan, &learner, &history)?;
     write_history(&folder, &history)?;
     if let Some(error) = lost {
-        let learned = format!("what was learned is saved in {}", folder.dir().display());
-        return Err(anyhow::Error::from(error).context(learned));
+        let saved = format!("what was learned is saved in {}", folder.dir().display());
+        return Err(anyhow::Error::from(error).context(saved));
     }
     write_pictures(&folder, &plan, &data.test, &mut learner, &history)?;
     if let (Some(trace), Outcome::Finished) = (trace, outcome) {

@@ -81,8 +81,8 @@ impl Cut {
 }
 
 /// Patches along a side of the image, which is at least as long as the patch's.
-fn along(patches: &Patches, size: [usize; 2], patch: [usize; 2], side: usize) -> usize {
-    (size[side] - patch[side]).div_ceil(patches.stride.unwrap_or(patch[side])) + 1
+fn along(patches: &Patches, size: [usize; 2], patch: [usize; 2], axis: usize) -> usize {
+    (size[axis] - patch[axis]).div_ceil(patches.stride.unwrap_or(patch[axis])) + 1
 }
 
 /// Row by row; the last of a row or column ends where the image does.
@@ -93,8 +93,8 @@ fn on_grid(
     patch: [usize; 2],
 ) -> (usize, usize) {
     let columns = along(patches, size, patch, 1);
-    let at = |side: usize, number: usize| {
-        (number * patches.stride.unwrap_or(patch[side])).min(size[side] - patch[side])
+    let at = |axis: usize, number: usize| {
+        (number * patches.stride.unwrap_or(patch[axis])).min(size[axis] - patch[axis])
     };
     (at(0, number / columns), at(1, number % columns))
 }

@@ -13,17 +13,17 @@ pub(super) fn resized(image: ImageFile, size: [usize; 2], how: Resize) -> ImageF
     if [height, width] == size {
         return image;
     }
-    let ratio = |side: usize| size[side] as f64 / image.shape[side] as f64;
+    let ratio = |axis: usize| size[axis] as f64 / image.shape[axis] as f64;
     let scale = match how {
         Resize::Exact => return scaled(image, size),
         Resize::Fit => ratio(0).min(ratio(1)),
         Resize::Fill => ratio(0).max(ratio(1)),
     };
-    let side = |length: usize, most: usize| {
+    let scaled_to = |length: usize, most: usize| {
         let length = (length as f64 * scale).round() as usize;
         if how == Resize::Fit { length.clamp(1, most) } else { length.max(most) }
     };
-    let near = [side(height, size[0]), side(width, size[1])];
+    let near = [scaled_to(height, size[0]), scaled_to(width, size[1])];
     centred(&scaled(image, near), size)
 }
 
@@ -53,8 +53,8 @@ fn resample<P: Pixel + 'static>(
 /// The middle of the image, or the image in the middle of black, side by side.
 fn centred(image: &ImageFile, size: [usize; 2]) -> ImageFile {
     let [height, width, channels] = image.shape;
-    let cropped = |length: usize, side: usize| length.saturating_sub(side) / 2;
-    let padded = |length: usize, side: usize| side.saturating_sub(length) / 2;
+    let cropped = |length: usize, most: usize| length.saturating_sub(most) / 2;
+    let padded = |length: usize, most: usize| most.saturating_sub(length) / 2;
     let mut samples = image.samples.zeros(size[0] * size[1] * channels);
     for y in 0..height.min(size[0]) {
         let from = (y + cropped(height, size[0])) * width + cropped(width, size[1]);

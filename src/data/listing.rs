@@ -164,18 +164,18 @@ fn divide(
         let test = all.split_off(at);
         return Ok(Listing { train: all, test });
     };
-    let text = std::fs::read_to_string(list)
+    let lines = std::fs::read_to_string(list)
         .map_err(|error| DataError::Unreadable { path: list.to_owned(), error })?;
     let places: HashMap<&Path, usize> =
         all.iter().enumerate().map(|(i, entry)| (entry.relative.as_path(), i)).collect();
     let (mut chosen, mut seen) = (Vec::new(), HashSet::new());
-    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-        let path = Path::new(text.trim());
+    for (line, written) in (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let path = Path::new(written.trim());
         let relative = path.strip_prefix(".").unwrap_or(path);
         let place = places.get(relative).ok_or_else(|| DataError::NotListed {
             list: list.to_owned(),
             line,
-            text: text.trim().to_owned(),
+            text: written.trim().to_owned(),
             folder: folder.to_owned(),
         })?;
         if seen.insert(*place) {

@@ -101,7 +101,9 @@ pub(super) fn scan(
         complain(format_args!("{error} (skipped)"));
     }
     if budget.is_exceeded() {
-        items.iter_mut().for_each(|item| item.kept = None);
+        for item in &mut items {
+            item.kept = None;
+        }
         budget.reset(used);
     }
     let alpha = alpha.into_inner();

@@ -67,7 +67,7 @@ impl Stored {
         let range = index * self.values()..(index + 1) * self.values();
         match &self.pixels {
             Pixels::Eight(all) => {
-                to.extend(all[range].iter().map(|&value| f32::from(value) / 255.0))
+                to.extend(all[range].iter().map(|&value| f32::from(value) / 255.0));
             }
             Pixels::Sixteen(all) => {
                 to.extend(all[range].iter().map(|&value| f32::from(value) / 65_535.0));
