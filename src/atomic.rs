@@ -22,6 +22,24 @@ pub fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    put(path, fill, true)
+}
+
+/// The same for one of thousands of files, which would wait for the disk most of their time: the
+/// system is left to bring the bytes there. What a reader sees, and what a killed process leaves, is
+/// as with [`write`]; but a machine that loses its power may later find the file without a byte.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_one_of_many(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(path, |file| file.write_all(bytes), false)
+}
+
+fn put(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    wait_for_disk: bool,
+) -> io::Result<()> {
     let target = resolve(path)?;
     let folder = folder_of(&target);
     let part = create_part(folder)?;
@@ -29,9 +47,11 @@ pub fn write(
     fill(&mut writer)?;
     writer.flush()?;
     drop(writer);
-    part.as_file().sync_all()?;
+    if wait_for_disk {
+        part.as_file().sync_all()?;
+    }
     part.persist(&target).map_err(|failure| failure.error)?;
-    sync_folder(folder)
+    if wait_for_disk { sync_folder(folder) } else { Ok(()) }
 }
 
 /// The file that a write to `path` reaches: a link's target, or `path` itself when nothing is there.
@@ -125,6 +145,18 @@ mod tests {
         assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(names_in(folder.path()), ["history.csv"]);
+    }
+
+    #[test]
+    fn one_of_many_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        for bytes in [&b"first, longer"[..], b"second"] {
+            write_one_of_many(&path, bytes).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+        assert!(write_one_of_many(&folder.path().join("missing/a.png"), b"x").is_err());
+        assert_eq!(names_in(folder.path()), ["a.png"]);
     }
 
     #[test]

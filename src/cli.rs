@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::codes::CodesError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::saved_model::SavedModelError;
@@ -21,6 +23,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae --config denoise.toml --set train.epochs=3 --out runs/longer
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
+  convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
   convae reference                            every key of a config
   convae --help                               every option
 ";
@@ -39,6 +42,9 @@ struct Cli {
 enum Command {
     Apply(Apply),
     Evaluate(Evaluate),
+    Encode(Encode),
+    Decode(Decode),
+    Neighbours(Neighbours),
     Summary(Summary),
     /// Prints every section, key and layer of a config, as Markdown.
     Reference,
@@ -64,19 +70,29 @@ pub struct Train {
     pub trace: Option<PathBuf>,
 }
 
-/// Reconstructs or denoises images of the model's size.
+/// Reconstructs or denoises images, of any size where the model's layers allow it.
 #[derive(Debug, Args)]
 pub struct Apply {
     /// The model to apply.
     #[command(flatten)]
     pub model: SavedModel,
-    /// Folder for the results, which keep their images' names, as PNG.
+    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF.
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Replaces results that are already there.
+    pub out: Option<PathBuf>,
+    /// Replaces results that are already there; without it they are kept.
     #[arg(long)]
     pub overwrite: bool,
-    /// PNG, JPEG, BMP, TIFF, WebP or PNM, of the model's height and width.
+    /// Largest side of the tiles that large images are cut into [default: 256, or what the model
+    /// needs].
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tile: Option<u32>,
+    /// Lets a grey model take the channels of coloured images one by one.
+    #[arg(long)]
+    pub per_channel: bool,
+    /// Writes input, output and their difference side by side, in place of the output.
+    #[arg(long)]
+    pub compare: bool,
+    /// Images (PNG, JPEG, BMP, TIFF, WebP or PNM), folders of them, or `-`: stdin to stdout.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 }
@@ -87,6 +103,74 @@ pub struct Evaluate {
     /// The model to judge.
     #[command(flatten)]
     pub model: SavedModel,
+    /// Gaussian noise of these standard deviations, clipped to 0..1, in place of the config's
+    /// corruption.
+    #[arg(long, value_name = "LEVEL,...", value_delimiter = ',')]
+    pub noise: Vec<String>,
+    /// Also prints PSNR and SSIM of each picture.
+    #[arg(long)]
+    pub per_file: bool,
+    /// Prints one JSON document instead.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Writes the codes of pictures to a file.
+#[derive(Debug, Args)]
+pub struct Encode {
+    /// The model whose encoder to use.
+    #[command(flatten)]
+    pub model: SavedModel,
+    /// File for the codes and the names of their pictures: .npz or .safetensors.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Replaces the file if it is already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Images, or folders of them, of one size; the test set, not corrupted, where none is named.
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+}
+
+/// Draws pictures from codes.
+#[derive(Debug, Args)]
+pub struct Decode {
+    /// The model whose decoder to use.
+    #[command(flatten)]
+    pub model: SavedModel,
+    /// Codes of this model: .npz or .safetensors, as `convae encode` writes them.
+    #[arg(long, value_name = "FILE")]
+    pub codes: PathBuf,
+    /// Folder for the pictures, which have their codes' names, as PNG.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replaces pictures that are already there.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Draws pictures beside those whose codes are nearest, by Euclidean distance.
+#[derive(Debug, Args)]
+pub struct Neighbours {
+    /// The model whose encoder to use.
+    #[command(flatten)]
+    pub model: SavedModel,
+    /// The picture to draw: .png.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Replaces the file if it is already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Neighbours of each picture, 1 to 50.
+    #[arg(long, value_name = "COUNT", default_value_t = 8,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=50))]
+    pub count: usize,
+    /// A folder of images, or one image, to look for neighbours in, instead of the training set.
+    #[arg(long, value_name = "FOLDER")]
+    pub among: Option<PathBuf>,
+    /// Images, or folders of them, of one size; the first ten test pictures where none is named.
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
 }
 
 /// Prints the layers, their output shapes and their parameters.
@@ -141,6 +225,9 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match (cli.command, cli.train) {
         (Some(Command::Apply(args)), _) => commands::apply::run(&args),
         (Some(Command::Evaluate(args)), _) => commands::evaluate::run(&args),
+        (Some(Command::Encode(args)), _) => commands::encode::run(&args),
+        (Some(Command::Decode(args)), _) => commands::decode::run(&args),
+        (Some(Command::Neighbours(args)), _) => commands::neighbours::run(&args),
         (Some(Command::Summary(args)), _) => commands::summary::run(&args),
         (Some(Command::Reference), _) => commands::reference::run(),
         (None, Some(args)) => commands::train::run(&args),
@@ -155,6 +242,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
             || cause.is::<ConfigError>()
             || cause.downcast_ref::<DataError>().is_some_and(DataError::is_misuse)
             || cause.downcast_ref::<SavedModelError>().is_some_and(SavedModelError::is_misuse)
+            || cause.downcast_ref::<CodesError>().is_some_and(CodesError::is_misuse)
     });
     if misused { exit::MISUSED } else { exit::FAILED }
 }

@@ -11,8 +11,16 @@ use anyhow::anyhow;
 /// # Errors
 /// When it cannot be written.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// The same of a result that is no text.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => anyhow!("whoever read the output stopped before its end"),
         _ => anyhow!("the output cannot be written: {error}"),
     })

@@ -22,6 +22,10 @@ pub enum Purpose {
     TestCorruption = 4,
     /// Dropout and noise inside the model; the index is the step's.
     Layers = 5,
+    /// Where a training picture is cut, and how it is turned; the index is the sample's.
+    TrainPatches = 16,
+    /// Where a test picture is cut; the index is the sample's.
+    TestPatches = 17,
 }
 
 /// The stream of (seed, purpose, epoch, index): the four are the cipher's key, so two streams

@@ -6,10 +6,11 @@ use anyhow::Context;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::checkpoint::{Array, Checkpoint, CheckpointError, DType, Element, load, save};
+use crate::coder::Coder;
 use crate::config::{ConfigError, Source};
 use crate::exit::Misuse;
 use crate::nn::{Parameter, Parameters};
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
 use crate::train::{History, Learner};
 
 /// Names of the records beside the weights.
@@ -126,13 +127,37 @@ pub fn restore(
     device: Device,
 ) -> Result<Learner, SavedModelError> {
     let learner = Learner::new(plan, device)?;
-    fill(learner.parameters(), checkpoint)
-        .map_err(|problem| SavedModelError::OtherModel { path: path.to_owned(), problem })?;
+    fill(path, learner.parameters(), checkpoint)?;
     Ok(learner)
 }
 
+/// One half of the model, with the checkpoint's weights.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_part(
+    path: &Path,
+    plan: &Plan,
+    checkpoint: &Checkpoint,
+    part: Part,
+    device: Device,
+) -> Result<Coder, SavedModelError> {
+    let coder = Coder::new(plan, part, device)?;
+    fill(path, coder.parameters(), checkpoint)?;
+    Ok(coder)
+}
+
+fn fill(
+    path: &Path,
+    parameters: &Parameters,
+    checkpoint: &Checkpoint,
+) -> Result<(), SavedModelError> {
+    copy_weights(parameters, checkpoint)
+        .map_err(|problem| SavedModelError::OtherModel { path: path.to_owned(), problem })
+}
+
 /// Copies every tensor into the weight of its name.
-fn fill(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), String> {
+fn copy_weights(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), String> {
     for Parameter { name, tensor, .. } in parameters.iter() {
         let array = checkpoint.tensor(name).ok_or_else(|| format!("it has no `{name}`"))?;
         let shape = tensor.size();

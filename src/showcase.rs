@@ -11,17 +11,17 @@ use crate::train::{EpochRecord, History, Learner, feed};
 /// Writes `input`, `output`, `grid` and `loss`.
 ///
 /// # Errors
-/// When a picture cannot be written.
+/// When a test picture cannot be read any more, or one of these cannot be written.
 pub fn write_pictures(
     folder: &RunFolder,
     plan: &Plan,
     test: &Images,
     learner: &mut Learner,
     history: &History,
-) -> Result<(), ReportError> {
+) -> anyhow::Result<()> {
     let shown = plan.config.output.grid_samples.min(test.len());
     let indices: Vec<usize> = (0..shown).collect();
-    let batch = feed(plan, test, Split::Test).batch(0, &indices);
+    let batch = feed(plan, test, Split::Test).batch(0, &indices)?;
     let output = learner.predict(&batch.input);
 
     let inputs = pictures(&batch.input, plan.input_shape);
@@ -29,7 +29,7 @@ pub fn write_pictures(
     write_png(&folder.picture("input"), &inputs[0])?;
     write_png(&folder.picture("output"), &outputs[0])?;
     write_digits(folder, plan, &batch, &inputs, &outputs)?;
-    write_loss_curves(&folder.picture("loss"), &curves(plan, history))
+    Ok(write_loss_curves(&folder.picture("loss"), &curves(plan, history))?)
 }
 
 /// Input over output, and under them the target where it differs from the input.

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::atomic;
 use crate::checkpoint::{Array, Checkpoint, save};
+use crate::config::sections::Data;
 use crate::corruption::Split;
-use crate::data::{Dataset, Feed};
+use crate::data::{Batch, Dataset, Feed};
 use crate::exit::Misuse;
 use crate::nn::Parameter;
 use crate::plan::Plan;
@@ -84,29 +85,47 @@ impl Trace {
         Ok(trace)
     }
 
-    /// The order of each epoch, and the pictures where they differ from the files.
+    /// The order of each epoch; what went in, where it is not what should come out; and what should
+    /// come out, where a replay cannot read it from a file.
     fn save_feeds(&self, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
-        let train = feed(plan, &data.train, Split::Train);
+        let (train, test) =
+            (feed(plan, &data.train, Split::Train), feed(plan, &data.test, Split::Test));
+        let unreadable = !is_read_by_replays(&plan.config.data);
         let mut orders = Vec::new();
         for epoch in 1..=plan.config.train.epochs as u64 {
             let order = train.order(epoch, plan.config.train.shuffle);
             let order: Vec<i64> = order.into_iter().map(|index| index as i64).collect();
             orders.push((format!("epoch_{epoch}"), Array::from_values(&[order.len()], &order)?));
-            if plan.config.corruption.changes_in(epoch) {
-                self.save_inputs(&format!("train_inputs_{epoch}"), train, epoch)?;
+            let others = epoch == 1 || data.train.are_drawn();
+            let inputs = others || plan.config.corruption.changes_in(epoch);
+            if train.changes_pictures() && inputs {
+                self.save_pictures(&format!("train_inputs_{epoch}"), train, epoch, inputs_of)?;
+            }
+            if unreadable && others {
+                self.save_pictures(&format!("train_targets_{epoch}"), train, epoch, targets_of)?;
             }
         }
-        if plan.config.corruption.changes_pictures() {
-            self.save_inputs("test_inputs", feed(plan, &data.test, Split::Test), 0)?;
+        if test.changes_pictures() {
+            self.save_pictures("test_inputs", test, 0, inputs_of)?;
+        }
+        if unreadable {
+            self.save_pictures("test_targets", test, 0, targets_of)?;
         }
         self.save("order", orders)
     }
 
-    fn save_inputs(&self, name: &str, feed: Feed<'_>, epoch: u64) -> anyhow::Result<()> {
+    /// All pictures of a feed, by index.
+    fn save_pictures(
+        &self,
+        name: &str,
+        feed: Feed<'_>,
+        epoch: u64,
+        of: fn(&Batch) -> &[f32],
+    ) -> anyhow::Result<()> {
         let all: Vec<usize> = (0..feed.images.len()).collect();
         let [height, width, channels] = feed.images.shape();
-        let inputs = feed.batch(epoch, &all).input;
-        let array = Array::from_values(&[all.len(), height, width, channels], &inputs)?;
+        let batch = feed.batch(epoch, &all)?;
+        let array = Array::from_values(&[all.len(), height, width, channels], of(&batch))?;
         self.save(name, vec![("pictures".to_owned(), array)])
     }
 
@@ -125,7 +144,7 @@ impl Trace {
         }
         self.save("weights_last", weights(learner))?;
         let shown: Vec<usize> = (0..OUTPUTS.min(data.test.len())).collect();
-        let input = feed(plan, &data.test, Split::Test).batch(0, &shown).input;
+        let input = feed(plan, &data.test, Split::Test).batch(0, &shown)?.input;
         let output = array_of(&learner.outputs(&input));
         self.save("outputs", vec![("pictures".to_owned(), output)])?;
         ensure!(
@@ -173,6 +192,22 @@ impl Observer for Trace {
         self.record.epoch_losses.push(record.loss);
         self.record.val_losses.push(record.val_loss);
     }
+}
+
+/// Whether `scripts/parity` reads the pictures from their own files.
+fn is_read_by_replays(data: &Data) -> bool {
+    match data {
+        Data::Mnist(_) | Data::FashionMnist(_) => true,
+        Data::Idx(_) | Data::Npz(_) | Data::Images(_) | Data::Pairs(_) => false,
+    }
+}
+
+fn inputs_of(batch: &Batch) -> &[f32] {
+    &batch.input
+}
+
+fn targets_of(batch: &Batch) -> &[f32] {
+    batch.target()
 }
 
 fn weights(learner: &Learner) -> Vec<(String, Array)> {

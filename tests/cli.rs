@@ -301,13 +301,14 @@ fn the_history_holds_the_documented_figures() {
     assert_eq!(history["dtype"], "float32");
     assert_eq!(history["parameters"], 12_201);
     assert_eq!(history["interrupted"], false);
+    assert_eq!(history["skipped_files"], 0);
     assert_eq!(history["versions"]["convae"], env!("CARGO_PKG_VERSION"));
     assert!(history["versions"]["libtorch"].is_string());
     let epochs = history["epochs"].as_array().unwrap();
     assert_eq!(epochs.len(), 3);
     for (number, epoch) in (1..).zip(epochs) {
         let keys: Vec<&String> = epoch.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["epoch", "loss", "val_loss", "seconds", "images_per_second"]);
+        assert_eq!(keys, ["epoch", "loss", "val_loss", "seconds", "images_per_second", "waiting"]);
         assert_eq!(epoch["epoch"], number);
         let positive = |key: &String| epoch[key].as_f64().is_some_and(|figure| figure > 0.0);
         assert!(keys.into_iter().all(positive), "{epoch}");
@@ -489,7 +490,8 @@ fn apply_gives_the_output_that_the_run_gave() {
         let input = plain().join("input_normal.png");
         let printed = apply(&plain().join(file), &out).arg(&input).succeeds();
         let result = out.join("input_normal.png");
-        assert_eq!(printed, format!("{} -> {}\n", input.display(), result.display()));
+        let line = format!("{} -> {}\n1 image in ", input.display(), result.display());
+        assert!(printed.starts_with(&line), "{printed}");
         let (ours, runs) = (grey(&result), grey(&plain().join("output_normal.png")));
         // A batch of another size may round differently.
         let near = |(&a, &b): (&u8, &u8)| a.abs_diff(b) <= 1;
@@ -508,8 +510,8 @@ fn apply_keeps_the_names_and_reads_the_kinds_of_pictures_that_it_names() {
     digit.to_rgb8().save(folder.at("e.png")).unwrap(); // grey, stored as RGB
     let out = folder.at("out");
     let call = apply(&plain().join("normal.pt"), &out).args(&images).arg(folder.at("e.png"));
-    assert_eq!(call.succeeds().lines().count(), 5);
-    assert_eq!(names(&out), ["a.png", "b.png", "c.png", "d.png", "e.png"]);
+    assert_eq!(call.succeeds().lines().count(), 6); // one for each, and one for all
+    assert_eq!(names(&out), ["a.png", "b.tiff", "c.png", "d.png", "e.png"]);
     assert_eq!(grey(&out.join("a.png")), grey(&out.join("e.png")));
 }
 
@@ -525,7 +527,7 @@ fn one_image_that_cannot_be_read_does_not_stop_the_others() {
     let call = apply(&plain().join("normal.pt"), &out).args([&first, &bad, &last]);
     let output = call.assert().code(1).get_output().clone();
     assert_eq!(names(&out), ["first.png", "last.png"]);
-    assert_eq!(text(&output.stdout).lines().count(), 2);
+    assert_eq!(text(&output.stdout).lines().count(), 3);
     let stderr = text(&output.stderr);
     let lines: Vec<&str> = stderr.lines().collect();
     assert_eq!(lines.len(), 2, "{stderr}");

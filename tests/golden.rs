@@ -212,9 +212,7 @@ fn plan(model: &str, dtype: &str, engine: &str) -> Plan {
 fn digits(file: &str, count: usize) -> Vec<f32> {
     let images = Images::open(&root().join("tests/digits").join(file), Some(count)).unwrap();
     assert_eq!(images.len(), count);
-    let mut values = Vec::new();
-    (0..count).for_each(|index| images.push_scaled(index, &mut values));
-    values
+    (0..count).flat_map(|index| images.clean(index).unwrap()).collect()
 }
 
 fn root() -> &'static Path {

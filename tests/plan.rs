@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
+use convae::config::data::{Data, Mnist};
 use convae::config::layers::{Layer, Pair, Sides};
+use convae::config::schema::Section;
 use convae::config::sections::{Config, Corruption, Gaussian, Optimizer, Resample, Uncorrupted};
 use convae::config::{ConfigError, Source};
 use convae::corruption::Split;
@@ -842,7 +844,7 @@ fn names_and_paths_with_quotes_backslashes_and_other_letters_read_back_as_themse
     {
         let mut config = config(&shipped("plain.toml"), &[]);
         config.output.dir = path.into();
-        config.data.dir = path.into();
+        config.data = Data::Mnist(Mnist { dir: path.into(), ..Mnist::defaults() });
         let written = config.to_toml();
         assert_eq!(self::config(&written, &[]), config, "{written}");
     }
@@ -968,8 +970,8 @@ fn every_pixel_is_its_byte_over_255() {
     for (name, count) in [("train-images-idx3-ubyte.gz", 640), ("t10k-images-idx3-ubyte.gz", 200)] {
         let images = Images::open(&digits(name), None).expect("the digits");
         assert_eq!((images.len(), images.shape(), images.values()), (count, [28, 28, 1], 784));
-        let mut values = Vec::new();
-        (0..images.len()).for_each(|index| images.push_scaled(index, &mut values));
+        let values: Vec<f32> =
+            (0..images.len()).flat_map(|index| images.clean(index).expect("in memory")).collect();
         let expected: Vec<f32> =
             raw_bytes(name).iter().map(|&byte| f32::from(byte) / 255.0).collect();
         assert_eq!(values, expected);
@@ -979,13 +981,11 @@ fn every_pixel_is_its_byte_over_255() {
 
 #[test]
 fn a_data_set_may_be_cut_to_its_first_pictures() {
-    let mut data = config(&shipped("plain.toml"), &[]).data;
-    data.dir = digits("");
-    (data.train_samples, data.test_samples) = (Some(7), Some(100_000));
+    let data =
+        Data::Mnist(Mnist { dir: digits(""), train_samples: Some(7), test_samples: Some(100_000) });
     let set = Dataset::open(&data, [28, 28, 1]).expect("the digits");
     assert_eq!((set.train.len(), set.test.len()), (7, 200));
-    let mut seventh = Vec::new();
-    set.train.push_scaled(6, &mut seventh);
+    let seventh = set.train.clean(6).expect("in memory");
     let bytes = raw_bytes("train-images-idx3-ubyte.gz");
     let expected: Vec<f32> =
         bytes[6 * 784..7 * 784].iter().map(|&byte| f32::from(byte) / 255.0).collect();
@@ -1044,10 +1044,16 @@ fn pictures_come_as_stored_when_they_are_not_shuffled() {
     assert_eq!(feed.order(9, false), feed.order(1, false));
 }
 
-/// All batches of an epoch.
+/// All batches of an epoch, by the feed's own iterator.
+fn batches<'a>(feed: &Feed<'a>, epoch: u64, order: &'a [usize]) -> Vec<Batch> {
+    feed.batches(epoch, order).collect::<Result<_, _>>().expect("in memory")
+}
+
+/// All batches of an epoch, one by one.
 fn epoch(feed: &Feed, epoch: u64, order: &[usize]) -> Vec<Batch> {
     // The feed's borrow of the order is as long as that of the pictures.
-    order.chunks(feed.batch_size).map(|indices| feed.batch(epoch, indices)).collect()
+    let batches = order.chunks(feed.batch_size).map(|indices| feed.batch(epoch, indices));
+    batches.collect::<Result<_, _>>().expect("in memory")
 }
 
 #[test]
@@ -1058,10 +1064,10 @@ fn the_last_batch_takes_what_is_left() {
     {
         let feed = feed(&images, &NO_CORRUPTION, batch_size);
         let order = feed.order(1, true);
-        let found: Vec<usize> = feed.batches(1, &order).map(|batch| batch.len).collect();
+        let found: Vec<usize> = batches(&feed, 1, &order).iter().map(|batch| batch.len).collect();
         assert_eq!(found, sizes, "batches of {batch_size}");
         assert_eq!(feed.steps(), sizes.len());
-        let values = feed.batches(1, &order).map(|batch| batch.input.len()).sum::<usize>();
+        let values = batches(&feed, 1, &order).iter().map(|b| b.input.len()).sum::<usize>();
         assert_eq!(values, 101 * 784);
     }
 }
@@ -1071,10 +1077,14 @@ fn batches_made_ahead_are_the_same_and_need_not_all_be_taken() {
     let images = train_digits(101);
     let feed = feed(&images, &NO_CORRUPTION, 5);
     let order = feed.order(2, true);
-    let all: Vec<Batch> = feed.ahead(2, &order, Iterator::collect);
+    let taken = |count| -> Vec<Batch> {
+        let batches =
+            feed.ahead(2, &order, |batches| batches.take(count).collect::<Result<_, _>>());
+        batches.expect("in memory")
+    };
+    let all = taken(usize::MAX);
     assert_eq!(all, epoch(&feed, 2, &order));
-    let some: Vec<Batch> = feed.ahead(2, &order, |batches| batches.take(3).collect());
-    assert_eq!(some, all[..3]);
+    assert_eq!(taken(3), all[..3]);
 }
 
 #[test]
@@ -1088,7 +1098,7 @@ fn batches_hold_the_pictures_of_the_order() {
         .flat_map(|&index| &bytes[index * 784..(index + 1) * 784])
         .map(|&byte| f32::from(byte) / 255.0)
         .collect();
-    let batches: Vec<Batch> = feed.batches(4, &order).collect();
+    let batches = batches(&feed, 4, &order);
     assert_eq!(batches, epoch(&feed, 4, &order));
     assert_eq!(
         batches.iter().flat_map(|batch| batch.input.clone()).collect::<Vec<f32>>(),
@@ -1105,8 +1115,8 @@ fn corrupted_batches_keep_the_clean_pictures_as_their_target() {
     let images = train_digits(23);
     let (clean, corrupted) = (NO_CORRUPTION, noise(Resample::Never));
     let order = feed(&images, &clean, 5).order(1, true);
-    let plain: Vec<Batch> = feed(&images, &clean, 5).batches(1, &order).collect();
-    let noisy: Vec<Batch> = feed(&images, &corrupted, 5).batches(1, &order).collect();
+    let plain = batches(&feed(&images, &clean, 5), 1, &order);
+    let noisy = batches(&feed(&images, &corrupted, 5), 1, &order);
     for (plain, noisy) in plain.iter().zip(&noisy) {
         assert_eq!(noisy.target(), plain.input);
         assert_ne!(noisy.input, plain.input);

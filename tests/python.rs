@@ -62,7 +62,7 @@ fn train_a_little(folder: &Path) {
     save_model(&folder.join("noise.pt"), &plan, &learner, &history).unwrap();
 
     let indices: Vec<usize> = (0..data.test.len()).collect();
-    let input = feed(&plan, &data.test, Split::Test).batch(0, &indices).input;
+    let input = feed(&plan, &data.test, Split::Test).batch(0, &indices).unwrap().input;
     let pictures =
         |values: &[f32]| Array::from_values(&[indices.len(), 28, 28, 1], values).unwrap();
     let tensors = vec![

@@ -3,10 +3,11 @@
 # and programs that would go out are replaced. MNIST itself comes from the checkout's data/mnist.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-unset LIBTORCH PYTHON CONVAE_ROOT CONVAE_LIBTORCH_MIRROR CONVAE_MNIST_MIRROR CXX
+unset LIBTORCH PYTHON CONVAE_ROOT CONVAE_LIBTORCH_MIRROR CONVAE_MNIST_MIRROR CONVAE_FASHION_MNIST_MIRROR CXX
 
 SETUP=$PWD/scripts/setup.sh
 MNIST=$PWD/data/mnist
+FASHION=$PWD/data/fashion-mnist
 REQUIREMENTS=$PWD/scripts/requirements.txt
 IMAGES=t10k-images-idx3-ubyte
 LABELS=t10k-labels-idx1-ubyte
@@ -200,6 +201,50 @@ a_full_disk_is_noticed_before_anything_is_fetched() {
     is_absent "$root/data"
 }
 
+# ---- Fashion-MNIST -----------------------------------------------------------------------------
+
+# Its own files would be 31 MB: what stands in for them must be refused by its checksums.
+another_sets_files_are_not_taken_for_fashion_mnist() {
+    export CONVAE_FASHION_MNIST_MIRROR=file://$work/mirror
+    setup --only fashion-mnist
+    is_refused
+    says "$IMAGES from file://$work/mirror does not have Fashion-MNIST's checksum"
+    says "set CONVAE_FASHION_MNIST_MIRROR"
+    is_absent "$root/data/fashion-mnist/$IMAGES"
+    is_absent "$root/data/.fashion-mnist.part"
+    is_absent "$root/data/mnist"
+}
+
+fashion_mnist_comes_from_debian_or_else_from_the_public_mirrors() {
+    replace apt-get <<<"echo \"\$@\" >>$root/asked; exit 100"
+    replace dpkg-deb <<<'exit 1'
+    replace curl <<<"echo \"\$@\" >>$root/asked; exit 22"
+    setup --only fashion-mnist
+    is_refused
+    says "Fashion-MNIST did not come from dataset-fashion-mnist"
+    for place in 'download dataset-fashion-mnist' fashion-mnist.s3-website github.com/zalandoresearch; do
+        grep -q -- "$place" "$root/asked" || wrong "$place was not asked: $(cat "$root/asked")"
+    done
+}
+
+# Only where the set is at hand: data/fashion-mnist of the checkout.
+fashion_mnist_is_unpacked_from_a_package() {
+    if [ ! -d "$FASHION" ]; then return; fi
+    mkdir -p "$root/package/usr/share/datasets/fashion-mnist"
+    for file in "$FASHION"/*-ubyte; do
+        gzip -1c "$file" >"$root/package/usr/share/datasets/fashion-mnist/${file##*/}.gz"
+    done
+    replace apt-get <<<'touch set.deb'
+    replace dpkg-deb <<<"cp -R $root/package/usr ."
+    setup --only fashion-mnist
+    succeeds
+    for file in "$FASHION"/*-ubyte; do
+        cmp -s "$file" "$root/data/fashion-mnist/${file##*/}" || wrong "${file##*/} differs"
+    done
+    setup --only fashion-mnist
+    says "everything is in place"
+}
+
 # ---- libtorch ----------------------------------------------------------------------------------
 
 a_libtorch_of_the_users_own_is_left_to_rule() {
@@ -370,6 +415,9 @@ run_all() {
     run a_killed_run_leaves_no_half_file_and_the_next_succeeds
     run a_second_setup_waits_for_the_first
     run a_full_disk_is_noticed_before_anything_is_fetched
+    run another_sets_files_are_not_taken_for_fashion_mnist
+    run fashion_mnist_comes_from_debian_or_else_from_the_public_mirrors
+    run fashion_mnist_is_unpacked_from_a_package
     run a_libtorch_of_the_users_own_is_left_to_rule
     run a_libtorch_of_the_users_own_must_have_libraries
     run libtorch_comes_from_an_archive_and_a_second_run_does_nothing

@@ -54,8 +54,24 @@ LOSSES = {
     "mae": "mean_absolute_error",
 }
 CORRUPTION_KEYS = {"none": frozenset(), "gaussian": frozenset({"factor", "clip", "resample"})}
+_SAMPLES = "train_samples test_samples "
+_IMAGE_FILES = (
+    _SAMPLES + "test test_fraction resize patches on_error max_pixels memory_mb threads "
+)
+DATA_KEYS = {
+    kind: frozenset(keys.split())
+    for kind, keys in {
+        "mnist": _SAMPLES + "dir",
+        "fashion-mnist": _SAMPLES + "dir",
+        "idx": _SAMPLES + "train test test_fraction",
+        "npz": _SAMPLES + "file train test test_fraction",
+        "images": _IMAGE_FILES + "train",
+        "pairs": _IMAGE_FILES + "noisy clean",
+    }.items()
+}
+DATA_DIRS = {"mnist": Path("data/mnist"), "fashion-mnist": Path("data/fashion-mnist")}
+"""Kinds whose pictures are read here from their own files; those of the others are in the trace."""
 SECTIONS = {
-    "data": {"dir", "train_samples", "test_samples"},
     "model": {"input_shape", "encoder", "decoder"},
     "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads"},
     "output": {"dir", "safetensors", "grid_samples"},
@@ -83,7 +99,9 @@ class Experiment:
     name: str
     layers: list[Layer]
     input_shape: tuple[int, int, int] = (28, 28, 1)
-    data_dir: Path = Path("data/mnist")
+    data_kind: str = "mnist"
+    data_dir: Path | None = Path("data/mnist")
+    """Of MNIST's files; None where the pictures come from elsewhere."""
     train_samples: int | None = None
     test_samples: int | None = None
     corruption: dict[str, Any] = field(default_factory=lambda: {"kind": "none"})
@@ -121,7 +139,7 @@ def read(path: Path, overrides: list[str]) -> Experiment:
 
 def experiment(tree: dict[str, Any]) -> Experiment:
     """A parsed config, each key of which is known."""
-    _only(tree, {"name", "seed", "corruption", *SECTIONS}, "")
+    _only(tree, {"name", "seed", "corruption", "data", *SECTIONS}, "")
     for section, keys in SECTIONS.items():
         _only(tree.get(section, {}), keys, f"{section}.")
     data, model, train = (tree.get(name, {}) for name in ("data", "model", "train"))
@@ -132,7 +150,6 @@ def experiment(tree: dict[str, Any]) -> Experiment:
     _only(optimizer, OPTIMIZER_KEYS[kind], "train.optimizer.")
     given = {
         "input_shape": tuple(model["input_shape"]) if "input_shape" in model else None,
-        "data_dir": Path(data["dir"]) if "dir" in data else None,
         "train_samples": data.get("train_samples"),
         "test_samples": data.get("test_samples"),
         "corruption": _corruption(tree.get("corruption")),
@@ -142,7 +159,8 @@ def experiment(tree: dict[str, Any]) -> Experiment:
         **{key: train.get(key) for key in ("epochs", "batch_size", "shuffle", "dtype")},
     }
     given = {key: value for key, value in given.items() if value is not None}
-    return Experiment(name=tree.get("name", "model"), layers=_layers(model), **given)
+    name, layers = tree.get("name", "model"), _layers(model)
+    return Experiment(name=name, layers=layers, **given, **_data(data))
 
 
 def override(tree: dict[str, Any], argument: str) -> None:
@@ -193,6 +211,15 @@ def _layers(model: dict[str, Any]) -> list[Layer]:
             number = counts[stem] = counts.get(stem, -1) + 1
             layers.append(Layer(kind, part, f"{stem}_{number}" if number else stem, options))
     return layers
+
+
+def _data(given: dict[str, Any]) -> dict[str, Any]:
+    kind = given.get("kind", "mnist")
+    if kind not in DATA_KEYS:
+        raise Failure(f"data.kind {kind!r} is not known here; known are {_list(DATA_KEYS)}")
+    _only(given, DATA_KEYS[kind] | {"kind"}, "data.")
+    folder = Path(given["dir"]) if "dir" in given else DATA_DIRS.get(kind)
+    return {"data_kind": kind, "data_dir": folder}
 
 
 def _corruption(given: dict[str, Any] | None) -> dict[str, Any] | None:

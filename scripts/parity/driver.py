@@ -81,7 +81,7 @@ def run(case: Case) -> Compared:
     rows += name_the_layer(case, ours, compare.compare(ours, replays, case.dtype))
     plot.draw(case.out / "curves.png", f"convae and Keras, {case.name}", ours, replays, case.dtype)
     if not case.keep_inputs:
-        for file in trace.glob("*_inputs*.safetensors"):
+        for file in [*trace.glob("*_inputs*.safetensors"), *trace.glob("*_targets*.safetensors")]:
             file.unlink()  # hundreds of MB, and drawn again from the seed
     return Compared(case, rows, ours, replays)
 

@@ -1,4 +1,4 @@
-"""What convae fed its model, from its trace and from the IDX files."""
+"""What convae fed its model, from its trace and from MNIST's files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,31 +12,49 @@ from .config import Experiment
 
 @dataclass
 class Feed:
-    """Clean pictures are read here; corrupted ones and the order come from the trace."""
+    """Clean pictures are read here where they are in MNIST's files; those of other kinds of data,
+    corrupted ones and the order come from the trace."""
 
     experiment: Experiment
     trace: Path
 
-    def clean(self, split: str) -> np.ndarray:
-        """In 0..1, float32, `(N, H, W, C)`."""
-        return idx.scaled(self.clean_bytes(split))
+    def clean(self, split: str, epoch: int = 1) -> np.ndarray:
+        """In 0..1, float32, `(N, H, W, C)`: what the model should give."""
+        if self.experiment.data_dir is not None:
+            return idx.scaled(self.clean_bytes(split))
+        return _pictures(self.trace / "test_targets.safetensors" if split == "test" else self._targets(epoch))
 
-    def clean_bytes(self, split: str) -> np.ndarray:
-        samples = {"train": self.experiment.train_samples, "test": self.experiment.test_samples}
-        return idx.clean_bytes(self.experiment.data_dir, split, samples[split])
+    def clean_bytes(self, split: str) -> np.ndarray | None:
+        """The same as bytes; None where the pictures have more than 8 bits."""
+        if self.experiment.data_dir is not None:
+            samples = {"train": self.experiment.train_samples, "test": self.experiment.test_samples}
+            return idx.clean_bytes(self.experiment.data_dir, split, samples[split])
+        values = self.clean(split) * 255
+        return np.rint(values).astype(np.uint8) if np.allclose(values, np.rint(values), atol=1e-4) else None
+
+    def draws(self) -> bool:
+        """Whether the pictures themselves are others in each epoch: random patches."""
+        return (self.trace / "train_targets_2.safetensors").exists()
 
     def train_inputs(self, epoch: int) -> np.ndarray:
-        """In the files' order. Noise that stays the same is in the trace once, under epoch 1."""
-        if not self.experiment.corrupts:
-            return self.clean("train")
+        """By index. Pictures that stay the same are in the trace once, under epoch 1."""
+        if not self._differs():
+            return self.clean("train", epoch)
         file = self.corrupted_file(epoch)
         return _pictures(file if file.exists() else self.corrupted_file(1))
+
+    def _differs(self) -> bool:
+        return self.experiment.corrupts or self.experiment.data_kind == "pairs"
+
+    def _targets(self, epoch: int) -> Path:
+        file = self.trace / f"train_targets_{epoch}.safetensors"
+        return file if file.exists() else self.trace / "train_targets_1.safetensors"
 
     def corrupted_file(self, epoch: int) -> Path:
         return self.trace / f"train_inputs_{epoch}.safetensors"
 
     def test_inputs(self) -> np.ndarray:
-        if not self.experiment.corrupts:
+        if not self._differs():
             return self.clean("test")
         return _pictures(self.trace / "test_inputs.safetensors")
 

@@ -12,8 +12,10 @@ MAGIC = {0x0803: 3, 0x0804: 4}
 FILES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 
 
-def clean_bytes(folder: Path, split: str, samples: int | None) -> np.ndarray:
+def clean_bytes(folder: Path | None, split: str, samples: int | None) -> np.ndarray:
     """The first `samples` pictures of a split as bytes, `(N, H, W, C)`."""
+    if folder is None:
+        raise Failure("this needs pictures in MNIST's files; set data.kind to mnist or fashion-mnist")
     raw = _read(folder / FILES[split])
     dimensions = MAGIC.get(int.from_bytes(raw[:4], "big"))
     if dimensions is None:

@@ -76,14 +76,15 @@ def train(
     model: keras.Model, experiment: config.Experiment, feed: Feed, recorder: "Recorder", dtype: str
 ) -> tuple[list[float], list[float]]:
     """Keras's `fit` on the traced order, an epoch at a time; the means are those that Keras shows."""
-    targets, test = feed.clean("train").astype(dtype), feed.clean("test").astype(dtype)
+    test = feed.clean("test").astype(dtype)
     test_inputs = feed.test_inputs().astype(dtype)
     epoch_losses, val_losses = [], []
     for epoch in range(1, experiment.epochs + 1):
         order = feed.order(epoch)
         inputs = feed.train_inputs(epoch)[order].astype(dtype)
+        targets = feed.clean("train", epoch)[order].astype(dtype)
         history = model.fit(
-            inputs, targets[order],
+            inputs, targets,
             batch_size=experiment.batch_size, shuffle=False, verbose=0, callbacks=[recorder],
             initial_epoch=epoch - 1, epochs=epoch,
         )

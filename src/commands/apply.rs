@@ -1,120 +1,119 @@
 //! `convae apply`: a trained model on the user's images.
 
-use std::collections::HashSet;
-use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{IsTerminal, Read, stdin, stdout};
+use std::path::Path;
 
-use anyhow::{Context, anyhow, bail, ensure};
-use image::{DynamicImage, ImageReader};
+use anyhow::{Context, anyhow};
 
+use crate::apply::{Applier, Fit, Jobs, Models, Rendering, Report, run as work_off};
 use crate::cli::Apply;
 use crate::exit::{self, Misuse};
-use crate::output::{complain, note};
-use crate::plan::Plan;
-use crate::report::write_png;
-use crate::saved_model::{open_model, restore};
-use crate::showcase::pictures;
-use crate::train::{Learner, choose_device};
+use crate::image_file::{Format, ImageFile, MOST_PIXELS, decode_bytes, is_tiff};
+use crate::interrupt;
+use crate::output::{complain, print_bytes};
+use crate::report::{Picture, side_by_side};
+use crate::saved_model::open_model;
+use crate::train::choose_device;
 
-/// Writes one PNG for each image; an image that fails does not stop the others.
+/// What stands for stdin among the images.
+const STDIN: &str = "-";
+
+/// Writes a result for each image; an image that fails does not stop the others.
 ///
 /// # Errors
 /// When the checkpoint is refused, or the folder cannot be made.
 pub fn run(args: &Apply) -> anyhow::Result<u8> {
+    let stream = check_stream(args)?;
     let model = &args.model;
     let (plan, checkpoint) =
         open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
     let device = choose_device(&plan.config.train.device)?;
-    let mut learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
-    if args.out.exists() && !args.out.is_dir() {
-        return Err(
-            Misuse(format!("{} is a file; name a folder with --out", args.out.display())).into()
-        );
+    let mut applier = Applier {
+        fit: Fit::new(&plan, args.tile.map(|side| side as usize))?,
+        models: Models::new(&model.checkpoint, &plan, &checkpoint, device)?,
+        channels: plan.input_shape[2],
+        per_channel: args.per_channel,
+    };
+    if stream {
+        return apply_to_stdin(args, &mut applier);
     }
-    std::fs::create_dir_all(&args.out).with_context(|| {
-        format!("the folder {} cannot be made; name another one with --out", args.out.display())
+    let out = open_folder(args.out.as_deref())?;
+    interrupt::install()?;
+    let format = args.compare.then_some(Format::Png);
+    let jobs = Jobs { out, overwrite: args.overwrite, format }.list(&args.images);
+    let mut report = Report::new(jobs.len());
+    work_off(&jobs, &mut applier, rendering(args), &mut report)?;
+    report.end();
+    Ok(match report {
+        _ if report.left() > 0 => exit::INTERRUPTED,
+        _ if report.failed() > 0 => exit::FAILED,
+        _ => 0,
+    })
+}
+
+/// Whether stdin is to be read, which allows nothing else.
+fn check_stream(args: &Apply) -> Result<bool, Misuse> {
+    let streams = args.images.iter().any(|image| image == Path::new(STDIN));
+    let problem = match &args.out {
+        None if !streams => "there is no folder for the results; name one with --out DIR",
+        _ if streams && args.images.len() > 1 => {
+            "`-` (stdin) is one image; give it alone, or give files and folders with --out DIR"
+        }
+        Some(_) if streams => "`-` writes its result to stdout; leave --out away",
+        None if stdout().is_terminal() => {
+            "the result of `-` is an image, not text for a terminal; send it to a file: > out.png"
+        }
+        _ => return Ok(streams),
+    };
+    Err(Misuse(problem.to_owned()))
+}
+
+/// Makes the folder, and finds out whether it can be written to.
+fn open_folder(out: Option<&Path>) -> anyhow::Result<&Path> {
+    let out = out.unwrap_or(Path::new(".")); // `check_stream` has asked for one
+    let shown = out.display();
+    if out.exists() && !out.is_dir() {
+        return Err(Misuse(format!("{shown} is a file; name a folder with --out")).into());
+    }
+    fs::create_dir_all(out).with_context(|| {
+        format!("the folder {shown} cannot be made; name another one with --out")
     })?;
+    tempfile::tempfile_in(out).with_context(|| {
+        format!("the folder {shown} cannot be written to; name another one with --out")
+    })?;
+    Ok(out)
+}
 
-    let mut written = HashSet::new();
-    let mut failures = 0;
-    for image in &args.images {
-        match apply_one(args, &plan, &mut learner, image, &mut written) {
-            Ok(result) => note(format_args!("{} -> {}", image.display(), result.display())),
-            Err(error) => {
-                complain(format_args!("{}: {error:#}", image.display()));
-                failures += 1;
-            }
+fn apply_to_stdin(args: &Apply, applier: &mut Applier<'_>) -> anyhow::Result<u8> {
+    let mut bytes = Vec::new();
+    stdin().lock().read_to_end(&mut bytes).context("stdin cannot be read")?;
+    let bad = |problem: String| anyhow!("stdin: {problem}");
+    let image = decode_bytes(&bytes, MOST_PIXELS).map_err(|problem| bad(problem.to_string()))?;
+    let format = if is_tiff(&bytes) && !args.compare { Format::Tiff } else { Format::Png };
+    drop(bytes);
+    for output in applier.outputs(vec![image])? {
+        let (image, output) = output.map_err(bad)?;
+        if output.alpha_dropped {
+            complain(format_args!("stdin: its alpha channel is left out"));
         }
+        print_bytes(&rendering(args)(&image, output, format).map_err(bad)?)?;
     }
-    if failures == 0 {
-        return Ok(0);
-    }
-    complain(format_args!("{failures} of {} images failed", args.images.len()));
-    Ok(exit::FAILED)
+    Ok(0)
 }
 
-fn apply_one(
-    args: &Apply,
-    plan: &Plan,
-    learner: &mut Learner,
-    image: &Path,
-    written: &mut HashSet<PathBuf>,
-) -> anyhow::Result<PathBuf> {
-    let stem = image.file_stem().context("it has no file name")?;
-    let result = args.out.join(format!("{}.png", stem.to_string_lossy()));
-    ensure!(
-        !written.contains(&result),
-        "another image has already given {}; rename one of them",
-        result.display()
-    );
-    ensure!(
-        !is_same_file(image, &result),
-        "its result would replace it; name another folder with --out"
-    );
-    ensure!(
-        args.overwrite || !result.exists(),
-        "{} is already there; add --overwrite to replace it",
-        result.display()
-    );
-    let values = read_image(image, plan.input_shape)?;
-    let output = learner.predict(&values);
-    for picture in pictures(&output, plan.input_shape) {
-        write_png(&result, &picture)?;
-    }
-    written.insert(result.clone());
-    Ok(result)
-}
-
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// The image's values in 0..1, channels last.
-fn read_image(path: &Path, [height, width, channels]: [usize; 3]) -> anyhow::Result<Vec<f32>> {
-    let bytes = std::fs::read(path).context("it cannot be read")?;
-    // By its content alone: the name's ending may be wrong.
-    let format = image::guess_format(&bytes)
-        .map_err(|_| anyhow!("it is not an image; give PNG, JPEG, BMP, TIFF, WebP or PNM"))?;
-    let reader = || ImageReader::with_format(Cursor::new(&bytes), format);
-    let damaged = |error| anyhow!("it is damaged, or of a kind that we do not read ({error})");
-    // The size is checked before memory is taken for the pixels.
-    let (found_width, found_height) = reader().into_dimensions().map_err(damaged)?;
-    ensure!(
-        (found_height as usize, found_width as usize) == (height, width),
-        "it is {found_width}x{found_height} pixels, the model takes {width}x{height}; resize it"
-    );
-    let image = reader().decode().map_err(damaged)?;
-    match channels {
-        1 if is_coloured(&image) => {
-            bail!("it is coloured and the model is grey; convert it to grey")
+/// What is written of an image.
+fn rendering(args: &Apply) -> Rendering {
+    if args.compare {
+        |image, output, _| {
+            side_by_side(&picture(image), &picture(&output)).map_err(|e| e.to_string())
         }
-        1 => Ok(image.to_luma32f().into_raw()),
-        _ => Ok(image.to_rgb32f().into_raw()),
+    } else {
+        |_, output, format| output.encode(format).map_err(|problem| problem.to_string())
     }
 }
 
-/// Whether some pixel is not grey; grey pictures are often stored as RGB.
-fn is_coloured(image: &DynamicImage) -> bool {
-    let grey = |pixel: &image::Rgb<u16>| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2];
-    image.color().has_color() && !image.to_rgb16().pixels().all(grey)
+fn picture(image: &ImageFile) -> Picture {
+    let [height, width, channels] = image.shape;
+    Picture::new(height, width, channels, image.scaled()).expect("an image file has a shape")
 }

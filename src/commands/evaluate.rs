@@ -1,19 +1,28 @@
 //! `convae evaluate`: how good a trained model is on the test set.
 
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
 use crate::cli::Evaluate;
-use crate::corruption::Split;
-use crate::data::{Dataset, Images};
-use crate::metrics::{psnr, ssim};
+use crate::config::Source;
+use crate::data::Dataset;
+use crate::evaluation::{Evaluation, PictureQuality, Quality, measure};
+use crate::exit::Misuse;
 use crate::output;
 use crate::plan::Plan;
 use crate::saved_model::{open_model, restore};
-use crate::train::{Learner, choose_device, evaluate, feed};
+use crate::train::choose_device;
+
+/// Largest noise that a config may ask for.
+const MOST_NOISE: f64 = 100.0;
 
 /// Prints loss, PSNR and SSIM; of a denoiser also those of its input.
 ///
 /// # Errors
 /// When the checkpoint or the data is refused.
 pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
+    let levels = levels(&args.noise)?;
     let model = &args.model;
     let (plan, checkpoint) =
         open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
@@ -21,66 +30,167 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let mut learner = restore(&model.checkpoint, &plan, &checkpoint, device)?;
     let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
 
-    let loss = evaluate(&plan, &test, &mut learner);
-    let (before, after) = qualities(&plan, &test, &mut learner)?;
-    let mut lines = vec![
-        format!("{} test pictures\n", test.len()),
-        format!("loss ({})  {loss:.6}\n", plan.config.train.loss.name()),
-        format!("output: {}\n", after.describe()),
-    ];
-    if plan.config.corruption.changes_pictures() {
-        lines.push(format!("input:  {}\n", before.describe()));
+    if test.are_paired() && !levels.is_empty() {
+        let pairs = "the data are pairs, whose inputs have noise of their own";
+        return Err(Misuse(format!("--noise is set, but {pairs}; leave it out")).into());
     }
-    output::print(&lines.concat())?;
+
+    let mut results = Vec::new();
+    for (noise, plan) in plans(&plan, &levels)? {
+        results.push((noise, measure(&plan, &test, &mut learner)?));
+    }
+    let printed = if args.json {
+        json(args, &plan, test.len(), &results)?
+    } else {
+        text(args, &plan, test.len(), &results)
+    };
+    output::print(&printed)?;
     Ok(0)
 }
 
-/// Means over the test set.
-#[derive(Debug, Default)]
-struct Quality {
-    psnr: f64,
-    /// `None` where the pictures are too small for it.
-    ssim: Option<f64>,
+/// The levels of noise as numbers.
+fn levels(noise: &[String]) -> Result<Vec<f64>, Misuse> {
+    let level = |text: &String| {
+        let level = text.trim().parse().ok().filter(|level| (0.0..=MOST_NOISE).contains(level));
+        level.ok_or_else(|| {
+            Misuse(format!(
+                "--noise has {text:?}; give standard deviations from 0 to {MOST_NOISE}, like \
+                 0.1,0.2,0.3"
+            ))
+        })
+    };
+    noise.iter().map(level).collect()
+}
+
+/// The plan itself, or one with Gaussian noise of each level in place of its own corruption.
+fn plans(plan: &Plan, levels: &[f64]) -> anyhow::Result<Vec<(Option<f64>, Plan)>> {
+    if levels.is_empty() {
+        return Ok(vec![(None, plan.clone())]);
+    }
+    let text = plan.config.to_toml();
+    let noisy = |&level: &f64| {
+        let corruption = format!("corruption={{kind=\"gaussian\",factor={level:?},clip=true}}");
+        Ok((Some(level), Plan::new(Source::parse(&text, "the model's config", &[corruption])?)?))
+    };
+    levels.iter().map(noisy).collect()
+}
+
+/// All that was measured.
+#[derive(Serialize)]
+struct Report<'a> {
+    checkpoint: String,
+    name: &'a str,
     pictures: usize,
+    loss_function: &'static str,
+    results: Vec<Measured<'a>>,
 }
 
-impl Quality {
-    fn add(&mut self, shape: [usize; 3], picture: &[f32], target: &[f32]) -> anyhow::Result<()> {
-        self.psnr += psnr(picture, target)?;
-        self.ssim = ssim(shape, picture, target).ok().map(|value| self.ssim.unwrap_or(0.0) + value);
-        self.pictures += 1;
-        Ok(())
-    }
-
-    fn describe(&self) -> String {
-        let mean = |sum: f64| sum / self.pictures as f64;
-        let ssim =
-            self.ssim.map_or("none (too small)".to_owned(), |sum| format!("{:.4}", mean(sum)));
-        format!("PSNR {:.2} dB  SSIM {ssim}", mean(self.psnr))
-    }
+/// Of one kind of input.
+#[derive(Serialize)]
+struct Measured<'a> {
+    /// Not there where the config's own corruption was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noise: Option<f64>,
+    loss: f64,
+    input: Option<Quality>,
+    output: Quality,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<&'a [PictureQuality]>,
 }
 
-/// Of the input and of the output, each against the clean target.
-fn qualities(
+fn json(
+    args: &Evaluate,
     plan: &Plan,
-    test: &Images,
-    learner: &mut Learner,
-) -> anyhow::Result<(Quality, Quality)> {
-    let (mut before, mut after) = (Quality::default(), Quality::default());
-    let feed = feed(plan, test, Split::Test);
-    let order = feed.order(0, false);
-    for batch in feed.batches(0, &order) {
-        let output = learner.predict(&batch.input);
-        let values = test.values();
-        let triples = (batch.input.chunks_exact(values))
-            .zip(output.chunks_exact(values))
-            .zip(batch.target().chunks_exact(values));
-        for ((input, output), target) in triples {
-            if plan.config.corruption.changes_pictures() {
-                before.add(test.shape(), input, target)?;
-            }
-            after.add(test.shape(), output, target)?;
+    pictures: usize,
+    results: &[(Option<f64>, Evaluation)],
+) -> anyhow::Result<String> {
+    let results = results.iter().map(|(noise, found)| Measured {
+        noise: *noise,
+        loss: found.loss,
+        input: found.input,
+        output: found.output,
+        files: args.per_file.then_some(found.pictures.as_slice()),
+    });
+    let report = Report {
+        checkpoint: args.model.checkpoint.display().to_string(),
+        name: &plan.config.name,
+        pictures,
+        loss_function: plan.config.train.loss.name(),
+        results: results.collect(),
+    };
+    Ok(serde_json::to_string_pretty(&report)? + "\n")
+}
+
+fn text(
+    args: &Evaluate,
+    plan: &Plan,
+    pictures: usize,
+    results: &[(Option<f64>, Evaluation)],
+) -> String {
+    let loss = plan.config.train.loss.name();
+    let mut parts = vec![format!("{pictures} test pictures\n")];
+    match results {
+        [(None, found)] => {
+            parts.push(format!("loss ({loss})  {:.6}\n", found.loss));
+            parts.push(format!("output: {}\n", line(found.output)));
+            parts.extend(found.input.map(|input| format!("input:  {}\n", line(input))));
+        }
+        levels => parts.push(level_table(loss, levels)),
+    }
+    if args.per_file {
+        for (noise, found) in results {
+            parts.push(noise.map_or("\n".to_owned(), |noise| format!("\nnoise {noise}\n")));
+            parts.push(picture_table(&found.pictures));
         }
     }
-    Ok((before, after))
+    parts.concat()
+}
+
+fn line(Quality { psnr, ssim }: Quality) -> String {
+    let ssim = ssim.map_or("none (too small)".to_owned(), |ssim| format!("{ssim:.4}"));
+    format!("PSNR {psnr:.2} dB  SSIM {ssim}")
+}
+
+/// A row for each level of noise.
+fn level_table(loss: &str, levels: &[(Option<f64>, Evaluation)]) -> String {
+    let header = ["noise".to_owned(), format!("loss ({loss})")];
+    let rows = levels.iter().map(|(noise, found)| {
+        let noise = noise.unwrap_or_default();
+        let start = [noise.to_string(), format!("{:.6}", found.loss)];
+        (start.to_vec(), found.input, found.output)
+    });
+    table(&header, rows)
+}
+
+/// A row for each picture.
+fn picture_table(pictures: &[PictureQuality]) -> String {
+    let rows = pictures.iter().map(|picture| {
+        let PictureQuality { name, input, output } = picture;
+        (vec![name.escape_debug().to_string()], *input, *output)
+    });
+    table(&["picture".to_owned()], rows)
+}
+
+/// Columns of figures behind those of `header`; there is no input where it is the target.
+fn table(
+    header: &[String],
+    rows: impl Iterator<Item = (Vec<String>, Option<Quality>, Quality)>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    let figures = ["input PSNR", "SSIM", "output PSNR", "SSIM"].map(str::to_owned);
+    table.set_header(header.iter().chain(&figures));
+    for (start, input, output) in rows {
+        let input = input.map_or(["-".to_owned(), "-".to_owned()], figures_of);
+        table.add_row(start.into_iter().chain(input).chain(figures_of(output)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    lines.concat()
+}
+
+fn figures_of(Quality { psnr, ssim }: Quality) -> [String; 2] {
+    [format!("{psnr:.2}"), ssim.map_or("-".to_owned(), |ssim| format!("{ssim:.4}"))]
 }

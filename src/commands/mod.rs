@@ -1,7 +1,10 @@
 //! The program's commands: each `run` reads as that command's data flow.
 
 pub mod apply;
+pub mod decode;
+pub mod encode;
 pub mod evaluate;
+pub mod neighbours;
 pub mod reference;
 pub mod summary;
 pub mod train;

@@ -14,7 +14,7 @@ use crate::saved_model::save_model;
 use crate::showcase::write_pictures;
 use crate::summary::summary;
 use crate::trace::Trace;
-use crate::train::{History, Learner, Outcome, Progress, choose_device, fit};
+use crate::train::{History, Learner, Outcome, Progress, TrainError, choose_device, fit};
 use crate::{exit, interrupt};
 
 /// Trains, saves, draws.
@@ -33,16 +33,27 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
 
     let mut learner = Learner::new(&plan, device)?;
     let mut history = History::new(&plan, &learner);
+    history.skipped_files = data.train.skipped() + data.test.skipped();
     introduce(&plan, &data, &learner);
     let mut progress = Progress::new(plan.config.train.epochs);
     let mut trace =
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &learner)).transpose()?;
-    let outcome = fit(&plan, &data, &mut learner, &mut [&mut progress, &mut history, &mut trace])?;
+    let outcome = fit(&plan, &data, &mut learner, &mut [&mut progress, &mut history, &mut trace]);
     progress.end();
+    let (outcome, lost) = match outcome {
+        Ok(outcome) => (outcome, None),
+        // What was learned before is worth as much as after Ctrl-C.
+        Err(TrainError::Data(error)) => (Outcome::Interrupted, Some(error)),
+        Err(error) => return Err(error.into()),
+    };
     history.interrupted = outcome == Outcome::Interrupted;
 
     save_weights(&folder, &plan, &learner, &history)?;
     write_history(&folder, &history)?;
+    if let Some(error) = lost {
+        let saved = format!("what was learned is saved in {}", folder.dir().display());
+        return Err(anyhow::Error::from(error).context(saved));
+    }
     write_pictures(&folder, &plan, &data.test, &mut learner, &history)?;
     if let (Some(trace), Outcome::Finished) = (trace, outcome) {
         trace.finish(&plan, &data, &mut learner)?;

@@ -1,8 +1,9 @@
 //! The reference of all keys, written from the declarations themselves.
 
+use super::data::{Data, Patches};
 use super::layers::Layer;
 use super::schema::{Key, Section};
-use super::sections::{Config, Corruption, Data, Model, Optimizer, Output, Train};
+use super::sections::{Config, Corruption, Model, Optimizer, Output, Train};
 
 /// Every section, key, default and layer of the config language, as Markdown.
 #[must_use]
@@ -10,14 +11,15 @@ pub fn reference() -> String {
     let mut page = vec![INTRODUCTION.to_owned()];
     for (title, doc, keys) in [
         ("The top of the file", Config::DOC, Config::keys()),
-        ("`[data]`", Data::DOC, Data::keys()),
         ("`[model]`", Model::DOC, Model::keys()),
         ("`[train]`", Train::DOC, Train::keys()),
         ("`[output]`", Output::DOC, Output::keys()),
+        ("`[data.patches]`", Patches::DOC, Patches::keys()),
     ] {
         page.push(format!("\n## {title}\n\n{}\n\n{}", doc.trim(), key_table(&keys)));
     }
     for (title, members) in [
+        ("`[data]`, by `kind`", Data::reference()),
         ("`[corruption]`, by `kind`", Corruption::reference()),
         ("`[train.optimizer]`, by `name`", Optimizer::reference()),
         ("Layers of `model.encoder` and `model.decoder`, by `layer`", Layer::reference()),

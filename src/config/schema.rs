@@ -319,12 +319,12 @@ macro_rules! choice {
 }
 pub(crate) use choice;
 
-/// Declares a closed set of sections told apart by one key: the enum, its reader, writer and
-/// reference.
+/// Declares a closed set of sections told apart by one key, which may be left out where a default
+/// follows `or`: the enum, its reader, writer and reference.
 macro_rules! family {
     (
         $(#[doc = $doc:literal])+
-        pub enum $Family:ident by $kind:literal, like $example:literal {
+        pub enum $Family:ident by $kind:literal $(or $default:literal)?, like $example:literal {
             $($(#[doc = $member_doc:literal])+ $Member:ident($Section:ident) = $name:literal),+ $(,)?
         }
     ) => {
@@ -362,7 +362,8 @@ macro_rules! family {
                 _: Option<$crate::config::schema::Bounds>,
             ) -> Result<Self, $crate::config::ConfigError> {
                 use $crate::config::schema::{Section, keep_keys, take_kind, unknown_kind};
-                let (kind, rest) = take_kind(node, $kind, &Self::takes())?;
+                let default = family!(@default $($default)?);
+                let (kind, rest) = take_kind(node, $kind, default, &Self::takes())?;
                 match kind.1.as_str() {
                     $($name => {
                         let keys = $Section::keys();
@@ -379,33 +380,46 @@ macro_rules! family {
             }
         }
     };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
 }
 pub(crate) use family;
 
 /// Splits a table into the key that names its kind, with that name, and the other keys.
 ///
 /// # Errors
-/// When the node is no table, or has no such key, or its value is no text.
+/// When the node is no table, or has no such key and there is no default, or its value is no text.
 pub fn take_kind(
     node: &Node,
     key: &str,
+    default: Option<&str>,
     takes: &str,
 ) -> Result<((Node, String), Node), ConfigError> {
     let mut rest = node.clone();
     let Value::Table(entries) = &mut rest.value else { return Err(refuse(node, takes)) };
+    let unwritten = |name: &str| Node {
+        // As written in the file, whatever the command line did to the table's other keys.
+        origin: Origin::Line("defaults".to_owned(), 1),
+        path: join(&node.path, key),
+        value: Value::String(name.to_owned()),
+    };
     let kind = entries
         .remove(key)
+        .or_else(|| default.map(unwritten))
         .ok_or_else(|| ConfigError::at(node, format!("has no `{key}`"), format!("give {takes}")))?;
     let name = String::read(&kind, None)?;
     Ok(((kind, name), rest))
 }
 
 /// A kind that comes from the command line replaces the file's, whose own keys would be mistakes
-/// now: they go, and keys that both kinds have stay.
+/// now: they go, and keys that both kinds have stay, except for paths, which lead to files of the
+/// other kind.
 pub fn keep_keys(mut rest: Node, kind: &Node, keys: &[Key]) -> Node {
+    let stays = |key: &Key| key.takes != PathBuf::takes();
     if let (Origin::Set(_), Value::Table(entries)) = (&kind.origin, &mut rest.value) {
         entries.retain(|name, child| {
-            matches!(child.origin, Origin::Set(_)) || keys.iter().any(|key| key.name == name)
+            matches!(child.origin, Origin::Set(_))
+                || keys.iter().any(|key| key.name == name && stays(key))
         });
     }
     rest

@@ -1,13 +1,12 @@
-//! The sections of a config beside the layers: data, corruption, model, training and output.
+//! The sections of a config beside the layers and the data: corruption, model, training and output.
 
 use std::path::PathBuf;
 
+pub use super::data::Data;
+use super::data::Mnist;
 use super::layers::{LARGEST_SIDE, Layer};
 use super::schema::{Bounds, choice, family, section};
 use crate::nn::Loss;
-
-/// Largest count (samples, epochs, batch) that a config may ask for.
-const MANY: f64 = 1e9;
 
 /// Where the arithmetic runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +57,7 @@ section! {
         /// All randomness of the run follows from it: weights, order, noise.
         seed: usize = 42;
         /// The pictures to learn from.
-        data: Data = Data::defaults();
+        data: Data = Data::Mnist(Mnist::defaults());
         /// What is done to a picture before the model sees it; the clean one stays the target.
         corruption: Corruption = Corruption::None(Uncorrupted {});
         /// The layers.
@@ -67,18 +66,6 @@ section! {
         train: Train = Train::defaults();
         /// What the run leaves behind.
         output: Output = Output::defaults();
-    }
-}
-
-section! {
-    /// The pictures to learn from: MNIST, or any set in its format (IDX), grey or with channels last.
-    pub struct Data {
-        /// Folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`, raw or `.gz`.
-        dir: PathBuf = PathBuf::from("data/mnist");
-        /// Use only the first so many training pictures; all where not set.
-        train_samples: Option<usize> = None, in Bounds::closed(1.0, MANY);
-        /// Use only the first so many test pictures; all where not set.
-        test_samples: Option<usize> = None, in Bounds::closed(1.0, MANY);
     }
 }
 

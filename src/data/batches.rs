@@ -1,11 +1,10 @@
 //! Batches in a seeded order, corrupted on the way: what the trainer and the evaluator eat.
 
-use std::sync::mpsc;
-use std::thread;
-
 use rand::seq::SliceRandom;
 
-use super::Images;
+use super::ahead::{Ahead, ahead};
+use super::error::DataError;
+use super::images::{Draw, Images};
 use crate::config::sections::Corruption;
 use crate::corruption::Split;
 use crate::random::{Purpose, stream};
@@ -29,13 +28,10 @@ impl Batch {
     }
 }
 
-/// Batches that wait at most.
-const AHEAD: usize = 2;
-
 /// A set of pictures together with what is done to them.
 #[derive(Debug, Clone, Copy)]
 pub struct Feed<'a> {
-    /// Clean.
+    /// Clean, or pairs of which one is.
     pub images: &'a Images,
     /// Applied to each picture of a batch.
     pub corruption: &'a Corruption,
@@ -54,6 +50,12 @@ impl<'a> Feed<'a> {
         self.images.len().div_ceil(self.batch_size)
     }
 
+    /// Whether what the model sees differs from what it should give.
+    #[must_use]
+    pub fn changes_pictures(&self) -> bool {
+        self.images.are_paired() || self.corruption.changes_pictures()
+    }
+
     /// The order of an epoch, which counts from 1: drawn if `shuffle`, else as stored.
     #[must_use]
     pub fn order(&self, epoch: u64, shuffle: bool) -> Vec<usize> {
@@ -64,13 +66,17 @@ impl<'a> Feed<'a> {
         order
     }
 
-    /// The batches of an order.
-    pub fn batches(&self, epoch: u64, order: &'a [usize]) -> impl Iterator<Item = Batch> {
+    /// The batches of an order, made when they are asked for.
+    pub fn batches(
+        &self,
+        epoch: u64,
+        order: &'a [usize],
+    ) -> impl Iterator<Item = Result<Batch, DataError>> {
         let feed = *self;
         order.chunks(self.batch_size).map(move |indices| feed.batch(epoch, indices))
     }
 
-    /// The same for `use_them`, made on a thread of their own, a few ahead of what was taken.
+    /// The same for `use_them`, made on threads of their own, a few ahead of what was taken.
     ///
     /// # Panics
     /// With `not enough memory` where no thread can be started.
@@ -78,32 +84,33 @@ impl<'a> Feed<'a> {
         &self,
         epoch: u64,
         order: &[usize],
-        use_them: impl FnOnce(mpsc::IntoIter<Batch>) -> R,
+        use_them: impl FnOnce(&mut Ahead) -> R,
     ) -> R {
-        thread::scope(|scope| {
-            let (sender, batches) = mpsc::sync_channel(AHEAD);
-            let make = move || {
-                // It stops when nobody wants more.
-                let _ = self.batches(epoch, order).try_for_each(|batch| sender.send(batch));
-            };
-            let maker = thread::Builder::new().name("batches".to_owned());
-            maker.spawn_scoped(scope, make).expect("not enough memory for a thread");
-            use_them(batches.into_iter())
-        })
+        let chunks: Vec<&[usize]> = order.chunks(self.batch_size).collect();
+        let make = |step: usize| self.batch(epoch, chunks[step]);
+        ahead(self.images.makers(), chunks.len(), make, use_them)
     }
 
     /// The pictures at `indices`.
-    #[must_use]
-    pub fn batch(&self, epoch: u64, indices: &[usize]) -> Batch {
+    ///
+    /// # Errors
+    /// When a file cannot be read any more.
+    pub fn batch(&self, epoch: u64, indices: &[usize]) -> Result<Batch, DataError> {
+        let draw = Draw { seed: self.seed, split: self.split, epoch };
         let values = self.images.values();
         let mut input = Vec::with_capacity(indices.len() * values);
+        let mut partners = Vec::new();
         for &index in indices {
-            self.images.push_scaled(index, &mut input);
+            self.images.push(draw, index, &mut input, &mut partners)?;
         }
-        let clean = self.corruption.changes_pictures().then(|| input.clone());
+        let clean = if partners.is_empty() {
+            self.corruption.changes_pictures().then(|| input.clone())
+        } else {
+            Some(partners)
+        };
         for (picture, &index) in input.chunks_exact_mut(values).zip(indices) {
             self.corruption.apply(picture, self.seed, self.split, epoch, index as u64);
         }
-        Batch { len: indices.len(), input, clean }
+        Ok(Batch { len: indices.len(), input, clean })
     }
 }

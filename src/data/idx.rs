@@ -4,9 +4,12 @@
 //! Source: the format's description on the MNIST page (magic 0x0000 08 dd, then dd sizes).
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::GzDecoder;
+
+use super::error::{DataError, Supply};
+use super::stored::{Pixels, Stored};
 
 /// Magic number of unsigned bytes in three dimensions: pictures.
 const IMAGES: u32 = 0x0803;
@@ -19,120 +22,22 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Bytes of the longer header, that of pictures with channels.
 const LONGEST_HEADER: u64 = 20;
 
-/// Why a data set cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// Neither the raw file nor its `.gz` is there.
-    #[error(
-        "{} is missing; get MNIST with scripts/setup.sh, or name another folder with \
-         --set data.dir=FOLDER", path.display())]
-    Missing {
-        /// Where the raw file was looked for, with its `.gz` beside it.
-        path: PathBuf,
-    },
-    /// The system refused to read the file.
-    #[error("{} cannot be read: {error}; check the file, or get it again with scripts/setup.sh", path.display())]
-    Unreadable {
-        /// Raw or `.gz`.
-        path: PathBuf,
-        /// The system's reason.
-        error: std::io::Error,
-    },
-    /// The file does not unpack, or its header does not fit its length.
-    #[error("{} is damaged: {problem}; delete it and get it again with scripts/setup.sh", path.display())]
-    Damaged {
-        /// Raw or `.gz`.
-        path: PathBuf,
-        /// A sentence about the file as "it".
-        problem: String,
-    },
-    /// The magic number is that of labels.
-    #[error(
-        "{} holds labels, not pictures (magic number {LABELS}); put the file whose name has \
-         `images` in it there", path.display())]
-    Labels {
-        /// Raw or `.gz`.
-        path: PathBuf,
-    },
-    /// The pictures do not fit `model.input_shape`.
-    #[error(
-        "{} holds pictures of {found:?} (height, width, channels), the model takes {expected:?}; \
-         name other data, or a model.input_shape that fits it (1 channel or 3)", path.display())]
-    Shape {
-        /// Raw or `.gz`.
-        path: PathBuf,
-        /// The file's height, width and channels.
-        found: [usize; 3],
-        /// The model's height, width and channels.
-        expected: [usize; 3],
-    },
-}
-
-impl DataError {
-    /// Whether the user named the wrong data, rather than a file being damaged.
-    #[must_use]
-    pub fn is_misuse(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Shape { .. })
-    }
-}
-
-/// Pictures of one shape, one byte a value, channels last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Images {
-    shape: [usize; 3],
-    bytes: Vec<u8>,
-}
-
-impl Images {
-    /// Reads a raw or gzipped IDX file, or its first `samples` pictures.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is not what its header says.
-    pub fn open(path: &Path, samples: Option<usize>) -> Result<Self, DataError> {
-        let mut bytes = read(path)?;
-        let header = Header::parse(&bytes).map_err(|problem| match problem {
-            Problem::Labels => DataError::Labels { path: path.to_owned() },
-            Problem::Other(problem) => DataError::Damaged { path: path.to_owned(), problem },
-        })?;
-        let count = samples.map_or(header.count, |samples| samples.min(header.count));
-        let [height, width, channels] = header.shape;
-        bytes.truncate(header.length + count * height * width * channels);
-        bytes.drain(..header.length);
-        Ok(Self { shape: header.shape, bytes })
-    }
-
-    /// Height, width and channels.
-    #[must_use]
-    pub fn shape(&self) -> [usize; 3] {
-        self.shape
-    }
-
-    /// Values of one picture.
-    #[must_use]
-    pub fn values(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Number of pictures.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len() / self.values()
-    }
-
-    /// Only where none was asked for: a file without pictures is refused.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Appends one picture's values, scaled to 0..1 by dividing by 255 as the tutorial does.
-    ///
-    /// # Panics
-    /// When there is no such picture.
-    pub fn push_scaled(&self, index: usize, values: &mut Vec<f32>) {
-        let picture = &self.bytes[index * self.values()..][..self.values()];
-        values.extend(picture.iter().map(|&byte| f32::from(byte) / 255.0));
-    }
+/// Reads a raw or gzipped IDX file, or its first `samples` pictures.
+pub(super) fn open(
+    path: &Path,
+    samples: Option<usize>,
+    supply: Supply,
+) -> Result<Stored, DataError> {
+    let mut bytes = read(path, supply)?;
+    let header = Header::parse(&bytes).map_err(|problem| match problem {
+        Problem::Labels => DataError::Labels { path: path.to_owned(), magic: LABELS },
+        Problem::Other(problem) => DataError::Damaged { path: path.to_owned(), problem, supply },
+    })?;
+    let count = samples.map_or(header.count, |samples| samples.min(header.count));
+    let [height, width, channels] = header.shape;
+    bytes.truncate(header.length + count * height * width * channels);
+    bytes.drain(..header.length);
+    Ok(Stored { shape: header.shape, pixels: Pixels::Eight(bytes) })
 }
 
 /// What the file's first bytes promise, already held against the file's length.
@@ -196,9 +101,9 @@ fn word(bytes: &[u8], index: usize) -> Option<u32> {
 }
 
 /// The whole file, unpacked if it is gzipped.
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+fn read(path: &Path, supply: Supply) -> Result<Vec<u8>, DataError> {
     let unreadable = |error| DataError::Unreadable { path: path.to_owned(), error };
-    let damaged = |problem: String| DataError::Damaged { path: path.to_owned(), problem };
+    let damaged = |problem: String| DataError::Damaged { path: path.to_owned(), problem, supply };
     let bytes = std::fs::read(path).map_err(unreadable)?;
     if !bytes.starts_with(&GZIP) {
         return Ok(bytes);

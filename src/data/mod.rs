@@ -1,34 +1,69 @@
-//! The pictures: read from disk, checked, and handed out in batches.
+//! The pictures: found, read from disk, checked, and handed out in batches.
 
-pub mod batches;
-pub mod idx;
+mod ahead;
+mod batches;
+mod cut;
+mod error;
+mod files;
+mod fit;
+mod idx;
+mod images;
+mod listing;
+mod npy;
+mod npz;
+mod scan;
+mod stored;
 
 use std::path::{Path, PathBuf};
 
+pub use ahead::Ahead;
 pub use batches::{Batch, Feed};
-pub use idx::{DataError, Images};
+pub use error::{DataError, Supply};
+pub use images::{Draw, Images};
 
+use crate::config::data::{IdxFiles, Npz, Rules};
 use crate::config::sections::Data;
+use files::Files;
+use listing::{Listing, TEST_FRACTION};
+use scan::Budget;
+use stored::{Stored, split_at};
+
+/// Names of MNIST's files of pictures, and of those that take their place.
+const TRAIN: &str = "train-images-idx3-ubyte";
+const TEST: &str = "t10k-images-idx3-ubyte";
 
 /// Training and test pictures of one shape.
 #[derive(Debug)]
 pub struct Dataset {
-    /// From `train-images-idx3-ubyte`, the first `data.train_samples`.
+    /// To learn from, the first `data.train_samples` of them.
     pub train: Images,
-    /// From `t10k-images-idx3-ubyte`, the first `data.test_samples`.
+    /// To judge by, the first `data.test_samples` of them.
     pub test: Images,
 }
 
 impl Dataset {
-    /// Reads the files that the config names, of pictures of `shape` (height, width, channels).
+    /// Reads what the config names, as pictures of `shape` (height, width, channels).
     ///
     /// # Errors
     /// When a file is missing, damaged, or holds pictures of another shape.
     pub fn open(data: &Data, shape: [usize; 3]) -> Result<Self, DataError> {
-        Ok(Self {
-            train: images(&data.dir, "train-images-idx3-ubyte", shape, data.train_samples)?,
-            test: Self::open_test(data, shape)?,
-        })
+        match data {
+            Data::Images(images) => {
+                let (rules, listing) = (images.rules(), listing::images(images)?);
+                let samples = [images.train_samples, images.test_samples];
+                of_files(listing, samples, &rules, shape)
+            }
+            Data::Pairs(pairs) => {
+                let (rules, listing) = (pairs.rules(), listing::pairs(pairs)?);
+                of_files(listing, [pairs.train_samples, pairs.test_samples], &rules, shape)
+            }
+            _ => {
+                // The first file is held against the model before the second is read.
+                let (train, rest) = stored_train(data, shape)?;
+                let test = rest.map_or_else(|| stored_test(data, shape), Ok)?;
+                Ok(Self { train: train.into(), test: test.into() })
+            }
+        }
     }
 
     /// The test pictures alone.
@@ -36,28 +71,142 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_test(data: &Data, shape: [usize; 3]) -> Result<Images, DataError> {
-        images(&data.dir, "t10k-images-idx3-ubyte", shape, data.test_samples)
+        let open = |entries, samples, rules: &Rules| {
+            let budget = Budget::new(rules.memory);
+            let entries = first(entries, samples);
+            Files::open(entries, "test images", shape, rules, &budget).map(Images::from)
+        };
+        match data {
+            Data::Images(images) => {
+                open(listing::test_images(images)?, images.test_samples, &images.rules())
+            }
+            Data::Pairs(pairs) => {
+                open(listing::test_pairs(pairs)?, pairs.test_samples, &pairs.rules())
+            }
+            _ => stored_test(data, shape).map(Images::from),
+        }
     }
 }
 
-fn images(
-    dir: &Path,
-    name: &str,
+fn of_files(
+    listing: Listing,
+    [train, test]: [Option<usize>; 2],
+    rules: &Rules,
     shape: [usize; 3],
-    samples: Option<usize>,
-) -> Result<Images, DataError> {
-    let path = existing(dir, name)?;
-    let images = Images::open(&path, samples)?;
-    if images.shape() == shape {
-        return Ok(images);
+) -> Result<Dataset, DataError> {
+    let budget = Budget::new(rules.memory);
+    let open = |entries, set| Files::open(entries, set, shape, rules, &budget).map(Images::from);
+    Ok(Dataset {
+        train: open(first(listing.train, train), "training images")?,
+        test: open(first(listing.test, test), "test images")?,
+    })
+}
+
+fn first<T>(mut all: Vec<T>, samples: Option<usize>) -> Vec<T> {
+    all.truncate(samples.unwrap_or(usize::MAX));
+    all
+}
+
+/// The training pictures, and the test pictures where they are a part of the same file.
+fn stored_train(data: &Data, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), DataError> {
+    match data {
+        Data::Mnist(mnist) => {
+            let train = idx(&mnist.dir.join(TRAIN), mnist.train_samples, Supply::Mnist, shape)?;
+            Ok((train, None))
+        }
+        Data::FashionMnist(fashion) => {
+            let path = fashion.dir.join(TRAIN);
+            Ok((idx(&path, fashion.train_samples, Supply::FashionMnist, shape)?, None))
+        }
+        Data::Idx(files) if files.test.is_some() => {
+            Ok((idx(&files.train, files.train_samples, Supply::User, shape)?, None))
+        }
+        Data::Idx(IdxFiles { train, test_fraction, train_samples, test_samples, .. }) => {
+            let all = idx(train, None, Supply::User, shape)?;
+            divided(all, train, *test_fraction, [*train_samples, *test_samples])
+        }
+        Data::Npz(npz) => npz_train(npz, shape),
+        Data::Images(_) | Data::Pairs(_) => unreachable!("image files are not stored"),
     }
-    Err(DataError::Shape { path, found: images.shape(), expected: shape })
+}
+
+fn stored_test(data: &Data, shape: [usize; 3]) -> Result<Stored, DataError> {
+    let (path, samples, supply) = match data {
+        Data::Mnist(mnist) => (mnist.dir.join(TEST), mnist.test_samples, Supply::Mnist),
+        Data::FashionMnist(fashion) => {
+            (fashion.dir.join(TEST), fashion.test_samples, Supply::FashionMnist)
+        }
+        Data::Idx(IdxFiles { test: Some(test), test_samples, .. }) => {
+            (test.clone(), *test_samples, Supply::User)
+        }
+        _ => {
+            if let (_, Some(test)) = stored_train(data, shape)? {
+                return Ok(test);
+            }
+            let Data::Npz(npz) = data else { unreachable!("an IDX file without a test set") };
+            return npz_test(npz, shape);
+        }
+    };
+    idx(&path, samples, supply, shape)
+}
+
+fn npz_train(npz: &Npz, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), DataError> {
+    let samples = [npz.train_samples, npz.test_samples];
+    match (npz::open(&npz.file, &npz.train)?, npz.test_fraction) {
+        (Some(train), None) => {
+            Ok((fitting(train, &npz.file, shape)?.first(npz.train_samples), None))
+        }
+        (Some(all), fraction) => {
+            divided(fitting(all, &npz.file, shape)?, &npz.file, fraction, samples)
+        }
+        (None, fraction) => {
+            let all = fitting(npz::open_single(&npz.file)?, &npz.file, shape)?;
+            divided(all, &npz.file, fraction, samples)
+        }
+    }
+}
+
+/// Of an archive, whose test set is an array of its own.
+fn npz_test(npz: &Npz, shape: [usize; 3]) -> Result<Stored, DataError> {
+    let test = npz::open(&npz.file, &npz.test)?;
+    let test = test.map_or_else(|| npz::open_single(&npz.file), Ok)?;
+    Ok(fitting(test, &npz.file, shape)?.first(npz.test_samples))
+}
+
+fn divided(
+    mut all: Stored,
+    path: &Path,
+    fraction: Option<f64>,
+    [train, test]: [Option<usize>; 2],
+) -> Result<(Stored, Option<Stored>), DataError> {
+    let fraction = fraction.unwrap_or(TEST_FRACTION);
+    let too_few = || listing::too_few(all.len(), path, fraction);
+    let at = split_at(all.len(), fraction).ok_or_else(too_few)?;
+    let rest = all.split_off(at);
+    Ok((all.first(train), Some(rest.first(test))))
+}
+
+fn idx(
+    path: &Path,
+    samples: Option<usize>,
+    supply: Supply,
+    shape: [usize; 3],
+) -> Result<Stored, DataError> {
+    let path = existing(path, supply)?;
+    fitting(idx::open(&path, samples, supply)?, &path, shape)
+}
+
+fn fitting(stored: Stored, path: &Path, shape: [usize; 3]) -> Result<Stored, DataError> {
+    if stored.shape == shape {
+        return Ok(stored);
+    }
+    Err(DataError::Shape { path: path.to_owned(), found: stored.shape, expected: shape })
 }
 
 /// The raw file, or its gzipped form.
-fn existing(dir: &Path, name: &str) -> Result<PathBuf, DataError> {
-    let raw = dir.join(name);
-    let gzipped = dir.join(format!("{name}.gz"));
-    let found = [&raw, &gzipped].into_iter().find(|path| path.is_file()).cloned();
-    found.ok_or(DataError::Missing { path: raw })
+fn existing(path: &Path, supply: Supply) -> Result<PathBuf, DataError> {
+    let mut gzipped = path.as_os_str().to_owned();
+    gzipped.push(".gz");
+    let found = [path, Path::new(&gzipped)].into_iter().find(|path| path.is_file());
+    found.map(Path::to_path_buf).ok_or_else(|| DataError::Missing { path: path.to_owned(), supply })
 }

@@ -6,8 +6,8 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::{Engine, Model, Step};
 use crate::config::layers::Layer;
 use crate::data::Batch;
-use crate::nn::Loss;
-use crate::plan::Plan;
+use crate::nn::{Loss, channels_first, channels_last};
+use crate::plan::{Part, Plan};
 
 /// What is needed beside the model.
 #[derive(Debug)]
@@ -15,39 +15,41 @@ pub(super) struct Libtorch {
     loss: Loss,
     device: Device,
     kind: Kind,
-    /// Height, width and channels of a picture.
-    shape: [i64; 3],
+    part: Part,
+    /// Of what goes in: height, width and channels of a picture, or a code's sides.
+    shape: Vec<i64>,
     draws_in_training: bool,
 }
 
 impl Libtorch {
-    pub fn new(plan: &Plan, device: Device, kind: Kind) -> Self {
+    pub fn new(plan: &Plan, part: Part, device: Device, kind: Kind) -> Self {
         Self {
             loss: plan.config.train.loss,
             device,
             kind,
-            shape: plan.input_shape.map(|side| side as i64),
+            part,
+            shape: plan.section(part).input.0.iter().map(|&side| side as i64).collect(),
             draws_in_training: plan.layers.iter().any(|planned| {
                 matches!(planned.layer, Layer::Dropout(_) | Layer::GaussianNoise(_))
             }),
         }
     }
 
-    fn loss_of(&self, model: &Model, batch: &Batch, train: bool) -> Tensor {
-        let input = self.pictures(&batch.input);
+    /// Loss and outputs of a batch.
+    fn run(&self, model: &Model, batch: &Batch, train: bool) -> (Tensor, Tensor) {
+        let input = self.tensor(&batch.input);
         let output = model.layers.forward_t(&input, train);
-        match &batch.clean {
-            Some(clean) => self.loss.of(&output, &self.pictures(clean)),
+        let loss = match &batch.clean {
+            Some(clean) => self.loss.of(&output, &self.tensor(clean)),
             None => self.loss.of(&output, &input),
-        }
+        };
+        (loss, output)
     }
 
-    /// Channels-last values as `(N, C, H, W)` on the device.
-    fn pictures(&self, values: &[f32]) -> Tensor {
-        let [height, width, channels] = self.shape;
-        Tensor::from_slice(values)
-            .view([-1, height, width, channels])
-            .permute([0, 3, 1, 2])
+    /// Channels-last values as the layers take them, `(N, C, H, W)` or `(N, F)`, on the device.
+    fn tensor(&self, values: &[f32]) -> Tensor {
+        let shape: Vec<i64> = [-1].iter().chain(&self.shape).copied().collect();
+        channels_first(&Tensor::from_slice(values).view(shape.as_slice()))
             .to_device(self.device)
             .to_kind(self.kind)
     }
@@ -62,18 +64,28 @@ impl Engine for Libtorch {
         if self.draws_in_training {
             tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
         }
-        let loss = self.loss_of(model, batch, true);
+        let (loss, _) = self.run(model, batch, true);
         let gradients = Tensor::run_backward(&[&loss], &model.trainable, false, false);
         let rows: Vec<Tensor> = gradients.iter().map(|tensor| tensor.flatten(0, -1)).collect();
         Step { loss: loss.detach(), gradient: Tensor::cat(&rows, 0) }
     }
 
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {
-        no_grad(|| self.loss_of(model, batch, false))
+        self.judge(model, batch).0
     }
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
-        let output = no_grad(|| model.layers.forward_t(&self.pictures(input), false));
-        output.permute([0, 2, 3, 1])
+        let input = self.tensor(input);
+        let output = no_grad(|| match self.part {
+            Part::Whole => model.layers.forward_t(&input, false),
+            Part::Encoder => model.layers.encode(&input, false),
+            Part::Decoder => model.layers.decode(&input, false),
+        });
+        channels_last(&output)
+    }
+
+    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Tensor) {
+        let (loss, output) = no_grad(|| self.run(model, batch, false));
+        (loss, channels_last(&output))
     }
 }

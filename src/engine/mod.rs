@@ -15,7 +15,7 @@ use crate::config::sections::{EngineChoice, Precision};
 use crate::data::Batch;
 use crate::exit::Misuse;
 use crate::model::Autoencoder;
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
 use libtorch::Libtorch;
 use native::Native;
 
@@ -50,7 +50,8 @@ impl Model {
     }
 }
 
-/// Computes with a model; it changes nothing of it but moving statistics.
+/// Computes with a model, or a part of it; it changes nothing of it but moving statistics. Only an
+/// engine of the whole model knows losses.
 pub(crate) trait Engine: std::fmt::Debug {
     /// For people: `native (AVX-512, 2 threads)`.
     fn name(&self) -> String;
@@ -61,26 +62,31 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// The loss without learning from it, a scalar on the device.
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor;
 
-    /// Pictures to pictures `(N, H, W, C)` in the model's precision, on its device.
+    /// What the engine's part of the model gives, in the model's precision, on its device: of the
+    /// whole or the decoder pictures `(N, H, W, C)`, of the encoder codes `(N, ...)`.
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor;
+
+    /// Loss and outputs of a batch in one go.
+    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Tensor);
 }
 
-/// The engine that the plan asks for, and, where `auto` has to do without the native one, why.
+/// The engine that the plan asks for, for a part of its model, and, where `auto` has to do without the native one, why.
 ///
 /// # Errors
 /// When the native engine is asked for and cannot run the model.
 pub(crate) fn choose(
     plan: &Plan,
+    part: Part,
     device: Device,
 ) -> Result<(Box<dyn Engine>, Option<String>), Misuse> {
     allocator::keep_freed_blocks();
     let train = &plan.config.train;
     let kind = kind_of(train.dtype);
-    let libtorch = || Box::new(Libtorch::new(plan, device, kind));
+    let libtorch = || Box::new(Libtorch::new(plan, part, device, kind));
     let reason = match train.engine {
         EngineChoice::Libtorch => return Ok((libtorch(), None)),
         _ if device != Device::Cpu => "it runs on the CPU only".to_owned(),
-        _ => match native(plan, train.threads.unwrap_or_else(cores)) {
+        _ => match native(plan, part, train.threads.unwrap_or_else(cores)) {
             Ok(engine) => return Ok((engine, None)),
             Err(unsupported) => unsupported.to_string(),
         },
@@ -105,10 +111,10 @@ pub fn on_cpu(plan: &Plan) -> String {
     }
 }
 
-fn native(plan: &Plan, threads: usize) -> Result<Box<dyn Engine>, Unsupported> {
+fn native(plan: &Plan, part: Part, threads: usize) -> Result<Box<dyn Engine>, Unsupported> {
     Ok(match plan.config.train.dtype {
-        Precision::Float32 => Box::new(Native::<f32>::new(plan, threads)?),
-        Precision::Float64 => Box::new(Native::<f64>::new(plan, threads)?),
+        Precision::Float32 => Box::new(Native::<f32>::new(plan, part, threads)?),
+        Precision::Float64 => Box::new(Native::<f64>::new(plan, part, threads)?),
     })
 }
 
@@ -123,4 +129,14 @@ pub fn kind_of(precision: Precision) -> Kind {
         Precision::Float32 => Kind::Float,
         Precision::Float64 => Kind::Double,
     }
+}
+
+/// A tensor's values, row-major, in float32.
+#[must_use]
+pub fn values_of(tensor: &Tensor) -> Vec<f32> {
+    let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+    let mut values = vec![0.0; tensor.numel()];
+    let length = values.len();
+    tensor.copy_data(&mut values, length);
+    values
 }

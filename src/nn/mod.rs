@@ -26,4 +26,5 @@ pub use parameters::{Parameter, Parameters};
 pub use pool::{AveragePooling2D, MaxPooling2D, PoolOptions};
 pub use random::{Dropout, GaussianNoise};
 pub use resize::{Cropping2D, Flatten, Interpolation, Reshape, UpSampling2D, ZeroPadding2D};
+pub(crate) use resize::{channels_first, channels_last};
 pub use window::{Padding, conv_transpose_length, same_padding, window_length};

@@ -99,11 +99,11 @@ impl ModuleT for Reshape {
 }
 
 /// `(N, C, H, W)` as `(N, H, W, C)`; `(N, F)` as it is.
-pub(super) fn channels_last(x: &Tensor) -> Tensor {
+pub(crate) fn channels_last(x: &Tensor) -> Tensor {
     if x.dim() == 4 { x.permute([0, 2, 3, 1]) } else { x.shallow_clone() }
 }
 
 /// `(N, H, W, C)` as `(N, C, H, W)`; `(N, F)` as it is.
-pub(super) fn channels_first(x: &Tensor) -> Tensor {
+pub(crate) fn channels_first(x: &Tensor) -> Tensor {
     if x.dim() == 4 { x.permute([0, 3, 1, 2]) } else { x.shallow_clone() }
 }

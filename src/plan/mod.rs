@@ -1,8 +1,12 @@
 //! A config that was found to make sense: every layer fits the one before, every option goes with
 //! the others. Only this type reaches the trainer.
 
+mod data;
+mod reach;
+mod resize;
 mod trace;
 
+pub use reach::Axis;
 pub use trace::{Shape, TraceError};
 
 use crate::config::layers::Layer;
@@ -43,6 +47,30 @@ pub struct PlannedLayer {
     pub moving: usize,
 }
 
+/// What of a model is to be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// From picture to picture.
+    Whole,
+    /// From picture to code.
+    Encoder,
+    /// From code to picture.
+    Decoder,
+}
+
+/// Layers that follow each other.
+#[derive(Debug, Clone)]
+pub struct Section<'a> {
+    /// May be none: a code can be the picture itself.
+    pub layers: &'a [PlannedLayer],
+    /// What the first one receives.
+    pub input: Shape,
+    /// What the last one gives.
+    pub output: Shape,
+    /// Learned weights of the model's layers before these.
+    pub weights_before: usize,
+}
+
 impl Plan {
     /// Validates a config.
     ///
@@ -53,6 +81,7 @@ impl Plan {
         check_device(&source)?;
         check_clipping(&source)?;
         let input_shape = input_shape(&source)?;
+        data::check(&source, input_shape)?;
         let layers = trace_model(&source, input_shape)?;
         let encoder_length = source.config.model.encoder.len();
         Ok(Self { config: source.config, input_shape, layers, encoder_length })
@@ -74,6 +103,20 @@ impl Plan {
     #[must_use]
     pub fn code_shape(&self) -> Shape {
         self.encoder().last().map_or(Shape(self.input_shape.to_vec()), |layer| layer.output.clone())
+    }
+
+    /// Some of the layers, by what they are for.
+    #[must_use]
+    pub fn section(&self, part: Part) -> Section<'_> {
+        let (picture, code) = (Shape(self.input_shape.to_vec()), self.code_shape());
+        let (layers, input, output) = match part {
+            Part::Whole => (self.layers.as_slice(), picture.clone(), picture),
+            Part::Encoder => (self.encoder(), picture, code),
+            Part::Decoder => (self.decoder(), code, picture),
+        };
+        let before = if part == Part::Decoder { self.encoder() } else { &[] };
+        let weights_before = before.iter().map(|layer| layer.trainable).sum();
+        Section { layers, input, output, weights_before }
     }
 
     /// The seed of all randomness.

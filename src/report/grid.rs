@@ -16,9 +16,9 @@ const LEAST_SIDE: usize = 80;
 /// Width that the pictures of a row may take together.
 const ROW_WIDTH: usize = MOST_COLUMNS * (GOOD_SIDE + GAP);
 /// White space between pictures.
-const GAP: usize = 6;
+pub(super) const GAP: usize = 6;
 /// White space around the page and beside the labels.
-const MARGIN: usize = 16;
+pub(super) const MARGIN: usize = 16;
 /// Line height of the labels.
 const LABEL_SIZE: f32 = 28.0;
 /// Longest label in pixels; a file name given as a label must not push the pictures away.
@@ -37,14 +37,14 @@ pub struct GridRow<'a> {
 
 /// Sizes on a page, in pixels.
 #[derive(Debug, PartialEq, Eq)]
-struct Layout {
+pub(super) struct Layout {
     /// How many times each picture is enlarged.
-    factor: usize,
-    columns: usize,
+    pub(super) factor: usize,
+    pub(super) columns: usize,
     /// Room for the largest picture after enlarging, `(width, height)`.
-    cell: (usize, usize),
+    pub(super) cell: (usize, usize),
     /// Width of the widest label.
-    labels: usize,
+    pub(super) labels: usize,
 }
 
 /// Writes rows of pictures as one page, about 1300 pixels wide at ten columns.
@@ -101,7 +101,7 @@ impl Layout {
 }
 
 /// How many times a picture is enlarged: up to `GOOD_SIDE`, and in any case to `LEAST_SIDE`.
-fn factor(side: usize) -> usize {
+pub(super) fn factor(side: usize) -> usize {
     (GOOD_SIDE / side).max(LEAST_SIDE.div_ceil(side))
 }
 
@@ -124,7 +124,13 @@ fn draw_label(page: &mut Canvas, label: &str, layout: &Layout, row: usize) {
 }
 
 /// Draws a picture, enlarged and framed, in the middle of its cell.
-fn draw_picture(page: &mut Canvas, picture: &Picture, layout: &Layout, left: usize, top: usize) {
+pub(super) fn draw_picture(
+    page: &mut Canvas,
+    picture: &Picture,
+    layout: &Layout,
+    left: usize,
+    top: usize,
+) {
     let factor = layout.factor;
     let (width, height) = (picture.width() * factor, picture.height() * factor);
     let left = left + (layout.cell.0 - width) / 2;

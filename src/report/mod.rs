@@ -4,16 +4,20 @@
 mod axis;
 mod canvas;
 mod chart;
+mod compare;
 mod curves;
 mod grid;
+mod neighbours;
 mod picture;
 mod text;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub use compare::side_by_side;
 pub use curves::{Curves, LossPoint, write_loss_curves};
 pub use grid::{GridRow, write_grid};
+pub use neighbours::{Captioned, NeighbourRow, write_neighbours};
 pub use picture::{Picture, PictureError, write_png};
 
 /// A picture file that could not be made: which one, and the [`Problem`] as its source.

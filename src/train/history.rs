@@ -29,6 +29,9 @@ pub struct History {
     pub parameters: usize,
     /// With which the same seed gives the same run.
     pub versions: Versions,
+    /// Image files that could not be used and were left out, of both sets.
+    #[serde(default)]
+    pub skipped_files: usize,
     /// Whether the run was stopped before its last epoch ended.
     pub interrupted: bool,
     /// Whole epochs only; one that was interrupted is not among them.
@@ -61,6 +64,9 @@ pub struct EpochRecord {
     pub seconds: f64,
     /// Training pictures per second of training.
     pub images_per_second: f64,
+    /// Share of the training in which no batch was ready: data were slower than computing.
+    #[serde(default)]
+    pub waiting: f64,
 }
 
 impl History {
@@ -79,6 +85,7 @@ impl History {
                 tch: TCH.to_owned(),
                 libtorch: LIBTORCH.to_owned(),
             },
+            skipped_files: 0,
             interrupted: false,
             epochs: Vec::new(),
             curve: Vec::new(),

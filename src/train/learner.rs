@@ -1,15 +1,15 @@
 //! A model with its engine and its optimizer: takes batches, gives losses and pictures.
 
 use rand::Rng;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::device::device_name;
 use crate::data::Batch;
-use crate::engine::{self, Engine, Model, Step, kind_of};
+use crate::engine::{self, Engine, Model, Step, kind_of, values_of};
 use crate::exit::Misuse;
 use crate::nn::Parameters;
 use crate::optim::Optimizer;
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
 use crate::random::{Purpose, stream};
 
 /// Learns by gradient descent; a step changes its weights in place.
@@ -32,7 +32,7 @@ impl Learner {
     /// When the plan asks for an engine that cannot run its model.
     pub fn new(plan: &Plan, device: Device) -> Result<Self, Misuse> {
         let train = &plan.config.train;
-        let (engine, not_native) = engine::choose(plan, device)?;
+        let (engine, not_native) = engine::choose(plan, Part::Whole, device)?;
         let model = Model::new(plan, device, kind_of(train.dtype));
         let lengths = model.trainable.iter().map(|tensor| tensor.numel() as i64).collect();
         let optimizer = Optimizer::new(&train.optimizer, &model.weights, lengths);
@@ -55,11 +55,14 @@ impl Learner {
     /// Pictures in, pictures out: values channels last, one picture after the other.
     #[must_use]
     pub fn predict(&mut self, input: &[f32]) -> Vec<f32> {
-        let output = self.outputs(input).to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
-        let mut values = vec![0.0; output.numel()];
-        let length = values.len();
-        output.copy_data(&mut values, length);
-        values
+        values_of(&self.outputs(input))
+    }
+
+    /// The batch's loss, as a scalar on the device, and its outputs as [`Learner::predict`] gives
+    /// them, computed together.
+    pub fn judge(&mut self, batch: &Batch) -> (Tensor, Vec<f32>) {
+        let (loss, outputs) = self.engine.judge(&self.model, batch);
+        (loss, values_of(&outputs))
     }
 
     /// The same as a tensor in the model's own precision: `(N, H, W, C)`, on the device.

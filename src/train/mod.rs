@@ -13,16 +13,19 @@ pub use learner::Learner;
 pub use observer::{Observer, RunningLoss, StepDone};
 pub use progress::Progress;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::corruption::Split;
-use crate::data::{Dataset, Feed, Images};
+use crate::data::{DataError, Dataset, Feed, Images};
 use crate::interrupt;
 use crate::plan::Plan;
 
 /// Why training gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
+    /// A picture could not be read any more; what was learned before is as good as ever.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The loss is infinite or not a number.
     #[error(
         "the loss became {loss} in epoch {epoch}, so the weights are of no use; lower \
@@ -51,7 +54,7 @@ pub enum Outcome {
 /// Trains for the plan's epochs, or until the user interrupts; observers see every step.
 ///
 /// # Errors
-/// When the loss is no longer a number.
+/// When the loss is no longer a number, or a picture cannot be read any more.
 pub fn fit(
     plan: &Plan,
     data: &Dataset,
@@ -61,13 +64,13 @@ pub fn fit(
     let training = feed(plan, &data.train, Split::Train);
     for epoch in 1..=plan.config.train.epochs {
         let started = Instant::now();
-        let loss = train_epoch(plan, training, epoch, learner, observers);
+        let (loss, waited) = train_epoch(plan, training, epoch, learner, observers)?;
         let training_seconds = started.elapsed().as_secs_f64();
         check_finite(loss, epoch, learner)?;
         if interrupt::requested() {
             return Ok(Outcome::Interrupted);
         }
-        let val_loss = evaluate(plan, &data.test, learner);
+        let val_loss = evaluate(plan, &data.test, learner)?;
         check_finite(val_loss, epoch, learner)?;
         let record = EpochRecord {
             epoch,
@@ -75,6 +78,7 @@ pub fn fit(
             val_loss,
             seconds: started.elapsed().as_secs_f64(),
             images_per_second: data.train.len() as f64 / training_seconds,
+            waiting: waited.as_secs_f64() / training_seconds,
         };
         for observer in observers.iter_mut() {
             observer.epoch_done(&record);
@@ -87,19 +91,23 @@ pub fn fit(
     Ok(Outcome::Finished)
 }
 
-/// One pass over the training set; returns the mean loss while the weights changed.
+/// One pass over the training set; returns the mean loss while the weights changed, and how long
+/// the steps waited for batches.
 fn train_epoch(
     plan: &Plan,
     training: Feed<'_>,
     epoch: usize,
     learner: &mut Learner,
     observers: &mut [&mut dyn Observer],
-) -> f64 {
+) -> Result<(f64, Duration), DataError> {
     let order = training.order(epoch as u64, plan.config.train.shuffle);
     let steps = training.steps();
     let mut running = RunningLoss::default();
     training.ahead(epoch as u64, &order, |batches| {
-        for (step, batch) in (1..).zip(batches) {
+        let mut step = 0;
+        while let Some(batch) = batches.next() {
+            let batch = batch?;
+            step += 1;
             let Step { loss, gradient } = learner.train_step(&batch, epoch as u64, step as u64);
             running.add(&loss, batch.len);
             let done = StepDone {
@@ -110,6 +118,7 @@ fn train_epoch(
                 loss: &loss,
                 gradient: &gradient,
                 running: &running,
+                waited: batches.waited(),
                 learner,
             };
             for observer in observers.iter_mut() {
@@ -119,8 +128,8 @@ fn train_epoch(
                 break;
             }
         }
-    });
-    running.mean()
+        Ok((running.mean(), batches.waited()))
+    })
 }
 
 fn check_finite(loss: f64, epoch: usize, learner: &Learner) -> Result<(), TrainError> {
@@ -131,17 +140,20 @@ fn check_finite(loss: f64, epoch: usize, learner: &Learner) -> Result<(), TrainE
 }
 
 /// The loss over a set of pictures, each batch weighted by its size as in Keras.
-#[must_use]
-pub fn evaluate(plan: &Plan, images: &Images, learner: &mut Learner) -> f64 {
+///
+/// # Errors
+/// When a picture cannot be read any more.
+pub fn evaluate(plan: &Plan, images: &Images, learner: &mut Learner) -> Result<f64, DataError> {
     let test = feed(plan, images, Split::Test);
     let order = test.order(0, false);
     let mut loss = RunningLoss::default();
     test.ahead(0, &order, |batches| {
         for batch in batches {
+            let batch = batch?;
             loss.add(&learner.loss(&batch), batch.len);
         }
-    });
-    loss.mean()
+        Ok(loss.mean())
+    })
 }
 
 /// The pictures with the plan's corruption and batch size.

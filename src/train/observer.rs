@@ -1,5 +1,7 @@
 //! What can watch a training: progress, history and traces see the same events.
 
+use std::time::Duration;
+
 use tch::{Kind, Tensor};
 
 use super::{EpochRecord, Learner};
@@ -45,6 +47,8 @@ pub struct StepDone<'a> {
     pub gradient: &'a Tensor,
     /// The epoch's loss so far.
     pub running: &'a RunningLoss,
+    /// How long the epoch's steps have waited for their batches so far.
+    pub waited: Duration,
     /// With the weights after the step.
     pub learner: &'a Learner,
 }

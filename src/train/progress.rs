@@ -10,6 +10,8 @@ use crate::output::note;
 
 /// How often the bar's figures change; reading the loss makes the step wait for it.
 const REFRESH: Duration = Duration::from_millis(100);
+/// Share of its time that training may wait for batches before data are called the slower part.
+const SLOW_DATA: f64 = 0.05;
 /// Lines that an epoch writes where there is no terminal.
 const LINES: usize = 10;
 
@@ -43,27 +45,35 @@ impl Progress {
         }
     }
 
-    fn figures(&self, loss: f64) -> String {
-        let rate = self.pictures as f64 / self.started.elapsed().as_secs_f64();
-        format!("loss {loss:.4}  {rate:.0} images/s")
+    fn figures(&self, done: &StepDone<'_>) -> String {
+        let (loss, seconds) = (done.running.mean(), self.started.elapsed().as_secs_f64());
+        let rate = self.pictures as f64 / seconds;
+        let slower = slower(done.waited.as_secs_f64() / seconds);
+        format!("loss {loss:.4}  {rate:.0} images/s  {slower}")
     }
 
     fn draw(&self, bar: &ProgressBar, done: &StepDone<'_>) {
         bar.set_prefix(format!("epoch {}/{}", done.epoch, self.epochs));
         bar.set_length(done.steps as u64);
         bar.set_position(done.step as u64);
-        bar.set_message(self.figures(done.running.mean()));
+        bar.set_message(self.figures(done));
     }
 
     fn print(&self, done: &StepDone<'_>) {
         let &StepDone { epoch, step, steps, .. } = done;
         let remaining = self.started.elapsed().mul_f64((steps - step) as f64 / step as f64);
-        let (epochs, figures) = (self.epochs, self.figures(done.running.mean()));
+        let (epochs, figures) = (self.epochs, self.figures(done));
         note(format_args!(
             "epoch {epoch}/{epochs}  {step}/{steps}  {figures}  ETA {:#}",
             HumanDuration(remaining)
         ));
     }
+}
+
+/// What holds the training up: `compute is slower (waits for data 1 %)`.
+fn slower(waiting: f64) -> String {
+    let slower = if waiting > SLOW_DATA { "data is" } else { "compute is" };
+    format!("{slower} slower (waits for data {:.0} %)", 100.0 * waiting)
 }
 
 fn styled_bar() -> ProgressBar {
@@ -91,11 +101,12 @@ impl Observer for Progress {
             bar.reset();
         }
         (self.pictures, self.started) = (0, Instant::now());
-        let EpochRecord { epoch, loss, val_loss, seconds, images_per_second } = record;
+        let EpochRecord { epoch, loss, val_loss, seconds, images_per_second, waiting } = record;
         note(format_args!(
             "epoch {epoch}/{}  loss {loss:.4}  val_loss {val_loss:.4}  {seconds:.1} s  \
-             {images_per_second:.0} images/s",
-            self.epochs
+             {images_per_second:.0} images/s  {}",
+            self.epochs,
+            slower(*waiting)
         ));
     }
 }

@@ -19,7 +19,7 @@ use super::stages::{Activate, ConvolutionOptions};
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides};
 use crate::nn::{Activation, Interpolation, Loss, Padding, PoolOptions, same_padding};
-use crate::plan::{Plan, PlannedLayer};
+use crate::plan::{PlannedLayer, Section};
 
 /// One operation with what goes in and comes out.
 #[derive(Debug, Clone)]
@@ -62,24 +62,27 @@ pub struct Unsupported {
     pub what: String,
 }
 
-/// The operations of a plan, rewritten.
+/// The operations of some layers, rewritten.
 ///
 /// # Errors
 /// Names the first layer that there is no stage for.
-pub(super) fn lower(plan: &Plan) -> Result<(Vec<Operation>, Head), Unsupported> {
-    let operations = operations(plan)?;
+pub(super) fn lower(
+    section: &Section<'_>,
+    loss: Loss,
+) -> Result<(Vec<Operation>, Head), Unsupported> {
+    let operations = operations(section)?;
     let operations = drop_identities(operations);
     let operations = fold_upsampling(operations);
     let operations = fuse_pooling(operations);
     let operations = fuse_relu(operations);
-    Ok(fuse_sigmoid(operations, plan.config.train.loss))
+    Ok(fuse_sigmoid(operations, loss))
 }
 
 /// One or two operations for each layer, as the layers stand.
-pub(super) fn operations(plan: &Plan) -> Result<Vec<Operation>, Unsupported> {
+pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupported> {
     let mut operations = Vec::new();
-    let mut weights = 0;
-    for planned in &plan.layers {
+    let mut weights = section.weights_before;
+    for planned in section.layers {
         let (input, output) = (Size::of(&planned.input.0), Size::of(&planned.output.0));
         let (kind, activation) = translate(planned, input, output, weights)?;
         let operation = |kind, input| Operation { kind, input, output };

@@ -31,7 +31,8 @@ use tch::Tensor;
 
 use super::{Engine, Model, Step};
 use crate::data::Batch;
-use crate::plan::Plan;
+use crate::plan::{Part, Plan};
+use grid::Size;
 use kernels::{Kernels, Real};
 use lower::{Head, Operation};
 use memory::zeros;
@@ -42,7 +43,7 @@ use worker::{Share, Worker};
 /// # Errors
 /// Names the first layer that has none.
 pub(super) fn supports(plan: &Plan) -> Result<(), Unsupported> {
-    lower::operations(plan).map(drop)
+    lower::operations(&plan.section(Part::Whole)).map(drop)
 }
 
 /// In one precision.
@@ -53,21 +54,25 @@ pub(super) struct Native<T: Real> {
     pool: rayon::ThreadPool,
     /// The step's weights, as the stages read them.
     weights: Vec<T>,
-    /// Height, width and channels of a picture.
-    shape: [usize; 3],
+    /// Values that go in for each picture: its own, or its code's.
+    input: usize,
+    /// Shape of what comes out for each.
+    output: Vec<usize>,
 }
 
 impl<T: Real> Native<T> {
-    /// For a plan of layers that all have stages, on so many threads.
+    /// For a part of a plan whose layers all have stages, on so many threads.
     ///
     /// # Errors
     /// Names the first layer that has none.
-    pub fn new(plan: &Plan, threads: usize) -> Result<Self, Unsupported> {
-        Ok(Self::assemble(plan, lower::lower(plan)?, threads, T::forms()[0]))
+    pub fn new(plan: &Plan, part: Part, threads: usize) -> Result<Self, Unsupported> {
+        let lowered = lower::lower(&plan.section(part), plan.config.train.loss)?;
+        Ok(Self::assemble(plan, part, lowered, threads, T::forms()[0]))
     }
 
     fn assemble(
         plan: &Plan,
+        part: Part,
         (operations, head): (Vec<Operation>, Head),
         threads: usize,
         kernels: &'static Kernels<T>,
@@ -75,14 +80,23 @@ impl<T: Real> Native<T> {
         // What little libtorch still has to do is not worth threads, which would spin against ours.
         tch::set_num_threads(1);
         let count = plan.layers.iter().map(|layer| layer.trainable).sum();
+        let section = plan.section(part);
+        let size = Size::of(&section.input.0);
         let workers =
-            (0..threads).map(|_| Worker::new(&operations, head, count, kernels)).collect();
+            (0..threads).map(|_| Worker::new(size, &operations, head, count, kernels)).collect();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads((threads - 1).max(1)) // one works on the caller's thread
             .thread_name(|i| format!("worker {i}"))
             .build()
             .unwrap_or_else(|_| panic!("not enough memory for {threads} threads"));
-        Self { kernels, workers, pool, weights: zeros(count), shape: plan.input_shape }
+        Self {
+            kernels,
+            workers,
+            pool,
+            weights: zeros(count),
+            input: size.values(),
+            output: section.output.0,
+        }
     }
 
     /// Pictures of a worker's share; the last one may be smaller, and workers may be left without.
@@ -113,6 +127,13 @@ impl<T: Real> Native<T> {
             }
         });
         &mut self.workers[..pictures.div_ceil(each)]
+    }
+
+    /// `(N, ...)`, each of the shape that comes out.
+    fn shaped(&self, outputs: &[T]) -> Tensor {
+        let sides = self.output.iter().map(|&side| side as i64);
+        Tensor::from_slice(outputs)
+            .view([-1].into_iter().chain(sides).collect::<Vec<_>>().as_slice())
     }
 
     fn read(&mut self, weights: &Tensor) {
@@ -161,15 +182,24 @@ impl<T: Real> Engine for Native<T> {
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
         self.read(&model.weights);
-        let [height, width, channels] = self.shape;
-        let values = height * width * channels;
-        let pictures = input.len() / values;
-        let mut outputs: Vec<T> = zeros(input.len());
+        let pictures = input.len() / self.input;
+        let values: usize = self.output.iter().product();
+        let mut outputs: Vec<T> = zeros(pictures * values);
         let parts = outputs.chunks_mut(self.share(pictures) * values);
         self.divide(pictures, parts, |worker, weights, pictures, part| {
             worker.predict(weights, input, pictures, part);
         });
-        let [height, width, channels] = self.shape.map(|side| side as i64);
-        Tensor::from_slice(&outputs).view([-1, height, width, channels])
+        self.shaped(&outputs)
+    }
+
+    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Tensor) {
+        self.read(&model.weights);
+        let count = batch.input.len();
+        let mut outputs: Vec<T> = zeros(count);
+        let parts = outputs.chunks_mut(self.share(batch.len) * self.input);
+        let workers = self.divide(batch.len, parts, |worker, weights, pictures, part| {
+            worker.judge(weights, &Share { batch, pictures }, count, part);
+        });
+        (mean_loss(workers, count), self.shaped(&outputs))
     }
 }

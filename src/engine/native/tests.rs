@@ -23,6 +23,14 @@ struct Case {
     text: String,
 }
 
+fn lowered(plan: &Plan) -> (Vec<Operation>, Head) {
+    lower::lower(&plan.section(Part::Whole), plan.config.train.loss).unwrap()
+}
+
+fn operations(plan: &Plan) -> Vec<Operation> {
+    lower::operations(&plan.section(Part::Whole)).unwrap()
+}
+
 /// What an engine gives for a case: loss with and without learning, gradient, outputs.
 type Results = [Tensor; 4];
 
@@ -50,17 +58,24 @@ impl Case {
         tch::no_grad(|| model.weights.copy_(&self.weights));
         let step = engine.learn(&model, &self.batch, 0);
         let loss = engine.loss(&model, &self.batch);
-        [step.loss, loss, step.gradient, engine.outputs(&model, &self.batch.input)]
+        let outputs = engine.outputs(&model, &self.batch.input);
+        assert_eq!(
+            engine.judge(&model, &self.batch),
+            (loss.copy(), outputs.copy()),
+            "{}",
+            self.text
+        );
+        [step.loss, loss, step.gradient, outputs]
     }
 
     fn libtorch(&self, kind: Kind) -> Results {
-        self.results(&mut Libtorch::new(&self.plan, Device::Cpu, kind), kind)
+        self.results(&mut Libtorch::new(&self.plan, Part::Whole, Device::Cpu, kind), kind)
     }
 
     /// Holds every form of the kernels against libtorch in float64. Where float32 itself is further
     /// from that than `bar`, thrice the distance of libtorch's float32 is allowed.
     fn check<T: Real>(&self, threads: usize, bar: f64) {
-        self.check_lowered::<T>(threads, bar, |plan| lower::lower(plan).unwrap());
+        self.check_lowered::<T>(threads, bar, lowered);
     }
 
     /// The same of a plan that is lowered otherwise.
@@ -74,7 +89,8 @@ impl Case {
         let allowed = |i: usize| 3.0 * distance(&self.libtorch(T::KIND)[i], &exact[i]);
         for kernels in T::forms() {
             let lowered = lower(&self.plan);
-            let mut native = Native::<T>::assemble(&self.plan, lowered, threads, kernels);
+            let mut native =
+                Native::<T>::assemble(&self.plan, Part::Whole, lowered, threads, kernels);
             // Twice: what a step leaves in the buffers must not show in the next.
             for _ in 0..2 {
                 let results = self.results(&mut native, T::KIND);
@@ -94,6 +110,28 @@ impl Case {
             }
         }
     }
+}
+
+/// An encoder and a decoder by themselves: what each gives for the same input, and that both in a
+/// row are the whole.
+fn parts_agree(shape: [usize; 3], encoder: &str, decoder: &str) {
+    let case = Case::new(shape, encoder, decoder, "dtype = \"float64\"", 7);
+    let model = Model::new(&case.plan, Device::Cpu, Kind::Double);
+    tch::no_grad(|| model.weights.shallow_clone().copy_(&case.weights));
+    let outputs = |part, input: &[f32]| {
+        let mut native = Native::<f64>::new(&case.plan, part, 2).unwrap();
+        let mut libtorch = Libtorch::new(&case.plan, part, Device::Cpu, Kind::Double);
+        let (ours, theirs) = (native.outputs(&model, input), libtorch.outputs(&model, input));
+        assert_eq!(ours.size(), theirs.size(), "{part:?}, {}", case.text);
+        let distance = distance(&ours, &theirs);
+        assert!(distance <= FLOAT64, "{part:?}: {distance:.1e}, {}", case.text);
+        crate::engine::values_of(&ours)
+    };
+    let codes = outputs(Part::Encoder, &case.batch.input);
+    let drawn = Tensor::from_slice(&outputs(Part::Decoder, &codes));
+    let whole = Tensor::from_slice(&outputs(Part::Whole, &case.batch.input));
+    // The codes were rounded to float32 on their way.
+    assert!(distance(&drawn, &whole) <= FLOAT32, "{}", case.text);
 }
 
 /// Sums of some thousand terms in another order.
@@ -286,11 +324,10 @@ fn holds(rewrite: &Rewrite) {
             rewrite.decoder
         );
         let case = Case::new(shape, &encoder, &decoder, "", 5);
-        let plain = lower::drop_identities(lower::operations(&case.plan).unwrap());
+        let plain = lower::drop_identities(operations(&case.plan));
         let (rewritten, _) = (rewrite.lower)(plain.clone());
         assert_eq!(rewritten.len() + rewrite.fewer, plain.len(), "{}", case.text);
-        let lower =
-            |plan: &Plan| (rewrite.lower)(lower::drop_identities(lower::operations(plan).unwrap()));
+        let lower = |plan: &Plan| (rewrite.lower)(lower::drop_identities(operations(plan)));
         case.check_lowered::<f64>(2, FLOAT64, lower);
         case.check_lowered::<f32>(2, FLOAT32, lower);
     }
@@ -314,7 +351,7 @@ fn the_operations_without_any_rewrite() {
     let decoder =
         format!("{{ layer = \"UpSampling2D\", size = 1 }}, {{ layer = \"UpSampling2D\" }}, {LAST}");
     let case = Case::new([6, 8, 1], encoder, &decoder, "", 5);
-    let plain = |plan: &Plan| (lower::operations(plan).unwrap(), OUTPUTS);
+    let plain = |plan: &Plan| (operations(plan), OUTPUTS);
     let dropped = lower::drop_identities(plain(&case.plan).0).len();
     assert_eq!(plain(&case.plan).0.len(), dropped + 5); // four linear activations, one upsampling by 1
     case.check_lowered::<f64>(2, FLOAT64, plain);
@@ -378,9 +415,32 @@ fn fusing_the_last_sigmoid_with_the_cross_entropy() {
 fn the_same_threads_give_the_same_bits() {
     let case = Case::new([9, 9, 1], LAST, LAST, "", 50);
     let gradient = |threads| {
-        let mut native = Native::<f32>::new(&case.plan, threads).unwrap();
+        let mut native = Native::<f32>::new(&case.plan, Part::Whole, threads).unwrap();
         let [_, _, gradient, _] = case.results(&mut native, Kind::Float);
         Vec::<f32>::try_from(gradient).unwrap()
     };
     assert_eq!(gradient(3), gradient(3));
+}
+
+#[test]
+fn the_encoder_and_the_decoder_by_themselves() {
+    let conv = |filters, activation| {
+        format!(
+            "{{ layer = \"Conv2D\", filters = {filters}, kernel_size = 3, padding = \"same\", activation = \"{activation}\" }}"
+        )
+    };
+    let up = "{ layer = \"UpSampling2D\" }";
+    let encoder = format!("{}, {{ layer = \"MaxPooling2D\" }}", conv(4, "relu"));
+    let decoder = format!("{}, {up}, {}", conv(4, "relu"), conv(3, "sigmoid"));
+    parts_agree([8, 12, 3], &encoder, &decoder);
+    // A code of one axis, which ends in a sigmoid.
+    let encoder = format!(
+        "{encoder}, {{ layer = \"Flatten\" }}, {{ layer = \"Dense\", units = 5, activation = \"sigmoid\" }}"
+    );
+    let decoder = format!(
+        "{{ layer = \"Dense\", units = 96 }}, {{ layer = \"Reshape\", target_shape = [4, 6, 4] }}, {decoder}"
+    );
+    parts_agree([8, 12, 3], &encoder, &decoder);
+    // A code that is the picture itself.
+    parts_agree([4, 4, 1], "", &conv(1, "sigmoid"));
 }

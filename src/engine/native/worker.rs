@@ -42,6 +42,7 @@ pub(super) struct Share<'a> {
 
 impl<T: Real> Worker<T> {
     pub fn new(
+        input: Size,
         operations: &[Operation],
         head: Head,
         weights: usize,
@@ -51,9 +52,8 @@ impl<T: Real> Worker<T> {
         let pictures = (CACHE / (2 * values * size_of::<T>()).max(1)).clamp(1, MOST_PICTURES);
         let stages: Vec<_> =
             operations.iter().map(|operation| stage(operation, kernels, pictures)).collect();
-        let sizes = operations.first().map(|operation| operation.input).into_iter();
-        let sizes: Vec<Size> =
-            sizes.chain(operations.iter().map(|operation| operation.output)).collect();
+        let outputs = operations.iter().map(|operation| operation.output);
+        let sizes: Vec<Size> = [input].into_iter().chain(outputs).collect();
         let edges = sizes.iter().enumerate().map(|(i, &size)| {
             let margin = stages.get(i).map_or(Margin::default(), |next| next.input_margin());
             let before = i.checked_sub(1).map(|i| &stages[i]);
@@ -101,6 +101,18 @@ impl<T: Real> Worker<T> {
         }
     }
 
+    /// The loss of a share, and its outputs.
+    pub fn judge(&mut self, weights: &[T], share: &Share<'_>, count: usize, output: &mut [T]) {
+        self.load(weights);
+        self.loss = 0.0;
+        let mut rows = output.chunks_exact_mut(self.output_row());
+        for pictures in self.portions(share.pictures.clone()) {
+            self.forward(&share.batch.input, &pictures);
+            self.write_outputs(pictures.len(), &mut rows);
+            self.meet_targets(share.batch.target(), &pictures, count);
+        }
+    }
+
     /// Writes the outputs of some pictures of `input`.
     pub fn predict(
         &mut self,
@@ -110,16 +122,29 @@ impl<T: Real> Worker<T> {
         output: &mut [T],
     ) {
         self.load(weights);
-        let mut output = output.chunks_exact_mut(self.targets.len());
+        let mut rows = output.chunks_exact_mut(self.output_row());
         for pictures in self.portions(pictures) {
             self.forward(input, &pictures);
-            let last = self.edges.last().expect("there is an input");
-            for row in last.values.rows(pictures.len()) {
-                let output = output.next().expect("one for each row of each picture");
-                output.copy_from_slice(row);
-                if self.head == Head::Logits {
-                    self.kernels.sigmoid(output);
-                }
+            self.write_outputs(pictures.len(), &mut rows);
+        }
+    }
+
+    /// Values of a row of what the last stage gives.
+    fn output_row(&self) -> usize {
+        let size = self.edges.last().expect("there is an input").values.grid.size;
+        size.width * size.channels
+    }
+
+    /// What the pictures that went forward gave, into the next of `rows`.
+    fn write_outputs<'a>(&self, pictures: usize, rows: &mut impl Iterator<Item = &'a mut [T]>)
+    where
+        T: 'a,
+    {
+        let last = self.edges.last().expect("there is an input");
+        for (row, output) in last.values.rows(pictures).zip(rows) {
+            output.copy_from_slice(row);
+            if self.head == Head::Logits {
+                self.kernels.sigmoid(output);
             }
         }
     }

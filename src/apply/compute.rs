@@ -1,0 +1,122 @@
+//! Images to images: fitted to the model, cut into tiles, computed in batches of tiles of one size.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::canvas::Tile;
+use super::fit::{Fit, Side};
+use super::models::Models;
+use crate::image_file::ImageFile;
+
+/// Values that go through the model at once, at most, unless one tile has more.
+const BATCH_VALUES: usize = 1 << 19;
+/// The same in tiles.
+const BATCH_TILES: usize = 128;
+
+/// A model that takes images of any size.
+#[derive(Debug)]
+pub struct Applier<'a> {
+    /// What sizes the model can take.
+    pub fit: Fit<'a>,
+    /// The model for each of them.
+    pub models: Models<'a>,
+    /// Channels of the model's pictures.
+    pub channels: usize,
+    /// Whether a grey model takes the channels of a coloured image one by one.
+    pub per_channel: bool,
+}
+
+/// An image that is ready to be computed.
+struct Sheet {
+    image: ImageFile,
+    sides: [Rc<Side>; 2],
+    /// Each goes through the model by itself.
+    planes: Vec<Option<usize>>,
+    result: ImageFile,
+}
+
+/// Places in the sheets: which sheet, row of tiles, column of tiles, and plane.
+type Place = (usize, usize, usize, Option<usize>);
+
+impl Applier<'_> {
+    /// The model's outputs for some images, in their order and depth.
+    ///
+    /// Each comes back with the image as the model saw it, grey or coloured.
+    ///
+    /// # Errors
+    /// When the model cannot be laid out; the inner error is a sentence about one image.
+    pub fn outputs(
+        &mut self,
+        images: Vec<ImageFile>,
+    ) -> anyhow::Result<Vec<Result<(ImageFile, ImageFile), String>>> {
+        let mut sheets: Vec<_> = images.into_iter().map(|image| self.sheet(image)).collect();
+        for (size, places) in places(&sheets) {
+            let values = size[0] * size[1] * self.channels;
+            let batch = (BATCH_VALUES / values).clamp(1, BATCH_TILES);
+            for places in places.chunks(batch) {
+                self.compute(size, places, &mut sheets)?;
+            }
+        }
+        let done = sheets.into_iter().map(|sheet| sheet.map(|s| (s.image, s.result)));
+        Ok(done.collect())
+    }
+
+    fn compute(
+        &mut self,
+        size: [usize; 2],
+        places: &[Place],
+        sheets: &mut [Result<Sheet, String>],
+    ) -> anyhow::Result<()> {
+        let values = size[0] * size[1] * self.channels;
+        let mut input = Vec::with_capacity(places.len() * values);
+        for &place in places {
+            let Ok(sheet) = &sheets[place.0] else { continue };
+            tile(&sheet.sides, place).read(&sheet.image, &mut input);
+        }
+        let output = self.models.of(size)?.predict(&input);
+        for (&place, output) in places.iter().zip(output.chunks_exact(values)) {
+            let Ok(sheet) = &mut sheets[place.0] else { continue };
+            tile(&sheet.sides, place).write(output, &mut sheet.result);
+        }
+        Ok(())
+    }
+
+    /// Brings an image to the model's channels.
+    fn sheet(&self, image: ImageFile) -> Result<Sheet, String> {
+        let [height, width, present] = image.shape;
+        let sides = self.fit.sides([height, width])?;
+        let coloured = image.is_coloured();
+        let (image, planes) = match (self.channels, present) {
+            (1, 3) if coloured && self.per_channel => (image, (0..3).map(Some).collect()),
+            (1, 3) if coloured => {
+                return Err("it is coloured and the model is grey; convert it to grey, or add \
+                            --per-channel"
+                    .to_owned());
+            }
+            _ => (image.with_channels(self.channels), vec![None]),
+        };
+        let samples = image.samples.zeros(image.samples.len());
+        let result = ImageFile { shape: image.shape, samples, alpha_dropped: image.alpha_dropped };
+        Ok(Sheet { image, sides, planes, result })
+    }
+}
+
+fn tile(sides: &[Rc<Side>; 2], (_, row, column, plane): Place) -> Tile<'_> {
+    let [rows, columns] = sides;
+    Tile { rows: (rows, &rows.parts[row]), columns: (columns, &columns.parts[column]), plane }
+}
+
+/// All tiles by their size.
+fn places(sheets: &[Result<Sheet, String>]) -> BTreeMap<[usize; 2], Vec<Place>> {
+    let mut places: BTreeMap<_, Vec<Place>> = BTreeMap::new();
+    for (index, sheet) in sheets.iter().enumerate() {
+        let Ok(Sheet { sides: [rows, columns], planes, .. }) = sheet else { continue };
+        let of_size = places.entry([rows.tile, columns.tile]).or_default();
+        for row in 0..rows.parts.len() {
+            for column in 0..columns.parts.len() {
+                of_size.extend(planes.iter().map(|&plane| (index, row, column, plane)));
+            }
+        }
+    }
+    places
+}

@@ -1,0 +1,132 @@
+//! `convae decode`: draws what a model makes of codes.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::cli::Decode;
+use crate::codes::Codes;
+use crate::exit::Misuse;
+use crate::output::note;
+use crate::plan::{Part, Plan, Shape};
+use crate::report::write_png;
+use crate::saved_model::{open_model, restore_part};
+use crate::showcase::pictures;
+use crate::train::choose_device;
+
+/// Writes one PNG for each code, by its name.
+///
+/// # Errors
+/// When the codes or the checkpoint are refused, or a picture cannot be written.
+pub fn run(args: &Decode) -> anyhow::Result<u8> {
+    let codes = Codes::open(&args.codes)?;
+    let model = &args.model;
+    let (plan, checkpoint) =
+        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let plan = fitting(args, &plan, &codes)?;
+    let device = choose_device(&plan.config.train.device)?;
+    let mut decoder = restore_part(&model.checkpoint, &plan, &checkpoint, Part::Decoder, device)?;
+    let files = files(args, &codes)?;
+    make_folder(&args.out)?;
+
+    let step = decoder.at_once();
+    let inputs = codes.values.chunks(step * codes.length());
+    for (input, files) in inputs.zip(files.chunks(step)) {
+        let drawn = pictures(&decoder.run(input), plan.input_shape);
+        for (picture, file) in drawn.iter().zip(files) {
+            make_folder(file.parent().unwrap_or(&args.out))?;
+            write_png(file, picture)?;
+        }
+    }
+    let plural = if codes.len() == 1 { "" } else { "s" };
+    note(format_args!("{} picture{plural} -> {}", codes.len(), args.out.display()));
+    Ok(0)
+}
+
+/// The model for pictures whose codes these could be.
+fn fitting(args: &Decode, plan: &Plan, codes: &Codes) -> Result<Plan, Misuse> {
+    let shape = Shape(codes.shape.clone());
+    plan.for_code(&shape).ok_or_else(|| {
+        Misuse(format!(
+            "{} holds codes of {shape}, the model's are {}; name codes of this model, or the model \
+             of these codes",
+            args.codes.display(),
+            plan.code_shape()
+        ))
+    })
+}
+
+/// Where each picture goes: below the folder, by its name, which is not trusted.
+fn files(args: &Decode, codes: &Codes) -> Result<Vec<PathBuf>, Misuse> {
+    if args.out.exists() && !args.out.is_dir() {
+        let shown = args.out.display();
+        return Err(Misuse(format!("{shown} is a file; name a folder with --out")));
+    }
+    let mut taken = HashMap::new();
+    let mut files = Vec::with_capacity(codes.len());
+    for name in &codes.names {
+        let file = args.out.join(relative(name).ok_or_else(|| {
+            Misuse(format!("{} names a code {name:?}; {NAMING}", args.codes.display()))
+        })?);
+        if let Some(first) = taken.insert(file.clone(), name) {
+            return Err(Misuse(format!(
+                "the codes named {first:?} and {name:?} would both give {}; give them other names",
+                file.display()
+            )));
+        }
+        if file.exists() && !args.overwrite {
+            return Err(Misuse(format!(
+                "{} is already there; add --overwrite to replace it",
+                file.display()
+            )));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// What a name has to be.
+const NAMING: &str = "names are paths below the folder for the results, such as cats/1.png";
+
+/// The name with the ending of what is drawn; `None` where it leads out of the folder.
+fn relative(name: &str) -> Option<PathBuf> {
+    let path = Path::new(name);
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+    // Only what follows a name is its ending: `0.5` would lose its last digit.
+    let kind = path.extension().and_then(image::ImageFormat::from_extension);
+    let stem = if kind.is_some() { path.file_stem()? } else { path.file_name()? };
+    let mut file = stem.to_owned();
+    file.push(".png");
+    (inside && !name.contains('\0')).then(|| path.with_file_name(file))
+}
+
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| {
+        format!("the folder {} cannot be made; name another one with --out", folder.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_folders_and_gets_the_ending_of_a_png() {
+        for (name, file) in [
+            ("cat.jpg", "cat.png"),
+            ("a/b/cat.TIFF", "a/b/cat.png"),
+            ("0003", "0003.png"),
+            ("between 0.5", "between 0.5.png"),
+        ] {
+            assert_eq!(relative(name), Some(PathBuf::from(file)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_out_of_the_folder_is_none() {
+        for name in ["", "/etc/cat.png", "../cat.png", "a/../../cat.png", "..", "a\0b"] {
+            assert_eq!(relative(name), None, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Why a data set cannot be used, and what to do about it.
+
+use std::path::PathBuf;
+
+use crate::image_file::ImageError;
+
+/// Where a file comes from, which decides how to get it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply {
+    /// MNIST, which the set-up fetches.
+    Mnist,
+    /// Fashion-MNIST, likewise.
+    FashionMnist,
+    /// The user's own.
+    User,
+}
+
+impl Supply {
+    fn where_missing(self) -> &'static str {
+        match self {
+            Self::Mnist => {
+                "get MNIST with scripts/setup.sh, or name another folder with --set data.dir=FOLDER"
+            }
+            Self::FashionMnist => {
+                "get it with scripts/setup.sh --only fashion-mnist, or name another folder with \
+                 --set data.dir=FOLDER"
+            }
+            Self::User => "name a file that is there, raw or gzipped",
+        }
+    }
+
+    fn where_damaged(self) -> &'static str {
+        match self {
+            Self::Mnist => "delete it and get it again with scripts/setup.sh",
+            Self::FashionMnist => {
+                "delete it and get it again with scripts/setup.sh --only fashion-mnist"
+            }
+            Self::User => "use another copy",
+        }
+    }
+}
+
+/// Why a data set cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// Neither the raw file nor its `.gz` is there.
+    #[error("{} is missing; {}", path.display(), supply.where_missing())]
+    Missing {
+        /// Where the raw file was looked for, with its `.gz` beside it.
+        path: PathBuf,
+        /// Decides on the remedy.
+        supply: Supply,
+    },
+    /// The system refused to read the file.
+    #[error("{} cannot be read: {error}; check its name and permissions", path.display())]
+    Unreadable {
+        /// As it was opened.
+        path: PathBuf,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// The file does not unpack, or its header does not fit its length.
+    #[error("{} is damaged: {problem}; {}", path.display(), supply.where_damaged())]
+    Damaged {
+        /// Raw or `.gz`.
+        path: PathBuf,
+        /// A sentence about the file as "it".
+        problem: String,
+        /// Decides on the remedy.
+        supply: Supply,
+    },
+    /// The magic number is that of labels.
+    #[error(
+        "{} holds labels, not pictures (magic number {magic}); put the file whose name has \
+         `images` in it there", path.display())]
+    Labels {
+        /// Raw or `.gz`.
+        path: PathBuf,
+        /// The file's first word.
+        magic: u32,
+    },
+    /// The pictures do not fit `model.input_shape`.
+    #[error(
+        "{} holds pictures of {found:?} (height, width, channels), the model takes {expected:?}; \
+         name other data, or a model.input_shape that fits it (1 channel or 3)", path.display())]
+    Shape {
+        /// Raw or `.gz`.
+        path: PathBuf,
+        /// The file's height, width and channels.
+        found: [usize; 3],
+        /// The model's height, width and channels.
+        expected: [usize; 3],
+    },
+    /// An array of NumPy that we do not take.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    Array {
+        /// The `.npz` or `.npy`.
+        path: PathBuf,
+        /// A sentence.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A folder of images is not there.
+    #[error("`{key}` is {}, which is no folder; name a folder of images", path.display())]
+    NoFolder {
+        /// Of the config.
+        key: &'static str,
+        /// As written.
+        path: PathBuf,
+    },
+    /// A folder has no file with an image's ending.
+    #[error(
+        "{} holds no image, and neither do its subfolders; name a folder of PNG, JPEG, BMP, TIFF, \
+         WebP or PNM files with --set {key}=FOLDER", path.display())]
+    NothingFound {
+        /// Of the config.
+        key: &'static str,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No file of the two folders has a partner.
+    #[error(
+        "no image in {} has the name of one in {}; give both the same names, endings aside",
+        noisy.display(), clean.display())]
+    NoPairs {
+        /// The folder.
+        noisy: PathBuf,
+        /// The folder.
+        clean: PathBuf,
+    },
+    /// Two files of one folder differ by their endings only, so a partner cannot be told.
+    #[error(
+        "{} and {} differ by their endings only, so which of them belongs to the pair cannot be \
+         told; rename one of them", first.display(), second.display())]
+    Twins {
+        /// The one in use.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
+    /// A line of the test list.
+    #[error(
+        "{}:{line}: {text:?} is not among the images of {}; write paths below that folder, one a \
+         line", list.display(), folder.display())]
+    NotListed {
+        /// The list.
+        list: PathBuf,
+        /// Counts from 1.
+        line: usize,
+        /// As written.
+        text: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// The test set would take all or nothing.
+    #[error(
+        "{} picture(s) in {} leave {} after the split ({split}); give more pictures, or another \
+         test set with --set data.test_fraction=0.1", count, path.display(), left)]
+    Split {
+        /// Pictures in all.
+        count: usize,
+        /// Where they are.
+        path: PathBuf,
+        /// How they were split.
+        split: String,
+        /// The set that is empty.
+        left: &'static str,
+    },
+    /// Every image was skipped.
+    #[error("none of the {count} image(s) of {set} can be used; the first one: {first}")]
+    NoneUsable {
+        /// Images in all.
+        count: usize,
+        /// Which they are.
+        set: &'static str,
+        /// Why the first cannot.
+        first: Box<DataError>,
+    },
+    /// An image that cannot be used, before anything was learned.
+    #[error("{0}, or go on without it with --set data.on_error=skip")]
+    Broken(ImageError),
+    /// An image that could be used before and cannot be any more.
+    #[error("{0}")]
+    Image(ImageError),
+    /// An image of another size than the model's, and no rule what to do.
+    #[error(
+        "{} is {}x{} pixels, the model takes {}x{}; set data.resize (\"fit\", \"fill\" or \
+         \"exact\") or data.patches, or give a model.input_shape that fits",
+        path.display(), found[1], found[0], expected[1], expected[0])]
+    Size {
+        /// The image.
+        path: PathBuf,
+        /// Height and width.
+        found: [usize; 2],
+        /// Height and width.
+        expected: [usize; 2],
+    },
+    /// An image that no patch can be cut from.
+    #[error(
+        "{} is {}x{} pixels, less than a patch of {}x{}; make model.input_shape smaller, or go on \
+         without it with --set data.on_error=skip",
+        path.display(), found[1], found[0], expected[1], expected[0])]
+    Small {
+        /// The image.
+        path: PathBuf,
+        /// Height and width.
+        found: [usize; 2],
+        /// Height and width.
+        expected: [usize; 2],
+    },
+    /// A pair of two sizes.
+    #[error(
+        "{} is {}x{} pixels and its partner {} is {}x{}; give both the same size, or go on without \
+         them with --set data.on_error=skip",
+        noisy.display(), sizes[0][1], sizes[0][0], clean.display(), sizes[1][1], sizes[1][0])]
+    PairSizes {
+        /// What the model would see.
+        noisy: PathBuf,
+        /// What it would have to give.
+        clean: PathBuf,
+        /// Height and width of each.
+        sizes: [[usize; 2]; 2],
+    },
+}
+
+impl DataError {
+    /// Whether the user named the wrong data, rather than a file being damaged.
+    #[must_use]
+    pub fn is_misuse(&self) -> bool {
+        match self {
+            Self::Unreadable { .. }
+            | Self::Damaged { .. }
+            | Self::Labels { .. }
+            | Self::NoneUsable { .. }
+            | Self::Broken(_)
+            | Self::Image(_) => false,
+            Self::Missing { .. }
+            | Self::Shape { .. }
+            | Self::Array { .. }
+            | Self::NoFolder { .. }
+            | Self::NothingFound { .. }
+            | Self::NoPairs { .. }
+            | Self::Twins { .. }
+            | Self::NotListed { .. }
+            | Self::Split { .. }
+            | Self::Size { .. }
+            | Self::Small { .. }
+            | Self::PairSizes { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A set of image files as samples of the model's shape: kept in memory, or decoded when asked for.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::Draw;
+use super::cut::Cut;
+use super::error::DataError;
+use super::fit::resized;
+use super::listing::Entry;
+use super::scan::{Budget, scan};
+use crate::config::data::Rules;
+use crate::image_file::{ImageFile, Samples, decode};
+
+/// Images that were all decoded once, so that each can be used.
+#[derive(Debug)]
+pub(super) struct Files {
+    shape: [usize; 3],
+    cut: Cut,
+    max_pixels: u64,
+    threads: usize,
+    items: Vec<Item>,
+    /// The first sample of each image, and the number of samples at the end.
+    starts: Vec<usize>,
+    /// Images that cannot be used.
+    skipped: usize,
+}
+
+/// An image that can be used.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub entry: Entry,
+    /// Height and width once decoded and resized.
+    pub size: [usize; 2],
+    /// Where memory has room for the whole set.
+    pub kept: Option<Picture>,
+}
+
+/// An image, or a pair, in the model's channels; resized where the config says so.
+#[derive(Debug, Clone)]
+pub(super) struct Picture {
+    pub input: ImageFile,
+    pub clean: Option<ImageFile>,
+}
+
+impl Files {
+    /// Decodes every image once; `set` names them in messages.
+    pub(super) fn open(
+        entries: Vec<Entry>,
+        set: &'static str,
+        shape: [usize; 3],
+        rules: &Rules,
+        budget: &Budget,
+    ) -> Result<Self, DataError> {
+        let cut = match &rules.patches {
+            Some(patches) => Cut::Patches(patches.clone()),
+            None => Cut::Whole(rules.resize),
+        };
+        let reader = Reader { shape, cut: &cut, max_pixels: rules.max_pixels };
+        let (items, skipped) = scan(entries, set, reader, rules, budget)?;
+        let mut starts = vec![0];
+        for item in &items {
+            let last = starts[starts.len() - 1];
+            starts.push(last + cut.count(item.size, [shape[0], shape[1]]));
+        }
+        let (max_pixels, threads) = (rules.max_pixels, rules.threads());
+        Ok(Self { shape, cut, max_pixels, threads, items, starts, skipped })
+    }
+
+    pub(super) fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Number of samples.
+    pub(super) fn len(&self) -> usize {
+        self.starts[self.items.len()]
+    }
+
+    pub(super) fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// Whether what the model sees is another file than what it should give.
+    pub(super) fn is_paired(&self) -> bool {
+        self.items.iter().any(|item| item.entry.clean.is_some())
+    }
+
+    pub(super) fn draws(&self) -> bool {
+        self.cut.draws()
+    }
+
+    /// Threads that are worth having for making batches.
+    pub(super) fn makers(&self) -> usize {
+        self.threads
+    }
+
+    /// The image's path below its folder, with the patch's number where there are several.
+    pub(super) fn name(&self, sample: usize) -> String {
+        let image = self.image_of(sample);
+        let name = self.items[image].entry.relative.display();
+        match self.starts[image + 1] - self.starts[image] {
+            1 => name.to_string(),
+            _ => format!("{name}#{}", sample - self.starts[image]),
+        }
+    }
+
+    /// Appends a sample's values in 0..1, and those of its clean partner where it has one.
+    pub(super) fn push(
+        &self,
+        draw: Draw,
+        sample: usize,
+        input: &mut Vec<f32>,
+        clean: &mut Vec<f32>,
+    ) -> Result<(), DataError> {
+        let image = self.image_of(sample);
+        let item = &self.items[image];
+        let reader = Reader { shape: self.shape, cut: &self.cut, max_pixels: self.max_pixels };
+        let picture = match &item.kept {
+            Some(picture) => Cow::Borrowed(picture),
+            None => Cow::Owned(reader.read(&item.entry)?),
+        };
+        let size = picture.size();
+        if size != item.size {
+            // It was replaced while the model learned.
+            let path = item.entry.input.clone();
+            return Err(DataError::Size { path, found: size, expected: item.size });
+        }
+        let patch = [self.shape[0], self.shape[1]];
+        let spot = self.cut.spot(draw, sample, sample - self.starts[image], size, patch);
+        spot.push(&picture.input.samples, size[1], self.shape, input);
+        if let Some(partner) = &picture.clean {
+            spot.push(&partner.samples, size[1], self.shape, clean);
+        }
+        Ok(())
+    }
+
+    fn image_of(&self, sample: usize) -> usize {
+        self.starts.partition_point(|&start| start <= sample) - 1
+    }
+}
+
+impl Picture {
+    /// Height and width.
+    pub(super) fn size(&self) -> [usize; 2] {
+        [self.input.shape[0], self.input.shape[1]]
+    }
+
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let images = [Some(&self.input), self.clean.as_ref()];
+        let bytes = |image: &ImageFile| match &image.samples {
+            Samples::Eight(values) => values.len(),
+            Samples::Sixteen(values) => values.len() * size_of::<u16>(),
+        };
+        images.into_iter().flatten().map(bytes).sum()
+    }
+
+    /// Whether an alpha channel was dropped from it.
+    pub(super) fn alpha_dropped(&self) -> bool {
+        self.input.alpha_dropped || self.clean.as_ref().is_some_and(|image| image.alpha_dropped)
+    }
+}
+
+/// Makes pictures of files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub shape: [usize; 3],
+    pub cut: &'a Cut,
+    pub max_pixels: u64,
+}
+
+impl Reader<'_> {
+    /// Decodes an image, or a pair, and sees whether it can be used.
+    pub(super) fn read(self, entry: &Entry) -> Result<Picture, DataError> {
+        let input = self.decode(&entry.input)?;
+        let clean = entry.clean.as_deref().map(|path| self.decode(path)).transpose()?;
+        if let (Some(partner), Some(path)) = (&clean, &entry.clean)
+            && partner.shape != input.shape
+        {
+            let size = |image: &ImageFile| [image.shape[0], image.shape[1]];
+            return Err(DataError::PairSizes {
+                noisy: entry.input.clone(),
+                clean: path.clone(),
+                sizes: [size(&input), size(partner)],
+            });
+        }
+        Ok(Picture { input, clean })
+    }
+
+    fn decode(self, path: &Path) -> Result<ImageFile, DataError> {
+        let image = decode(path, self.max_pixels).map_err(DataError::Image)?;
+        let image = image.with_channels(self.shape[2]);
+        let (found, expected) = ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
+        match self.cut {
+            Cut::Whole(Some(how)) => Ok(resized(image, expected, *how)),
+            Cut::Whole(None) if found != expected => {
+                Err(DataError::Size { path: path.to_owned(), found, expected })
+            }
+            Cut::Patches(_) if self.cut.count(found, expected) == 0 => {
+                Err(DataError::Small { path: path.to_owned(), found, expected })
+            }
+            _ => Ok(image),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Images of any size brought to the model's: stretched, fitted into black, or cropped to fill.
+//! Values are interpolated bicubically (Catmull-Rom), over a wider window where the image shrinks.
+
+use image::imageops::{FilterType, resize};
+use image::{ImageBuffer, Luma, Pixel, Rgb};
+
+use crate::config::data::Resize;
+use crate::image_file::{ImageFile, Samples};
+
+/// The image with a height and width of `size`; one that has it is left as it is.
+pub(super) fn resized(image: ImageFile, size: [usize; 2], how: Resize) -> ImageFile {
+    let [height, width, _] = image.shape;
+    if [height, width] == size {
+        return image;
+    }
+    let ratio = |axis: usize| size[axis] as f64 / image.shape[axis] as f64;
+    let scale = match how {
+        Resize::Exact => return scaled(image, size),
+        Resize::Fit => ratio(0).min(ratio(1)),
+        Resize::Fill => ratio(0).max(ratio(1)),
+    };
+    let scaled_to = |length: usize, most: usize| {
+        let length = (length as f64 * scale).round() as usize;
+        if how == Resize::Fit { length.clamp(1, most) } else { length.max(most) }
+    };
+    let near = [scaled_to(height, size[0]), scaled_to(width, size[1])];
+    centred(&scaled(image, near), size)
+}
+
+fn scaled(image: ImageFile, size: [usize; 2]) -> ImageFile {
+    let [height, width, channels] = image.shape;
+    let from = [height, width];
+    let samples = match (image.samples, channels) {
+        (Samples::Eight(all), 1) => Samples::Eight(resample::<Luma<u8>>(all, from, size)),
+        (Samples::Eight(all), _) => Samples::Eight(resample::<Rgb<u8>>(all, from, size)),
+        (Samples::Sixteen(all), 1) => Samples::Sixteen(resample::<Luma<u16>>(all, from, size)),
+        (Samples::Sixteen(all), _) => Samples::Sixteen(resample::<Rgb<u16>>(all, from, size)),
+    };
+    ImageFile { shape: [size[0], size[1], channels], samples, ..image }
+}
+
+fn resample<P: Pixel + 'static>(
+    values: Vec<P::Subpixel>,
+    [height, width]: [usize; 2],
+    size: [usize; 2],
+) -> Vec<P::Subpixel> {
+    // The decoder's sides are 32 bits, and the plan's are bounded.
+    let image: ImageBuffer<P, _> = ImageBuffer::from_raw(width as u32, height as u32, values)
+        .expect("an image has as many values as its shape says");
+    resize(&image, size[1] as u32, size[0] as u32, FilterType::CatmullRom).into_raw()
+}
+
+/// The middle of the image, or the image in the middle of black, side by side.
+fn centred(image: &ImageFile, size: [usize; 2]) -> ImageFile {
+    let [height, width, channels] = image.shape;
+    let cropped = |length: usize, most: usize| length.saturating_sub(most) / 2;
+    let padded = |length: usize, most: usize| most.saturating_sub(length) / 2;
+    let mut samples = image.samples.zeros(size[0] * size[1] * channels);
+    for y in 0..height.min(size[0]) {
+        let from = (y + cropped(height, size[0])) * width + cropped(width, size[1]);
+        let to = (y + padded(height, size[0])) * size[1] + padded(width, size[1]);
+        let length = width.min(size[1]) * channels;
+        let (from, to) = (from * channels, to * channels);
+        match (&image.samples, &mut samples) {
+            (Samples::Eight(all), Samples::Eight(result)) => {
+                result[to..to + length].copy_from_slice(&all[from..from + length]);
+            }
+            (Samples::Sixteen(all), Samples::Sixteen(result)) => {
+                result[to..to + length].copy_from_slice(&all[from..from + length]);
+            }
+            _ => unreachable!("both have the depth of the image"),
+        }
+    }
+    ImageFile { shape: [size[0], size[1], channels], samples, alpha_dropped: image.alpha_dropped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Grey, with value `f(y, x)`.
+    fn grey(height: usize, width: usize, f: impl Fn(usize, usize) -> u8) -> ImageFile {
+        let all = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+        let values = all.map(|(y, x)| f(y, x)).collect();
+        ImageFile {
+            shape: [height, width, 1],
+            samples: Samples::Eight(values),
+            alpha_dropped: false,
+        }
+    }
+
+    fn rows(image: &ImageFile) -> Vec<Vec<u8>> {
+        let Samples::Eight(values) = &image.samples else { panic!("8 bits stay 8 bits") };
+        values.chunks(image.shape[1]).map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn an_image_of_the_right_size_is_left_as_it_is() {
+        let image = grey(3, 5, |y, x| (y * 50 + x) as u8);
+        for how in [Resize::Exact, Resize::Fit, Resize::Fill] {
+            assert_eq!(resized(image.clone(), [3, 5], how), image);
+        }
+    }
+
+    #[test]
+    fn exact_stretches_fit_pads_with_black_and_fill_crops_the_middle() {
+        // Twice as wide as high, with a darker stripe on the left.
+        let image = grey(8, 16, |_, x| if x < 4 { 100 } else { 200 });
+        // To tens: bicubic interpolation rings a little beside the edge.
+        let sides = |how| -> Vec<(u8, u8)> {
+            let near = |value: u8| (value + 5) / 10 * 10;
+            let rows = rows(&resized(image.clone(), [8, 8], how));
+            rows.iter().map(|row| (near(row[0]), near(row[7]))).collect()
+        };
+        assert_eq!(sides(Resize::Exact), [(100, 200); 8]);
+        let (black, inside) = ([(0, 0); 2], [(100, 200); 4]);
+        assert_eq!(sides(Resize::Fit), [&black[..], &inside, &black].concat());
+        assert_eq!(sides(Resize::Fill), [(200, 200); 8]);
+    }
+
+    #[test]
+    fn a_sliver_keeps_at_least_one_row() {
+        let image = grey(1, 100, |_, _| 255);
+        let fit = rows(&resized(image.clone(), [10, 10], Resize::Fit));
+        assert_eq!(fit.iter().filter(|row| row.iter().all(|&value| value == 255)).count(), 1);
+        assert_eq!(resized(image, [10, 10], Resize::Fill).shape, [10, 10, 1]);
+    }
+
+    #[test]
+    fn shrinking_averages_instead_of_leaving_out() {
+        let image = grey(64, 64, |y, x| if (x + y) % 2 == 0 { 0 } else { 200 });
+        let small = rows(&resized(image, [8, 8], Resize::Exact));
+        assert!(small.iter().flatten().all(|&value| (90..=110).contains(&value)), "{small:?}");
+    }
+}

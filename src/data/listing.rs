@@ -1,0 +1,202 @@
+//! Which image files are learned from and which are tested on. No file is opened here but lists.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::error::DataError;
+use super::stored::split_at;
+use crate::config::data::{ImageFolder, Pairs};
+use crate::image_file::{Found, find};
+use crate::output::complain;
+
+/// Share of the pictures that are the test set where nothing is said.
+pub(super) const TEST_FRACTION: f64 = 0.1;
+
+/// One image, or a pair of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Path below its folder.
+    pub relative: PathBuf,
+    /// What the model sees, before any corruption.
+    pub input: PathBuf,
+    /// What it should give, where that is another file.
+    pub clean: Option<PathBuf>,
+}
+
+/// Both sets, each in the order of its paths; a list keeps its own.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub train: Vec<Entry>,
+    pub test: Vec<Entry>,
+}
+
+/// The images of a folder.
+pub(super) fn images(data: &ImageFolder) -> Result<Listing, DataError> {
+    let all = folder("data.train", &data.train)?;
+    match data.test.as_deref() {
+        Some(test) if !test.is_file() => {
+            let test = folder("data.test", test)?;
+            let train = without(all, &test);
+            Ok(Listing { train: rest_of(train, &data.train, "the images of data.test")?, test })
+        }
+        list => divide(all, &data.train, list, data.test_fraction),
+    }
+}
+
+/// The pairs of two folders.
+pub(super) fn pairs(data: &Pairs) -> Result<Listing, DataError> {
+    let all = both(["data.noisy", "data.clean"], &data.noisy, &data.clean)?;
+    match data.test.as_deref() {
+        Some(test) if !test.is_file() => {
+            let test = pair_folder(test)?;
+            let train = without(all, &test);
+            Ok(Listing { train: rest_of(train, &data.noisy, "the pairs of data.test")?, test })
+        }
+        list => divide(all, &data.noisy, list, data.test_fraction),
+    }
+}
+
+/// The test images alone: a folder of theirs does not need the training folder.
+pub(super) fn test_images(data: &ImageFolder) -> Result<Vec<Entry>, DataError> {
+    match data.test.as_deref() {
+        Some(test) if !test.is_file() => folder("data.test", test),
+        _ => images(data).map(|listing| listing.test),
+    }
+}
+
+/// The test pairs alone.
+pub(super) fn test_pairs(data: &Pairs) -> Result<Vec<Entry>, DataError> {
+    match data.test.as_deref() {
+        Some(test) if !test.is_file() => pair_folder(test),
+        _ => pairs(data).map(|listing| listing.test),
+    }
+}
+
+/// Folders `noisy` and `clean` in one.
+fn pair_folder(folder: &Path) -> Result<Vec<Entry>, DataError> {
+    let (noisy, clean) = (folder.join("noisy"), folder.join("clean"));
+    for path in [folder, &noisy, &clean] {
+        if !path.is_dir() {
+            return Err(DataError::NoFolder { key: "data.test", path: path.to_owned() });
+        }
+    }
+    both(["data.test", "data.test"], &noisy, &clean)
+}
+
+fn both(keys: [&'static str; 2], noisy: &Path, clean: &Path) -> Result<Vec<Entry>, DataError> {
+    let pairs = matched(folder(keys[0], noisy)?, folder(keys[1], clean)?)?;
+    if pairs.is_empty() {
+        return Err(DataError::NoPairs { noisy: noisy.into(), clean: clean.into() });
+    }
+    Ok(pairs)
+}
+
+fn folder(key: &'static str, path: &Path) -> Result<Vec<Entry>, DataError> {
+    if !path.is_dir() {
+        return Err(DataError::NoFolder { key, path: path.to_owned() });
+    }
+    let found = find(&[path.to_owned()]).map_err(DataError::Image)?;
+    if found.is_empty() {
+        return Err(DataError::NothingFound { key, path: path.to_owned() });
+    }
+    let entry = |Found { relative, path }| Entry { relative, input: path, clean: None };
+    Ok(found.into_iter().map(entry).collect())
+}
+
+/// Partners by relative path without the ending; files without one are named and left out.
+fn matched(noisy: Vec<Entry>, clean: Vec<Entry>) -> Result<Vec<Entry>, DataError> {
+    let noisy_names = by_name(&noisy)?;
+    let clean_names = by_name(&clean)?;
+    for entry in &clean {
+        if !noisy_names.contains_key(&entry.relative.with_extension("")) {
+            complain(format_args!("{} has no noisy partner; left out", entry.input.display()));
+        }
+    }
+    let mut pairs = Vec::new();
+    for entry in noisy {
+        match clean_names.get(&entry.relative.with_extension("")) {
+            Some(partner) => pairs.push(Entry { clean: Some((*partner).clone()), ..entry }),
+            None => {
+                complain(format_args!("{} has no clean partner; left out", entry.input.display()));
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+fn by_name(entries: &[Entry]) -> Result<HashMap<PathBuf, &PathBuf>, DataError> {
+    let mut names = HashMap::new();
+    for entry in entries {
+        if let Some(first) = names.insert(entry.relative.with_extension(""), &entry.input) {
+            let (first, second) = (first.clone(), entry.input.clone());
+            return Err(DataError::Twins { first, second });
+        }
+    }
+    Ok(names)
+}
+
+/// Nothing is learned from the test set, wherever its files are.
+fn without(all: Vec<Entry>, test: &[Entry]) -> Vec<Entry> {
+    let real = |entry: &Entry| entry.input.canonicalize().ok();
+    let tested: HashSet<PathBuf> = test.iter().filter_map(real).collect();
+    all.into_iter().filter(|entry| real(entry).is_none_or(|path| !tested.contains(&path))).collect()
+}
+
+fn rest_of(train: Vec<Entry>, path: &Path, split: &str) -> Result<Vec<Entry>, DataError> {
+    if !train.is_empty() {
+        return Ok(train);
+    }
+    let split = format!("without {split}");
+    Err(DataError::Split { count: 0, path: path.into(), split, left: "nothing to learn from" })
+}
+
+/// The test set is what a list names, or the last part.
+fn divide(
+    mut all: Vec<Entry>,
+    folder: &Path,
+    list: Option<&Path>,
+    fraction: Option<f64>,
+) -> Result<Listing, DataError> {
+    let Some(list) = list else {
+        let fraction = fraction.unwrap_or(TEST_FRACTION);
+        let at =
+            split_at(all.len(), fraction).ok_or_else(|| too_few(all.len(), folder, fraction))?;
+        let test = all.split_off(at);
+        return Ok(Listing { train: all, test });
+    };
+    let lines = std::fs::read_to_string(list)
+        .map_err(|error| DataError::Unreadable { path: list.to_owned(), error })?;
+    let places: HashMap<&Path, usize> =
+        all.iter().enumerate().map(|(i, entry)| (entry.relative.as_path(), i)).collect();
+    let (mut chosen, mut seen) = (Vec::new(), HashSet::new());
+    for (line, written) in (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let path = Path::new(written.trim());
+        let relative = path.strip_prefix(".").unwrap_or(path);
+        let place = places.get(relative).ok_or_else(|| DataError::NotListed {
+            list: list.to_owned(),
+            line,
+            text: written.trim().to_owned(),
+            folder: folder.to_owned(),
+        })?;
+        if seen.insert(*place) {
+            chosen.push(*place);
+        }
+    }
+    let test: Vec<Entry> = chosen.iter().map(|&place| all[place].clone()).collect();
+    let listed = || format!("by {}", list.display());
+    if test.is_empty() || test.len() == all.len() {
+        let left = if test.is_empty() { "no test set" } else { "nothing to learn from" };
+        let (count, path) = (all.len(), folder.to_owned());
+        return Err(DataError::Split { count, path, split: listed(), left });
+    }
+    let train = (0..).zip(all).filter(|(i, _)| !seen.contains(i)).map(|(_, entry)| entry);
+    Ok(Listing { train: train.collect(), test })
+}
+
+/// The refusal of a fraction that would leave one of the sets empty.
+pub(super) fn too_few(count: usize, path: &Path, fraction: f64) -> DataError {
+    let at = (count as f64 * (1.0 - fraction)).floor() as usize;
+    let left = if at == 0 { "nothing to learn from" } else { "no test set" };
+    let split = format!("test_fraction = {fraction}");
+    DataError::Split { count, path: path.to_owned(), split, left }
+}

@@ -1,0 +1,196 @@
+//! One array as NumPy writes it: a header that is a Python dictionary, then the values. Every
+//! length is checked before it is believed.
+//!
+//! Source: `numpy.lib.format`, versions 1.0 to 3.0.
+
+use std::io::Read;
+
+use super::stored::Pixels;
+
+/// First bytes of every `.npy`.
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+/// Longest header that is believed; NumPy itself refuses longer ones by default.
+const LONGEST_HEADER: usize = 10_000;
+
+/// Why an array is not taken; each sentence lacks its subject, the array.
+#[derive(Debug, PartialEq)]
+pub(super) enum Refusal {
+    /// The file is not what it says it is.
+    Damaged(String),
+    /// A problem, and what to do about it.
+    Unfit(String, &'static str),
+}
+
+fn damaged(problem: &str) -> Refusal {
+    Refusal::Damaged(problem.to_owned())
+}
+
+/// The element types that we take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Element {
+    U8,
+    U16,
+    F32,
+    F64,
+}
+
+struct Header {
+    element: Element,
+    big_endian: bool,
+    shape: Vec<usize>,
+}
+
+/// Reads an array: its shape and its values.
+pub(super) fn read(mut file: impl Read) -> Result<(Vec<usize>, Pixels), Refusal> {
+    let failed = |error: std::io::Error| damaged(&format!("cannot be read ({error})"));
+    let header = header(&mut file)?;
+    let size = match header.element {
+        Element::U8 => 1,
+        Element::U16 => 2,
+        Element::F32 => 4,
+        Element::F64 => 8,
+    };
+    let count = header.shape.iter().try_fold(1_usize, |all, &side| all.checked_mul(side));
+    let promised = count.and_then(|count| count.checked_mul(size));
+    let promised = promised.ok_or_else(|| damaged("has a shape beyond any memory"))?;
+    let mut bytes = Vec::new();
+    // Memory grows with what is there, not with what is promised.
+    file.take(promised as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() != promised {
+        return Err(damaged("is shorter or longer than its header says"));
+    }
+    Ok((header.shape, pixels(bytes, header.element, header.big_endian)?))
+}
+
+fn header(file: &mut impl Read) -> Result<Header, Refusal> {
+    let mut start = [0; 8];
+    file.read_exact(&mut start).map_err(|_| damaged("has no header"))?;
+    if !start.starts_with(MAGIC) {
+        return Err(damaged("is not an array of NumPy"));
+    }
+    let mut length = vec![0; if start[6] == 1 { 2 } else { 4 }];
+    file.read_exact(&mut length).map_err(|_| damaged("has a header that is cut off"))?;
+    let length = length.iter().rev().fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
+    if length > LONGEST_HEADER {
+        return Err(damaged("has a header that is too long"));
+    }
+    let mut text = vec![0; length];
+    file.read_exact(&mut text).map_err(|_| damaged("has a header that is cut off"))?;
+    parse(&String::from_utf8_lossy(&text))
+}
+
+/// `{'descr': '<f4', 'fortran_order': False, 'shape': (60000, 28, 28), }`
+fn parse(text: &str) -> Result<Header, Refusal> {
+    let damaged = || damaged("has a header that is not NumPy's");
+    let after = |key: &str| {
+        let (_, rest) = text.split_once(&format!("'{key}':"))?;
+        Some(rest.trim_start())
+    };
+    let descr = after("descr").ok_or_else(damaged)?;
+    let descr = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\''));
+    // A structured type has a list there.
+    let descr = descr.map_or("a structured type", |(descr, _)| descr);
+    let big_endian = descr.starts_with('>');
+    let element = match descr.trim_start_matches(['<', '>', '|', '=']) {
+        "u1" => Element::U8,
+        "u2" => Element::U16,
+        "f4" => Element::F32,
+        "f8" => Element::F64,
+        _ => {
+            let problem = format!("has values of type {descr:?}");
+            let remedy = "save it as uint8, uint16, float32 or float64";
+            return Err(Refusal::Unfit(problem, remedy));
+        }
+    };
+    let fortran = after("fortran_order").ok_or_else(damaged)?;
+    let shape = after("shape").and_then(|rest| rest.strip_prefix('(')?.split_once(')'));
+    let sides = shape.ok_or_else(damaged)?.0.split(',').map(str::trim);
+    let sides = sides.filter(|side| !side.is_empty()).map(str::parse);
+    let shape = sides.collect::<Result<Vec<usize>, _>>().map_err(|_| damaged())?;
+    if fortran.starts_with("True") && shape.len() > 1 {
+        let problem = "has its values in Fortran's order".to_owned();
+        return Err(Refusal::Unfit(problem, "save numpy.ascontiguousarray of it"));
+    }
+    Ok(Header { element, big_endian, shape })
+}
+
+fn pixels(bytes: Vec<u8>, element: Element, big_endian: bool) -> Result<Pixels, Refusal> {
+    macro_rules! values {
+        ($type:ty) => {{
+            let (whole, _) = bytes.as_chunks::<{ size_of::<$type>() }>();
+            let from = if big_endian { <$type>::from_be_bytes } else { <$type>::from_le_bytes };
+            whole.iter().map(move |&value| from(value))
+        }};
+    }
+    match element {
+        Element::U8 => Ok(Pixels::Eight(bytes)),
+        Element::U16 => Ok(Pixels::Sixteen(values!(u16).collect())),
+        Element::F32 => floats(values!(f32).collect()),
+        Element::F64 => floats(values!(f64).map(|value| value as f32).collect()),
+    }
+}
+
+/// Nothing is guessed: values beyond 0..1 have a scale that only their owner knows.
+fn floats(values: Vec<f32>) -> Result<Pixels, Refusal> {
+    match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+        None => Ok(Pixels::Float(values)),
+        Some(value) => Err(Refusal::Unfit(
+            format!("has values beyond 0..1 (one is {value})"),
+            "divide them by the value of white before saving",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn npy(descr: &str, order: &str, shape: &str, values: &[u8]) -> Vec<u8> {
+        let header =
+            format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        [MAGIC, &[1, 0], &length, header.as_bytes(), values].concat()
+    }
+
+    #[test]
+    fn every_type_that_we_take_is_read_as_it_was_written() {
+        let floats: Vec<u8> = [0.0_f32, 0.25, 1.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let doubles: Vec<u8> = [0.0_f64, 0.25, 1.0].iter().flat_map(|v| v.to_be_bytes()).collect();
+        for (descr, bytes, expected) in [
+            ("|u1", vec![0, 7, 255], Pixels::Eight(vec![0, 7, 255])),
+            ("<u2", vec![0, 1, 2, 0, 255, 255], Pixels::Sixteen(vec![256, 2, 65_535])),
+            (">u2", vec![0, 1, 2, 0, 255, 255], Pixels::Sixteen(vec![1, 512, 65_535])),
+            ("<f4", floats, Pixels::Float(vec![0.0, 0.25, 1.0])),
+            (">f8", doubles, Pixels::Float(vec![0.0, 0.25, 1.0])),
+        ] {
+            let file = npy(descr, "False", "(3, 1, 1)", &bytes);
+            assert_eq!(read(file.as_slice()), Ok((vec![3, 1, 1], expected)), "{descr}");
+        }
+    }
+
+    #[test]
+    fn each_malformation_has_its_sentence() {
+        let good = npy("|u1", "False", "(2, 2)", &[1; 4]);
+        for (file, words) in [
+            (vec![], "no header"),
+            (b"PNG and so on".to_vec(), "not an array of NumPy"),
+            (good[..9].to_vec(), "cut off"),
+            (good[..30].to_vec(), "cut off"),
+            (good[..good.len() - 1].to_vec(), "shorter or longer"),
+            ([good.as_slice(), &[1]].concat(), "shorter or longer"),
+            (npy("|u1", "False", "(2, -2)", &[1; 4]), "header that is not NumPy's"),
+            (npy("|u1", "False", "(9999999999999, 9999999999999)", &[]), "beyond any memory"),
+            (npy("|u1", "False", "(9999999999999,)", &[]), "shorter or longer"),
+            (npy("<i8", "False", "(1,)", &[0; 8]), "\"<i8\""),
+            (npy("|O", "False", "(1,)", &[0; 8]), "\"|O\""),
+            (npy("|u1", "True", "(2, 2)", &[1; 4]), "Fortran"),
+            (npy("<f4", "False", "(1,)", &2.5_f32.to_le_bytes()), "one is 2.5"),
+            (npy("<f4", "False", "(1,)", &f32::NAN.to_le_bytes()), "one is NaN"),
+            ([MAGIC, &[2, 0], &[255; 4]].concat(), "too long"),
+        ] {
+            let refusal = read(file.as_slice()).expect_err(words);
+            let (Refusal::Damaged(problem) | Refusal::Unfit(problem, _)) = refusal;
+            assert!(problem.contains(words), "{problem} lacks {words}");
+        }
+    }
+}

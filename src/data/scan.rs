@@ -1,0 +1,148 @@
+//! Decodes every image once before the first epoch: then a broken one is known, the number of
+//! samples is fixed, and where all of them fit in memory they stay there.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+
+use super::error::DataError;
+use super::files::{Item, Picture, Reader};
+use super::listing::Entry;
+use crate::config::data::{OnError, Rules};
+use crate::output::complain;
+
+/// Bytes that decoded images may take, those of all sets together.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    /// Of so many bytes, none of them used.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, used: AtomicUsize::new(0) }
+    }
+
+    /// Takes some; returns whether they were there.
+    fn take(&self, bytes: usize) -> bool {
+        self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.limit
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.limit
+    }
+
+    /// Back to what it was before a set that did not fit.
+    fn reset(&self, used: usize) {
+        self.used.store(used, Ordering::Relaxed);
+    }
+
+    fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Rules {
+    /// As many as asked for, or one for each core.
+    pub(super) fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.unwrap_or_else(cores)
+    }
+}
+
+/// The images that can be used, in their order, and the number of those that cannot.
+///
+/// # Panics
+/// With `not enough memory` where no thread can be started.
+pub(super) fn scan(
+    entries: Vec<Entry>,
+    set: &'static str,
+    reader: Reader<'_>,
+    rules: &Rules,
+    budget: &Budget,
+) -> Result<(Vec<Item>, usize), DataError> {
+    let (count, used) = (entries.len(), budget.used());
+    let (bar, alpha) = (bar(set, count), AtomicUsize::new(0));
+    // The first that cannot be used ends the run; those behind it are of no interest then.
+    let first_broken = AtomicUsize::new(usize::MAX);
+    let look = |(index, entry): (usize, Entry)| {
+        if rules.on_error == OnError::Stop && index > first_broken.load(Ordering::Relaxed) {
+            return None;
+        }
+        let read = reader.read(&entry);
+        bar.inc(1);
+        match &read {
+            Ok(picture) => {
+                alpha.fetch_add(usize::from(picture.alpha_dropped()), Ordering::Relaxed);
+            }
+            Err(_) => {
+                first_broken.fetch_min(index, Ordering::Relaxed);
+            }
+        }
+        Some(read.map(|picture| item(entry, picture, budget)))
+    };
+    let pool = ThreadPoolBuilder::new().num_threads(rules.threads().min(count).max(1)).build();
+    let pool = pool.expect("not enough memory for threads");
+    let looked: Vec<_> =
+        pool.install(|| entries.into_par_iter().enumerate().filter_map(look).collect());
+    bar.finish_and_clear();
+
+    let (mut items, broken) = sort_out(looked, rules.on_error)?;
+    if items.is_empty() {
+        let first = broken.into_iter().next().map(Box::new);
+        let first = first.expect("a set is not empty, so an image was broken");
+        return Err(DataError::NoneUsable { count, set, first });
+    }
+    for error in &broken {
+        complain(format_args!("{error} (skipped)"));
+    }
+    if budget.is_exceeded() {
+        for item in &mut items {
+            item.kept = None;
+        }
+        budget.reset(used);
+    }
+    let alpha = alpha.into_inner();
+    if alpha > 0 {
+        complain(format_args!("{alpha} of {count} {set} have transparency, which is dropped"));
+    }
+    Ok((items, broken.len()))
+}
+
+/// Keeps the picture while there is room.
+fn item(entry: Entry, picture: Picture, budget: &Budget) -> Item {
+    let size = picture.size();
+    let kept = budget.take(picture.bytes()).then_some(picture);
+    Item { entry, size, kept }
+}
+
+/// What can be used, and why the rest cannot; or the first of the rest, where that ends the run.
+fn sort_out(
+    looked: Vec<Result<Item, DataError>>,
+    on_error: OnError,
+) -> Result<(Vec<Item>, Vec<DataError>), DataError> {
+    let (mut items, mut broken) = (Vec::with_capacity(looked.len()), Vec::new());
+    for result in looked {
+        match result {
+            Ok(item) => items.push(item),
+            Err(DataError::Image(error)) if on_error == OnError::Stop => {
+                return Err(DataError::Broken(error));
+            }
+            Err(error) if on_error == OnError::Stop => return Err(error),
+            Err(error) => broken.push(error),
+        }
+    }
+    Ok((items, broken))
+}
+
+/// On a terminal, as it takes a while for many.
+fn bar(set: &str, count: usize) -> ProgressBar {
+    const STYLE: &str = "reading {prefix} {bar:30} {pos}/{len}  {per_sec}  ETA {eta}";
+    let bar = ProgressBar::new(count as u64).with_prefix(set.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar.with_style(ProgressStyle::with_template(STYLE).expect("the template is fixed"))
+}

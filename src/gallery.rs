@@ -1,0 +1,153 @@
+//! Pictures with names, read when they are needed: files of the user's, or one of a config's sets.
+//! They are taken as they are; no corruption is applied, and of a pair the clean one is taken.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::codes::number;
+use crate::data::Images;
+use crate::exit::Misuse;
+use crate::image_file::{Found, ImageFile, MOST_PIXELS, decode, dimensions, find};
+
+/// Pictures of one shape.
+#[derive(Debug)]
+pub struct Gallery {
+    shape: [usize; 3],
+    source: Source,
+    /// Images read so far whose alpha channel was left out.
+    transparent: AtomicUsize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Files(Vec<Found>),
+    /// The first so many of a set.
+    Set(Images, usize),
+}
+
+impl Gallery {
+    /// Image files, and those in folders; each has to be of this shape.
+    #[must_use]
+    pub fn of_files(files: Vec<Found>, shape: [usize; 3]) -> Self {
+        Self { shape, source: Source::Files(files), transparent: AtomicUsize::new(0) }
+    }
+
+    /// The first `count` pictures of a set, or all.
+    #[must_use]
+    pub fn of_set(images: Images, count: Option<usize>) -> Self {
+        let count = count.map_or(images.len(), |count| count.min(images.len()));
+        let (shape, transparent) = (images.shape(), AtomicUsize::new(0));
+        Self { shape, source: Source::Set(images, count), transparent }
+    }
+
+    /// Number of pictures, readable or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.source {
+            Source::Files(files) => files.len(),
+            Source::Set(_, count) => *count,
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Height, width and channels.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// A file's path below the folder that was named, or a picture's place in its set.
+    #[must_use]
+    pub fn name(&self, index: usize) -> String {
+        match &self.source {
+            Source::Files(files) => files[index].relative.to_string_lossy().into_owned(),
+            Source::Set(images, _) => {
+                images.name(index).unwrap_or_else(|| number(index, images.len()))
+            }
+        }
+    }
+
+    /// Where the system finds a file, links followed.
+    #[must_use]
+    pub fn place(&self, index: usize) -> Option<PathBuf> {
+        match &self.source {
+            Source::Files(files) => files[index].path.canonicalize().ok(),
+            Source::Set(..) => None,
+        }
+    }
+
+    /// The values of some pictures in 0..1, channels last; or why one has none, as a sentence with
+    /// its path.
+    #[must_use]
+    pub fn read(&self, range: Range<usize>) -> Vec<Result<Vec<f32>, String>> {
+        match &self.source {
+            Source::Files(files) => {
+                files[range].into_par_iter().map(|file| self.read_file(&file.path)).collect()
+            }
+            Source::Set(images, _) => range
+                .into_par_iter()
+                .map(|index| images.clean(index).map_err(|error| error.to_string()))
+                .collect(),
+        }
+    }
+
+    /// Files read so far that have transparency, which is dropped; a set has said so itself.
+    #[must_use]
+    pub fn transparent(&self) -> usize {
+        self.transparent.load(Ordering::Relaxed)
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Vec<f32>, String> {
+        let image = read(path, self.shape)?;
+        self.transparent.fetch_add(usize::from(image.alpha_dropped), Ordering::Relaxed);
+        Ok(image.scaled())
+    }
+}
+
+/// An image of the shape.
+fn read(path: &Path, [height, width, channels]: [usize; 3]) -> Result<ImageFile, String> {
+    let refuse = |problem: &str| format!("{}: {problem}", path.display());
+    // The size is known from the first bytes, before memory is taken for the pixels.
+    let (found_height, found_width) = dimensions(path).map_err(|error| error.to_string())?;
+    if (found_height, found_width) != (height, width) {
+        return Err(refuse(&format!(
+            "it is {found_width}x{found_height} pixels, {width}x{height} are expected; resize it"
+        )));
+    }
+    let image = decode(path, MOST_PIXELS).map_err(|error| error.to_string())?;
+    if channels == 1 && image.is_coloured() {
+        return Err(refuse("it is coloured and the model is grey; convert it to grey"));
+    }
+    Ok(image.with_channels(channels))
+}
+
+/// The images that paths stand for, of which there is at least one.
+///
+/// # Errors
+/// When a folder cannot be searched, or holds none.
+pub fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
+    let files = find(paths)?;
+    if files.is_empty() {
+        let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(Misuse(format!(
+            "no image is in {}; name a folder with PNG, JPEG, BMP, TIFF, WebP or PNM files",
+            shown.join(", ")
+        ))
+        .into());
+    }
+    Ok(files)
+}
+
+/// Height and width of the first file that tells them.
+#[must_use]
+pub fn size_of(files: &[Found]) -> Option<(usize, usize)> {
+    files.iter().find_map(|file| dimensions(&file.path).ok())
+}

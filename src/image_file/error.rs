@@ -1,0 +1,50 @@
+//! Why an image was not read, written or found.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A file and what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct ImageError {
+    /// The file, or the folder that cannot be searched.
+    pub path: PathBuf,
+    /// A sentence whose subject is the file.
+    pub problem: ImageProblem,
+}
+
+/// What is wrong, whatever the file's name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageProblem {
+    /// The system refused.
+    #[error("it cannot be read ({0}); check its name and permissions")]
+    Read(io::Error),
+    /// No byte.
+    #[error("it is empty; use another copy")]
+    Empty,
+    /// By its content, none of the formats.
+    #[error("it is not an image that we read; give PNG, JPEG, BMP, TIFF, WebP or PNM")]
+    NotAnImage,
+    /// The decoder gave up.
+    #[error("it is damaged, or of a kind that we do not read ({0}); use another copy")]
+    Damaged(String),
+    /// More pixels than the caller allows.
+    #[error(
+        "it is {width}x{height} pixels, more than the {most} that we take in all; make it smaller"
+    )]
+    TooLarge {
+        /// As the file claims.
+        width: u32,
+        /// As the file claims.
+        height: u32,
+        /// Pixels allowed.
+        most: u64,
+    },
+    /// The encoder refused.
+    #[error("it cannot be encoded ({0}); give another format")]
+    Encode(String),
+    /// The system refused.
+    #[error("it cannot be written ({0}); free some space, or name another folder")]
+    Write(io::Error),
+}

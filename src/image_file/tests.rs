@@ -1,0 +1,297 @@
+//! Images written by the `image` crate's own encoders, or by hand where they have none.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, ImageFormat};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tempfile::tempdir;
+
+use super::*;
+
+const SHAPE: [usize; 2] = [5, 7];
+
+fn eight(channels: usize) -> ImageFile {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let values = (0..SHAPE[0] * SHAPE[1] * channels).map(|_| random.random()).collect();
+    let shape = [SHAPE[0], SHAPE[1], channels];
+    ImageFile { shape, samples: Samples::Eight(values), alpha_dropped: false }
+}
+
+fn sixteen(channels: usize) -> ImageFile {
+    let mut random = ChaCha8Rng::seed_from_u64(2);
+    let values = (0..SHAPE[0] * SHAPE[1] * channels).map(|_| random.random()).collect();
+    let shape = [SHAPE[0], SHAPE[1], channels];
+    ImageFile { shape, samples: Samples::Sixteen(values), alpha_dropped: false }
+}
+
+fn dynamic(image: &ImageFile) -> DynamicImage {
+    let (height, width) = (image.shape[0] as u32, image.shape[1] as u32);
+    match (image.samples.clone(), image.shape[2]) {
+        (Samples::Eight(v), 1) => image::GrayImage::from_raw(width, height, v).unwrap().into(),
+        (Samples::Eight(v), _) => image::RgbImage::from_raw(width, height, v).unwrap().into(),
+        (Samples::Sixteen(v), 1) => {
+            DynamicImage::ImageLuma16(image::ImageBuffer::from_raw(width, height, v).unwrap())
+        }
+        (Samples::Sixteen(v), _) => {
+            DynamicImage::ImageRgb16(image::ImageBuffer::from_raw(width, height, v).unwrap())
+        }
+    }
+}
+
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// Formats that keep every value of an image.
+fn keepers(image: &ImageFile) -> Vec<ImageFormat> {
+    let mut formats = vec![ImageFormat::Png, ImageFormat::Tiff];
+    if matches!(image.samples, Samples::Eight(_)) {
+        formats.extend([ImageFormat::Bmp, ImageFormat::Pnm]);
+    }
+    formats
+}
+
+#[test]
+fn every_format_gives_back_what_its_encoder_was_given() {
+    for image in [eight(1), eight(3), sixteen(1), sixteen(3)] {
+        for format in keepers(&image) {
+            let read = decode_bytes(&encoded(&dynamic(&image), format), MOST_PIXELS).unwrap();
+            if format == ImageFormat::Bmp {
+                // Grey BMPs are palettes, which decode as colour.
+                assert_eq!(read.with_channels(image.shape[2]), image, "{format:?}");
+            } else {
+                assert_eq!(read, image, "{format:?}");
+            }
+        }
+    }
+    let webp = encoded(&dynamic(&eight(3)), ImageFormat::WebP); // without loss
+    assert_eq!(decode_bytes(&webp, MOST_PIXELS).unwrap(), eight(3));
+}
+
+#[test]
+fn sixteen_bits_of_a_pnm_are_read_in_its_own_order_of_bytes() {
+    let bytes = [&b"P5 2 1 65535\n"[..], &[0x12, 0x34, 0xfe, 0xdc]].concat();
+    let image = decode_bytes(&bytes, MOST_PIXELS).unwrap();
+    assert_eq!(image.samples, Samples::Sixteen(vec![0x1234, 0xfedc]));
+}
+
+#[test]
+fn a_jpeg_is_read_near_enough() {
+    let smooth = image::GrayImage::from_fn(16, 8, |x, y| image::Luma([(8 * x + 4 * y) as u8]));
+    let jpeg = encoded(&smooth.clone().into(), ImageFormat::Jpeg);
+    let image = decode_bytes(&jpeg, MOST_PIXELS).unwrap();
+    assert_eq!(image.shape, [8, 16, 1]);
+    let Samples::Eight(values) = image.samples else { panic!("a JPEG has 8 bits") };
+    assert!(values.iter().zip(smooth.as_raw()).all(|(&a, &b)| a.abs_diff(b) <= 8));
+}
+
+#[test]
+fn what_we_write_is_read_back_whole() {
+    let folder = tempdir().unwrap();
+    for image in [eight(1), eight(3), sixteen(1), sixteen(3)] {
+        for (format, name) in [(Format::Png, "a.png"), (Format::Tiff, "a.tif")] {
+            let path = folder.path().join(name);
+            image.write(&path, format).unwrap();
+            assert_eq!(decode(&path, MOST_PIXELS).unwrap(), image, "{format:?}");
+            assert_eq!(Format::for_result_of(&path), format);
+        }
+    }
+    assert_eq!(Format::for_result_of(Path::new("x.JPEG")), Format::Png);
+    assert_eq!(Format::for_result_of(Path::new("x.TIF")), Format::Tiff);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let refused = eight(1).write(Path::new("/nowhere/at/all.png"), Format::Png).unwrap_err();
+    assert!(refused.to_string().starts_with("/nowhere/at/all.png: it cannot be written"));
+}
+
+#[test]
+fn alpha_is_dropped_and_the_colours_stay() {
+    let rgba = image::RgbaImage::from_pixel(2, 1, image::Rgba([10, 20, 30, 40]));
+    let image = decode_bytes(&encoded(&rgba.into(), ImageFormat::Png), MOST_PIXELS).unwrap();
+    assert_eq!(image.shape, [1, 2, 3]);
+    assert_eq!(image.samples, Samples::Eight(vec![10, 20, 30, 10, 20, 30]));
+    assert!(image.alpha_dropped);
+    let grey = image::GrayAlphaImage::from_pixel(2, 1, image::LumaA([10, 0]));
+    let image = decode_bytes(&encoded(&grey.into(), ImageFormat::Png), MOST_PIXELS).unwrap();
+    assert_eq!((image.shape, image.alpha_dropped), ([1, 2, 1], true));
+    assert_eq!(image.samples, Samples::Eight(vec![10, 10]));
+}
+
+/// A JPEG whose EXIF block says how it has to be turned.
+fn oriented(image: &DynamicImage, orientation: u8) -> Vec<u8> {
+    let jpeg = encoded(image, ImageFormat::Jpeg);
+    let exif = [
+        &b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"[..],
+        &[orientation, 0, 0, 0, 0, 0, 0],
+    ];
+    let exif = exif.concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn an_image_is_turned_as_its_exif_says() {
+    // Bright on the left half; in memory 16 wide, 8 high.
+    let lying = image::GrayImage::from_fn(16, 8, |x, _| image::Luma([if x < 8 { 250 } else { 5 }]));
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("turned.jpg");
+    fs::write(&path, oriented(&lying.into(), 6)).unwrap(); // to be turned clockwise
+    let image = decode(&path, MOST_PIXELS).unwrap();
+    assert_eq!(image.shape, [16, 8, 1]);
+    let Samples::Eight(values) = &image.samples else { panic!("a JPEG has 8 bits") };
+    assert!(values[..8 * 8].iter().all(|&value| value > 200), "the left side is now on top");
+    assert!(values[8 * 8..].iter().all(|&value| value < 50));
+    assert_eq!(dimensions(&path).unwrap(), (16, 8));
+}
+
+#[test]
+fn dimensions_are_height_and_width() {
+    let folder = tempdir().unwrap();
+    for format in keepers(&eight(3)) {
+        let path = folder.path().join("a");
+        fs::write(&path, encoded(&dynamic(&eight(3)), format)).unwrap();
+        assert_eq!(dimensions(&path).unwrap(), (5, 7), "{format:?}");
+    }
+}
+
+fn problem(bytes: &[u8]) -> ImageProblem {
+    decode_bytes(bytes, MOST_PIXELS).unwrap_err()
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_damaged_in_every_format() {
+    let (grey, colour) = (dynamic(&eight(1)), dynamic(&eight(3)));
+    let formats = [ImageFormat::Jpeg, ImageFormat::WebP].map(|format| (&colour, format));
+    let others = keepers(&eight(1)).into_iter().map(|format| (&grey, format));
+    for (image, format) in others.chain(formats) {
+        let bytes = encoded(image, format);
+        for length in [bytes.len() / 2, bytes.len() * 9 / 10] {
+            let problem = problem(&bytes[..length]);
+            assert!(matches!(problem, ImageProblem::Damaged(_)), "{format:?}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn noise_after_a_genuine_beginning_never_ends_in_a_panic() {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let whole = keepers(&eight(3)).into_iter().chain([ImageFormat::Jpeg, ImageFormat::WebP]);
+    for format in whole {
+        let bytes = encoded(&dynamic(&eight(3)), format);
+        for _ in 0..200 {
+            let mut damaged = bytes.clone();
+            for _ in 0..3 {
+                let place = random.random_range(2..damaged.len());
+                damaged[place] = random.random();
+            }
+            // Some damage shows in the pixels only.
+            let _ = decode_bytes(&damaged, 1 << 20);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_image_is_refused() {
+    assert!(matches!(problem(b""), ImageProblem::Empty));
+    assert!(matches!(problem(b"this is text"), ImageProblem::NotAnImage));
+    assert!(matches!(problem(b"GIF89a\x01\0\x01\0"), ImageProblem::NotAnImage));
+    let folder = tempdir().unwrap();
+    let refused = decode(&folder.path().join("gone.png"), MOST_PIXELS).unwrap_err();
+    assert!(refused.to_string().contains("gone.png: it cannot be read"), "{refused}");
+}
+
+#[test]
+fn an_image_of_more_pixels_than_allowed_is_refused_before_they_are_read() {
+    let bytes = encoded(&dynamic(&eight(1)), ImageFormat::Png);
+    assert!(decode_bytes(&bytes, 35).is_ok());
+    let refused = decode_bytes(&bytes, 34).unwrap_err();
+    assert!(matches!(refused, ImageProblem::TooLarge { width: 7, height: 5, most: 34 }));
+    // 10^10 pixels that are not there.
+    let refused = decode_bytes(b"P5 100000 100000 255\n", MOST_PIXELS).unwrap_err();
+    assert!(matches!(refused, ImageProblem::TooLarge { .. }), "{refused}");
+}
+
+#[test]
+fn grey_is_repeated_and_comes_back_as_it_was() {
+    for grey in [eight(1), sixteen(1)] {
+        let colour = grey.clone().with_channels(3);
+        assert_eq!(colour.shape, [5, 7, 3]);
+        assert!(!colour.is_coloured());
+        assert_eq!(colour.with_channels(1), grey);
+    }
+    assert!(eight(3).is_coloured() && sixteen(3).is_coloured());
+    assert!(!eight(1).is_coloured());
+}
+
+#[test]
+fn luma_is_the_one_of_pillow() {
+    // Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)), Pillow 13.
+    let cases = [([255, 0, 0], 76), ([0, 255, 0], 150), ([0, 0, 255], 29), ([10, 200, 99], 132)];
+    for (colour, luma) in cases {
+        let samples = Samples::Eight(colour.to_vec());
+        let image = ImageFile { shape: [1, 1, 3], samples, alpha_dropped: false };
+        assert_eq!(image.with_channels(1).samples, Samples::Eight(vec![luma]), "{colour:?}");
+    }
+}
+
+#[test]
+fn values_go_to_unit_range_and_back() {
+    for image in [eight(3), sixteen(3)] {
+        let mut back = image.samples.zeros(image.samples.len());
+        for (index, &value) in image.scaled().iter().enumerate() {
+            assert!((0.0..=1.0).contains(&value));
+            assert_eq!(image.samples.scaled(index).to_bits(), value.to_bits());
+            back.set_scaled(index, value);
+        }
+        assert_eq!(back, image.samples);
+    }
+    let mut samples = Samples::Eight(vec![7; 3]);
+    for (index, value) in [f32::NAN, -1.0, 2.0].into_iter().enumerate() {
+        samples.set_scaled(index, value);
+    }
+    assert_eq!(samples, Samples::Eight(vec![0, 0, 255]));
+}
+
+fn relatives(paths: &[PathBuf]) -> Vec<String> {
+    let found = find(paths).unwrap();
+    found.iter().map(|found| found.relative.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn folders_are_searched_in_order_and_files_are_taken_as_they_are() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("pictures/b/c")).unwrap();
+    fs::create_dir_all(at("pictures/.hidden")).unwrap();
+    let files = ["z.png", "b/c/a.JPG", "b/x.tiff", "notes.txt", ".a.png", ".hidden/a.png"];
+    for name in files {
+        fs::write(at("pictures").join(name), "").unwrap();
+    }
+    let paths = [at("gone.txt"), at("pictures")];
+    assert_eq!(relatives(&paths), ["gone.txt", "b/c/a.JPG", "b/x.tiff", "z.png"]);
+    assert_eq!(find(&paths).unwrap()[1].path, at("pictures/b/c/a.JPG"));
+}
+
+#[test]
+#[cfg(unix)]
+fn links_are_followed_but_not_in_circles() {
+    use std::os::unix::fs::symlink;
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("pictures/deep")).unwrap();
+    fs::create_dir_all(at("elsewhere")).unwrap();
+    fs::write(at("elsewhere/a.png"), "").unwrap();
+    symlink(at("elsewhere"), at("pictures/link")).unwrap();
+    symlink(at("pictures"), at("pictures/deep/up")).unwrap();
+    symlink("self.png", at("pictures/self.png")).unwrap();
+    symlink("/dev/zero", at("pictures/endless.png")).unwrap();
+    // The link to itself leads nowhere, which its reader will say.
+    assert_eq!(relatives(&[at("pictures")]), ["link/a.png", "self.png"]);
+}

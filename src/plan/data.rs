@@ -1,0 +1,57 @@
+//! Which keys of `[data]` go with one another.
+
+use crate::config::data::{Patches, Place, Resize};
+use crate::config::sections::Data;
+use crate::config::{ConfigError, Source};
+
+/// Refuses keys of which one would be passed over in silence.
+pub(super) fn check(source: &Source, input: [usize; 3]) -> Result<(), ConfigError> {
+    let (test, fraction) = match &source.config.data {
+        Data::Idx(idx) => (&idx.test, idx.test_fraction),
+        Data::Images(images) => (&images.test, images.test_fraction),
+        Data::Pairs(pairs) => (&pairs.test, pairs.test_fraction),
+        Data::Mnist(_) | Data::FashionMnist(_) | Data::Npz(_) => (&None, None),
+    };
+    if let (Some(test), Some(fraction)) = (test, fraction) {
+        let problem = format!("is {fraction}, but `data.test` names {}", test.display());
+        return Err(source.error("data.test_fraction", problem, "set one of the two"));
+    }
+    match &source.config.data {
+        Data::Images(images) => check_size(source, images.resize, images.patches.as_ref(), input),
+        Data::Pairs(pairs) => check_size(source, pairs.resize, pairs.patches.as_ref(), input),
+        _ => Ok(()),
+    }
+}
+
+fn check_size(
+    source: &Source,
+    resize: Option<Resize>,
+    patches: Option<&Patches>,
+    [height, width, _]: [usize; 3],
+) -> Result<(), ConfigError> {
+    let Some(patches) = patches else { return Ok(()) };
+    if let Some(resize) = resize {
+        let problem = format!("is {:?}, but `data.patches` is set", resize.name());
+        return Err(source.error("data.resize", problem, "set one of the two"));
+    }
+    let on = patches.on.name();
+    match (patches.on, patches.stride, patches.per_picture) {
+        (Place::Random, Some(stride), _) => {
+            let problem = format!("is {stride}, but `data.patches.on` is {on:?}");
+            let remedy = "remove it, or set data.patches.on=\"grid\"";
+            return Err(source.error("data.patches.stride", problem, remedy));
+        }
+        (Place::Grid, _, Some(count)) => {
+            let problem = format!("is {count}, but `data.patches.on` is {on:?}");
+            let remedy = "remove it, or set data.patches.on=\"random\"";
+            return Err(source.error("data.patches.per_picture", problem, remedy));
+        }
+        _ => {}
+    }
+    if patches.turns && height != width {
+        let problem = format!("is true, but the model's pictures are {width}x{height}");
+        let remedy = "make model.input_shape a square, or set data.patches.turns=false";
+        return Err(source.error("data.patches.turns", problem, remedy));
+    }
+    Ok(())
+}

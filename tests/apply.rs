@@ -1,0 +1,599 @@
+//! `convae apply`: images of any size, in files, folders and streams, and what it does with those that
+//! it cannot take. The whole picture is the reference for its tiles.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use common::{Convae, Folder, convae, convae_in, names, sentence, text};
+use convae::apply::{Applier, Fit, Models};
+use convae::checkpoint::{Checkpoint, save};
+use convae::config::Source;
+use convae::image_file::{Format, ImageFile, MOST_PIXELS, Samples, decode, decode_bytes};
+use convae::plan::Plan;
+use convae::saved_model::array_of;
+use convae::train::Learner;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::Device;
+
+/// A trained denoiser of digits; its layers are the shipped ones.
+fn trained() -> &'static Path {
+    static RUN: OnceLock<(Folder, PathBuf)> = OnceLock::new();
+    let (_, weights) = RUN.get_or_init(|| {
+        let folder = Folder::lasting();
+        let call = common::train("denoise.toml").out(folder.at("run")).samples(640, 20);
+        call.set("train.epochs=3").set("train.optimizer.learning_rate=0.003").succeeds();
+        let weights = folder.at("run/noise.pt");
+        (folder, weights)
+    });
+    weights
+}
+
+fn config(shape: [usize; 3], encoder: &str, decoder: &str) -> String {
+    format!(
+        "name = \"case\"\n[model]\ninput_shape = {shape:?}\nencoder = [{encoder}]\ndecoder = [{decoder}]\n"
+    )
+}
+
+/// A checkpoint of a model that has not learned anything, but gives pictures with some contrast.
+fn untrained(config: &str) -> (Plan, Checkpoint) {
+    let plan = Plan::new(Source::parse(config, "case", &[]).unwrap()).expect(config);
+    let learner = Learner::new(&plan, Device::Cpu).unwrap();
+    let parameters = learner.parameters().iter();
+    let tensors = parameters.map(|p| (p.name.clone(), array_of(&p.tensor))).collect();
+    let records = BTreeMap::from([("config.toml".to_owned(), plan.config.to_toml())]);
+    (plan, Checkpoint { tensors, records })
+}
+
+/// The same in a folder, as a file.
+fn saved(folder: &Folder, config: &str) -> PathBuf {
+    let path = folder.at("model.pt");
+    save(&path, &untrained(config).1).unwrap();
+    path
+}
+
+fn noise(shape: [usize; 3]) -> ImageFile {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let values = (0..shape.iter().product()).map(|_| random.random()).collect();
+    ImageFile { shape, samples: Samples::Sixteen(values), alpha_dropped: false }
+}
+
+fn eight(shape: [usize; 3]) -> ImageFile {
+    let Samples::Sixteen(values) = noise(shape).samples else { unreachable!("16 bits") };
+    let values = values.into_iter().map(|value| (value >> 8) as u8).collect();
+    ImageFile { shape, samples: Samples::Eight(values), alpha_dropped: false }
+}
+
+fn write(folder: &Folder, name: &str, image: &ImageFile) -> PathBuf {
+    let path = folder.at(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image.write(&path, Format::for_result_of(&path)).unwrap();
+    path
+}
+
+fn read(path: &Path) -> ImageFile {
+    decode(path, MOST_PIXELS).unwrap()
+}
+
+fn apply(model: &Path) -> Convae {
+    convae().args(["apply", "--checkpoint"]).arg(model)
+}
+
+/// Largest difference between two images, in steps of their own depth.
+fn distance(a: &ImageFile, b: &ImageFile) -> u16 {
+    assert_eq!(a.shape, b.shape);
+    match (&a.samples, &b.samples) {
+        (Samples::Eight(a), Samples::Eight(b)) => {
+            a.iter().zip(b).map(|(a, b)| u16::from(a.abs_diff(*b))).max().unwrap()
+        }
+        (Samples::Sixteen(a), Samples::Sixteen(b)) => {
+            a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
+        }
+        _ => panic!("the depths differ"),
+    }
+}
+
+// ---- tiles ----
+
+fn output(
+    plan: &Plan,
+    checkpoint: &Checkpoint,
+    tile: Option<usize>,
+    image: &ImageFile,
+) -> ImageFile {
+    let mut applier = Applier {
+        fit: Fit::new(plan, tile).unwrap(),
+        models: Models::new(Path::new("x.pt"), plan, checkpoint, Device::Cpu).unwrap(),
+        channels: plan.input_shape[2],
+        per_channel: true,
+    };
+    applier.outputs(vec![image.clone()]).unwrap().remove(0).unwrap().1
+}
+
+/// At 16 bits, of which 257 steps are one of 8 bits, the tiles give what the whole gives.
+fn leaves_no_seam(shape: [usize; 3], encoder: &str, decoder: &str, tile: usize) {
+    let (plan, checkpoint) = untrained(&config(shape, encoder, decoder));
+    let image = noise([203, 150, shape[2]]); // below the tiles that are made unasked
+    let whole = output(&plan, &checkpoint, None, &image);
+    let Samples::Sixteen(values) = &whole.samples else { panic!("16 bits stay 16 bits") };
+    let spread = values.iter().max().unwrap() - values.iter().min().unwrap();
+    assert!(spread > 2000, "a picture of {spread} steps would hide its seams");
+    let tiled = output(&plan, &checkpoint, Some(tile), &image);
+    let distance = distance(&whole, &tiled);
+    assert!(distance <= 2, "{distance} steps: {encoder} {decoder}");
+}
+
+fn layer(kind: &str, keys: &str) -> String {
+    format!("{{ layer = \"{kind}\"{keys} }}, ")
+}
+
+fn conv(filters: usize, keys: &str) -> String {
+    layer(
+        "Conv2D",
+        &format!(
+            ", filters = {filters}, kernel_size = 3, activation = \"relu\", kernel_initializer = \"he_normal\"{keys}"
+        ),
+    )
+}
+
+const SAME: &str = ", padding = \"same\"";
+
+fn last(channels: usize) -> String {
+    layer(
+        "Conv2D",
+        &format!(
+            ", filters = {channels}, kernel_size = 3, padding = \"same\", kernel_initializer = \"he_normal\", activation = \"sigmoid\""
+        ),
+    )
+}
+
+#[test]
+fn the_shipped_layers_leave_no_seam() {
+    let (pool, up) = (layer("MaxPooling2D", ""), layer("UpSampling2D", ""));
+    let encoder = [conv(8, SAME), pool.clone(), conv(4, SAME), pool, conv(4, SAME)].concat();
+    let decoder = [conv(4, SAME), up.clone(), conv(8, SAME), up, last(1)].concat();
+    leaves_no_seam([28, 28, 1], &encoder, &decoder, 64);
+    leaves_no_seam([28, 28, 1], &encoder, &decoder, 100);
+    leaves_no_seam([32, 16, 3], &encoder, &decoder.replace("filters = 1,", "filters = 3,"), 64);
+}
+
+#[test]
+fn poolings_of_odd_lengths_and_a_valid_convolution_leave_no_seam() {
+    let (pool, up) = (layer("MaxPooling2D", SAME), layer("UpSampling2D", ""));
+    let encoder =
+        [conv(8, SAME), pool.clone(), conv(4, SAME), pool.clone(), conv(4, SAME), pool].concat();
+    let decoder = [
+        conv(4, SAME),
+        up.clone(),
+        conv(4, SAME),
+        up.clone(),
+        conv(8, ""), // valid: 16 to 14
+        up,
+        last(1),
+    ];
+    leaves_no_seam([28, 28, 1], &encoder, &decoder.concat(), 100);
+}
+
+#[test]
+fn strided_and_transposed_convolutions_leave_no_seam() {
+    let transposed = |kernel: usize, stride: usize, padding: &str| {
+        layer(
+            "Conv2DTranspose",
+            &format!(
+                ", filters = 4, kernel_size = {kernel}, strides = {stride}, padding = \"{padding}\", kernel_initializer = \"he_normal\", activation = \"relu\""
+            ),
+        )
+    };
+    let strided = |stride: usize| conv(4, &format!(", strides = {stride}, padding = \"same\""));
+    for (kernel, stride) in [(3, 2), (4, 2), (5, 3), (2, 4)] {
+        let decoder = [transposed(kernel, stride, "same"), last(1)].concat();
+        leaves_no_seam([24, 24, 1], &strided(stride), &decoder, 60);
+    }
+    let valid = layer(
+        "Conv2D",
+        ", filters = 4, kernel_size = 4, strides = 2, kernel_initializer = \"he_normal\"",
+    );
+    leaves_no_seam([24, 24, 1], &valid, &[transposed(4, 2, "valid"), last(1)].concat(), 60);
+}
+
+#[test]
+fn every_other_layer_leaves_no_seam() {
+    let average = layer("AveragePooling2D", ", pool_size = 3, strides = 2, padding = \"same\"");
+    let blend = layer("UpSampling2D", ", interpolation = \"bilinear\"");
+    let decoder = [layer("BatchNormalization", ""), blend, last(1)].concat();
+    leaves_no_seam([24, 24, 1], &[conv(4, SAME), average].concat(), &decoder, 60);
+
+    let margins = [
+        layer("ZeroPadding2D", ", padding = [[2, 1], [0, 3]]"),
+        conv(4, SAME),
+        layer("Cropping2D", ", cropping = [[2, 1], [3, 0]]"),
+        layer("LeakyReLU", ""),
+        conv(4, SAME),
+        layer("Dense", ", units = 6, activation = \"tanh\""),
+        layer("Dropout", ", rate = 0.5"),
+    ];
+    leaves_no_seam([24, 24, 1], &margins.concat(), &last(1), 50);
+
+    let larger = [layer("UpSampling2D", ""), conv(4, SAME), layer("MaxPooling2D", "")].concat();
+    leaves_no_seam([24, 24, 1], &larger, &last(1), 50);
+}
+
+#[test]
+fn a_trained_model_gives_the_same_from_tiles_as_from_the_whole() {
+    let folder = Folder::new();
+    let image = write(&folder, "page.png", &eight([190, 230, 1]));
+    apply(trained()).out(folder.at("whole")).arg(&image).succeeds();
+    apply(trained()).out(folder.at("tiled")).args(["--tile", "64"]).arg(&image).succeeds();
+    let (whole, tiled) = (read(&folder.at("whole/page.png")), read(&folder.at("tiled/page.png")));
+    assert!(distance(&whole, &read(&image)) > 50, "the model does something");
+    assert!(distance(&whole, &tiled) <= 1);
+}
+
+// ---- sizes, depths, colours ----
+
+#[test]
+fn images_of_any_size_come_back_in_it() {
+    let folder = Folder::new();
+    for (height, width) in [(1, 1), (2, 3), (28, 28), (33, 57), (300, 20)] {
+        write(&folder, &format!("in/{height}x{width}.png"), &eight([height, width, 1]));
+    }
+    let printed = apply(trained()).out(folder.at("out")).arg(folder.at("in")).succeeds();
+    assert_eq!(printed.lines().count(), 6, "{printed}");
+    assert!(printed.lines().last().unwrap().starts_with("5 images in "), "{printed}");
+    for name in names(&folder.at("in")) {
+        let (image, result) = (folder.at("in").join(&name), folder.at("out").join(&name));
+        assert_eq!(read(&image).shape, read(&result).shape, "{name}");
+    }
+}
+
+#[test]
+fn an_images_result_does_not_depend_on_the_images_beside_it() {
+    let folder = Folder::new();
+    for i in 0..5 {
+        write(&folder, &format!("in/{i}.png"), &eight([40 + i, 50, 1]));
+        write(&folder, &format!("in/{i}b.png"), &eight([40, 50, 1]));
+    }
+    apply(trained()).out(folder.at("all")).arg(folder.at("in")).succeeds();
+    for name in names(&folder.at("in")) {
+        apply(trained()).out(folder.at("one")).arg(folder.at("in").join(&name)).succeeds();
+        let (all, one) = (folder.at("all").join(&name), folder.at("one").join(&name));
+        assert!(distance(&read(&all), &read(&one)) <= 1, "{name}");
+    }
+}
+
+#[test]
+fn sixteen_bits_stay_sixteen_tiff_stays_tiff_and_jpeg_becomes_png() {
+    let folder = Folder::new();
+    write(&folder, "in/a.tif", &noise([20, 30, 1]));
+    write(&folder, "in/b.png", &noise([20, 30, 1]));
+    write(&folder, "in/c.TIFF", &eight([20, 30, 1]));
+    let grey = image::GrayImage::from_pixel(30, 20, image::Luma([90]));
+    grey.save(folder.at("in/d.jpg")).unwrap();
+    apply(trained()).out(folder.at("out")).arg(folder.at("in")).succeeds();
+    assert_eq!(names(&folder.at("out")), ["a.tif", "b.png", "c.TIFF", "d.png"]);
+    let depth =
+        |name: &str| matches!(read(&folder.at("out").join(name)).samples, Samples::Sixteen(_));
+    assert_eq!(["a.tif", "b.png", "c.TIFF", "d.png"].map(depth), [true, true, false, false]);
+    let magic = |name: &str| fs::read(folder.at("out").join(name)).unwrap()[..2].to_vec();
+    assert!(magic("a.tif") == b"II" || magic("a.tif") == b"MM");
+    // What 16 bits add is there: the values are not those of 8 bits repeated.
+    let Samples::Sixteen(values) = read(&folder.at("out/a.tif")).samples else { panic!() };
+    assert!(values.iter().any(|value| value % 257 != 0));
+    assert!(distance(&read(&folder.at("out/a.tif")), &read(&folder.at("out/b.png"))) == 0);
+}
+
+#[test]
+fn a_grey_model_takes_the_channels_one_by_one_when_asked() {
+    let folder = Folder::new();
+    let colour = eight([30, 40, 3]);
+    let Samples::Eight(values) = &colour.samples else { panic!() };
+    let image = write(&folder, "colour.png", &colour);
+    let call = || apply(trained()).out(folder.at("out"));
+    let refused = call().arg(&image).assert().code(1);
+    assert!(text(&refused.get_output().stderr).contains("add --per-channel"));
+    call().arg("--per-channel").arg(&image).succeeds();
+    let result = read(&folder.at("out/colour.png"));
+    assert_eq!(result.shape, [30, 40, 3]);
+    for channel in 0..3 {
+        let plane = values.iter().skip(channel).step_by(3).copied().collect();
+        let plane =
+            ImageFile { shape: [30, 40, 1], samples: Samples::Eight(plane), ..colour.clone() };
+        call().arg(write(&folder, &format!("{channel}.png"), &plane)).succeeds();
+        let Samples::Eight(alone) = read(&folder.at(&format!("out/{channel}.png"))).samples else {
+            panic!()
+        };
+        let Samples::Eight(together) = &result.samples else { panic!() };
+        let pairs = alone.iter().zip(together.iter().skip(channel).step_by(3));
+        assert!(pairs.into_iter().all(|(a, b)| a.abs_diff(*b) <= 1), "channel {channel}");
+    }
+}
+
+#[test]
+fn a_colour_model_takes_grey_images_repeated() {
+    let folder = Folder::new();
+    let model = saved(&folder, &config([16, 16, 3], &conv(4, SAME), &last(3)));
+    let grey = eight([20, 18, 1]);
+    write(&folder, "in/colour.png", &grey.clone().with_channels(3));
+    write(&folder, "in/grey.png", &grey);
+    apply(&model).out(folder.at("out")).arg(folder.at("in")).succeeds();
+    let results = ["colour", "grey"].map(|name| read(&folder.at(&format!("out/{name}.png"))));
+    assert_eq!(results[0].shape, [20, 18, 3]);
+    assert_eq!(results[0], results[1]);
+}
+
+#[test]
+fn alpha_is_left_out_and_said() {
+    let folder = Folder::new();
+    let image = image::GrayAlphaImage::from_pixel(9, 8, image::LumaA([200, 10]));
+    image.save(folder.at("soft.png")).unwrap();
+    let printed = apply(trained()).out(folder.at("out")).arg(folder.at("soft.png")).succeeds();
+    assert!(printed.contains("(without its alpha channel)"), "{printed}");
+    assert_eq!(read(&folder.at("out/soft.png")).shape, [8, 9, 1]);
+}
+
+#[test]
+fn a_photo_that_lies_on_its_side_is_set_upright() {
+    let folder = Folder::new();
+    let mut jpeg = Vec::new();
+    let lying =
+        image::GrayImage::from_fn(40, 24, |x, _| image::Luma([if x < 20 { 250 } else { 5 }]));
+    image::codecs::jpeg::JpegEncoder::new(&mut jpeg).encode_image(&lying).unwrap();
+    let exif =
+        b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let photo = [&jpeg[..2], &exif[..], &jpeg[2..]].concat();
+    let model =
+        saved(&folder, &config([16, 16, 1], &conv(1, SAME).replace("he_normal", "ones"), ""));
+    apply(&model).out(folder.at("out")).arg(folder.write("photo.jpg", photo)).succeeds();
+    let result = read(&folder.at("out/photo.png"));
+    assert_eq!(result.shape, [40, 24, 1]);
+    let Samples::Eight(values) = &result.samples else { panic!() };
+    let mean =
+        |values: &[u8]| values.iter().map(|&v| u64::from(v)).sum::<u64>() / values.len() as u64;
+    assert!(mean(&values[..480]) > mean(&values[480..]) + 100, "the bright half is on top");
+}
+
+#[test]
+fn a_model_of_one_size_says_so_and_takes_tiles_of_it() {
+    let folder = Folder::new();
+    let encoder = [layer("Flatten", ""), layer("Dense", ", units = 8")].concat();
+    let decoder = [
+        layer("Dense", ", units = 256, activation = \"sigmoid\""),
+        layer("Reshape", ", target_shape = [16, 16, 1]"),
+    ];
+    let model = saved(&folder, &config([16, 16, 1], &encoder, &decoder.concat()));
+    let small = write(&folder, "small.png", &eight([15, 16, 1]));
+    let large = write(&folder, "large.png", &eight([40, 50, 1]));
+    let own = write(&folder, "own.png", &eight([16, 16, 1]));
+    let call = || apply(&model).out(folder.at("out"));
+    let assert = call().args([&small, &large, &own]).assert().code(1);
+    let stderr = text(&assert.get_output().stderr);
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(
+        lines[0].contains("small.png: it is 16x15 pixels, the model takes 16x16 only"),
+        "{stderr}"
+    );
+    assert!(lines[0].contains("Flatten") && lines[0].ends_with("resize it"), "{stderr}");
+    assert!(lines[1].contains("large.png") && lines[1].contains("--tile"), "{stderr}");
+    assert_eq!(lines[2..], ["convae: 2 of 3 images failed"]);
+    assert_eq!(names(&folder.at("out")), ["own.png"]);
+
+    call().args(["--tile", "16"]).arg(&large).succeeds();
+    assert_eq!(read(&folder.at("out/large.png")).shape, [40, 50, 1]);
+    call().args(["--tile", "20"]).arg(&large).refused(&["--tile is 20", "Flatten", "16x16"]);
+}
+
+#[test]
+fn a_tile_too_small_for_the_model() {
+    let folder = Folder::new();
+    let image = write(&folder, "a.png", &eight([40, 50, 1]));
+    let call = apply(trained()).out(folder.at("out")).args(["--tile", "20"]).arg(&image);
+    call.refused(&["--tile is 20", "pixels a side", "give that or more"]);
+    assert_eq!(names(folder.path()), ["a.png"]);
+    let call = apply(trained()).out(folder.at("out")).args(["--tile", "0"]).arg(&image);
+    let stderr = text(&call.assert().code(2).stdout("").get_output().stderr);
+    assert!(stderr.starts_with("error: ") && stderr.contains("--tile"), "{stderr}");
+}
+
+// ---- files and folders ----
+
+#[test]
+fn folders_keep_their_structure_and_results_are_no_images() {
+    let folder = Folder::new();
+    for name in ["in/b/deep/x.png", "in/a.png", "in/b/a.png"] {
+        write(&folder, name, &eight([8, 8, 1]));
+    }
+    folder.write("in/notes.txt", "no image");
+    let out = folder.at("in/cleaned");
+    let call = || apply(trained()).out(&out).arg(folder.at("in"));
+    let printed = call().succeeds();
+    let sources: Vec<&str> = printed.lines().filter_map(|line| line.split(" -> ").nth(1)).collect();
+    let expected =
+        ["a.png", "b/a.png", "b/deep/x.png"].map(|name| out.join(name).display().to_string());
+    assert_eq!(sources, expected); // in order
+    let again = call().succeeds();
+    assert_eq!(again.matches("already there, kept").count(), 3, "{again}");
+    let last = again.lines().last().unwrap();
+    assert!(
+        last.starts_with("0 images in ") && last.contains("3 kept") && last.contains("--overwrite")
+    );
+}
+
+#[test]
+fn a_result_without_a_byte_is_made_anew() {
+    let folder = Folder::new();
+    let image = write(&folder, "a.png", &eight([8, 8, 1]));
+    folder.write("out/a.png", "");
+    let printed = apply(trained()).out(folder.at("out")).arg(image).succeeds();
+    assert!(printed.contains(" -> ") && !printed.contains("kept"), "{printed}");
+    assert_eq!(read(&folder.at("out/a.png")).shape, [8, 8, 1]);
+}
+
+#[test]
+fn what_fails_among_many_is_told_in_order_and_stops_nothing() {
+    let folder = Folder::new();
+    for i in 0..150 {
+        let name = format!("in/{i:03}.png");
+        match i {
+            7 | 80 => drop(folder.write(&name, "not an image")),
+            _ => drop(write(&folder, &name, &eight([8 + i % 3, 9, 1]))),
+        }
+    }
+    let assert = apply(trained()).out(folder.at("out")).arg(folder.at("in")).assert().code(1);
+    let output = assert.get_output();
+    let stdout = text(&output.stdout);
+    let told: Vec<&str> = stdout.lines().filter_map(|line| line.split(" -> ").next()).collect();
+    assert!(told.len() == 149 && told[..148].is_sorted(), "{stdout}");
+    let stderr = text(&output.stderr);
+    let places = ["007.png: it is not", "080.png: it is not", "2 of 150 images failed"];
+    assert!(places.map(|words| stderr.find(words).unwrap()).is_sorted(), "{stderr}");
+    assert_eq!(names(&folder.at("out")).len(), 148);
+}
+
+#[test]
+fn a_result_that_would_replace_another_image() {
+    let folder = Folder::new();
+    write(&folder, "a.tif", &eight([8, 8, 1]));
+    write(&folder, "b/a.tif", &eight([9, 9, 1]));
+    let call = apply(trained()).out(folder.path()).arg("--overwrite");
+    let assert = call.arg(folder.at("b/a.tif")).arg(folder.at("a.tif")).assert().code(1);
+    let stderr = text(&assert.get_output().stderr);
+    assert!(stderr.contains("b/a.tif: its result would replace another image"), "{stderr}");
+    assert_eq!(read(&folder.at("a.tif")).shape, [8, 8, 1]);
+}
+
+#[test]
+fn a_folder_without_an_image() {
+    let folder = Folder::new();
+    fs::create_dir(folder.at("empty")).unwrap();
+    let call = apply(trained()).out(folder.at("out")).arg(folder.at("empty"));
+    let stderr = text(&call.assert().code(1).stdout("").get_output().stderr);
+    assert!(stderr.contains("empty: it is a folder without an image"), "{stderr}");
+}
+
+#[test]
+fn an_image_without_a_byte() {
+    let folder = Folder::new();
+    let call = apply(trained()).out(folder.at("out")).arg(folder.write("void.png", ""));
+    let stderr = text(&call.assert().code(1).stdout("").get_output().stderr);
+    assert!(stderr.contains("void.png: it is empty"), "{stderr}");
+    assert!(names(&folder.at("out")).is_empty());
+}
+
+#[test]
+fn a_folder_for_results_that_cannot_be_written_to() {
+    let image = Folder::new();
+    let image = write(&image, "a.png", &eight([8, 8, 1]));
+    apply(trained()).out("/proc").arg(&image).fails(&["/proc", "cannot be written to", "--out"]);
+    apply(trained()).out("/proc/x").arg(&image).fails(&["/proc/x", "cannot be made", "--out"]);
+}
+
+#[test]
+fn a_result_whose_place_is_taken_by_a_file() {
+    let folder = Folder::new();
+    write(&folder, "in/sub/a.png", &eight([8, 8, 1]));
+    write(&folder, "in/z.png", &eight([8, 8, 1]));
+    folder.write("out/sub", "a file in the way");
+    let assert = apply(trained()).out(folder.at("out")).arg(folder.at("in")).assert().code(1);
+    let stderr = text(&assert.get_output().stderr);
+    assert!(stderr.contains("in/sub/a.png: its result ") && stderr.contains("cannot be written"));
+    assert_eq!(names(&folder.at("out")), ["sub", "z.png"]);
+}
+
+#[test]
+fn results_without_a_folder() {
+    let words = ["no folder for the results", "--out"];
+    apply(trained()).arg("a.png").refused(&words);
+}
+
+#[test]
+fn ctrl_c_ends_it_after_the_images_at_hand_with_nothing_half_written() {
+    let folder = Folder::new();
+    for i in 0..3000 {
+        write(&folder, &format!("in/{i:04}.png"), &eight([40, 40, 1]));
+    }
+    let mut command = apply(trained()).out(folder.at("out")).arg(folder.at("in")).command();
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while fs::read_dir(folder.at("out")).map_or(0, Iterator::count) < 3 {
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing is written");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let kill = std::process::Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let stderr = text(&output.stderr);
+    assert!(stderr.starts_with("convae: stopped; ") && stderr.contains("goes on with"), "{stderr}");
+    let results = names(&folder.at("out"));
+    assert!(results.len() < 3000, "it had ended by then");
+    for name in results {
+        assert_eq!(read(&folder.at("out").join(name)).shape, [40, 40, 1]);
+    }
+}
+
+// ---- streams and comparisons ----
+
+#[test]
+fn stdin_goes_to_stdout_and_nothing_else_does() {
+    let folder = Folder::new();
+    for (name, image) in [("a.png", eight([20, 30, 1])), ("b.tif", noise([20, 30, 1]))] {
+        let path = write(&folder, name, &image);
+        apply(trained()).out(folder.at("out")).arg(&path).succeeds();
+        let mut command = apply(trained()).arg("-").command();
+        let output = command.stdin(fs::File::open(&path).unwrap()).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+        assert_eq!(output.stdout, fs::read(folder.at("out").join(name)).unwrap());
+        assert_eq!(decode_bytes(&output.stdout, MOST_PIXELS).unwrap().samples.len(), 600);
+    }
+}
+
+#[test]
+fn stdin_that_is_empty_or_no_image() {
+    let apply_to = |file: &str| {
+        let mut command = apply(trained()).arg("-").command();
+        let output = command.stdin(fs::File::open(file).unwrap()).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]));
+        text(&output.stderr)
+    };
+    assert!(apply_to("/dev/null").starts_with("convae: stdin: it is empty"));
+    assert!(apply_to("Cargo.toml").starts_with("convae: stdin: it is not an image"));
+}
+
+#[test]
+fn a_reader_of_stdout_that_has_gone() {
+    let folder = Folder::new();
+    let image = write(&folder, "a.png", &eight([300, 300, 1]));
+    let script = format!("\"$0\" \"$@\" < {} | true; exit ${{PIPESTATUS[0]}}", image.display());
+    let call = convae_in(&script).args(["apply", "--checkpoint"]).arg(trained()).arg("-");
+    sentence(call.assert().code(1), &["whoever read the output stopped"]);
+}
+
+#[test]
+fn stdin_beside_other_images_or_a_folder_for_results() {
+    apply(trained()).args(["-", "a.png"]).refused(&["`-` (stdin) is one image"]);
+    apply(trained()).args(["a.png", "-"]).out("x").refused(&["`-` (stdin) is one image"]);
+    apply(trained()).arg("-").out("x").refused(&["leave --out away"]);
+}
+
+#[test]
+fn a_comparison_shows_input_output_and_difference() {
+    let folder = Folder::new();
+    let image = eight([28, 28, 1]);
+    let path = write(&folder, "a.tif", &image);
+    apply(trained()).out(folder.at("out")).arg("--compare").arg(&path).succeeds();
+    assert_eq!(names(&folder.at("out")), ["a.png"]);
+    let page = image::open(folder.at("out/a.png")).unwrap().into_rgb8();
+    assert_eq!(page.dimensions(), (3 * 128 + 8, 24 + 112 + 8));
+    let Samples::Eight(values) = &image.samples else { panic!() };
+    // The input's upper left pixel, four times enlarged, under its label.
+    assert_eq!(page.get_pixel(8 + 4, 24).0, [values[0]; 3]);
+    apply(trained()).out(folder.at("plain")).arg(&path).succeeds();
+    let Samples::Eight(output) = read(&folder.at("plain/a.tif")).samples else { panic!() };
+    assert_eq!(page.get_pixel(8 + 128 + 4, 24).0, [output[0]; 3]);
+}
