@@ -1,8 +1,9 @@
 //! The reference of all keys, written from the declarations themselves.
 
+use super::corruption::CorruptionKind;
 use super::layers::Layer;
 use super::schema::{Key, Section};
-use super::sections::{Config, Corruption, Data, Model, Optimizer, Output, Train};
+use super::sections::{Config, Data, Model, Optimizer, Output, Train};
 
 /// Every section, key, default and layer of the config language, as Markdown.
 #[must_use]
@@ -18,7 +19,7 @@ pub fn reference() -> String {
         page.push(format!("\n## {title}\n\n{}\n\n{}", doc.trim(), key_table(&keys)));
     }
     for (title, members) in [
-        ("`[corruption]`, by `kind`", Corruption::reference()),
+        ("`[corruption]`, by `kind`", CorruptionKind::reference()),
         ("`[train.optimizer]`, by `name`", Optimizer::reference()),
         ("Layers of `model.encoder` and `model.decoder`, by `layer`", Layer::reference()),
     ] {

@@ -1,7 +1,8 @@
-//! The sections of a config beside the layers: data, corruption, model, training and output.
+//! The sections of a config beside corruption and layers: data, model, training and output.
 
 use std::path::PathBuf;
 
+use super::corruption::Corruption;
 use super::layers::{LARGEST_SIDE, Layer};
 use super::schema::{Bounds, choice, family, section};
 use crate::nn::Loss;
@@ -39,17 +40,6 @@ choice!(Loss {
     MeanAbsoluteError = "mean_absolute_error" | "mae",
 });
 
-/// How often noise is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resample {
-    /// Once for the data set, as in the tutorial.
-    Never,
-    /// Anew for each epoch.
-    Epoch,
-}
-
-choice!(Resample { Never = "never", Epoch = "epoch" });
-
 section! {
     /// A whole experiment.
     pub struct Config {
@@ -60,7 +50,7 @@ section! {
         /// The pictures to learn from.
         data: Data = Data::defaults();
         /// What is done to a picture before the model sees it; the clean one stays the target.
-        corruption: Corruption = Corruption::None(Uncorrupted {});
+        corruption: Corruption = Corruption::none();
         /// The layers.
         model: Model;
         /// How the model learns.
@@ -79,34 +69,6 @@ section! {
         train_samples: Option<usize> = None, in Bounds::closed(1.0, MANY);
         /// Use only the first so many test pictures; all where not set.
         test_samples: Option<usize> = None, in Bounds::closed(1.0, MANY);
-    }
-}
-
-family! {
-    /// What is done to a picture before the model sees it.
-    pub enum Corruption by "kind", like "{ kind = \"gaussian\", factor = 0.5 }" {
-        /// Input and target are the same picture: a plain autoencoder.
-        None(Uncorrupted) = "none",
-        /// Adds `factor` times a standard normal number to every value.
-        Gaussian(Gaussian) = "gaussian",
-    }
-}
-
-section! {
-    /// Input and target are the same picture: a plain autoencoder.
-    pub struct Uncorrupted {}
-}
-
-section! {
-    /// Adds `factor` times a standard normal number to every value.
-    pub struct Gaussian {
-        /// Standard deviation of the noise, where 1 is the distance from black to white.
-        factor: f64 = 0.5, in Bounds::closed(0.0, 100.0);
-        /// Whether the result is clipped to 0..1.
-        clip: bool = true;
-        /// `never`: noise is drawn once for the data set, as in the tutorial; `epoch`: anew for
-        /// each epoch. The test set's noise never changes.
-        resample: Resample = Resample::Never;
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 use rand::seq::SliceRandom;
 
 use super::Images;
-use crate::config::sections::Corruption;
+use crate::config::corruption::Corruption;
 use crate::corruption::Split;
 use crate::random::{Purpose, stream};
 
@@ -102,7 +102,8 @@ impl<'a> Feed<'a> {
         }
         let clean = self.corruption.changes_pictures().then(|| input.clone());
         for (picture, &index) in input.chunks_exact_mut(values).zip(indices) {
-            self.corruption.apply(picture, self.seed, self.split, epoch, index as u64);
+            let (shape, index) = (self.images.shape(), index as u64);
+            self.corruption.apply(picture, shape, self.seed, self.split, epoch, index);
         }
         Batch { len: indices.len(), input, clean }
     }
