@@ -20,6 +20,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae --config plain.toml                  train an autoencoder on MNIST
   convae --config denoise.toml                train one that removes noise
   convae summary --config denoise.toml        look at the model first
+  convae corrupt --config denoise.toml --out looks     and at what it will see
   convae --config denoise.toml --set train.epochs=3 --out runs/longer
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
@@ -41,6 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Apply(Apply),
+    Corrupt(Corrupt),
     Evaluate(Evaluate),
     Encode(Encode),
     Decode(Decode),
@@ -95,6 +97,23 @@ pub struct Apply {
     /// Images (PNG, JPEG, BMP, TIFF, WebP or PNM), folders of them, or `-`: stdin to stdout.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
+}
+
+/// Draws what a config does to the data before the model sees it.
+#[derive(Debug, Args)]
+pub struct Corrupt {
+    /// The experiment, looked for here and then under configs/.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Sets a key of the config, like corruption.factor=0.2; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Folder for the picture, corrupt_NAME.png.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replaces a picture that is already there.
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// Prints loss, PSNR and SSIM of a trained model on the test set.
@@ -224,6 +243,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     interrupt::survive_size_limits()?;
     match (cli.command, cli.train) {
         (Some(Command::Apply(args)), _) => commands::apply::run(&args),
+        (Some(Command::Corrupt(args)), _) => commands::corrupt::run(&args),
         (Some(Command::Evaluate(args)), _) => commands::evaluate::run(&args),
         (Some(Command::Encode(args)), _) => commands::encode::run(&args),
         (Some(Command::Decode(args)), _) => commands::decode::run(&args),

@@ -141,11 +141,12 @@ fn the_first_steps_that_it_names_are_ones_that_it_takes() {
 #[test]
 fn help_names_every_option_and_command() {
     let printed = convae().arg("--help").succeeds();
-    let words = ["--config", "--set", "--out", "--overwrite", "apply", "evaluate", "summary"];
+    let words =
+        ["--config", "--set", "--out", "--overwrite", "apply", "corrupt", "evaluate", "summary"];
     for word in words {
         assert!(printed.contains(word), "{word} is not in {printed}");
     }
-    for command in ["apply", "evaluate", "summary", "reference"] {
+    for command in ["apply", "corrupt", "evaluate", "summary", "reference"] {
         assert!(convae().arg(command).arg("--help").succeeds().contains("Usage: convae"));
     }
 }

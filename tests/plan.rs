@@ -11,11 +11,13 @@ mod reference {
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use convae::config::corruption::{Corruption, CorruptionKind, Gaussian, Resample, Span};
 use convae::config::data::{Data, Mnist};
 use convae::config::layers::{Layer, Pair, Sides};
 use convae::config::schema::Section;
-use convae::config::sections::{Config, Corruption, Gaussian, Optimizer, Resample, Uncorrupted};
+use convae::config::sections::{Config, Optimizer};
 use convae::config::{ConfigError, Source};
 use convae::corruption::Split;
 use convae::data::{Batch, Dataset, Feed, Images};
@@ -35,7 +37,14 @@ use reference::linear::{self, Margins, Window};
 use reference::normalization::Norm;
 use reference::picture::{Picture, assert_close, normals, numbers};
 
-const SHIPPED: [&str; 4] = ["plain.toml", "denoise.toml", "blog-denoise.toml", "blog-deep.toml"];
+const SHIPPED: [&str; 6] = [
+    "plain.toml",
+    "denoise.toml",
+    "blog-denoise.toml",
+    "blog-deep.toml",
+    "superres.toml",
+    "inpaint.toml",
+];
 
 /// Every layer, and every option of each with a value that is not its default.
 const EVERYTHING: &str = r#"
@@ -900,10 +909,7 @@ fn set_makes_sections_that_the_file_does_not_have() {
     let text = shipped("plain.toml");
     assert!(!text.contains("[corruption]") && !text.contains("[output]"));
     let config = config(&text, &["corruption.kind=gaussian", "output.safetensors=true"]);
-    assert_eq!(
-        config.corruption,
-        Corruption::Gaussian(Gaussian { factor: 0.5, clip: true, resample: Resample::Never })
-    );
+    assert_eq!(config.corruption, noise(Resample::Never));
     assert!(config.output.safetensors);
 }
 
@@ -955,10 +961,11 @@ fn raw_bytes(name: &str) -> Vec<u8> {
     bytes.split_off(16)
 }
 
-const NO_CORRUPTION: Corruption = Corruption::None(Uncorrupted {});
+static NO_CORRUPTION: LazyLock<Corruption> = LazyLock::new(Corruption::none);
 
 fn noise(resample: Resample) -> Corruption {
-    Corruption::Gaussian(Gaussian { factor: 0.5, clip: true, resample })
+    let gaussian = Gaussian { factor: Span::of(0.5), clip: true, resample };
+    Corruption(vec![CorruptionKind::Gaussian(gaussian)])
 }
 
 fn feed<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize) -> Feed<'a> {
@@ -1113,7 +1120,7 @@ fn batches_hold_the_pictures_of_the_order() {
 #[test]
 fn corrupted_batches_keep_the_clean_pictures_as_their_target() {
     let images = train_digits(23);
-    let (clean, corrupted) = (NO_CORRUPTION, noise(Resample::Never));
+    let (clean, corrupted) = (Corruption::none(), noise(Resample::Never));
     let order = feed(&images, &clean, 5).order(1, true);
     let plain = batches(&feed(&images, &clean, 5), 1, &order);
     let noisy = batches(&feed(&images, &corrupted, 5), 1, &order);

@@ -137,7 +137,7 @@ fn an_unknown_option_of_each_kind() {
         ("train.loss=cross", ["`train.loss`", "\"cross\"", "binary_crossentropy"]),
         ("train.optimizer.name=adam", ["`train.optimizer.name`", "\"adam\"", "`Adam`"]),
         ("train.dtype=float16", ["`train.dtype`", "\"float16\"", "float"]),
-        ("corruption.kind=salt", ["`corruption.kind`", "\"salt\"", "gaussian"]),
+        ("corruption.kind=salt", ["`corruption.kind`", "\"salt\"", "`salt_and_pepper`"]),
         ("model.encoder[0].activation=Relu", ["activation`", "\"Relu\"", "`relu`"]),
         ("model.encoder[0].padding=full", ["padding`", "\"full\"", "same"]),
     ]);

@@ -101,11 +101,15 @@ def order(experiment: Experiment, feed: Feed) -> Row:
 
 def corrupted_inputs(experiment: Experiment, feed: Feed) -> Row:
     """clean + factor * normal, clipped to 0..1 where the config says so; new noise where it should be."""
+    gaussian = experiment.gaussian
+    if gaussian is None:
+        kinds = ", ".join(table["kind"] for table in experiment.corruption)
+        return Row("corrupted inputs", "-", "-", None, f"{kinds}: `cargo test` holds them to references")
     findings = {}
-    resampled = experiment.corruption["resample"] == "epoch"
+    resampled = gaussian["resample"] == "epoch"
     for epoch in range(1, experiment.epochs + 1):
         if epoch > 1 and (resampled or feed.draws()) != feed.corrupted_file(epoch).exists():
-            return _noise_missed(f"resample = {experiment.corruption['resample']}, epoch {epoch} does not")
+            return _noise_missed(f"resample = {gaussian['resample']}, epoch {epoch} does not")
     train = feed.train_inputs(1)[:PICTURES]
     if experiment.epochs > 1 and resampled and np.array_equal(train, feed.train_inputs(2)[:PICTURES]):
         return _noise_missed("epoch 2 has the noise of epoch 1")
@@ -114,11 +118,11 @@ def corrupted_inputs(experiment: Experiment, feed: Feed) -> Row:
         if clean is None:
             return Row("corrupted inputs", "16 bits", "by cargo test", None)
         clean = clean[:PICTURES]
-        if experiment.corruption["clip"] and not (inputs.min() >= 0 and inputs.max() <= 1):
+        if gaussian["clip"] and not (inputs.min() >= 0 and inputs.max() <= 1):
             return _noise_missed(
                 f"clip = true, but {split} inputs reach {inputs.min():.3f} to {inputs.max():.3f}"
             )
-        findings |= {f"{split} {name}": z for name, z in _errors(experiment.corruption, clean, inputs).items()}
+        findings |= {f"{split} {name}": z for name, z in _errors(gaussian, clean, inputs).items()}
     name, worst = max(findings.items(), key=lambda item: abs(item[1]))
     culprit = f"the corrupted inputs: {name} is {worst:.1f} standard errors off"
     return within("corrupted inputs", abs(worst), bars.NOISE, f"{name}, in standard errors", culprit)

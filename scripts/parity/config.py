@@ -53,7 +53,6 @@ LOSSES = {
     "mean_absolute_error": "mean_absolute_error",
     "mae": "mean_absolute_error",
 }
-CORRUPTION_KEYS = {"none": frozenset(), "gaussian": frozenset({"factor", "clip", "resample"})}
 _SAMPLES = "train_samples test_samples "
 _IMAGE_FILES = (
     _SAMPLES + "test test_fraction resize patches on_error max_pixels memory_mb threads "
@@ -71,6 +70,21 @@ DATA_KEYS = {
 }
 DATA_DIRS = {"mnist": Path("data/mnist"), "fashion-mnist": Path("data/fashion-mnist")}
 """Kinds whose pictures are read here from their own files; those of the others are in the trace."""
+CORRUPTION_KEYS = {
+    kind: frozenset(keys.split())
+    for kind, keys in {
+        "none": "",
+        "gaussian": "factor clip resample",
+        "poisson": "peak clip resample",
+        "speckle": "factor clip resample",
+        "salt_and_pepper": "amount salt resample",
+        "mask": "shape boxes size amount value resample",
+        "blur": "sigma resample",
+        "downscale": "scale clip resample",
+        "jpeg": "quality resample",
+    }.items()
+}
+GAUSSIAN = {"factor": 0.5, "clip": True, "resample": "never"}
 SECTIONS = {
     "model": {"input_shape", "encoder", "decoder"},
     "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads"},
@@ -104,7 +118,8 @@ class Experiment:
     """Of MNIST's files; None where the pictures come from elsewhere."""
     train_samples: int | None = None
     test_samples: int | None = None
-    corruption: dict[str, Any] = field(default_factory=lambda: {"kind": "none"})
+    corruption: list[dict[str, Any]] = field(default_factory=list)
+    """Its tables, in the order in which they are applied; those that do nothing are left out."""
     epochs: int = 1
     batch_size: int = 32
     loss: str = "binary_crossentropy"
@@ -115,7 +130,16 @@ class Experiment:
 
     @property
     def corrupts(self) -> bool:
-        return self.corruption["kind"] != "none"
+        return bool(self.corruption)
+
+    @property
+    def gaussian(self) -> dict[str, Any] | None:
+        """The corruption, if it is Gaussian noise of one deviation: the only one that Python makes
+        too. All others come from the trace."""
+        if [table["kind"] for table in self.corruption] != ["gaussian"]:
+            return None
+        gaussian = GAUSSIAN | self.corruption[0]
+        return None if isinstance(gaussian["factor"], list) else gaussian
 
 
 def find(named: str) -> Path:
@@ -177,6 +201,10 @@ def override(tree: dict[str, Any], argument: str) -> None:
     for key in way:
         place = place[key] if isinstance(key, int) else place.setdefault(key, {})
     place[last] = value
+    if last == "kind" and value in CORRUPTION_KEYS:
+        # As in convae: what the file says of its own kind goes when another one is named.
+        for key in place.keys() - CORRUPTION_KEYS[value] - {"kind"}:
+            del place[key]
 
 
 def refuse_drawing(experiment: Experiment) -> None:
@@ -222,14 +250,17 @@ def _data(given: dict[str, Any]) -> dict[str, Any]:
     return {"data_kind": kind, "data_dir": folder}
 
 
-def _corruption(given: dict[str, Any] | None) -> dict[str, Any] | None:
+def _corruption(given: Any) -> list[dict[str, Any]] | None:
+    """One table or a list of them."""
     if given is None:
         return None
-    kind = given.get("kind")
-    if kind not in CORRUPTION_KEYS:
-        raise Failure(f"corruption.kind {kind!r} is not known here")
-    _only(given, CORRUPTION_KEYS[kind] | {"kind"}, "corruption.")
-    return {"factor": 0.5, "clip": True, "resample": "never"} | given
+    tables = given if isinstance(given, list) else [given]
+    for table in tables:
+        kind = table.get("kind")
+        if kind not in CORRUPTION_KEYS:
+            raise Failure(f"corruption.kind {kind!r} is not known here; known are {_list(CORRUPTION_KEYS)}")
+        _only(table, CORRUPTION_KEYS[kind] | {"kind"}, "corruption.")
+    return [table for table in tables if table["kind"] != "none"]
 
 
 def _loss(name: str | None) -> str | None:

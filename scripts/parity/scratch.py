@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from . import config, idx
+from .failure import Failure
 from .model import build, compile_model
 
 
@@ -45,9 +46,12 @@ def noisy(pictures: np.ndarray, experiment: config.Experiment) -> np.ndarray:
     """`np.clip(x + noise_factor * np.random.normal(...), 0, 1)`, as in the Keras blog."""
     if not experiment.corrupts:
         return pictures
+    gaussian = experiment.gaussian
+    if gaussian is None:
+        raise Failure("only Gaussian noise of one factor is drawn here; train with corruption.kind=gaussian")
     noise = np.random.normal(loc=0.0, scale=1.0, size=pictures.shape)
-    result = pictures + experiment.corruption["factor"] * noise
-    return (np.clip(result, 0.0, 1.0) if experiment.corruption["clip"] else result).astype(np.float32)
+    result = pictures + gaussian["factor"] * noise
+    return (np.clip(result, 0.0, 1.0) if gaussian["clip"] else result).astype(np.float32)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 //!
 //! Values are checked one by one here; whether they fit together is for `plan` to say.
 
+pub mod corruption;
 pub mod data;
 pub mod layers;
 pub mod node;

@@ -1,9 +1,10 @@
 //! The reference of all keys, written from the declarations themselves.
 
+use super::corruption::CorruptionKind;
 use super::data::{Data, Patches};
 use super::layers::Layer;
 use super::schema::{Key, Section};
-use super::sections::{Config, Corruption, Model, Optimizer, Output, Train};
+use super::sections::{Config, Model, Optimizer, Output, Train};
 
 /// Every section, key, default and layer of the config language, as Markdown.
 #[must_use]
@@ -20,7 +21,7 @@ pub fn reference() -> String {
     }
     for (title, members) in [
         ("`[data]`, by `kind`", Data::reference()),
-        ("`[corruption]`, by `kind`", Corruption::reference()),
+        ("`[corruption]`, by `kind`", CorruptionKind::reference()),
         ("`[train.optimizer]`, by `name`", Optimizer::reference()),
         ("Layers of `model.encoder` and `model.decoder`, by `layer`", Layer::reference()),
     ] {

@@ -1,7 +1,8 @@
-//! The sections of a config beside the layers and the data: corruption, model, training and output.
+//! The sections of a config beside the layers, the data and the corruption: model, training and output.
 
 use std::path::PathBuf;
 
+use super::corruption::Corruption;
 pub use super::data::Data;
 use super::data::Mnist;
 use super::layers::{LARGEST_SIDE, Layer};
@@ -38,17 +39,6 @@ choice!(Loss {
     MeanAbsoluteError = "mean_absolute_error" | "mae",
 });
 
-/// How often noise is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resample {
-    /// Once for the data set, as in the tutorial.
-    Never,
-    /// Anew for each epoch.
-    Epoch,
-}
-
-choice!(Resample { Never = "never", Epoch = "epoch" });
-
 section! {
     /// A whole experiment.
     pub struct Config {
@@ -59,41 +49,13 @@ section! {
         /// The pictures to learn from.
         data: Data = Data::Mnist(Mnist::defaults());
         /// What is done to a picture before the model sees it; the clean one stays the target.
-        corruption: Corruption = Corruption::None(Uncorrupted {});
+        corruption: Corruption = Corruption::none();
         /// The layers.
         model: Model;
         /// How the model learns.
         train: Train = Train::defaults();
         /// What the run leaves behind.
         output: Output = Output::defaults();
-    }
-}
-
-family! {
-    /// What is done to a picture before the model sees it.
-    pub enum Corruption by "kind", like "{ kind = \"gaussian\", factor = 0.5 }" {
-        /// Input and target are the same picture: a plain autoencoder.
-        None(Uncorrupted) = "none",
-        /// Adds `factor` times a standard normal number to every value.
-        Gaussian(Gaussian) = "gaussian",
-    }
-}
-
-section! {
-    /// Input and target are the same picture: a plain autoencoder.
-    pub struct Uncorrupted {}
-}
-
-section! {
-    /// Adds `factor` times a standard normal number to every value.
-    pub struct Gaussian {
-        /// Standard deviation of the noise, where 1 is the distance from black to white.
-        factor: f64 = 0.5, in Bounds::closed(0.0, 100.0);
-        /// Whether the result is clipped to 0..1.
-        clip: bool = true;
-        /// `never`: noise is drawn once for the data set, as in the tutorial; `epoch`: anew for
-        /// each epoch. The test set's noise never changes.
-        resample: Resample = Resample::Never;
     }
 }
 

@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use super::ahead::{Ahead, ahead};
 use super::error::DataError;
 use super::images::{Draw, Images};
-use crate::config::sections::Corruption;
+use crate::config::corruption::Corruption;
 use crate::corruption::Split;
 use crate::random::{Purpose, stream};
 
@@ -109,7 +109,8 @@ impl<'a> Feed<'a> {
             Some(partners)
         };
         for (picture, &index) in input.chunks_exact_mut(values).zip(indices) {
-            self.corruption.apply(picture, self.seed, self.split, epoch, index as u64);
+            let (shape, index) = (self.images.shape(), index as u64);
+            self.corruption.apply(picture, shape, self.seed, self.split, epoch, index);
         }
         Ok(Batch { len: indices.len(), input, clean })
     }

@@ -12,6 +12,7 @@ pub use trace::{Shape, TraceError};
 use crate::config::layers::Layer;
 use crate::config::sections::{Config, Optimizer};
 use crate::config::{ConfigError, Source};
+use crate::corruption::LARGEST_JPEG_SIDE;
 
 /// Beyond this many values (weights, or one picture's activations) a model is taken for a typing
 /// error: 2^31, or 8 GB in float32.
@@ -82,6 +83,7 @@ impl Plan {
         check_clipping(&source)?;
         let input_shape = input_shape(&source)?;
         data::check(&source, input_shape)?;
+        check_jpeg(&source, input_shape)?;
         let layers = trace_model(&source, input_shape)?;
         let encoder_length = source.config.model.encoder.len();
         Ok(Self { config: source.config, input_shape, layers, encoder_length })
@@ -169,6 +171,17 @@ fn input_shape(source: &Source) -> Result<[usize; 3], ConfigError> {
     }
     let remedy = "give [height, width, channels] with 1 channel (grey) or 3 (RGB)";
     Err(source.error("model.input_shape", format!("is {shape:?}"), remedy))
+}
+
+/// A JPEG file does not hold every picture that a model may take.
+fn check_jpeg(source: &Source, [height, width, _]: [usize; 3]) -> Result<(), ConfigError> {
+    let has_jpeg = source.config.corruption.0.iter().any(|kind| kind.name() == "jpeg");
+    if !has_jpeg || height.max(width) <= LARGEST_JPEG_SIDE {
+        return Ok(());
+    }
+    let problem = format!("has the kind jpeg, but the pictures are {height}x{width}");
+    let remedy = format!("keep both sides of model.input_shape within {LARGEST_JPEG_SIDE}");
+    Err(source.error("corruption", problem, remedy))
 }
 
 /// Follows the shape through all layers.

@@ -1,0 +1,241 @@
+//! The `[corruption]` section: what is done to a picture before the model sees it, in one table or
+//! in a list of them. What each kind computes stands in `crate::corruption`.
+
+use super::ConfigError;
+use super::node::{Node, Value};
+use super::schema::{Bounds, Field, choice, family, refuse, section, taking};
+
+const SHARE: Bounds = Bounds::closed(0.0, 1.0);
+/// Standard deviations of noise, and of a blur in pixels.
+const DEVIATION: Bounds = Bounds::closed(0.0, 100.0);
+
+/// How often a picture's random numbers are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resample {
+    /// Once for the data set, as in the tutorial.
+    Never,
+    /// Anew for each epoch.
+    Epoch,
+}
+
+choice!(Resample { Never = "never", Epoch = "epoch" });
+
+/// What a mask hides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskShape {
+    /// Rectangles, which may overlap.
+    Boxes,
+    /// Single pixels, here and there.
+    Pixels,
+}
+
+choice!(MaskShape { Boxes = "boxes", Pixels = "pixels" });
+
+/// A parameter: one value for all pictures, or two ends between which each picture draws its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span<T> {
+    /// The lower end.
+    pub low: T,
+    /// The upper end, not below the lower one.
+    pub high: T,
+}
+
+impl<T: Copy + PartialEq> Span<T> {
+    /// One value for all pictures.
+    #[must_use]
+    pub const fn of(value: T) -> Self {
+        Self { low: value, high: value }
+    }
+
+    /// Whether pictures differ in it.
+    #[must_use]
+    pub fn is_drawn(&self) -> bool {
+        self.low != self.high
+    }
+}
+
+impl<T: Field + Copy + PartialOrd> Field for Span<T> {
+    fn takes() -> String {
+        format!("{}, or [low, high] to draw from, each", T::takes())
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let (low, high) = match &node.value {
+            Value::Array(items) if items.len() == 2 => (&items[0], &items[1]),
+            Value::Integer(_) | Value::Float(_) => (node, node),
+            _ => return Err(refuse(node, &taking::<Self>(bounds))),
+        };
+        let span = Self { low: T::read(low, bounds)?, high: T::read(high, bounds)? };
+        if span.low <= span.high {
+            return Ok(span);
+        }
+        Err(ConfigError::at(node, format!("is {}", node.value), "give the lower end first"))
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        if self.is_drawn() { vec![self.low, self.high].write() } else { self.low.write() }
+    }
+}
+
+/// Everything that is done to a picture, in this order; one table of a config is a list of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corruption(pub Vec<CorruptionKind>);
+
+impl Corruption {
+    /// Input and target are the same picture.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(vec![CorruptionKind::None(Uncorrupted {})])
+    }
+}
+
+impl Field for Corruption {
+    fn takes() -> String {
+        format!("{}, or a list of such tables", CorruptionKind::takes())
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        match &node.value {
+            Value::Table(_) => CorruptionKind::read(node, bounds).map(|kind| Self(vec![kind])),
+            Value::Array(items) if !items.is_empty() => Vec::read(node, bounds).map(Self),
+            _ => Err(refuse(node, &Self::takes())),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        if let [kind] = self.0.as_slice() { kind.write() } else { self.0.write() }
+    }
+}
+
+family! {
+    /// One thing that is done to a picture.
+    pub enum CorruptionKind by "kind", like "{ kind = \"gaussian\", factor = 0.5 }" {
+        /// Input and target are the same picture: a plain autoencoder.
+        None(Uncorrupted) = "none",
+        /// Adds `factor` times a standard normal number to every value.
+        Gaussian(Gaussian) = "gaussian",
+        /// Counts photons: every value becomes a Poisson number of its own mean.
+        Poisson(Poisson) = "poisson",
+        /// Adds to every value `factor` times a standard normal number times the value itself.
+        Speckle(Speckle) = "speckle",
+        /// Turns pixels here and there white or black.
+        SaltAndPepper(SaltAndPepper) = "salt_and_pepper",
+        /// Hides a part of the picture, which the model has to paint in.
+        Mask(Mask) = "mask",
+        /// Blurs with a Gaussian kernel; the picture is reflected at its borders.
+        Blur(Blur) = "blur",
+        /// Shrinks by the mean of areas, then enlarges to the old size by bicubic interpolation:
+        /// what is left to do is super-resolution.
+        Downscale(Downscale) = "downscale",
+        /// Writes the picture as JPEG and reads it back; colours keep their full resolution.
+        Jpeg(Jpeg) = "jpeg",
+    }
+}
+
+/// Adds to a kind's own keys the one of every kind that draws.
+macro_rules! drawing {
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $Kind:ident {
+            $($key:tt)*
+        }
+    ) => {
+        section! {
+            $(#[doc = $doc])+
+            pub struct $Kind {
+                $($key)*
+                /// `never`: what is random is drawn once for each picture, as in the tutorial;
+                /// `epoch`: anew for each epoch. The test set's never changes.
+                resample: Resample = Resample::Never;
+            }
+        }
+    };
+}
+
+section! {
+    /// Input and target are the same picture: a plain autoencoder.
+    pub struct Uncorrupted {}
+}
+
+drawing! {
+    /// Adds `factor` times a standard normal number to every value.
+    pub struct Gaussian {
+        /// Standard deviation of the noise, where 1 is the distance from black to white.
+        factor: Span<f64> = Span::of(0.5), in DEVIATION;
+        /// Whether the result is clipped to 0..1.
+        clip: bool = true;
+    }
+}
+
+drawing! {
+    /// Counts photons: every value becomes a Poisson number of its own mean.
+    pub struct Poisson {
+        /// Photons at white; fewer make more noise.
+        peak: Span<f64> = Span::of(30.0), in Bounds::above(0.0, 1e6);
+        /// Whether the result is clipped to 0..1.
+        clip: bool = true;
+    }
+}
+
+drawing! {
+    /// Adds to every value `factor` times a standard normal number times the value itself.
+    pub struct Speckle {
+        /// Standard deviation of the noise at white.
+        factor: Span<f64> = Span::of(0.5), in DEVIATION;
+        /// Whether the result is clipped to 0..1.
+        clip: bool = true;
+    }
+}
+
+drawing! {
+    /// Turns pixels here and there white or black.
+    pub struct SaltAndPepper {
+        /// Share of the pixels that is hit.
+        amount: Span<f64> = Span::of(0.1), in SHARE;
+        /// Share of the hit pixels that becomes white.
+        salt: Span<f64> = Span::of(0.5), in SHARE;
+    }
+}
+
+drawing! {
+    /// Hides a part of the picture, which the model has to paint in.
+    pub struct Mask {
+        /// `boxes`: rectangles, as many and as large as `boxes` and `size` say; `pixels`: single
+        /// ones, as many as `amount` says.
+        shape: MaskShape = MaskShape::Boxes;
+        /// Number of boxes, which may overlap.
+        boxes: Span<usize> = Span::of(1), in Bounds::closed(1.0, 1000.0);
+        /// Sides of a box, as shares of the picture's height and width; each side is drawn.
+        size: Span<f64> = Span { low: 0.2, high: 0.4 }, in Bounds::above(0.0, 1.0);
+        /// Chance of each pixel to be hidden, where the shape is `pixels`.
+        amount: Span<f64> = Span::of(0.5), in SHARE;
+        /// What hidden values become.
+        value: Span<f64> = Span::of(0.0), in SHARE;
+    }
+}
+
+drawing! {
+    /// Blurs with a Gaussian kernel; the picture is reflected at its borders.
+    pub struct Blur {
+        /// Standard deviation of the kernel in pixels; it ends at four of them.
+        sigma: Span<f64> = Span::of(1.0), in DEVIATION;
+    }
+}
+
+drawing! {
+    /// Shrinks by the mean of areas, then enlarges to the old size by bicubic interpolation.
+    pub struct Downscale {
+        /// How many times smaller the picture becomes in height and width.
+        scale: Span<usize> = Span::of(2), in Bounds::closed(1.0, 256.0);
+        /// Whether the result is clipped to 0..1, which bicubic interpolation may leave.
+        clip: bool = true;
+    }
+}
+
+drawing! {
+    /// Writes the picture as JPEG and reads it back.
+    pub struct Jpeg {
+        /// From 1, the worst, to 100.
+        quality: Span<usize> = Span::of(20), in Bounds::closed(1.0, 100.0);
+    }
+}
