@@ -16,7 +16,7 @@ from .pictures import Score
 from .rivals import Rival, Settings
 from .tasks import Task
 
-CHOOSING = 12
+CHOOSING = 8
 """Training pictures that settings are chosen on."""
 
 
