@@ -34,19 +34,19 @@ def show(arguments: argparse.Namespace) -> None:
     report = Report(arguments.out, arguments.built)
     for task in TASKS:
         if task.config in parts:
-            contest = Contest(task, trained(arguments, task.config), arguments.pages, arguments.out / "work" / task.config)
+            contest = Contest(task, trained(arguments, task.config), arguments.out / "work" / task.config)
             contest.play()
             draw.draw(arguments.out / f"{task.config}.png", contest)
             report.add(contest)
     if "speed" in parts:
         model = trained(arguments, TASKS[0].config)
-        report.add_speeds(many.measure(model, arguments.pages, arguments.out / "work/speed", arguments.rounds))
+        report.add_speeds(many.measure(model, arguments.out / "work/speed", arguments.rounds))
     print(report.markdown(), flush=True)
     say(f"tables, pictures and figures: {arguments.out}/show.md, *.png, show.json")
 
 
 def trained(arguments: argparse.Namespace, config: str) -> Model:
-    model = Model(arguments.built / "convae", config, arguments.out / "runs" / config)
+    model = Model(arguments.built / "convae", config, arguments.out / "runs" / config, arguments.pages)
     say(f"{config}: training, unless {model.folder} holds a run (its log: {model.folder}.log)")
     model.train(arguments.retrain)
     return model
@@ -73,7 +73,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="PARTS", help=f"some of {', '.join(PARTS)}, with commas")
     parser.add_argument("--retrain", action="store_true", help="trains anew where the folder holds a run already")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each in the speed test (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns in the speed test (default: 3)")
     parser.add_argument("--out", type=Path, default=Path("runs/show"), metavar="DIR", help="default: runs/show")
     parser.add_argument("--pages", type=Path, default=Path("data/pages"), metavar="DIR", help="default: data/pages")
     parser.add_argument("--built", type=Path, default=Path("target/debug"), help=argparse.SUPPRESS)

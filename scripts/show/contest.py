@@ -51,7 +51,6 @@ class Contest:
 
     task: Task
     model: Model
-    pages: Path
     work: Path
     results: list[Result] = field(default_factory=list)
     shown: dict[str, list[np.ndarray]] = field(default_factory=dict)
@@ -59,7 +58,7 @@ class Contest:
 
     def play(self) -> None:
         for level in self.task.levels:
-            seen = self.corrupted(pictures.files(self.pages / "test"), level)
+            seen = self.corrupted(pictures.files(self.model.pages / "test"), level)
             self.judge(level, self.task.input_name, seen, [page.picture for page in seen])
             for rival in self.task.rivals:
                 try:
@@ -87,7 +86,7 @@ class Contest:
         if len(choices) == 1:
             return choices[0]
         say(f"{self.task.title}: {rival.name}, {len(choices)} settings on {CHOOSING} training pictures")
-        files = pictures.files(self.pages / "train")
+        files = pictures.files(self.model.pages / "train")
         trained = self.corrupted(files[::len(files) // CHOOSING][:CHOOSING], level)
         return max(choices, key=lambda settings: mean(
             Score.of(pictures.rounded(rival(picture, settings)), picture.clean).psnr for picture in trained

@@ -46,9 +46,9 @@ class Speed:
         return vars(self) | {"images_per_second": self.per_second, "median_peak_mb": median(self.peak_mb)}
 
 
-def measure(model: Model, pages: Path, work: Path, rounds: int) -> list[Speed]:
+def measure(model: Model, work: Path, rounds: int) -> list[Speed]:
     """Everyone in turn, round by round."""
-    folders = {count: make_images(pages, work / f"input-{count}", count) for count in (FEW, MANY)}
+    folders = {count: make_images(model.pages, work / f"input-{count}", count) for count in (FEW, MANY)}
     contestants: list[tuple[Speed, Callable[[Path, Path], Done]]] = [
         (Speed(f"convae, {count:,} images", count, ours=True), model.apply) for count in (MANY, FEW)
     ]

@@ -45,6 +45,8 @@ class Model:
     binary: Path
     config: str
     folder: Path
+    pages: Path
+    """With train/ and test/ in it."""
 
     @property
     def checkpoint(self) -> Path:
@@ -54,7 +56,10 @@ class Model:
         """A finished run is used again, unless it is to be made anew."""
         if self.checkpoint.exists() and not again:
             return
-        command = [str(self.binary), "--config", f"configs/{self.config}.toml", "--out", str(self.folder), "--overwrite"]
+        command = [str(self.binary), "--config", f"configs/{self.config}.toml"]
+        command += ["--out", str(self.folder), "--overwrite"]
+        for part in ("train", "test"):
+            command += ["--set", f"data.{part}={self.pages / part}"]
         run(command, self.folder.with_suffix(".log"))
 
     def history(self) -> dict:
@@ -65,6 +70,6 @@ class Model:
 
     def apply(self, inputs: Path, outputs: Path) -> Done:
         """The whole folder in one call, as a user would."""
-        command = [str(self.binary), "apply", "--checkpoint", str(self.checkpoint), "--out", str(outputs), "--overwrite",
-                   str(inputs)]
+        command = [str(self.binary), "apply", "--checkpoint", str(self.checkpoint)]
+        command += ["--out", str(outputs), "--overwrite", str(inputs)]
         return run(command, outputs.with_suffix(".log"))

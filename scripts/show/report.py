@@ -12,7 +12,6 @@ from .many import Speed
 from .tasks import TASKS, Task
 
 PACKAGES = ("scikit-image", "bm3d", "opencv-python-headless", "torch", "pillow")
-TITLES = {task.config: task for task in TASKS}
 
 
 class Report:
@@ -21,7 +20,7 @@ class Report:
     def __init__(self, out: Path, built: Path) -> None:
         self.out = out
         self.machine, self.activity = machine.describe(built), machine.Activity()
-        self.machine["versions"] |= {name: metadata.version(name) for name in PACKAGES}
+        self.machine["versions"] |= versions()
         self.results: list[Result] = []
         self.training: dict[str, float] = {}
         """Seconds, by config."""
@@ -70,6 +69,17 @@ class Report:
             lines.append("| " + " | ".join([*row, "" if seconds is None else f"{seconds:.2f}"]) + " |")
         seconds = self.training[task.config]
         return "\n".join([*lines, "", f"`{task.config}.toml` trained for {seconds:.0f} s."])
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that are there."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def speed_table(speeds: list[Speed]) -> str:
