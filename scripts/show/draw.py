@@ -1,45 +1,46 @@
-"""The picture: a window of some pages in a row each, a contestant in a column each."""
+"""The picture: a window of some pages in a row each, a contestant in a column each, pixel by pixel."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from .contest import Contest
-from .pictures import Score
+from .pictures import WHITE, Score
 
 PAGES = (3, 5, 10)
 """Different in size of letters, paper and what is on them."""
-HEIGHT, WIDTH = 110, 190
-INCHES = 2.35
-"""Of a column."""
+HEIGHT, WIDTH, GAP, LINE = 110, 150, 6, 18
+BLACK = 0
 
 
 def draw(path: Path, contest: Contest) -> None:
     """Writes a PNG; the figures are of the whole page."""
     names = [name for name in contest.shown if name != "clean"] + ["clean"]
     rows = [page for page in PAGES if page < len(contest.shown["clean"])]
-    size = (INCHES * len(names), len(rows) * (INCHES * HEIGHT / WIDTH + 0.2) + 0.25)
-    figure, axes = plt.subplots(len(rows), len(names), figsize=size, squeeze=False, layout="constrained")
-    for row, page in enumerate(rows):
-        clean = contest.shown["clean"][page]
-        for column, name in enumerate(names):
-            picture, place = contest.shown[name][page], axes[row][column]
-            place.imshow(window(picture), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            place.set_axis_off()
-            if row == 0:
-                place.set_title(name, fontsize=10, fontweight="bold" if name == "convae" else "normal")
+    sheet = Image.new("L", (len(names) * (WIDTH + GAP) - GAP, LINE + len(rows) * (HEIGHT + LINE)), WHITE)
+    pen = ImageDraw.Draw(sheet)
+    for column, name in enumerate(names):
+        left = column * (WIDTH + GAP)
+        face = "DejaVuSans-Bold" if name == "convae" else "DejaVuSans"
+        pen.text((left + WIDTH // 2, LINE // 2), name, font=font(face), fill=BLACK, anchor="mm")
+        for row, page in enumerate(rows):
+            top, picture = LINE + row * (HEIGHT + LINE), contest.shown[name][page]
+            sheet.paste(window(picture), (left, top))
             if name != "clean":
-                label = f"{Score.of(picture, clean).psnr:.1f} dB"
-                place.text(0.5, -0.02, label, transform=place.transAxes, ha="center", va="top", fontsize=8.5)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+                label = f"{Score.of(picture, contest.shown['clean'][page]).psnr:.1f} dB"
+                place = (left + WIDTH // 2, top + HEIGHT + LINE // 2)
+                pen.text(place, label, font=font(face), fill=BLACK, anchor="mm")
+    sheet.save(path)
 
 
-def window(picture: np.ndarray) -> np.ndarray:
+def window(picture: np.ndarray) -> Image.Image:
     """The same place of every page: a little off its middle."""
-    top, left = ((side - part) // 3 for side, part in zip(picture.shape, (HEIGHT, WIDTH)))
-    return picture[max(top, 0):max(top, 0) + HEIGHT, max(left, 0):max(left, 0) + WIDTH]
+    top, left = (max((side - part) // 3, 0) for side, part in zip(picture.shape, (HEIGHT, WIDTH)))
+    return Image.fromarray(np.rint(picture[top:top + HEIGHT, left:left + WIDTH] * WHITE).astype(np.uint8))
+
+
+def font(face: str) -> ImageFont.FreeTypeFont:
+    folder = Path(find_spec("matplotlib").origin).parent / "mpl-data/fonts/ttf"
+    return ImageFont.truetype(folder / f"{face}.ttf", 11)
