@@ -1,6 +1,6 @@
 //! What computes losses, gradients and outputs. The trainer does not know which engine runs.
 //!
-//! - `native` is our own, on the CPU, for most layers; see [`native`].
+//! - `native` is our own, on the CPU, for most layers.
 //! - `libtorch` takes every layer, and GPUs.
 
 mod allocator;
@@ -70,7 +70,8 @@ pub(crate) trait Engine: std::fmt::Debug {
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Tensor);
 }
 
-/// The engine that the plan asks for, for a part of its model, and, where `auto` has to do without the native one, why.
+/// The engine that the plan asks for, for a part of its model, and, where `auto` has to do without the
+/// native one, why.
 ///
 /// # Errors
 /// When the native engine is asked for and cannot run the model.
