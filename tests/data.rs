@@ -287,6 +287,29 @@ fn batches_depend_neither_on_memory_nor_on_threads_nor_on_the_batch_size() {
     assert_eq!(all(epoch(&other, &data, 3)), all(base));
 }
 
+#[test]
+fn images_too_many_for_memory_are_told_when_each_would_be_decoded_many_times() {
+    let folder = Folder::new();
+    for which in 0..4 {
+        save(&grey(which, 800, 800), &folder.at(&format!("images/{which}.png")));
+    }
+    let said = |more: &str| {
+        let patches = "patches = { on = \"random\", per_picture = 7 }";
+        let lines = images(&folder, &format!("{patches}\ntest_fraction = 0.25\n{more}"));
+        let own = folder.write("own.toml", config(&lines, 1));
+        let call = convae().arg("--config").arg(own).out(folder.at("out")).arg("--overwrite");
+        text(&call.assert().success().get_output().stderr)
+    };
+    // Three images of 0.64 MB.
+    let hint = said("memory_mb = 1");
+    for words in ["the training images take more than data.memory_mb = 1", "7 times", "raise it"] {
+        assert!(hint.contains(words), "{hint}");
+    }
+    assert!(common::is_sentence(&hint), "{hint}");
+    assert_eq!(said("memory_mb = 3"), "");
+    assert_eq!(said("memory_mb = 0"), ""); // asked for
+}
+
 // ---- pairs ----
 
 /// Folders `noisy` and `clean` of so many pairs, whose endings differ.

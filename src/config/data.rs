@@ -7,6 +7,8 @@ use super::schema::{Bounds, choice, family, section};
 
 /// Largest count of pictures that a config may ask for.
 const MANY: f64 = 1e9;
+/// Bytes.
+pub const MEGABYTE: usize = 1_000_000;
 const COUNT: Bounds = Bounds::closed(1.0, MANY);
 /// A test set of at least one picture, and something left to learn from.
 const FRACTION: Bounds = Bounds::above(0.0, 0.99);
@@ -179,7 +181,7 @@ macro_rules! image_files {
                     patches: self.patches.clone(),
                     on_error: self.on_error,
                     max_pixels: self.max_pixels as u64,
-                    memory: self.memory_mb.saturating_mul(1_000_000),
+                    memory: self.memory_mb.saturating_mul(MEGABYTE),
                     threads: self.threads,
                 }
             }

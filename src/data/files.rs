@@ -9,8 +9,9 @@ use super::error::DataError;
 use super::fit::resized;
 use super::listing::Entry;
 use super::scan::{Budget, scan};
-use crate::config::data::Rules;
+use crate::config::data::{MEGABYTE, Rules};
 use crate::image_file::{ImageFile, Samples, decode};
+use crate::output::complain;
 
 /// Images that were all decoded once, so that each can be used.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ impl Files {
             let last = starts[starts.len() - 1];
             starts.push(last + cut.count(item.size, [shape[0], shape[1]]));
         }
+        hint_at_memory(&items, starts[items.len()], set, rules.memory);
         let (max_pixels, threads) = (rules.max_pixels, rules.threads());
         Ok(Self { shape, cut, max_pixels, threads, items, starts, skipped })
     }
@@ -136,6 +138,19 @@ impl Files {
 
     fn image_of(&self, sample: usize) -> usize {
         self.starts.partition_point(|&start| start <= sample) - 1
+    }
+}
+
+/// Cutting many patches out of images that are not kept decodes each of them as many times.
+fn hint_at_memory(items: &[Item], samples: usize, set: &str, memory: usize) {
+    let kept = items.iter().all(|item| item.kept.is_some());
+    if memory > 0 && !kept && samples > items.len() {
+        complain(format_args!(
+            "the {set} take more than data.memory_mb = {} when decoded, so each is decoded {:.0} \
+             times in an epoch; raise it where the machine has the memory",
+            memory / MEGABYTE,
+            samples as f64 / items.len() as f64
+        ));
     }
 }
 
