@@ -55,12 +55,15 @@ def torch_model(checkpoint: str):
 
 
 def torch_worker(checkpoint: str, source: str, target: str, threaded: bool) -> None:
-    """One batch after the other; `threaded` decodes the next and encodes the last meanwhile."""
+    """One batch after the other; `threaded` decodes the next and encodes the last meanwhile, and
+    keeps channels last, which is faster on a CPU."""
     import numpy as np
     import torch
     from PIL import Image
 
-    model = torch_model(checkpoint)
+    # The plain script keeps PyTorch's default layout.
+    layout = torch.channels_last if threaded else torch.contiguous_format
+    model = torch_model(checkpoint).to(memory_format=layout)
     os.makedirs(target)
     names = sorted(os.listdir(source))
 
@@ -75,6 +78,7 @@ def torch_worker(checkpoint: str, source: str, target: str, threaded: bool) -> N
 
     def compute(pictures):
         batch = torch.from_numpy(np.stack(pictures)).unsqueeze(1).float().div(255)
+        batch = batch.contiguous(memory_format=layout)
         with torch.inference_mode():
             return model(batch).clamp(0, 1).mul(255).round().byte().squeeze(1).numpy()
 
@@ -141,7 +145,7 @@ def main() -> None:
             convae += ["--checkpoint", args.checkpoint, "--out", str(out), str(source)]
             return {
                 "convae": convae,
-                "PyTorch, threaded": [*python, str(source), str(out), "threaded"],
+                "PyTorch, tuned": [*python, str(source), str(out), "threaded"],
                 "PyTorch, plain": [*python, str(source), str(out), "plain"],
             }
 

@@ -334,6 +334,7 @@ fn alpha_is_left_out_and_said() {
     image.save(folder.at("soft.png")).unwrap();
     let printed = apply(trained()).out(folder.at("out")).arg(folder.at("soft.png")).succeeds();
     assert!(printed.contains("(without its alpha channel)"), "{printed}");
+    assert!(printed.ends_with("; 1 without its alpha channel\n"), "{printed}");
     assert_eq!(read(&folder.at("out/soft.png")).shape, [8, 9, 1]);
 }
 

@@ -33,6 +33,8 @@ pub enum Outcome {
 pub struct Report {
     total: usize,
     written: usize,
+    /// Written, but without the alpha channel that their images have.
+    without_alpha: usize,
     kept: usize,
     failed: usize,
     /// Heard of, but not yet their turn.
@@ -48,8 +50,17 @@ impl Report {
     #[must_use]
     pub fn new(total: usize) -> Self {
         let bar = stdout().is_terminal().then(|| styled_bar(total));
-        let (early, started) = (BTreeMap::new(), Instant::now());
-        Self { total, written: 0, kept: 0, failed: 0, early, next: 0, started, bar }
+        Self {
+            total,
+            written: 0,
+            without_alpha: 0,
+            kept: 0,
+            failed: 0,
+            early: BTreeMap::new(),
+            next: 0,
+            started: Instant::now(),
+            bar,
+        }
     }
 
     /// Image `index` is done.
@@ -66,6 +77,7 @@ impl Report {
         match outcome {
             Outcome::Written { result, alpha_dropped } => {
                 self.written += 1;
+                self.without_alpha += usize::from(*alpha_dropped);
                 let alpha = if *alpha_dropped { " (without its alpha channel)" } else { "" };
                 self.say(format_args!("{image} -> {}{alpha}", result.display()));
             }
@@ -81,7 +93,7 @@ impl Report {
         }
         if let Some(bar) = &self.bar {
             bar.inc(1);
-            bar.set_message(format!("{:.0} images/s", self.rate()));
+            bar.set_message(self.rate());
         }
     }
 
@@ -91,8 +103,10 @@ impl Report {
         }
     }
 
-    fn rate(&self) -> f64 {
-        self.written as f64 / self.started.elapsed().as_secs_f64()
+    fn rate(&self) -> String {
+        let rate = self.written as f64 / self.started.elapsed().as_secs_f64();
+        let digits = usize::from(rate < 10.0); // large images take seconds
+        format!("{rate:.digits$} images/s")
     }
 
     /// Prints the sum.
@@ -134,12 +148,17 @@ impl Report {
     fn sum(&self) -> String {
         let plural = if self.written == 1 { "" } else { "s" };
         let (seconds, rate) = (self.started.elapsed().as_secs_f64(), self.rate());
+        let alpha = match self.without_alpha {
+            0 => String::new(),
+            1 => "; 1 without its alpha channel".to_owned(),
+            count => format!("; {count} without their alpha channels"),
+        };
         let kept = match self.kept {
             0 => String::new(),
             1 => "; 1 kept that was already there (--overwrite replaces it)".to_owned(),
-            kept => format!("; {kept} kept that were already there (--overwrite replaces them)"),
+            count => format!("; {count} kept that were already there (--overwrite replaces them)"),
         };
-        format!("{} image{plural} in {seconds:.1} s, {rate:.0} images/s{kept}", self.written)
+        format!("{} image{plural} in {seconds:.1} s, {rate}{alpha}{kept}", self.written)
     }
 }
 

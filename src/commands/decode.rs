@@ -10,7 +10,7 @@ use crate::codes::Codes;
 use crate::exit::Misuse;
 use crate::output::note;
 use crate::plan::{Part, Plan, Shape};
-use crate::report::write_png;
+use crate::report::write_png_of_many;
 use crate::saved_model::{open_model, restore_part};
 use crate::showcase::pictures;
 use crate::train::choose_device;
@@ -36,7 +36,7 @@ pub fn run(args: &Decode) -> anyhow::Result<u8> {
         let drawn = pictures(&decoder.run(input), plan.input_shape);
         for (picture, file) in drawn.iter().zip(files) {
             make_folder(file.parent().unwrap_or(&args.out))?;
-            write_png(file, picture)?;
+            write_png_of_many(file, picture)?;
         }
     }
     let plural = if codes.len() == 1 { "" } else { "s" };

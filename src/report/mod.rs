@@ -18,7 +18,7 @@ pub use compare::side_by_side;
 pub use curves::{Curves, LossPoint, write_loss_curves};
 pub use grid::{GridRow, write_grid};
 pub use neighbours::{Captioned, NeighbourRow, write_neighbours};
-pub use picture::{Picture, PictureError, write_png};
+pub use picture::{Picture, PictureError, write_png, write_png_of_many};
 
 /// A picture file that could not be made: which one, and the [`Problem`] as its source.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,8 @@ use std::path::Path;
 use image::ExtendedColorType;
 
 use super::canvas::{Rgb, encode_png};
-use super::{ReportError, deliver};
+use super::{Problem, ReportError, deliver};
+use crate::atomic::write_one_of_many;
 
 /// Channels of a grey picture.
 const GREY: usize = 1;
@@ -103,6 +104,13 @@ impl Picture {
         &self.pixels
     }
 
+    /// The bytes of a PNG.
+    fn to_png(&self) -> Result<Vec<u8>, Problem> {
+        let grey = self.channels == GREY;
+        let colour = if grey { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+        encode_png(&self.to_bytes(), (self.width, self.height), colour)
+    }
+
     /// The 8-bit pixels, in the same order as [`Picture::pixels`].
     ///
     /// Values are clamped to `0.0..=1.0`, multiplied by 255 and rounded to nearest, halves up, so
@@ -134,15 +142,21 @@ fn to_byte(value: f32) -> u8 {
 /// # Errors
 /// [`ReportError`] naming the file, when it cannot be encoded or written.
 pub fn write_png(path: &Path, picture: &Picture) -> Result<(), ReportError> {
-    let colour =
-        if picture.channels == GREY { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-    let size = (picture.width, picture.height);
-    deliver(path, || encode_png(&picture.to_bytes(), size, colour))
+    deliver(path, || picture.to_png())
+}
+
+/// The same for one of thousands, which does not wait for the disk: see
+/// [`write_one_of_many`](crate::atomic::write_one_of_many).
+///
+/// # Errors
+/// As [`write_png`].
+pub fn write_png_of_many(path: &Path, picture: &Picture) -> Result<(), ReportError> {
+    let written = picture.to_png().and_then(|png| Ok(write_one_of_many(path, &png)?));
+    written.map_err(|problem| ReportError { path: path.to_path_buf(), problem })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Problem;
     use super::*;
 
     fn written(picture: &Picture) -> image::DynamicImage {
