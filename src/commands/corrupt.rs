@@ -8,7 +8,7 @@ use crate::cli::Corrupt;
 use crate::config::Source;
 use crate::config::corruption::{Corruption, CorruptionKind};
 use crate::corruption::Split;
-use crate::data::Dataset;
+use crate::data::{Dataset, Feed};
 use crate::exit::Misuse;
 use crate::output;
 use crate::plan::Plan;
@@ -31,9 +31,7 @@ pub fn run(args: &Corrupt) -> anyhow::Result<u8> {
         format!("the folder {} cannot be made; name another one with --out", args.out.display())
     })?;
 
-    let shown: Vec<usize> = (0..plan.config.output.grid_samples.min(data.train.len())).collect();
-    let clean = feed(&plan, &data.train, Split::Train).batch(1, &shown).target().to_vec();
-    let rows = rows(&plan, &clean);
+    let rows = rows(&plan, feed(&plan, &data.train, Split::Train));
     let rows: Vec<GridRow<'_>> =
         rows.iter().map(|(label, pictures)| GridRow { label, pictures }).collect();
     write_grid(&file, &rows)?;
@@ -63,33 +61,24 @@ fn choose_file(args: &Corrupt, plan: &Plan) -> Result<PathBuf, Misuse> {
 
 /// The clean pictures, what each kind of the list adds to the ones before it, and further epochs
 /// where they differ.
-fn rows(plan: &Plan, clean: &[f32]) -> Vec<(String, Vec<Picture>)> {
+fn rows(plan: &Plan, feed: Feed<'_>) -> Vec<(String, Vec<Picture>)> {
     let corruption = &plan.config.corruption;
-    let mut rows = vec![("clean".to_owned(), pictures(clean, plan.input_shape))];
-    if !corruption.changes_pictures() {
-        return rows;
-    }
-    for count in 1..=corruption.0.len() {
-        let first = Corruption(corruption.0[..count].to_vec());
-        let label =
-            format!("{}{}", if count > 1 { "+ " } else { "" }, corruption.0[count - 1].name());
-        rows.push((label, corrupted(plan, &first, clean, 1)));
+    let shown: Vec<usize> = (0..plan.config.output.grid_samples.min(feed.images.len())).collect();
+    let row = |label: String, values: &[f32]| (label, pictures(values, plan.input_shape));
+    let seen = |corruption: &Corruption, epoch| Feed { corruption, ..feed }.batch(epoch, &shown);
+
+    let mut rows = vec![row("clean".to_owned(), seen(corruption, 1).target())];
+    if corruption.changes_pictures() {
+        for (count, kind) in (1..).zip(&corruption.0) {
+            let first = Corruption(corruption.0[..count].to_vec());
+            let label = format!("{}{}", if count > 1 { "+ " } else { "" }, kind.name());
+            rows.push(row(label, &seen(&first, 1).input));
+        }
     }
     for epoch in (2..=EPOCHS).filter(|&epoch| corruption.changes_in(epoch)) {
-        rows.push((format!("epoch {epoch}"), corrupted(plan, corruption, clean, epoch)));
+        rows.push(row(format!("epoch {epoch}"), &seen(corruption, epoch).input));
     }
     rows
-}
-
-/// The pictures as the model would see them in this epoch.
-fn corrupted(plan: &Plan, corruption: &Corruption, clean: &[f32], epoch: u64) -> Vec<Picture> {
-    let mut values = clean.to_vec();
-    let shape = plan.input_shape;
-    let picture = shape.iter().product();
-    for (index, values) in (0..).zip(values.chunks_exact_mut(picture)) {
-        corruption.apply(values, shape, plan.seed(), Split::Train, epoch, index);
-    }
-    pictures(&values, shape)
 }
 
 impl Corruption {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::corruption::Corruption;
+pub use super::corruption::Corruption;
 use super::layers::{LARGEST_SIDE, Layer};
 use super::schema::{Bounds, choice, family, section};
 use crate::nn::Loss;

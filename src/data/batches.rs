@@ -6,7 +6,7 @@ use std::thread;
 use rand::seq::SliceRandom;
 
 use super::Images;
-use crate::config::corruption::Corruption;
+use crate::config::sections::Corruption;
 use crate::corruption::Split;
 use crate::random::{Purpose, stream};
 
