@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::corruption::Corruption;
+pub use super::corruption::Corruption;
 pub use super::data::Data;
 use super::data::Mnist;
 use super::layers::{LARGEST_SIDE, Layer};

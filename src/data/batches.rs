@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use super::ahead::{Ahead, ahead};
 use super::error::DataError;
 use super::images::{Draw, Images};
-use crate::config::corruption::Corruption;
+use crate::config::sections::Corruption;
 use crate::corruption::Split;
 use crate::random::{Purpose, stream};
 
