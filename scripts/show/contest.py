@@ -16,7 +16,7 @@ from .pictures import Score
 from .rivals import Rival, Settings
 from .tasks import Task
 
-CHOOSING = 8
+CHOOSING = 12
 """Training pictures that settings are chosen on."""
 
 

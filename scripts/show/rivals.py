@@ -102,11 +102,11 @@ def biharmonic(seen: Corrupted) -> np.ndarray:
 
 
 DENOISERS = (
-    Rival("total variation", total_variation, {"weight": (0.6, 0.8, 1.0, 1.2, 1.5, 2.0), "unclip": (False, True)}),
+    Rival("total variation", total_variation, {"weight": (0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.3), "unclip": (False, True)}),
     Rival("non-local means", non_local_means, {
-        "strength": (0.25, 0.35, 0.45, 0.6, 0.8), "patch": (3, 5, 7), "reach": (5, 10), "unclip": (False, True),
+        "strength": (0.25, 0.35, 0.45, 0.6, 0.8), "patch": (3, 5, 7), "reach": (3, 6, 10), "unclip": (False, True),
     }),
-    Rival("BM3D", bm3d, {"strength": (0.8, 0.9, 1.0, 1.15), "unclip": (False, True)}),
+    Rival("BM3D", bm3d, {"strength": (0.7, 0.8, 0.9, 1.0), "unclip": (False, True)}),
 )
 ENLARGERS = (
     Rival("Lanczos", lanczos, {}),
