@@ -27,10 +27,10 @@ pub fn write(
 
 /// The same for one of thousands of files, which would wait for the disk most of their time: the
 /// system is left to bring the bytes there. What a reader sees, and what a killed process leaves, is
-/// as with [`write`]; but a machine that loses its power may later find the file without a byte.
+/// as with [`write()`]; but a machine that loses its power may later find the file without a byte.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_one_of_many(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(path, |file| file.write_all(bytes), false)
 }

@@ -74,10 +74,10 @@ fn rows(
         Feed { corruption: &corruption, ..feed }.batch(epoch, shown)
     };
     let all = corruption.0.len();
-    let plain = batch(0, 1)?;
-    let mut rows = vec![("clean".to_owned(), drawn(plain.target()))];
-    if plain.clean.is_some() {
-        rows.push(("noisy".to_owned(), drawn(&plain.input)));
+    let uncorrupted = batch(0, 1)?;
+    let mut rows = vec![("clean".to_owned(), drawn(uncorrupted.target()))];
+    if uncorrupted.clean.is_some() {
+        rows.push(("noisy".to_owned(), drawn(&uncorrupted.input)));
     }
     if !corruption.changes_pictures() {
         return Ok(rows);
