@@ -11,7 +11,7 @@ from .pictures import WHITE, Score
 
 PAGES = (3, 5, 10)
 """Different in size of letters, paper and what is on them."""
-HEIGHT, WIDTH, GAP, LINE = 110, 150, 6, 18
+HEIGHT, WIDTH, GAP, LINE = 110, 160, 6, 18
 BLACK = 0
 
 
@@ -23,7 +23,7 @@ def draw(path: Path, contest: Contest) -> None:
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(names):
         left = column * (WIDTH + GAP)
-        face = "DejaVuSans-Bold" if name == "convae" else "DejaVuSans"
+        face = "DejaVuSans-Bold" if name.startswith("convae") else "DejaVuSans"
         pen.text((left + WIDTH // 2, LINE // 2), name, font=font(face), fill=BLACK, anchor="mm")
         for row, page in enumerate(rows):
             top, picture = LINE + row * (HEIGHT + LINE), contest.shown[name][page]
