@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod model;
 pub mod nearest;
 pub mod nn;
+pub mod npy;
 pub mod optim;
 pub mod output;
 pub mod output_file;

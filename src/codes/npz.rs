@@ -8,9 +8,10 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::error::Fault;
-use super::npy::{Npy, header, texts_to_bytes};
+use super::npy::{Npy, texts_to_bytes};
 use super::{CODES, Codes, NAMES, numbers, split};
 use crate::checkpoint::Element;
+use crate::npy::Header;
 
 /// From this many bytes on, an entry's length needs the zip64 form; with room for a header.
 const ZIP64_FROM: usize = u32::MAX as usize - (1 << 16);
@@ -23,9 +24,9 @@ pub(super) fn to_bytes(codes: &Codes) -> ZipResult<Vec<u8>> {
     let shape: Vec<usize> = [codes.len()].iter().chain(&codes.shape).copied().collect();
     let mut values = Vec::with_capacity(size_of_val(codes.values.as_slice()));
     f32::encode(&codes.values, &mut values);
-    add(&mut zip, CODES, &header("<f4", &shape), &values)?;
+    add(&mut zip, CODES, &Header::bytes("<f4", &shape), &values)?;
     let (descr, texts) = texts_to_bytes(&codes.names);
-    add(&mut zip, NAMES, &header(&descr, &shape[..1]), &texts)?;
+    add(&mut zip, NAMES, &Header::bytes(&descr, &shape[..1]), &texts)?;
     Ok(zip.finish()?.into_inner())
 }
 
@@ -48,8 +49,8 @@ pub(super) fn read(file: impl Read + Seek) -> Result<Codes, Fault> {
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(zip_fault)?;
     let bytes = entry(&mut zip, CODES)?.ok_or(Fault::NoCodes)?;
     let array = Npy::parse(&bytes)?;
-    let (count, shape) = split(&array.shape)?;
-    if array.fortran {
+    let (count, shape) = split(&array.header.shape)?;
+    if array.header.fortran {
         return Err(Fault::Fortran);
     }
     let values = array.floats()?;

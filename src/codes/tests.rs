@@ -5,8 +5,9 @@ use std::io::{Cursor, Write as _};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::npy::{header, texts_to_bytes};
+use super::npy::texts_to_bytes;
 use super::*;
+use crate::npy::Header;
 
 fn some() -> Codes {
     let mut codes = Codes::new(vec![2, 1, 3]);
@@ -27,7 +28,7 @@ fn archive(method: CompressionMethod, entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn array(descr: &str, shape: &[usize], values: &[u8]) -> Vec<u8> {
-    [header(descr, shape).as_slice(), values].concat()
+    [Header::bytes(descr, shape).as_slice(), values].concat()
 }
 
 fn floats(values: &[f32]) -> Vec<u8> {
@@ -81,7 +82,7 @@ fn equal_codes_are_equal_files() {
 #[test]
 fn an_array_starts_where_numpy_aligns_it() {
     for shape in [&[1_usize][..], &[60_000, 7, 7, 8], &[usize::MAX; 4]] {
-        assert!(header("<f4", shape).len().is_multiple_of(64), "{shape:?}");
+        assert!(Header::bytes("<f4", shape).len().is_multiple_of(64), "{shape:?}");
     }
 }
 
@@ -113,9 +114,9 @@ fn each_malformation_has_its_sentence() {
     for (found, words) in [
         (read(&[("x.npy", good.clone())]), "no array named `codes`"),
         (codes(b"pickle".to_vec()), "no header"),
-        (cut(7), "cut short"),
-        (cut(9), "cut short"),
-        (cut(40), "cut short"),
+        (cut(7), "no header"),
+        (cut(9), "cut off"),
+        (cut(40), "cut off"),
         (cut(good.len() - 1), "shorter or longer"),
         (codes([good.as_slice(), &[0]].concat()), "shorter or longer"),
         (codes(array("<f4", &[usize::MAX, 3], &[])), "shorter or longer"),

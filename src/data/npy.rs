@@ -1,16 +1,10 @@
-//! One array as NumPy writes it: a header that is a Python dictionary, then the values. Every
-//! length is checked before it is believed.
-//!
-//! Source: `numpy.lib.format`, versions 1.0 to 3.0.
+//! Pictures in an array of NumPy's: the types that we take, and the rule for their values. Every length
+//! is checked before it is believed.
 
 use std::io::Read;
 
 use super::stored::Pixels;
-
-/// First bytes of every `.npy`.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
-/// Longest header that is believed; NumPy itself refuses longer ones by default.
-const LONGEST_HEADER: usize = 10_000;
+use crate::npy::Header;
 
 /// Why an array is not taken; each sentence lacks its subject, the array.
 #[derive(Debug, PartialEq)]
@@ -34,23 +28,22 @@ enum Element {
     F64,
 }
 
-struct Header {
-    element: Element,
-    big_endian: bool,
-    shape: Vec<usize>,
-}
-
 /// Reads an array: its shape and its values.
 pub(super) fn read(mut file: impl Read) -> Result<(Vec<usize>, Pixels), Refusal> {
     let failed = |error: std::io::Error| damaged(&format!("cannot be read ({error})"));
-    let header = header(&mut file)?;
-    let size = match header.element {
+    let Header { descr, fortran, shape } = Header::read(&mut file).map_err(damaged)?;
+    let element = element(&descr)?;
+    if fortran && shape.len() > 1 {
+        let problem = "has its values in Fortran's order".to_owned();
+        return Err(Refusal::Unfit(problem, "save numpy.ascontiguousarray of it"));
+    }
+    let size = match element {
         Element::U8 => 1,
         Element::U16 => 2,
         Element::F32 => 4,
         Element::F64 => 8,
     };
-    let count = header.shape.iter().try_fold(1_usize, |all, &side| all.checked_mul(side));
+    let count = shape.iter().try_fold(1_usize, |all, &side| all.checked_mul(side));
     let promised = count.and_then(|count| count.checked_mul(size));
     let promised = promised.ok_or_else(|| damaged("has a shape beyond any memory"))?;
     let mut bytes = Vec::new();
@@ -59,59 +52,21 @@ pub(super) fn read(mut file: impl Read) -> Result<(Vec<usize>, Pixels), Refusal>
     if bytes.len() != promised {
         return Err(damaged("is shorter or longer than its header says"));
     }
-    Ok((header.shape, pixels(bytes, header.element, header.big_endian)?))
+    Ok((shape, pixels(bytes, element, descr.starts_with('>'))?))
 }
 
-fn header(file: &mut impl Read) -> Result<Header, Refusal> {
-    let mut start = [0; 8];
-    file.read_exact(&mut start).map_err(|_| damaged("has no header"))?;
-    if !start.starts_with(MAGIC) {
-        return Err(damaged("is not an array of NumPy"));
-    }
-    let mut length = vec![0; if start[6] == 1 { 2 } else { 4 }];
-    file.read_exact(&mut length).map_err(|_| damaged("has a header that is cut off"))?;
-    let length = length.iter().rev().fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
-    if length > LONGEST_HEADER {
-        return Err(damaged("has a header that is too long"));
-    }
-    let mut text = vec![0; length];
-    file.read_exact(&mut text).map_err(|_| damaged("has a header that is cut off"))?;
-    parse(&String::from_utf8_lossy(&text))
-}
-
-/// `{'descr': '<f4', 'fortran_order': False, 'shape': (60000, 28, 28), }`
-fn parse(text: &str) -> Result<Header, Refusal> {
-    let damaged = || damaged("has a header that is not NumPy's");
-    let after = |key: &str| {
-        let (_, rest) = text.split_once(&format!("'{key}':"))?;
-        Some(rest.trim_start())
-    };
-    let descr = after("descr").ok_or_else(damaged)?;
-    let descr = descr.strip_prefix('\'').and_then(|rest| rest.split_once('\''));
-    // A structured type has a list there.
-    let descr = descr.map_or("a structured type", |(descr, _)| descr);
-    let big_endian = descr.starts_with('>');
-    let element = match descr.trim_start_matches(['<', '>', '|', '=']) {
-        "u1" => Element::U8,
-        "u2" => Element::U16,
-        "f4" => Element::F32,
-        "f8" => Element::F64,
+fn element(descr: &str) -> Result<Element, Refusal> {
+    match descr.trim_start_matches(['<', '>', '|', '=']) {
+        "u1" => Ok(Element::U8),
+        "u2" => Ok(Element::U16),
+        "f4" => Ok(Element::F32),
+        "f8" => Ok(Element::F64),
         _ => {
             let problem = format!("has values of type {descr:?}");
             let remedy = "save it as uint8, uint16, float32 or float64";
-            return Err(Refusal::Unfit(problem, remedy));
+            Err(Refusal::Unfit(problem, remedy))
         }
-    };
-    let fortran = after("fortran_order").ok_or_else(damaged)?;
-    let shape = after("shape").and_then(|rest| rest.strip_prefix('(')?.split_once(')'));
-    let sides = shape.ok_or_else(damaged)?.0.split(',').map(str::trim);
-    let sides = sides.filter(|side| !side.is_empty()).map(str::parse);
-    let shape = sides.collect::<Result<Vec<usize>, _>>().map_err(|_| damaged())?;
-    if fortran.starts_with("True") && shape.len() > 1 {
-        let problem = "has its values in Fortran's order".to_owned();
-        return Err(Refusal::Unfit(problem, "save numpy.ascontiguousarray of it"));
     }
-    Ok(Header { element, big_endian, shape })
 }
 
 fn pixels(bytes: Vec<u8>, element: Element, big_endian: bool) -> Result<Pixels, Refusal> {
@@ -144,6 +99,7 @@ fn floats(values: Vec<f32>) -> Result<Pixels, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::npy::MAGIC;
 
     fn npy(descr: &str, order: &str, shape: &str, values: &[u8]) -> Vec<u8> {
         let header =

@@ -10,6 +10,7 @@ use zip::result::ZipError;
 use super::error::{DataError, Supply};
 use super::npy;
 use super::stored::{Pixels, Stored};
+use crate::npy::MAGIC;
 
 /// The file as it lies on disk.
 enum Kind {
@@ -32,9 +33,9 @@ pub(super) fn open_single(path: &Path) -> Result<Stored, DataError> {
 
 fn kind(path: &Path) -> Result<Kind, DataError> {
     let mut start = Vec::new();
-    let read = reader(path)?.take(npy::MAGIC.len() as u64).read_to_end(&mut start);
+    let read = reader(path)?.take(MAGIC.len() as u64).read_to_end(&mut start);
     read.map_err(|error| DataError::Unreadable { path: path.to_owned(), error })?;
-    if start == npy::MAGIC {
+    if start == MAGIC {
         return Ok(Kind::Array);
     }
     if start.starts_with(b"PK") {
