@@ -113,7 +113,7 @@ fn output(
         channels: plan.input_shape[2],
         per_channel: true,
     };
-    applier.outputs(vec![image.clone()]).unwrap().remove(0).unwrap().1
+    applier.outputs(vec![image.clone()]).remove(0).unwrap().1
 }
 
 /// At 16 bits, of which 257 steps are one of 8 bits, the tiles give what the whole gives.

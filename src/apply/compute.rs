@@ -41,24 +41,21 @@ type Place = (usize, usize, usize, Option<usize>);
 impl Applier<'_> {
     /// The model's outputs for some images, in their order and depth.
     ///
-    /// Each comes back with the image as the model saw it, grey or coloured.
-    ///
-    /// # Errors
-    /// When the model cannot be laid out; the inner error is a sentence about one image.
+    /// Each comes back with the image as the model saw it, grey or coloured, or as a sentence that says
+    /// why it cannot be computed.
     pub fn outputs(
         &mut self,
         images: Vec<ImageFile>,
-    ) -> anyhow::Result<Vec<Result<(ImageFile, ImageFile), String>>> {
+    ) -> Vec<Result<(ImageFile, ImageFile), String>> {
         let mut sheets: Vec<_> = images.into_iter().map(|image| self.sheet(image)).collect();
         for (size, places) in places(&sheets) {
             let values = size[0] * size[1] * self.channels;
             let batch = (BATCH_VALUES / values).clamp(1, BATCH_TILES);
             for places in places.chunks(batch) {
-                self.compute(size, places, &mut sheets)?;
+                self.compute(size, places, &mut sheets);
             }
         }
-        let done = sheets.into_iter().map(|sheet| sheet.map(|s| (s.image, s.result)));
-        Ok(done.collect())
+        sheets.into_iter().map(|sheet| sheet.map(|s| (s.image, s.result))).collect()
     }
 
     fn compute(
@@ -66,19 +63,22 @@ impl Applier<'_> {
         size: [usize; 2],
         places: &[Place],
         sheets: &mut [Result<Sheet, String>],
-    ) -> anyhow::Result<()> {
+    ) {
+        let model = match self.models.of(size) {
+            Ok(model) => model,
+            Err(error) => return refuse(places, sheets, &error.to_string()),
+        };
         let values = size[0] * size[1] * self.channels;
         let mut input = Vec::with_capacity(places.len() * values);
         for &place in places {
             let Ok(sheet) = &sheets[place.0] else { continue };
             tile(&sheet.sides, place).read(&sheet.image, &mut input);
         }
-        let output = self.models.of(size)?.predict(&input);
+        let output = model.predict(&input);
         for (&place, output) in places.iter().zip(output.chunks_exact(values)) {
             let Ok(sheet) = &mut sheets[place.0] else { continue };
             tile(&sheet.sides, place).write(output, &mut sheet.result);
         }
-        Ok(())
     }
 
     /// Brings an image to the model's channels.
@@ -98,6 +98,13 @@ impl Applier<'_> {
         let samples = image.samples.zeros(image.samples.len());
         let result = ImageFile { shape: image.shape, samples, alpha_dropped: image.alpha_dropped };
         Ok(Sheet { image, sides, planes, result })
+    }
+}
+
+/// Of a size that the model cannot be laid out for.
+fn refuse(places: &[Place], sheets: &mut [Result<Sheet, String>], sentence: &str) {
+    for &(index, ..) in places {
+        sheets[index] = Err(sentence.to_owned());
     }
 }
 

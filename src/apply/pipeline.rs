@@ -45,15 +45,7 @@ struct Computed<'a> {
 }
 
 /// Works the jobs off and tells of each; an interruption leaves the rest.
-///
-/// # Errors
-/// When the model cannot be laid out.
-pub fn run(
-    jobs: &[Job],
-    applier: &mut Applier<'_>,
-    render: Rendering,
-    report: &mut Report,
-) -> anyhow::Result<()> {
+pub fn run(jobs: &[Job], applier: &mut Applier<'_>, render: Rendering, report: &mut Report) {
     let budget = Budget::new(BUDGET);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let turn = Mutex::new(to_read(jobs));
@@ -75,13 +67,12 @@ pub fn run(
         drop((sender, finished));
         let closing = CloseAtEnd(&budget);
         let mut queue = Queue { loaded, early: BTreeMap::new(), order: to_read(jobs) };
-        let ended = compute_all(jobs, applier, &mut queue, to_write, &outcomes, report);
+        compute_all(jobs, applier, &mut queue, to_write, &outcomes, report);
         drop(closing);
         for (index, outcome) in outcomes {
             report.add(index, &jobs[index].image, outcome);
         }
-        ended
-    })
+    });
 }
 
 fn start<'scope, 'env>(
@@ -177,11 +168,11 @@ fn compute_all<'a>(
     to_write: Sender<Computed<'a>>,
     outcomes: &Receiver<(usize, Outcome)>,
     report: &mut Report,
-) -> anyhow::Result<()> {
+) {
     loop {
         let window = queue.window();
         if window.is_empty() || interrupt::requested() {
-            return Ok(());
+            return;
         }
         let (mut places, mut images) = (Vec::new(), Vec::new());
         for (index, Loaded { image, share }) in window {
@@ -193,7 +184,7 @@ fn compute_all<'a>(
                 Err(sentence) => report.add(index, &jobs[index].image, Outcome::Failed(sentence)),
             }
         }
-        for ((index, share), output) in places.into_iter().zip(applier.outputs(images)?) {
+        for ((index, share), output) in places.into_iter().zip(applier.outputs(images)) {
             let Job { image: path, task: Task::Write(result, format) } = &jobs[index] else {
                 continue;
             };

@@ -43,7 +43,7 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let format = args.compare.then_some(Format::Png);
     let jobs = Jobs { out, overwrite: args.overwrite, format }.list(&args.images);
     let mut report = Report::new(jobs.len());
-    work_off(&jobs, &mut applier, rendering(args), &mut report)?;
+    work_off(&jobs, &mut applier, rendering(args), &mut report);
     report.end();
     Ok(match report {
         _ if report.left() > 0 => exit::INTERRUPTED,
@@ -92,7 +92,7 @@ fn apply_to_stdin(args: &Apply, applier: &mut Applier<'_>) -> anyhow::Result<u8>
     let image = decode_bytes(&bytes, MOST_PIXELS).map_err(|problem| bad(problem.to_string()))?;
     let format = if is_tiff(&bytes) && !args.compare { Format::Tiff } else { Format::Png };
     drop(bytes);
-    for output in applier.outputs(vec![image])? {
+    for output in applier.outputs(vec![image]) {
         let (image, output) = output.map_err(bad)?;
         if output.alpha_dropped {
             complain(format_args!("stdin: its alpha channel is left out"));

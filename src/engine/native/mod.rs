@@ -50,12 +50,17 @@ pub(super) fn supports(plan: &Plan) -> Result<(), Unsupported> {
 #[derive(Debug)]
 pub(super) struct Native<T: Real> {
     kernels: &'static Kernels<T>,
+    operations: Vec<Operation>,
+    head: Head,
+    threads: usize,
+    /// One for each thread, as soon as there are pictures for it: a single picture needs the memory of
+    /// one worker, however many cores there are.
     workers: Vec<Worker<T>>,
     pool: rayon::ThreadPool,
     /// The step's weights, as the stages read them.
     weights: Vec<T>,
-    /// Values that go in for each picture: its own, or its code's.
-    input: usize,
+    /// What goes in for each picture: its own values, or its code's.
+    input: Size,
     /// Shape of what comes out for each.
     output: Vec<usize>,
 }
@@ -81,9 +86,6 @@ impl<T: Real> Native<T> {
         tch::set_num_threads(1);
         let count = plan.layers.iter().map(|layer| layer.trainable).sum();
         let section = plan.section(part);
-        let size = Size::of(&section.input.0);
-        let workers =
-            (0..threads).map(|_| Worker::new(size, &operations, head, count, kernels)).collect();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads((threads - 1).max(1)) // one works on the caller's thread
             .thread_name(|i| format!("worker {i}"))
@@ -91,17 +93,20 @@ impl<T: Real> Native<T> {
             .unwrap_or_else(|_| panic!("not enough memory for {threads} threads"));
         Self {
             kernels,
-            workers,
+            operations,
+            head,
+            threads,
+            workers: Vec::new(),
             pool,
             weights: zeros(count),
-            input: size.values(),
+            input: Size::of(&section.input.0),
             output: section.output.0,
         }
     }
 
     /// Pictures of a worker's share; the last one may be smaller, and workers may be left without.
     fn share(&self, pictures: usize) -> usize {
-        pictures.div_ceil(self.workers.len()).max(1)
+        pictures.div_ceil(self.threads).max(1)
     }
 
     /// Gives each worker its share of the pictures and its one of `parts`: the first ones to the first
@@ -114,6 +119,12 @@ impl<T: Real> Native<T> {
         work: impl Fn(&mut Worker<T>, &[T], Range<usize>, P) + Sync,
     ) -> &mut [Worker<T>] {
         let each = self.share(pictures);
+        let busy = pictures.div_ceil(each);
+        while self.workers.len() < busy {
+            let Self { input, operations, head, weights, kernels, .. } = &*self;
+            let worker = Worker::new(*input, operations, *head, weights.len(), kernels);
+            self.workers.push(worker);
+        }
         let (weights, work) = (&self.weights, &work);
         let shares = (0..pictures).step_by(each).map(|first| first..(first + each).min(pictures));
         let mut jobs = self.workers.iter_mut().zip(shares).zip(parts);
@@ -126,7 +137,7 @@ impl<T: Real> Native<T> {
                 work(worker, weights, share, part);
             }
         });
-        &mut self.workers[..pictures.div_ceil(each)]
+        &mut self.workers[..busy]
     }
 
     /// `(N, ...)`, each of the shape that comes out.
@@ -149,7 +160,7 @@ fn mean_loss<T: Real>(workers: &[Worker<T>], count: usize) -> Tensor {
 
 impl<T: Real> Engine for Native<T> {
     fn name(&self) -> String {
-        let threads = self.workers.len();
+        let threads = self.threads;
         format!(
             "native ({}, {threads} thread{})",
             self.kernels.name,
@@ -182,7 +193,7 @@ impl<T: Real> Engine for Native<T> {
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
         self.read(&model.weights);
-        let pictures = input.len() / self.input;
+        let pictures = input.len() / self.input.values();
         let values: usize = self.output.iter().product();
         let mut outputs: Vec<T> = zeros(pictures * values);
         let parts = outputs.chunks_mut(self.share(pictures) * values);
@@ -196,7 +207,7 @@ impl<T: Real> Engine for Native<T> {
         self.read(&model.weights);
         let count = batch.input.len();
         let mut outputs: Vec<T> = zeros(count);
-        let parts = outputs.chunks_mut(self.share(batch.len) * self.input);
+        let parts = outputs.chunks_mut(self.share(batch.len) * self.input.values());
         let workers = self.divide(batch.len, parts, |worker, weights, pictures, part| {
             worker.judge(weights, &Share { batch, pictures }, count, part);
         });

@@ -6,15 +6,16 @@ use super::{Candidates, LogitLoss, Real};
 #[inline(always)]
 pub(super) fn relu<T: Real>(values: &mut [T]) {
     for value in values {
-        *value = if *value > T::zero() { *value } else { T::zero() };
+        // What is not a number stays so, as in libtorch.
+        *value = if *value < T::zero() { T::zero() } else { *value };
     }
 }
 
-/// Lets the gradient pass where the result was positive.
+/// Lets the gradient pass where the result is positive, or not a number.
 #[inline(always)]
 pub(super) fn relu_gradient<T: Real>(results: &[T], gradient: &mut [T]) {
     for (gradient, result) in gradient.iter_mut().zip(results) {
-        *gradient = if *result > T::zero() { *gradient } else { T::zero() };
+        *gradient = if *result <= T::zero() { T::zero() } else { *gradient };
     }
 }
 
@@ -59,7 +60,7 @@ pub(super) fn max_pool<T: Real>(
                 continue;
             }
             for ((best, winner), &value) in best.iter_mut().zip(winner.iter_mut()).zip(candidate) {
-                let larger = value > *best;
+                let larger = value > *best || value.is_nan();
                 *best = if larger { value } else { *best };
                 *winner = if larger { k as u8 } else { *winner };
             }

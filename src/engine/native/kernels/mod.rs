@@ -87,7 +87,7 @@ impl<T: Real> Kernels<T> {
         unsafe { (self.relu)(values) }
     }
 
-    /// Zeroes the gradient where the result is not positive.
+    /// Zeroes the gradient where the result is 0.
     pub fn relu_gradient(&self, results: &[T], gradient: &mut [T]) {
         // SAFETY: as above.
         unsafe { (self.relu_gradient)(results, gradient) }

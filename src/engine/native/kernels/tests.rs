@@ -243,3 +243,23 @@ fn of_equal_candidates_the_first_one_wins_the_pooling_and_its_gradient() {
         close(&gradient, &[0.0, 2.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0], kernels.name);
     }
 }
+
+#[test]
+fn what_is_not_a_number_passes_relu_and_pooling_and_their_gradients() {
+    for kernels in f32::forms() {
+        let mut values = [f32::NAN, -1.0, 2.0];
+        kernels.relu(&mut values);
+        assert!(values[0].is_nan(), "{}", kernels.name);
+        close(&values[1..], &[0.0, 2.0], kernels.name);
+        let mut gradient = [5.0, 6.0, 7.0];
+        kernels.relu_gradient(&values, &mut gradient);
+        close(&gradient, &[5.0, 0.0, 7.0], kernels.name);
+
+        let pool = Candidates { starts: &[0, 1, 2], step: 3, channels: 1 };
+        for source in [[f32::NAN, 1.0, 2.0], [1.0, f32::NAN, 2.0], [1.0, 2.0, f32::NAN]] {
+            let (mut result, mut winners) = ([0.0], [9]);
+            kernels.max_pool(&source, &pool, &mut result, &mut winners);
+            assert!(result[0].is_nan() && source[usize::from(winners[0])].is_nan(), "{source:?}");
+        }
+    }
+}

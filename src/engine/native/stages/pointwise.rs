@@ -34,10 +34,10 @@ impl Activate {
         match activation {
             Activation::Linear => (x, one),
             Activation::Relu => {
-                if x > zero {
-                    (x, one)
-                } else {
+                if x <= zero {
                     (zero, zero)
+                } else {
+                    (x, one)
                 }
             }
             Activation::Relu6 => clipped(x, zero, T::of(6.0)),
