@@ -121,7 +121,10 @@ fn each_malformation_has_its_sentence() {
         (codes([good.as_slice(), &[0]].concat()), "shorter or longer"),
         (codes(array("<f4", &[usize::MAX, 3], &[])), "shorter or longer"),
         (codes(array("<f4", &[1 << 40, 3], &[])), "shorter or longer"),
-        (codes(good.iter().map(|&byte| if byte == b'2' { b'x' } else { byte }).collect()), "odd"),
+        (
+            codes(good.iter().map(|&byte| if byte == b'2' { b'x' } else { byte }).collect()),
+            "not NumPy's",
+        ),
         (codes(fortran), "Fortran"),
         (codes(array("<i8", &[1, 1], &[0; 8])), "of type <i8"),
         (codes(array("|O", &[1, 1], &[0; 8])), "of type |O"),
