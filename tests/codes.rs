@@ -500,6 +500,18 @@ fn images_that_are_none() {
 }
 
 #[test]
+fn images_whose_codes_would_have_one_name() {
+    let (a, b, folder) = (stripe_folder(28, 28), stripe_folder(28, 28), Folder::new());
+    let out = folder.at("codes.npz");
+    let files = [a.at("six.png"), b.at("six.png")].map(|path| path.display().to_string());
+    let call = || encode(&out).args([&a.at("six.png"), &b.at("six.png")]);
+    call().refused(&[&files[0], &files[1], "\"six.png\"", "a folder that both are in"]);
+    let call = encode(&out).args([a.path(), &a.at("six.png")]);
+    call.refused(&[&files[0], "is named twice; name it once"]);
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
 fn images_of_a_size_that_the_model_does_not_take() {
     let folder = Folder::new();
     stripes(30, 28, 5).save(folder.at("wide.png")).unwrap();
