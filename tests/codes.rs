@@ -469,8 +469,9 @@ fn a_file_for_results_that_could_not_be_written() {
     let folder = Folder::new();
     let there = folder.write("there.npz", "old");
     let picture = folder.write("there.png", "old");
-    encode(&folder.at("codes.txt")).refused(&["codes.txt", ".npz or .safetensors"]);
-    neighbours(&folder.at("alike.jpg")).refused(&["alike.jpg", ".png"]);
+    let remedy = "with --out FILE";
+    encode(&folder.at("codes.txt")).refused(&["codes.txt", ".npz or .safetensors", remedy]);
+    neighbours(&folder.at("alike.jpg")).refused(&["alike.jpg", ".png", remedy]);
     encode(&folder.at("no/codes.npz")).refused(&["codes.npz", "no folder", "make it first"]);
     encode(folder.path()).refused(&["is a folder", "--out FILE"]);
     encode(&there).refused(&["there.npz", "already there", "--overwrite"]);
