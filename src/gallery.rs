@@ -75,13 +75,14 @@ impl Gallery {
         }
     }
 
-    /// Where the system finds a file, links followed.
+    /// Where the system finds a picture's file, links followed; arrays of pictures have none.
     #[must_use]
     pub fn place(&self, index: usize) -> Option<PathBuf> {
-        match &self.source {
-            Source::Files(files) => files[index].path.canonicalize().ok(),
-            Source::Set(..) => None,
-        }
+        let path = match &self.source {
+            Source::Files(files) => Some(files[index].path.as_path()),
+            Source::Set(images, _) => images.path(index),
+        };
+        path?.canonicalize().ok()
     }
 
     /// The values of some pictures in 0..1, channels last; or why one has none, as a sentence with

@@ -38,6 +38,7 @@ pub mod npy;
 pub mod optim;
 pub mod output;
 pub mod output_file;
+pub mod output_folder;
 pub mod plan;
 pub mod random;
 pub mod report;

@@ -19,7 +19,10 @@ pub fn check(path: &Path, endings: &[&str], overwrite: bool) -> anyhow::Result<(
         return misuse(format!("{shown} is a folder; name a file with --out FILE"));
     }
     if !endings.contains(&ending) {
-        return misuse(format!("{shown} has another ending than .{}", endings.join(" or .")));
+        let endings = endings.join(" or .");
+        return misuse(format!(
+            "{shown} has another ending than .{endings}; name a file with that ending with --out FILE"
+        ));
     }
     if path.exists() && !overwrite {
         return misuse(format!(

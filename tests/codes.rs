@@ -50,6 +50,17 @@ fn trained(config: &str) -> Folder {
     folder
 }
 
+/// A model that learned from the images of one folder, and was tested on those of another.
+fn trained_on(train: &Path, test: &Path, more: &str) -> Folder {
+    let folder = Folder::new();
+    let (train, test) = (train.display(), test.display());
+    let data = format!("kind = \"images\"\ntrain = \"{train}\"\ntest = \"{test}\"\n{more}");
+    let old = format!("dir = \"{}\"", digits().display());
+    let config = folder.write("own.toml", tiny().replace(&old, &data));
+    convae().arg("--config").arg(config).out(folder.at("run")).succeeds();
+    folder
+}
+
 fn call(command: &str, checkpoint: impl AsRef<Path>) -> Convae {
     convae().args([command, "--checkpoint"]).arg(checkpoint.as_ref())
 }
@@ -308,11 +319,8 @@ fn transparency_is_dropped_and_said() {
 
 #[test]
 fn pictures_of_a_folder_keep_their_names_in_evaluations_and_codes() {
-    let (train, test, folder) = (stripe_folder(28, 28), stripe_folder(28, 28), Folder::new());
-    let data = format!("kind = \"images\"\ntrain = {:?}\ntest = {:?}", train.path(), test.path());
-    let old = format!("dir = \"{}\"", digits().display());
-    let config = folder.write("own.toml", tiny().replace(&old, &data));
-    convae().arg("--config").arg(config).out(folder.at("run")).succeeds();
+    let (train, test) = (stripe_folder(28, 28), stripe_folder(28, 28));
+    let folder = trained_on(train.path(), test.path(), "");
     let model = folder.at("run/tiny.pt");
     let expected = ["below/nine.png", "five.png", "six.png"];
     let report = json(&call("evaluate", &model).args(["--json", "--per-file"]).succeeds());
@@ -410,6 +418,14 @@ fn neighbours_of_the_test_pictures_are_drawn_from_the_training_set() {
     assert!(page.width() > 4 * 112 && page.height() > 10 * 112, "{:?}", page.dimensions());
 }
 
+/// A picture of 28x28 in the first row. The query stands 16 from the left and 52 from the top,
+/// enlarged four times; then comes the nearest, 6 + 40 further on, and the next, 6 further on.
+fn first_row(page: &GrayImage, column: usize) -> Vec<u8> {
+    let left = [16, 16 + 112 + 46, 16 + 112 + 46 + 118][column];
+    let spots = (0..28).flat_map(|y| (0..28).map(move |x| (x, y)));
+    spots.map(|(x, y)| page.get_pixel(left + 4 * x + 2, 52 + 4 * y + 2).0[0]).collect()
+}
+
 #[test]
 fn a_picture_is_not_its_own_neighbour_but_its_copy_is_the_nearest() {
     let (images, folder) = (stripe_folder(28, 28), Folder::new());
@@ -419,13 +435,7 @@ fn a_picture_is_not_its_own_neighbour_but_its_copy_is_the_nearest() {
     let printed = call.arg(images.at("five.png")).succeeds();
     assert!(printed.starts_with("the nearest of 4 pictures to 1 -> "), "{printed}");
     let page = grey(&out);
-    // The query stands 16 from the left and 52 from the top, enlarged four times; then comes the
-    // nearest, 6 + 40 further on, and the next, 6 further on.
-    let pixels = |left: u32| -> Vec<u8> {
-        let spots = (0..28).flat_map(|y| (0..28).map(move |x| (x, y)));
-        spots.map(|(x, y)| page.get_pixel(left + 4 * x + 2, 52 + 4 * y + 2).0[0]).collect()
-    };
-    let [query, nearest, next] = [16, 16 + 112 + 46, 16 + 112 + 46 + 118].map(pixels);
+    let [query, nearest, next] = [0, 1, 2].map(|column| first_row(&page, column));
     assert_eq!(query, stripes(28, 28, 5).into_raw());
     assert_eq!(nearest, query);
     assert!(next != query && next.iter().any(|&value| value != 255));
@@ -439,6 +449,28 @@ fn neighbours_of_another_size_are_looked_for_in_a_folder() {
     let call = neighbours(&folder.at("more.png")).arg(images.at("five.png"));
     call.refused(&["40x32", "training set", "28x28", "--among"]);
     assert_eq!(names(folder.path()), ["alike.png"]);
+}
+
+#[test]
+fn a_training_picture_is_not_its_own_neighbour() {
+    let (train, test) = (stripe_folder(28, 28), stripe_folder(28, 28));
+    let folder = trained_on(train.path(), test.path(), "");
+    let (out, model) = (folder.at("alike.png"), folder.at("run/tiny.pt"));
+    let query = train.at("five.png");
+    call("neighbours", &model).out(&out).args(["--count", "1"]).arg(query).succeeds();
+    let page = grey(&out);
+    assert_eq!(first_row(&page, 0), stripes(28, 28, 5).into_raw());
+    assert_ne!(first_row(&page, 1), first_row(&page, 0));
+}
+
+#[test]
+fn neighbours_say_once_that_a_test_picture_is_left_out() {
+    let (train, test) = (stripe_folder(28, 28), stripe_folder(28, 28));
+    let folder = trained_on(train.path(), test.path(), "on_error = \"skip\"");
+    test.write("broken.png", "no image");
+    let call = call("neighbours", folder.at("run/tiny.pt")).out(folder.at("alike.png"));
+    let stderr = text(&call.assert().success().get_output().stderr);
+    assert_eq!(stderr.matches("broken.png").count(), 1, "{stderr}");
 }
 
 // ---- wrong input ----
@@ -469,8 +501,9 @@ fn a_file_for_results_that_could_not_be_written() {
     let folder = Folder::new();
     let there = folder.write("there.npz", "old");
     let picture = folder.write("there.png", "old");
-    encode(&folder.at("codes.txt")).refused(&["codes.txt", ".npz or .safetensors"]);
-    neighbours(&folder.at("alike.jpg")).refused(&["alike.jpg", ".png"]);
+    let remedy = "with --out FILE";
+    encode(&folder.at("codes.txt")).refused(&["codes.txt", ".npz or .safetensors", remedy]);
+    neighbours(&folder.at("alike.jpg")).refused(&["alike.jpg", ".png", remedy]);
     encode(&folder.at("no/codes.npz")).refused(&["codes.npz", "no folder", "make it first"]);
     encode(folder.path()).refused(&["is a folder", "--out FILE"]);
     encode(&there).refused(&["there.npz", "already there", "--overwrite"]);
@@ -497,6 +530,18 @@ fn images_that_are_none() {
         assert!(stderr.ends_with("1 of 1 images failed\n"), "{stderr}");
     }
     assert_eq!(names(folder.path()), ["empty", "text.png"]);
+}
+
+#[test]
+fn images_whose_codes_would_have_one_name() {
+    let (a, b, folder) = (stripe_folder(28, 28), stripe_folder(28, 28), Folder::new());
+    let out = folder.at("codes.npz");
+    let files = [a.at("six.png"), b.at("six.png")].map(|path| path.display().to_string());
+    let call = || encode(&out).args([&a.at("six.png"), &b.at("six.png")]);
+    call().refused(&[&files[0], &files[1], "\"six.png\"", "a folder that both are in"]);
+    let call = encode(&out).args([a.path(), &a.at("six.png")]);
+    call.refused(&[&files[0], "is named twice; name it once"]);
+    assert!(names(folder.path()).is_empty());
 }
 
 #[test]
@@ -589,6 +634,31 @@ fn a_count_of_neighbours_that_no_page_holds() {
         assert!(stderr.contains("--count") && stderr.contains(count), "{stderr}");
     }
     assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn more_queries_than_a_page_holds() {
+    let (images, folder) = (Folder::new(), Folder::new());
+    for index in 0..103 {
+        stripes(28, 28, 5).save(images.at(&format!("{index}.png"))).unwrap();
+    }
+    // That it is said before anything is encoded: this one would be complained about.
+    images.write("broken.png", "no image");
+    let out = folder.at("alike.png");
+    neighbours(&out).arg(images.path()).refused(&["104 queries", "28x28", "102 images at most"]);
+    stripes(400, 400, 5).save(folder.at("large.png")).unwrap();
+    let call = neighbours(&out).arg(folder.at("large.png")).args(["--count", "50"]);
+    call.arg("--among").arg(large_folder().path()).refused(&["400x400", "50 nearest", "--count"]);
+    assert_eq!(names(folder.path()), ["large.png"]);
+}
+
+/// Fifty large pictures.
+fn large_folder() -> Folder {
+    let folder = Folder::new();
+    for index in 0..50 {
+        stripes(400, 400, 5).save(folder.at(&format!("{index}.png"))).unwrap();
+    }
+    folder
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub enum Fault {
     /// Another archive.
     #[error("holds no array named `codes`; name a file that `convae encode` wrote")]
     NoCodes,
-    /// Of no code.
+    /// Of no code, or of codes of no value.
     #[error("holds no code; encode some pictures first")]
     Empty,
     /// A scalar, or a single axis.

@@ -157,9 +157,11 @@ impl Codes {
     }
 }
 
-/// Number and shape of the codes in an array.
+/// Number and shape of the codes in an array. An array without values could claim any number of codes,
+/// each of which would get a name.
 fn split(shape: &[usize]) -> Result<(usize, Vec<usize>), Fault> {
     match shape {
+        [_, _, ..] if shape.contains(&0) => Err(Fault::Empty),
         [count, code @ ..] if !code.is_empty() => Ok((*count, code.to_vec())),
         _ => Err(Fault::Axes(shape.to_vec())),
     }

@@ -152,6 +152,31 @@ fn each_malformation_has_its_sentence() {
 }
 
 #[test]
+fn any_number_of_codes_without_a_value_is_no_code_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    for count in [0, 1, 3, 10_000_000_000_000, isize::MAX as usize, usize::MAX] {
+        for shape in [vec![count, 0], vec![0, count], vec![count, 0, 2], vec![count, 2, 0]] {
+            for descr in ["<f4", "<f8"] {
+                let said = read(&[("codes.npy", array(descr, &shape, &[]))]).unwrap_err();
+                assert!(said.to_string().contains("holds no code"), "{shape:?}: {said}");
+            }
+            // No checkpoint has longer axes.
+            let Ok(array) = Array::from_values::<f32>(&shape, &[]) else { continue };
+            let checkpoint =
+                Checkpoint { tensors: vec![(CODES.to_owned(), array)], ..Checkpoint::default() };
+            for (name, words) in
+                [("codes.safetensors", "holds no code;"), ("codes.pt", "no array named `codes`")]
+            {
+                let path = folder.path().join(name);
+                save(&path, &checkpoint).unwrap();
+                let said = Codes::open(&path).unwrap_err().to_string();
+                assert!(said.contains(words), "{shape:?}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_flipped_bit_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("codes.npz");

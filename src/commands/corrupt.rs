@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-
 use crate::cli::Corrupt;
 use crate::config::Source;
 use crate::config::corruption::{Corruption, CorruptionKind};
@@ -11,6 +9,7 @@ use crate::corruption::Split;
 use crate::data::{DataError, Dataset, Feed};
 use crate::exit::Misuse;
 use crate::output;
+use crate::output_folder;
 use crate::plan::Plan;
 use crate::report::{GridRow, Picture, write_grid};
 use crate::showcase::pictures;
@@ -27,9 +26,7 @@ pub fn run(args: &Corrupt) -> anyhow::Result<u8> {
     let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
     let file = choose_file(args, &plan)?;
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
-    std::fs::create_dir_all(&args.out).with_context(|| {
-        format!("the folder {} cannot be made; name another one with --out", args.out.display())
-    })?;
+    output_folder::make(&args.out)?;
 
     let shown: Vec<usize> = (0..plan.config.output.grid_samples.min(data.train.len())).collect();
     let rows = rows(&plan, feed(&plan, &data.train, Split::Train), &shown)?;
@@ -46,11 +43,8 @@ pub fn run(args: &Corrupt) -> anyhow::Result<u8> {
 
 /// Where the picture goes; one that is there stays unless it may be replaced.
 fn choose_file(args: &Corrupt, plan: &Plan) -> Result<PathBuf, Misuse> {
-    let (dir, file) =
-        (args.out.display(), args.out.join(format!("corrupt_{}.png", plan.config.name)));
-    if args.out.exists() && !args.out.is_dir() {
-        return Err(Misuse(format!("{dir} is a file; name a folder with --out")));
-    }
+    output_folder::check(&args.out)?;
+    let file = args.out.join(format!("corrupt_{}.png", plan.config.name));
     if file.exists() && !args.overwrite {
         return Err(Misuse(format!(
             "{} is already there; add --overwrite to replace it, or name another folder with --out",

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Context;
-
 use crate::cli::Decode;
 use crate::codes::Codes;
 use crate::exit::Misuse;
 use crate::output::note;
+use crate::output_folder;
 use crate::plan::{Part, Plan, Shape};
 use crate::report::write_png_of_many;
 use crate::saved_model::{open_model, restore_part};
@@ -28,14 +27,14 @@ pub fn run(args: &Decode) -> anyhow::Result<u8> {
     let device = choose_device(&plan.config.train.device)?;
     let mut decoder = restore_part(&model.checkpoint, &plan, &checkpoint, Part::Decoder, device)?;
     let files = files(args, &codes)?;
-    make_folder(&args.out)?;
+    output_folder::make(&args.out)?;
 
     let step = decoder.at_once();
     let inputs = codes.values.chunks(step * codes.length());
     for (input, files) in inputs.zip(files.chunks(step)) {
         let drawn = pictures(&decoder.run(input), plan.input_shape);
         for (picture, file) in drawn.iter().zip(files) {
-            make_folder(file.parent().unwrap_or(&args.out))?;
+            output_folder::make(file.parent().unwrap_or(&args.out))?;
             write_png_of_many(file, picture)?;
         }
     }
@@ -59,10 +58,7 @@ fn fitting(args: &Decode, plan: &Plan, codes: &Codes) -> Result<Plan, Misuse> {
 
 /// Where each picture goes: below the folder, by its name, which is not trusted.
 fn files(args: &Decode, codes: &Codes) -> Result<Vec<PathBuf>, Misuse> {
-    if args.out.exists() && !args.out.is_dir() {
-        let shown = args.out.display();
-        return Err(Misuse(format!("{shown} is a file; name a folder with --out")));
-    }
+    output_folder::check(&args.out)?;
     let mut taken = HashMap::new();
     let mut files = Vec::with_capacity(codes.len());
     for name in &codes.names {
@@ -99,12 +95,6 @@ fn relative(name: &str) -> Option<PathBuf> {
     let mut file = stem.to_owned();
     file.push(".png");
     (inside && !name.contains('\0')).then(|| path.with_file_name(file))
-}
-
-fn make_folder(folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| {
-        format!("the folder {} cannot be made; name another one with --out", folder.display())
-    })
 }
 
 #[cfg(test)]

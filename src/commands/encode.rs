@@ -1,5 +1,8 @@
 //! `convae encode`: the codes of pictures, with their names, as a file.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use crate::cli::Encode;
 use crate::coder::Coder;
 use crate::codes::{Codes, ENDINGS};
@@ -28,7 +31,9 @@ pub fn run(args: &Encode) -> anyhow::Result<u8> {
         let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
         (plan, Gallery::of_set(test, None))
     } else {
-        sized(&plan, found(&args.images)?)?
+        let files = found(&args.images)?;
+        check_names(&files)?;
+        sized(&plan, files)?
     };
     let mut encoder = restore_part(&model.checkpoint, &plan, &checkpoint, Part::Encoder, device)?;
 
@@ -42,6 +47,32 @@ pub fn run(args: &Encode) -> anyhow::Result<u8> {
     }
     complain(format_args!("{failures} of {} images failed", gallery.len()));
     Ok(exit::FAILED)
+}
+
+/// Refuses two codes of one name, which could neither be told apart nor be decoded.
+fn check_names(files: &[Found]) -> Result<(), Misuse> {
+    let mut taken: HashMap<Cow<'_, str>, &Found> = HashMap::new();
+    for file in files {
+        let name = file.relative.to_string_lossy();
+        if let Some(first) = taken.insert(name.clone(), file) {
+            return Err(Misuse(doubled(&name, first, file)));
+        }
+    }
+    Ok(())
+}
+
+fn doubled(name: &str, first: &Found, second: &Found) -> String {
+    let (first, second) = (&first.path, &second.path);
+    let place = first.canonicalize().ok();
+    if place.is_some() && place == second.canonicalize().ok() {
+        return format!("{} is named twice; name it once", second.display());
+    }
+    format!(
+        "the codes of {} and {} would both be named {name:?}; name a folder that both are in, or \
+         rename one of them",
+        first.display(),
+        second.display()
+    )
 }
 
 /// Files of one size, which is the first one's, and the model for that size.

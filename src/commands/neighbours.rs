@@ -14,13 +14,15 @@ use crate::nearest::Nearest;
 use crate::output::{complain, note};
 use crate::output_file;
 use crate::plan::{Part, Plan};
-use crate::report::{Captioned, NeighbourRow, write_neighbours};
+use crate::report::{Captioned, MOST_SIDE, NeighbourRow, most_rows, write_neighbours};
 use crate::saved_model::{open_model, restore_part};
 use crate::showcase::pictures;
 use crate::train::choose_device;
 
 /// Test pictures that are queries where none is named.
 const QUERIES: usize = 10;
+/// Lines under a neighbour: its name and its distance.
+const LINES: usize = 2;
 
 /// Draws each query and the pictures whose codes are nearest to its own.
 ///
@@ -34,6 +36,7 @@ pub fn run(args: &Neighbours) -> anyhow::Result<u8> {
         open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
     let device = choose_device(&plan.config.train.device)?;
     let (plan, queries, among) = galleries(args, &plan)?;
+    check_page(args.count, &queries, &among)?;
     let mut encoder = restore_part(&model.checkpoint, &plan, &checkpoint, Part::Encoder, device)?;
 
     let mut asked = Vec::new();
@@ -64,6 +67,11 @@ pub fn run(args: &Neighbours) -> anyhow::Result<u8> {
 /// The queries, and the pictures that they are compared with; all of one size.
 fn galleries(args: &Neighbours, plan: &Plan) -> anyhow::Result<(Plan, Gallery, Gallery)> {
     let data = &plan.config.data;
+    if args.images.is_empty() && args.among.is_none() {
+        let Dataset { train, test } = Dataset::open(data, plan.input_shape)?;
+        let queries = Gallery::of_set(test, Some(QUERIES));
+        return Ok((plan.clone(), queries, Gallery::of_set(train, None)));
+    }
     let (sized, queries) = if args.images.is_empty() {
         let test = Dataset::open_test(data, plan.input_shape)?;
         (plan.clone(), Gallery::of_set(test, Some(QUERIES)))
@@ -86,6 +94,23 @@ fn galleries(args: &Neighbours, plan: &Plan) -> anyhow::Result<(Plan, Gallery, G
         }
     };
     Ok((sized, queries, among))
+}
+
+/// Refuses what no page would hold, before the many pictures are encoded.
+fn check_page(count: usize, queries: &Gallery, among: &Gallery) -> Result<(), Misuse> {
+    let ([height, width, _], nearest) = (queries.shape(), count.min(among.len()));
+    match most_rows([height, width], nearest, LINES) {
+        most if queries.len() <= most => Ok(()),
+        0 => Err(Misuse(format!(
+            "a picture of {width}x{height} pixels beside its {nearest} nearest is larger than a page \
+             of {MOST_SIDE} pixels a side; lower --count, or name smaller images"
+        ))),
+        most => Err(Misuse(format!(
+            "a page of {MOST_SIDE} pixels a side has no room for {} queries of {width}x{height} \
+             pixels; name {most} images at most",
+            queries.len()
+        ))),
+    }
 }
 
 /// A picture and what is nearest to it so far.

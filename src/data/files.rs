@@ -106,6 +106,12 @@ impl Files {
         }
     }
 
+    /// The image that a sample is taken from; of a pair the clean one.
+    pub(super) fn path(&self, sample: usize) -> &Path {
+        let entry = &self.items[self.image_of(sample)].entry;
+        entry.clean.as_ref().unwrap_or(&entry.input)
+    }
+
     /// Appends a sample's values in 0..1, and those of its clean partner where it has one.
     pub(super) fn push(
         &self,

@@ -91,6 +91,15 @@ impl Images {
         }
     }
 
+    /// The file that [`clean`](Self::clean) takes a picture's values from, where there is one.
+    #[must_use]
+    pub fn path(&self, index: usize) -> Option<&Path> {
+        match &self.0 {
+            Source::Stored(_) => None,
+            Source::Files(files) => Some(files.path(index)),
+        }
+    }
+
     /// Whether what the model sees is another picture than what it should give, before corruption.
     #[must_use]
     pub fn are_paired(&self) -> bool {

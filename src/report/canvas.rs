@@ -9,7 +9,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use super::Problem;
 
 /// Longest side of a page; browsers and GitHub refuse much larger pictures.
-pub(super) const MOST_SIDE: usize = 16_384;
+pub const MOST_SIDE: usize = 16_384;
 
 /// Bytes of one RGB pixel.
 const CHANNELS: usize = 3;

@@ -14,10 +14,11 @@ mod text;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub use canvas::MOST_SIDE;
 pub use compare::side_by_side;
 pub use curves::{Curves, LossPoint, write_loss_curves};
 pub use grid::{GridRow, write_grid};
-pub use neighbours::{Captioned, NeighbourRow, write_neighbours};
+pub use neighbours::{Captioned, NeighbourRow, most_rows, write_neighbours};
 pub use picture::{Picture, PictureError, write_png, write_png_of_many};
 
 /// A picture file that could not be made: which one, and the [`Problem`] as its source.
@@ -42,7 +43,7 @@ pub enum Problem {
     #[error(
         "the page would be {width}x{height} pixels, more than {} in a side; \
          show fewer rows or smaller pictures",
-        canvas::MOST_SIDE
+        MOST_SIDE
     )]
     PageTooLarge {
         /// Width of the page in pixels.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, MOST_SIDE};
 use super::grid::{GAP, Layout, MARGIN, draw_picture, factor};
 use super::text::{self, Anchor, Run};
 use super::{Picture, Problem, ReportError, deliver};
@@ -37,6 +37,17 @@ pub struct NeighbourRow {
     pub nearest: Vec<Captioned>,
 }
 
+/// How many rows fit on a page of [`MOST_SIDE`], of pictures of one size with captions of so many
+/// lines; none where a single row is too wide.
+#[must_use]
+pub fn most_rows([height, width]: [usize; 2], nearest: usize, lines: usize) -> usize {
+    let layout = layout_of([height, width], 1 + nearest);
+    if width_of(&layout) > MOST_SIDE {
+        return 0;
+    }
+    (MOST_SIDE - MARGIN - HEADING) / step(&layout, lines)
+}
+
 /// Writes the rows as one page; `heading` stands over the neighbours.
 ///
 /// Pictures are enlarged as in a grid, all by one factor.
@@ -51,7 +62,7 @@ pub fn write_neighbours(
 ) -> Result<(), ReportError> {
     deliver(path, || {
         let layout = layout(rows)?;
-        let step = layout.cell.1 + captions_height(rows) + 2 * GAP;
+        let step = step(&layout, lines(rows));
         let (width, height) = size(&layout, heading, rows.len(), step);
         let mut page = Canvas::white(width, height)?;
         let middle = (MARGIN + HEADING / 2 - GAP) as f32;
@@ -73,10 +84,15 @@ fn layout(rows: &[NeighbourRow]) -> Result<Layout, Problem> {
     let all = || rows.iter().flat_map(|row| std::iter::once(&row.query).chain(&row.nearest));
     let width = all().map(|one| one.picture.width()).max().ok_or(Problem::NoPictures)?;
     let height = all().map(|one| one.picture.height()).max().ok_or(Problem::NoPictures)?;
-    let factor = factor(width.max(height));
     let columns = rows.iter().map(|row| 1 + row.nearest.len()).max().unwrap_or(1);
+    Ok(layout_of([height, width], columns))
+}
+
+/// Of pictures whose largest sides are these.
+fn layout_of([height, width]: [usize; 2], columns: usize) -> Layout {
+    let factor = factor(width.max(height));
     let cell = ((width * factor).max(LEAST_WIDTH), height * factor);
-    Ok(Layout { factor, columns, cell, labels: 0 })
+    Layout { factor, columns, cell, labels: 0 }
 }
 
 /// Left edge of a column, of which the first is the query's.
@@ -84,15 +100,26 @@ fn left(layout: &Layout, column: usize) -> usize {
     MARGIN + column * (layout.cell.0 + GAP) + if column == 0 { 0 } else { APART }
 }
 
-fn captions_height(rows: &[NeighbourRow]) -> usize {
+/// Of the longest caption.
+fn lines(rows: &[NeighbourRow]) -> usize {
     let all = rows.iter().flat_map(|row| std::iter::once(&row.query).chain(&row.nearest));
-    all.map(|one| one.lines.len()).max().unwrap_or(0) * CAPTION_SIZE as usize
+    all.map(|one| one.lines.len()).max().unwrap_or(0)
+}
+
+/// From one row to the next, with captions of so many lines.
+fn step(layout: &Layout, lines: usize) -> usize {
+    layout.cell.1 + lines * CAPTION_SIZE as usize + 2 * GAP
+}
+
+/// Width of a page without a heading.
+fn width_of(layout: &Layout) -> usize {
+    left(layout, layout.columns) - GAP + MARGIN
 }
 
 /// Width and height of the page.
 fn size(layout: &Layout, heading: &str, rows: usize, step: usize) -> (usize, usize) {
     let headed = left(layout, 1) + text::width(heading, HEADING_SIZE).ceil() as usize;
-    let width = (left(layout, layout.columns) - GAP).max(headed) + MARGIN;
+    let width = width_of(layout).max(headed + MARGIN);
     (width, MARGIN + HEADING + rows.saturating_mul(step))
 }
 
@@ -152,6 +179,26 @@ mod tests {
         ];
         let page = written(&rows);
         assert!(page.width() < 500, "{}", page.width());
+    }
+
+    #[test]
+    fn the_most_rows_fit_and_one_more_does_not() {
+        for [height, width] in [[28, 28], [700, 30], [3, 200]] {
+            let most = most_rows([height, width], 1, 2);
+            let nearest = vec![one(height, width, 0.0, &["a", "b"])];
+            let row = NeighbourRow { query: one(height, width, 0.0, &["a"]), nearest };
+            written(&vec![row.clone(); most]);
+            let refused =
+                write_neighbours(Path::new("never-written.png"), "", &vec![row; most + 1]);
+            assert!(matches!(refused.unwrap_err().problem, Problem::PageTooLarge { .. }));
+        }
+    }
+
+    #[test]
+    fn no_row_fits_where_one_is_too_wide_or_too_high() {
+        assert_eq!(most_rows([28, 28], 50, 2), most_rows([28, 28], 1, 2));
+        assert_eq!(most_rows([500, 500], 50, 2), 0);
+        assert_eq!(most_rows([20_000, 10], 1, 2), 0);
     }
 
     #[test]
