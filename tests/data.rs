@@ -449,6 +449,23 @@ fn archives_of_numpy_are_read_compressed_or_not() {
 }
 
 #[test]
+fn an_archive_of_test_pictures_alone_is_enough_to_test_on() {
+    let folder = Folder::new();
+    let path = folder.at("own.npz");
+    npz(&path, CompressionMethod::Stored, &[("x_test", npy(&[2, 8, 8], &bytes_of(2)))]);
+    let lines = |more: &str| format!("kind = \"npz\"\nfile = \"{}\"\n{more}", path.display());
+    let test = |more: &str| {
+        let plan = plan(&lines(more), 1);
+        Dataset::open_test(&plan.config.data, plan.input_shape)
+    };
+    let whole = test("").unwrap();
+    assert_eq!((whole.len(), whole.clean(1).unwrap()), (2, part(1, 0, 0)));
+    assert_eq!(test("test_samples = 1").unwrap().len(), 1);
+    refuses(&lines(""), &["no array `x_train`"]);
+    assert!(test("test_fraction = 0.5").unwrap_err().to_string().contains("no array `x_train`"));
+}
+
+#[test]
 fn what_numpy_writes_is_what_we_read() {
     let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
         println!("skipped: CONVAE_PYTHON is not set");
