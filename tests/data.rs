@@ -562,6 +562,18 @@ fn folders_that_are_missing_or_empty_are_named_with_their_key() {
     refuses(&listed, &["no test set", "list.txt"]);
 }
 
+#[test]
+fn a_folder_that_is_all_test_set_is_counted_and_told_what_goes_with_its_keys() {
+    let folder = folder_of(3, SIDE, SIDE);
+    let list = folder.write("list.txt", "000.png\n001.png\n002.png\n");
+    for test in [folder.at("images"), list] {
+        let lines = images(&folder, &format!("test = \"{}\"", test.display()));
+        let words = ["3 picture(s)", "nothing to learn from", "--set data.test=PATH"];
+        let said = refuses(&lines, &words).to_string();
+        assert!(!said.contains("test_fraction"), "{said}");
+    }
+}
+
 /// A folder of good images and broken ones of every kind.
 fn broken_folder() -> Folder {
     let folder = folder_of(6, SIDE, SIDE);

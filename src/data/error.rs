@@ -156,7 +156,7 @@ pub enum DataError {
     /// The test set would take all or nothing.
     #[error(
         "{} picture(s) in {} leave {} after the split ({split}); give more pictures, or another \
-         test set with --set data.test_fraction=0.1", count, path.display(), left)]
+         test set with --set {setting}", count, path.display(), left)]
     Split {
         /// Pictures in all.
         count: usize,
@@ -166,6 +166,8 @@ pub enum DataError {
         split: String,
         /// The set that is empty.
         left: &'static str,
+        /// What would split them otherwise, beside the keys that are set.
+        setting: &'static str,
     },
     /// Every image was skipped.
     #[error("none of the {count} image(s) of {set} can be used; the first one: {first}")]
