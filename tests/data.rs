@@ -394,6 +394,20 @@ fn pairs_that_do_not_fit_are_refused() {
     );
 }
 
+#[test]
+fn pairs_that_would_be_cropped_to_different_parts_are_refused_before_they_are_resized() {
+    let folder = pairs_of(3, 12, 16);
+    for how in ["fit", "fill", "exact"] {
+        let lines = pairs(&folder, &format!("resize = \"{how}\""));
+        assert_eq!(open(&lines, 1).unwrap().train.len(), 2);
+    }
+    save(&grey(1, 16, 12), &folder.at("clean/1.bmp"));
+    for how in ["fit", "fill", "exact"] {
+        let lines = pairs(&folder, &format!("resize = \"{how}\""));
+        refuses(&lines, &["noisy/1.png", "16x12", "clean/1.bmp", "12x16", "same size"]);
+    }
+}
+
 // ---- arrays ----
 
 /// A `.npy` of bytes.

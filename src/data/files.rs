@@ -189,6 +189,7 @@ impl Reader<'_> {
     pub(super) fn read(self, entry: &Entry) -> Result<Picture, DataError> {
         let input = self.decode(&entry.input)?;
         let clean = entry.clean.as_deref().map(|path| self.decode(path)).transpose()?;
+        // Once they are resized they differ no more, and yet show different parts.
         if let (Some(partner), Some(path)) = (&clean, &entry.clean)
             && partner.shape != input.shape
         {
@@ -199,12 +200,20 @@ impl Reader<'_> {
                 sizes: [size(&input), size(partner)],
             });
         }
-        Ok(Picture { input, clean })
+        let partner = entry.clean.as_deref().zip(clean);
+        Ok(Picture {
+            input: self.fitting(&entry.input, input)?,
+            clean: partner.map(|(path, image)| self.fitting(path, image)).transpose()?,
+        })
     }
 
     fn decode(self, path: &Path) -> Result<ImageFile, DataError> {
         let image = decode(path, self.max_pixels).map_err(DataError::Image)?;
-        let image = image.with_channels(self.shape[2]);
+        Ok(image.with_channels(self.shape[2]))
+    }
+
+    /// The image resized where the config says so; otherwise it has to be of a size that fits.
+    fn fitting(self, path: &Path, image: ImageFile) -> Result<ImageFile, DataError> {
         let (found, expected) = ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
         match self.cut {
             Cut::Whole(Some(how)) => Ok(resized(image, expected, *how)),
