@@ -382,7 +382,8 @@ fn pairs_that_do_not_fit_are_refused() {
     let folder = pairs_of(3, SIDE, SIDE);
     save(&grey(1, 9, 8), &folder.at("clean/1.bmp"));
     let resized = pairs(&folder, "patches = { on = \"grid\" }");
-    refuses(&resized, &["noisy/1.png", "8x8", "clean/1.bmp", "8x9", "same size"]);
+    let words = ["noisy/1.png", "8x8", "clean/1.bmp", "8x9", "same size", "data.on_error=skip"];
+    assert!(refuses(&resized, &words).is_misuse());
     save(&grey(1, SIDE, SIDE), &folder.at("clean/1.png"));
     let words = ["clean/1.bmp", "clean/1.png", "differ by their endings", "rename"];
     assert!(refuses(&pairs(&folder, ""), &words).is_misuse());
@@ -660,6 +661,42 @@ fn an_image_smaller_than_a_patch_is_named() {
     save(&grey(0, 7, 30), &folder.at("images/000.png"));
     let lines = images(&folder, "patches = { on = \"random\" }");
     refuses(&lines, &["000.png", "30x7", "less than a patch of 8x8", "data.on_error=skip"]);
+}
+
+#[test]
+fn what_is_skipped_is_not_told_how_to_be_skipped() {
+    let said = |folder: &Folder, lines: &str| {
+        let own = folder.write("own.toml", config(lines, 1));
+        let run = convae().arg("--config").arg(own).out(folder.at("out")).assert().success();
+        text(&run.get_output().stderr)
+    };
+    let small = folder_of(4, SIDE, SIDE);
+    save(&grey(0, 7, 30), &small.at("images/000.png"));
+    let more = "patches = { on = \"random\" }\non_error = \"skip\"";
+    let pair = pairs_of(4, SIDE, SIDE);
+    save(&grey(1, 9, 8), &pair.at("clean/1.bmp"));
+    for (folder, lines) in [(&small, images(&small, more)), (&pair, pairs(&pair, more))] {
+        let said = said(folder, &lines);
+        assert!(said.ends_with("(skipped)\n") && !said.contains("on_error"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn an_image_of_another_size_than_before_is_no_misuse_and_asks_for_a_new_start() {
+    let folder = folder_of(3, SIDE, SIDE);
+    for more in ["", "patches = { on = \"grid\" }"] {
+        for (height, width) in [(7, 30), (SIDE, 2 * SIDE)] {
+            save(&grey(0, SIDE, SIDE), &folder.at("images/000.png"));
+            let data = open(&images(&folder, &format!("memory_mb = 0\n{more}")), 1).unwrap();
+            save(&grey(0, height, width), &folder.at("images/000.png"));
+            let error = data.train.clean(0).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("000.png has another size than when it was first"), "{said}");
+            assert!(said.contains("start again") && !said.contains("resize"), "{said}");
+            assert!(!error.is_misuse());
+        }
+    }
 }
 
 #[test]

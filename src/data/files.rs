@@ -119,13 +119,11 @@ impl Files {
         let reader = Reader { shape: self.shape, cut: &self.cut, max_pixels: self.max_pixels };
         let picture = match &item.kept {
             Some(picture) => Cow::Borrowed(picture),
-            None => Cow::Owned(reader.read(&item.entry)?),
+            None => Cow::Owned(reader.read(&item.entry).map_err(changed_since)?),
         };
         let size = picture.size();
         if size != item.size {
-            // It was replaced while the model learned.
-            let path = item.entry.input.clone();
-            return Err(DataError::Size { path, found: size, expected: item.size });
+            return Err(DataError::Changed { path: item.entry.input.clone() });
         }
         let patch = [self.shape[0], self.shape[1]];
         let spot = self.cut.spot(draw, sample, sample - self.starts[image], size, patch);
@@ -138,6 +136,15 @@ impl Files {
 
     fn image_of(&self, sample: usize) -> usize {
         self.starts.partition_point(|&start| start <= sample) - 1
+    }
+}
+
+/// An image that fitted once and does not any more was replaced while the model learned.
+fn changed_since(error: DataError) -> DataError {
+    use DataError::{Changed, PairSizes, Size, Small};
+    match error {
+        Size { path, .. } | Small { path, .. } | PairSizes { noisy: path, .. } => Changed { path },
+        error => error,
     }
 }
 
