@@ -382,7 +382,8 @@ fn pairs_that_do_not_fit_are_refused() {
     let folder = pairs_of(3, SIDE, SIDE);
     save(&grey(1, 9, 8), &folder.at("clean/1.bmp"));
     let resized = pairs(&folder, "patches = { on = \"grid\" }");
-    refuses(&resized, &["noisy/1.png", "8x8", "clean/1.bmp", "8x9", "same size"]);
+    let words = ["noisy/1.png", "8x8", "clean/1.bmp", "8x9", "same size", "data.on_error=skip"];
+    assert!(refuses(&resized, &words).is_misuse());
     save(&grey(1, SIDE, SIDE), &folder.at("clean/1.png"));
     let words = ["clean/1.bmp", "clean/1.png", "differ by their endings", "rename"];
     assert!(refuses(&pairs(&folder, ""), &words).is_misuse());
@@ -392,6 +393,20 @@ fn pairs_that_do_not_fit_are_refused() {
     assert!(
         refuses(&pairs(&apart, ""), &["no image in", "the name of one", "same names"]).is_misuse()
     );
+}
+
+#[test]
+fn pairs_that_would_be_cropped_to_different_parts_are_refused_before_they_are_resized() {
+    let folder = pairs_of(3, 12, 16);
+    for how in ["fit", "fill", "exact"] {
+        let lines = pairs(&folder, &format!("resize = \"{how}\""));
+        assert_eq!(open(&lines, 1).unwrap().train.len(), 2);
+    }
+    save(&grey(1, 16, 12), &folder.at("clean/1.bmp"));
+    for how in ["fit", "fill", "exact"] {
+        let lines = pairs(&folder, &format!("resize = \"{how}\""));
+        refuses(&lines, &["noisy/1.png", "16x12", "clean/1.bmp", "12x16", "same size"]);
+    }
 }
 
 // ---- arrays ----
@@ -446,6 +461,23 @@ fn archives_of_numpy_are_read_compressed_or_not() {
     assert_eq!((data.train.len(), data.test.len()), (9, 1));
     let test = Dataset::open_test(&plan.config.data, plan.input_shape).unwrap();
     assert_eq!(test.clean(0).unwrap(), part(9, 0, 0));
+}
+
+#[test]
+fn an_archive_of_test_pictures_alone_is_enough_to_test_on() {
+    let folder = Folder::new();
+    let path = folder.at("own.npz");
+    npz(&path, CompressionMethod::Stored, &[("x_test", npy(&[2, 8, 8], &bytes_of(2)))]);
+    let lines = |more: &str| format!("kind = \"npz\"\nfile = \"{}\"\n{more}", path.display());
+    let test = |more: &str| {
+        let plan = plan(&lines(more), 1);
+        Dataset::open_test(&plan.config.data, plan.input_shape)
+    };
+    let whole = test("").unwrap();
+    assert_eq!((whole.len(), whole.clean(1).unwrap()), (2, part(1, 0, 0)));
+    assert_eq!(test("test_samples = 1").unwrap().len(), 1);
+    refuses(&lines(""), &["no array `x_train`"]);
+    assert!(test("test_fraction = 0.5").unwrap_err().to_string().contains("no array `x_train`"));
 }
 
 #[test]
@@ -545,6 +577,18 @@ fn folders_that_are_missing_or_empty_are_named_with_their_key() {
     refuses(&listed, &["no test set", "list.txt"]);
 }
 
+#[test]
+fn a_folder_that_is_all_test_set_is_counted_and_told_what_goes_with_its_keys() {
+    let folder = folder_of(3, SIDE, SIDE);
+    let list = folder.write("list.txt", "000.png\n001.png\n002.png\n");
+    for test in [folder.at("images"), list] {
+        let lines = images(&folder, &format!("test = \"{}\"", test.display()));
+        let words = ["3 picture(s)", "nothing to learn from", "--set data.test=PATH"];
+        let said = refuses(&lines, &words).to_string();
+        assert!(!said.contains("test_fraction"), "{said}");
+    }
+}
+
 /// A folder of good images and broken ones of every kind.
 fn broken_folder() -> Folder {
     let folder = folder_of(6, SIDE, SIDE);
@@ -617,6 +661,42 @@ fn an_image_smaller_than_a_patch_is_named() {
     save(&grey(0, 7, 30), &folder.at("images/000.png"));
     let lines = images(&folder, "patches = { on = \"random\" }");
     refuses(&lines, &["000.png", "30x7", "less than a patch of 8x8", "data.on_error=skip"]);
+}
+
+#[test]
+fn what_is_skipped_is_not_told_how_to_be_skipped() {
+    let said = |folder: &Folder, lines: &str| {
+        let own = folder.write("own.toml", config(lines, 1));
+        let run = convae().arg("--config").arg(own).out(folder.at("out")).assert().success();
+        text(&run.get_output().stderr)
+    };
+    let small = folder_of(4, SIDE, SIDE);
+    save(&grey(0, 7, 30), &small.at("images/000.png"));
+    let more = "patches = { on = \"random\" }\non_error = \"skip\"";
+    let pair = pairs_of(4, SIDE, SIDE);
+    save(&grey(1, 9, 8), &pair.at("clean/1.bmp"));
+    for (folder, lines) in [(&small, images(&small, more)), (&pair, pairs(&pair, more))] {
+        let said = said(folder, &lines);
+        assert!(said.ends_with("(skipped)\n") && !said.contains("on_error"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn an_image_of_another_size_than_before_is_no_misuse_and_asks_for_a_new_start() {
+    let folder = folder_of(3, SIDE, SIDE);
+    for more in ["", "patches = { on = \"grid\" }"] {
+        for (height, width) in [(7, 30), (SIDE, 2 * SIDE)] {
+            save(&grey(0, SIDE, SIDE), &folder.at("images/000.png"));
+            let data = open(&images(&folder, &format!("memory_mb = 0\n{more}")), 1).unwrap();
+            save(&grey(0, height, width), &folder.at("images/000.png"));
+            let error = data.train.clean(0).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("000.png has another size than when it was first"), "{said}");
+            assert!(said.contains("start again") && !said.contains("resize"), "{said}");
+            assert!(!error.is_misuse());
+        }
+    }
 }
 
 #[test]

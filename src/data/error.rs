@@ -156,7 +156,7 @@ pub enum DataError {
     /// The test set would take all or nothing.
     #[error(
         "{} picture(s) in {} leave {} after the split ({split}); give more pictures, or another \
-         test set with --set data.test_fraction=0.1", count, path.display(), left)]
+         test set with --set {setting}", count, path.display(), left)]
     Split {
         /// Pictures in all.
         count: usize,
@@ -166,6 +166,8 @@ pub enum DataError {
         split: String,
         /// The set that is empty.
         left: &'static str,
+        /// What would split them otherwise, beside the keys that are set.
+        setting: &'static str,
     },
     /// Every image was skipped.
     #[error("none of the {count} image(s) of {set} can be used; the first one: {first}")]
@@ -177,12 +179,21 @@ pub enum DataError {
         /// Why the first cannot.
         first: Box<DataError>,
     },
-    /// An image that cannot be used, before anything was learned.
+    /// An image or a pair that cannot be used, before anything was learned and where it is not
+    /// skipped.
     #[error("{0}, or go on without it with --set data.on_error=skip")]
-    Broken(ImageError),
-    /// An image that could be used before and cannot be any more.
+    Broken(Box<DataError>),
+    /// An image, or a folder of them, that cannot be read.
     #[error("{0}")]
     Image(ImageError),
+    /// An image that had another size when it was first read.
+    #[error(
+        "{} has another size than when it was first read; leave the images as they are, and start \
+         again", path.display())]
+    Changed {
+        /// The image.
+        path: PathBuf,
+    },
     /// An image of another size than the model's, and no rule what to do.
     #[error(
         "{} is {}x{} pixels, the model takes {}x{}; set data.resize (\"fit\", \"fill\" or \
@@ -198,8 +209,7 @@ pub enum DataError {
     },
     /// An image that no patch can be cut from.
     #[error(
-        "{} is {}x{} pixels, less than a patch of {}x{}; make model.input_shape smaller, or go on \
-         without it with --set data.on_error=skip",
+        "{} is {}x{} pixels, less than a patch of {}x{}; make model.input_shape smaller",
         path.display(), found[1], found[0], expected[1], expected[0])]
     Small {
         /// The image.
@@ -209,10 +219,9 @@ pub enum DataError {
         /// Height and width.
         expected: [usize; 2],
     },
-    /// A pair of two sizes.
+    /// A pair of two sizes, before either is resized.
     #[error(
-        "{} is {}x{} pixels and its partner {} is {}x{}; give both the same size, or go on without \
-         them with --set data.on_error=skip",
+        "{} is {}x{} pixels and its partner {} is {}x{}; give both the same size",
         noisy.display(), sizes[0][1], sizes[0][0], clean.display(), sizes[1][1], sizes[1][0])]
     PairSizes {
         /// What the model would see.
@@ -233,8 +242,9 @@ impl DataError {
             | Self::Damaged { .. }
             | Self::Labels { .. }
             | Self::NoneUsable { .. }
-            | Self::Broken(_)
-            | Self::Image(_) => false,
+            | Self::Image(_)
+            | Self::Changed { .. } => false,
+            Self::Broken(error) => error.is_misuse(),
             Self::Missing { .. }
             | Self::Shape { .. }
             | Self::Array { .. }

@@ -125,13 +125,11 @@ impl Files {
         let reader = Reader { shape: self.shape, cut: &self.cut, max_pixels: self.max_pixels };
         let picture = match &item.kept {
             Some(picture) => Cow::Borrowed(picture),
-            None => Cow::Owned(reader.read(&item.entry)?),
+            None => Cow::Owned(reader.read(&item.entry).map_err(changed_since)?),
         };
         let size = picture.size();
         if size != item.size {
-            // It was replaced while the model learned.
-            let path = item.entry.input.clone();
-            return Err(DataError::Size { path, found: size, expected: item.size });
+            return Err(DataError::Changed { path: item.entry.input.clone() });
         }
         let patch = [self.shape[0], self.shape[1]];
         let spot = self.cut.spot(draw, sample, sample - self.starts[image], size, patch);
@@ -144,6 +142,15 @@ impl Files {
 
     fn image_of(&self, sample: usize) -> usize {
         self.starts.partition_point(|&start| start <= sample) - 1
+    }
+}
+
+/// An image that fitted once and does not any more was replaced while the model learned.
+fn changed_since(error: DataError) -> DataError {
+    use DataError::{Changed, PairSizes, Size, Small};
+    match error {
+        Size { path, .. } | Small { path, .. } | PairSizes { noisy: path, .. } => Changed { path },
+        error => error,
     }
 }
 
@@ -195,6 +202,7 @@ impl Reader<'_> {
     pub(super) fn read(self, entry: &Entry) -> Result<Picture, DataError> {
         let input = self.decode(&entry.input)?;
         let clean = entry.clean.as_deref().map(|path| self.decode(path)).transpose()?;
+        // Once they are resized they differ no more, and yet show different parts.
         if let (Some(partner), Some(path)) = (&clean, &entry.clean)
             && partner.shape != input.shape
         {
@@ -205,12 +213,20 @@ impl Reader<'_> {
                 sizes: [size(&input), size(partner)],
             });
         }
-        Ok(Picture { input, clean })
+        let partner = entry.clean.as_deref().zip(clean);
+        Ok(Picture {
+            input: self.fitting(&entry.input, input)?,
+            clean: partner.map(|(path, image)| self.fitting(path, image)).transpose()?,
+        })
     }
 
     fn decode(self, path: &Path) -> Result<ImageFile, DataError> {
         let image = decode(path, self.max_pixels).map_err(DataError::Image)?;
-        let image = image.with_channels(self.shape[2]);
+        Ok(image.with_channels(self.shape[2]))
+    }
+
+    /// The image resized where the config says so; otherwise it has to be of a size that fits.
+    fn fitting(self, path: &Path, image: ImageFile) -> Result<ImageFile, DataError> {
         let (found, expected) = ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
         match self.cut {
             Cut::Whole(Some(how)) => Ok(resized(image, expected, *how)),

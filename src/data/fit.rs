@@ -9,22 +9,42 @@ use crate::image_file::{ImageFile, Samples};
 
 /// The image with a height and width of `size`; one that has it is left as it is.
 pub(super) fn resized(image: ImageFile, size: [usize; 2], how: Resize) -> ImageFile {
-    let [height, width, _] = image.shape;
-    if [height, width] == size {
+    if image.shape[..2] == size {
         return image;
     }
-    let ratio = |axis: usize| size[axis] as f64 / image.shape[axis] as f64;
-    let scale = match how {
-        Resize::Exact => return scaled(image, size),
-        Resize::Fit => ratio(0).min(ratio(1)),
-        Resize::Fill => ratio(0).max(ratio(1)),
-    };
-    let scaled_to = |length: usize, most: usize| {
-        let length = (length as f64 * scale).round() as usize;
-        if how == Resize::Fit { length.clamp(1, most) } else { length.max(most) }
-    };
-    let near = [scaled_to(height, size[0]), scaled_to(width, size[1])];
+    let ratios = [0, 1].map(|axis| size[axis] as f64 / image.shape[axis] as f64);
+    match how {
+        Resize::Exact => scaled(image, size),
+        Resize::Fit => fitted(image, size, ratios[0].min(ratios[1])),
+        Resize::Fill => filled(image, size, ratios[0].max(ratios[1])),
+    }
+}
+
+fn fitted(image: ImageFile, size: [usize; 2], scale: f64) -> ImageFile {
+    let nearest = |axis: usize| (image.shape[axis] as f64 * scale).round() as usize;
+    let near = [0, 1].map(|axis| nearest(axis).clamp(1, size[axis]));
     centred(&scaled(image, near), size)
+}
+
+/// What will not be seen is cut off first: a sliver would become many times the result.
+fn filled(mut image: ImageFile, size: [usize; 2], scale: f64) -> ImageFile {
+    let part = [0, 1].map(|axis| seen(image.shape[axis], size[axis], scale));
+    if part != image.shape[..2] {
+        image = centred(&image, part);
+    }
+    // An even number of pixels beyond the result, so that its middle is the image's.
+    let beyond = |axis: usize| part[axis] as f64 * scale - size[axis] as f64;
+    let near = [0, 1].map(|axis| size[axis] + 2 * (beyond(axis) / 2.0).round() as usize);
+    centred(&scaled(image, near), size)
+}
+
+/// How much of a side decides on `most` pixels in the middle of its result: what they cover, and
+/// what the interpolation looks at beside. The same is left out at either end.
+fn seen(length: usize, most: usize, scale: f64) -> usize {
+    /// Pixels that Catmull-Rom reaches, of the image or of the result, whichever are larger.
+    const REACH: f64 = 2.0;
+    let needed = most as f64 / scale + 2.0 * REACH / scale.min(1.0);
+    length - length.saturating_sub(needed.ceil() as usize) / 2 * 2
 }
 
 fn scaled(image: ImageFile, size: [usize; 2]) -> ImageFile {
@@ -44,7 +64,7 @@ fn resample<P: Pixel + 'static>(
     [height, width]: [usize; 2],
     size: [usize; 2],
 ) -> Vec<P::Subpixel> {
-    // The decoder's sides are 32 bits, and the plan's are bounded.
+    // The decoder's sides are 32 bits, and the plan's are bounded; `filled` is a few times those.
     let image: ImageBuffer<P, _> = ImageBuffer::from_raw(width as u32, height as u32, values)
         .expect("an image has as many values as its shape says");
     resize(&image, size[1] as u32, size[0] as u32, FilterType::CatmullRom).into_raw()
@@ -124,6 +144,68 @@ mod tests {
         let fit = rows(&resized(image.clone(), [10, 10], Resize::Fit));
         assert_eq!(fit.iter().filter(|row| row.iter().all(|&value| value == 255)).count(), 1);
         assert_eq!(resized(image, [10, 10], Resize::Fill).shape, [10, 10, 1]);
+    }
+
+    #[test]
+    fn a_sliver_fills_with_its_middle_whatever_its_length() {
+        for length in [10_000, 20_000_000] {
+            let middle = length / 2 - 4..length / 2 + 4;
+            let lying = grey(1, length, |_, x| if middle.contains(&x) { 200 } else { 0 });
+            let upright = grey(length, 1, |y, _| if middle.contains(&y) { 200 } else { 0 });
+            for image in [lying, upright] {
+                let filled = rows(&resized(image, [224, 224], Resize::Fill));
+                assert_eq!(filled, vec![vec![200; 224]; 224]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sliver_fits_whatever_its_length() {
+        let line = [vec![vec![0; 224]; 111], vec![vec![200; 224]], vec![vec![0; 224]; 112]];
+        let image = grey(1, 1_000_000, |_, _| 200);
+        assert_eq!(rows(&resized(image, [224, 224], Resize::Fit)), line.concat());
+    }
+
+    /// Smooth, and like none of its mirror images.
+    fn waves(height: usize, width: usize, value: impl Fn(usize, usize) -> [usize; 2]) -> ImageFile {
+        let wave = |x: usize| 30.0 * (x as f64 * 0.1 + 1.0).sin();
+        grey(height, width, |y, x| {
+            let [y, x] = value(y, x);
+            (128.0 + wave(y) + wave(x)).round() as u8
+        })
+    }
+
+    fn are_near(a: &[Vec<u8>], b: &[Vec<u8>], most: u8) -> bool {
+        a.concat().iter().zip(b.concat()).all(|(a, b)| a.abs_diff(b) <= most)
+    }
+
+    #[test]
+    fn filling_gives_what_cutting_the_whole_image_after_scaling_it_would() {
+        for (height, width, side) in [(60, 100, 16), (33, 91, 48), (7, 40, 28), (9, 9, 4)] {
+            let image = waves(height, width, |y, x| [y, x]);
+            let scale = side as f64 / height as f64;
+            let near = (width as f64 * scale).round() as usize;
+            let whole = scaled(image.clone(), [side, near]);
+            let late = rows(&centred(&whole, [side, side]));
+            let early = rows(&resized(image, [side, side], Resize::Fill));
+            assert!(are_near(&early, &late, 12), "{height}x{width}: {early:?}, {late:?}");
+        }
+    }
+
+    #[test]
+    fn filling_cuts_off_as_much_on_either_side() {
+        for (height, width, side) in [(60, 100, 16), (60, 65, 16), (33, 91, 48), (40, 7, 28)] {
+            let image = waves(height, width, |y, x| [y, x]);
+            let turned = waves(height, width, |y, x| [height - 1 - y, width - 1 - x]);
+            let [image, turned] =
+                [image, turned].map(|image| resized(image, [side; 2], Resize::Fill));
+            let mut back = rows(&turned);
+            back.reverse();
+            for row in &mut back {
+                row.reverse();
+            }
+            assert!(are_near(&rows(&image), &back, 1), "{height}x{width}");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::output::complain;
 /// Share of the pictures that are the test set where nothing is said.
 pub(super) const TEST_FRACTION: f64 = 0.1;
 
+/// What to set for another test set where `data.test` is set: no fraction goes with it.
+const OTHER_TEST: &str = "data.test=PATH";
+
 /// One image, or a pair of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -36,8 +39,8 @@ pub(super) fn images(data: &ImageFolder) -> Result<Listing, DataError> {
     match data.test.as_deref() {
         Some(test) if !test.is_file() => {
             let test = folder("data.test", test)?;
-            let train = without(all, &test);
-            Ok(Listing { train: rest_of(train, &data.train, "the images of data.test")?, test })
+            let train = without(all, &test, &data.train, "the images of data.test")?;
+            Ok(Listing { train, test })
         }
         list => divide(all, &data.train, list, data.test_fraction),
     }
@@ -49,8 +52,8 @@ pub(super) fn pairs(data: &Pairs) -> Result<Listing, DataError> {
     match data.test.as_deref() {
         Some(test) if !test.is_file() => {
             let test = pair_folder(test)?;
-            let train = without(all, &test);
-            Ok(Listing { train: rest_of(train, &data.noisy, "the pairs of data.test")?, test })
+            let train = without(all, &test, &data.noisy, "the pairs of data.test")?;
+            Ok(Listing { train, test })
         }
         list => divide(all, &data.noisy, list, data.test_fraction),
     }
@@ -135,19 +138,23 @@ fn by_name(entries: &[Entry]) -> Result<HashMap<PathBuf, &PathBuf>, DataError> {
     Ok(names)
 }
 
-/// Nothing is learned from the test set, wherever its files are.
-fn without(all: Vec<Entry>, test: &[Entry]) -> Vec<Entry> {
+/// Nothing is learned from the test set, wherever its files are; `tested` names it.
+fn without(
+    mut all: Vec<Entry>,
+    test: &[Entry],
+    folder: &Path,
+    tested: &str,
+) -> Result<Vec<Entry>, DataError> {
+    let count = all.len();
     let real = |entry: &Entry| entry.input.canonicalize().ok();
-    let tested: HashSet<PathBuf> = test.iter().filter_map(real).collect();
-    all.into_iter().filter(|entry| real(entry).is_none_or(|path| !tested.contains(&path))).collect()
-}
-
-fn rest_of(train: Vec<Entry>, path: &Path, split: &str) -> Result<Vec<Entry>, DataError> {
-    if !train.is_empty() {
-        return Ok(train);
+    let paths: HashSet<PathBuf> = test.iter().filter_map(real).collect();
+    all.retain(|entry| real(entry).is_none_or(|path| !paths.contains(&path)));
+    if all.is_empty() {
+        let (path, split) = (folder.to_owned(), format!("without {tested}"));
+        let (left, setting) = ("nothing to learn from", OTHER_TEST);
+        return Err(DataError::Split { count, path, split, left, setting });
     }
-    let split = format!("without {split}");
-    Err(DataError::Split { count: 0, path: path.into(), split, left: "nothing to learn from" })
+    Ok(all)
 }
 
 /// The test set is what a list names, or the last part.
@@ -186,8 +193,8 @@ fn divide(
     let listed = || format!("by {}", list.display());
     if test.is_empty() || test.len() == all.len() {
         let left = if test.is_empty() { "no test set" } else { "nothing to learn from" };
-        let (count, path) = (all.len(), folder.to_owned());
-        return Err(DataError::Split { count, path, split: listed(), left });
+        let (count, path, setting) = (all.len(), folder.to_owned(), OTHER_TEST);
+        return Err(DataError::Split { count, path, split: listed(), left, setting });
     }
     let train = (0..).zip(all).filter(|(i, _)| !seen.contains(i)).map(|(_, entry)| entry);
     Ok(Listing { train: train.collect(), test })
@@ -198,5 +205,6 @@ pub(super) fn too_few(count: usize, path: &Path, fraction: f64) -> DataError {
     let at = (count as f64 * (1.0 - fraction)).floor() as usize;
     let left = if at == 0 { "nothing to learn from" } else { "no test set" };
     let split = format!("test_fraction = {fraction}");
-    DataError::Split { count, path: path.to_owned(), split, left }
+    let setting = "data.test_fraction=0.1";
+    DataError::Split { count, path: path.to_owned(), split, left, setting }
 }

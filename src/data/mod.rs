@@ -140,11 +140,13 @@ fn stored_test(data: &Data, shape: [usize; 3]) -> Result<Stored, DataError> {
             (test.clone(), *test_samples, Supply::User)
         }
         _ => {
-            if let (_, Some(test)) = stored_train(data, shape)? {
+            if let Data::Npz(npz) = data
+                && let Some(test) = npz_test(npz, shape)?
+            {
                 return Ok(test);
             }
-            let Data::Npz(npz) = data else { unreachable!("an IDX file without a test set") };
-            return npz_test(npz, shape);
+            let (_, test) = stored_train(data, shape)?;
+            return Ok(test.expect("a test set that is no file of its own is a part of one"));
         }
     };
     idx(&path, samples, supply, shape)
@@ -166,11 +168,13 @@ fn npz_train(npz: &Npz, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), D
     }
 }
 
-/// Of an archive, whose test set is an array of its own.
-fn npz_test(npz: &Npz, shape: [usize; 3]) -> Result<Stored, DataError> {
+/// The test set where it is an array of its own, which does not need the training pictures.
+fn npz_test(npz: &Npz, shape: [usize; 3]) -> Result<Option<Stored>, DataError> {
+    if npz.test_fraction.is_some() {
+        return Ok(None);
+    }
     let test = npz::open(&npz.file, &npz.test)?;
-    let test = test.map_or_else(|| npz::open_single(&npz.file), Ok)?;
-    Ok(fitting(test, &npz.file, shape)?.first(npz.test_samples))
+    test.map(|test| Ok(fitting(test, &npz.file, shape)?.first(npz.test_samples))).transpose()
 }
 
 fn divided(

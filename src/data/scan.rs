@@ -129,14 +129,20 @@ fn sort_out(
     for result in looked {
         match result {
             Ok(item) => items.push(item),
-            Err(DataError::Image(error)) if on_error == OnError::Stop => {
-                return Err(DataError::Broken(error));
-            }
-            Err(error) if on_error == OnError::Stop => return Err(error),
+            Err(error) if on_error == OnError::Stop => return Err(or_skipped(error)),
             Err(error) => broken.push(error),
         }
     }
     Ok((items, broken))
+}
+
+/// The refusal, with what would be done about it by skipping.
+fn or_skipped(error: DataError) -> DataError {
+    use DataError::{Broken, Image, PairSizes, Small};
+    match error {
+        Image(_) | Small { .. } | PairSizes { .. } => Broken(Box::new(error)),
+        error => error,
+    }
 }
 
 /// On a terminal, as it takes a while for many.

@@ -63,18 +63,20 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
 /// When it is none of the formats, or larger.
 pub fn measure(bytes: &[u8], max_pixels: u64) -> Result<(usize, usize), ImageProblem> {
     let format = format_of(bytes)?;
-    caught(|| upright(Cursor::new(bytes), format, max_pixels))
+    upright(Cursor::new(bytes), format, max_pixels)
 }
 
-fn upright(
-    bytes: impl BufRead + Seek,
+pub(super) fn upright(
+    bytes: impl BufRead + Seek + UnwindSafe,
     format: ImageFormat,
     most: u64,
 ) -> Result<(usize, usize), ImageProblem> {
-    let (decoder, orientation) = open(bytes, format, most)?;
-    let (width, height) = decoder.dimensions();
-    let (height, width) = (height as usize, width as usize);
-    Ok(if lies_down(orientation) { (width, height) } else { (height, width) })
+    caught(move || {
+        let (decoder, orientation) = open(bytes, format, most)?;
+        let (width, height) = decoder.dimensions();
+        let (height, width) = (height as usize, width as usize);
+        Ok(if lies_down(orientation) { (width, height) } else { (height, width) })
+    })
 }
 
 /// The decoders are other people's, and so are the files.
@@ -131,11 +133,28 @@ fn damaged(error: image::ImageError) -> ImageProblem {
     ImageProblem::Damaged(error.to_string())
 }
 
-/// Whether a JPEG's last scan has no end; the decoder would make up the rest. Within a scan the two
-/// markers cannot occur.
+/// Whether a JPEG's scans have no end; the decoder would make up the rest. The marker cannot occur
+/// within a scan; what comes behind it is no part of the image, as the film of a moving photograph.
 fn ends_early(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    last([0xff, 0xd9]) <= last([0xff, 0xda])
+    let ends = |scans: &[u8]| scans.windows(2).rev().any(|pair| pair == [0xff, 0xd9]);
+    scans(bytes).is_none_or(|scans| !ends(scans))
+}
+
+/// A JPEG from its first scan on. Segments are passed over whole, as a thumbnail in them has scans
+/// of its own.
+fn scans(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        let [0xff, marker, behind @ ..] = rest else {
+            rest = rest.get(1..)?; // filling, which decoders pass over too
+            continue;
+        };
+        rest = match marker {
+            0xda => return Some(behind),
+            0x00 | 0x01 | 0xd0..=0xd9 => behind, // they stand alone
+            0xff => &rest[1..],
+            _ => behind.get(usize::from(u16::from_be_bytes(*behind.first_chunk()?))..)?,
+        };
+    }
 }
 
 /// Whether height and width change places.

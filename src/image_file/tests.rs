@@ -1,7 +1,7 @@
 //! Images written by the `image` crate's own encoders, or by hand where they have none.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat};
@@ -180,6 +180,56 @@ fn a_file_that_was_cut_short_is_damaged_in_every_format() {
 }
 
 #[test]
+fn what_is_appended_to_a_jpeg_does_not_damage_it() {
+    let jpeg = encoded(&dynamic(&eight(3)), ImageFormat::Jpeg);
+    let image = decode_bytes(&jpeg, MOST_PIXELS).unwrap();
+    let film = b"\0\0\0\x18ftypmp42\xff\xda\0\x08 and more";
+    assert_eq!(decode_bytes(&[&jpeg, &film[..]].concat(), MOST_PIXELS).unwrap(), image);
+}
+
+#[test]
+fn the_thumbnail_of_a_jpeg_does_not_end_it() {
+    let jpeg = encoded(&dynamic(&eight(3)), ImageFormat::Jpeg);
+    let length = (jpeg.len() as u16 + 2).to_be_bytes();
+    let with_thumbnail = [&jpeg[..2], &[0xff, 0xe1], &length, &jpeg, &jpeg[2..]].concat();
+    assert_eq!(decode_bytes(&with_thumbnail, MOST_PIXELS).unwrap().shape, [5, 7, 3]);
+    // Within the scan that follows the thumbnail's end, and before it.
+    for length in [with_thumbnail.len() - 2, jpeg.len() + 6 + 20] {
+        let problem = problem(&with_thumbnail[..length]);
+        assert!(problem.to_string().contains("its end is missing"), "{problem}");
+    }
+}
+
+/// Takes the place of a decoder that fails.
+struct Panics;
+
+impl Read for Panics {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("no byte")
+    }
+}
+
+impl BufRead for Panics {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        panic!("no byte")
+    }
+
+    fn consume(&mut self, _: usize) {}
+}
+
+impl Seek for Panics {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        panic!("no place")
+    }
+}
+
+#[test]
+fn a_decoder_that_panics_while_it_measures_has_met_a_damaged_file() {
+    let refused = decode::upright(Panics, ImageFormat::Png, MOST_PIXELS).unwrap_err();
+    assert!(matches!(refused, ImageProblem::Damaged(_)), "{refused}");
+}
+
+#[test]
 fn noise_after_a_genuine_beginning_never_ends_in_a_panic() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let whole = keepers(&eight(3)).into_iter().chain([ImageFormat::Jpeg, ImageFormat::WebP]);
@@ -193,6 +243,7 @@ fn noise_after_a_genuine_beginning_never_ends_in_a_panic() {
             }
             // Some damage shows in the pixels only.
             let _ = decode_bytes(&damaged, 1 << 20);
+            let _ = measure(&damaged, 1 << 20);
         }
     }
 }
