@@ -1,6 +1,5 @@
 //! `convae apply`: a trained model on the user's images.
 
-use std::fs;
 use std::io::{IsTerminal, Read, stdin, stdout};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use crate::exit::{self, Misuse};
 use crate::image_file::{Format, ImageFile, MOST_PIXELS, decode_bytes, is_tiff};
 use crate::interrupt;
 use crate::output::{complain, print_bytes};
+use crate::output_folder;
 use crate::report::{Picture, side_by_side};
 use crate::saved_model::open_model;
 use crate::train::choose_device;
@@ -72,13 +72,9 @@ fn check_stream(args: &Apply) -> Result<bool, Misuse> {
 /// Makes the folder, and finds out whether it can be written to.
 fn open_folder(out: Option<&Path>) -> anyhow::Result<&Path> {
     let out = out.unwrap_or(Path::new(".")); // `check_stream` has asked for one
+    output_folder::check(out)?;
+    output_folder::make(out)?;
     let shown = out.display();
-    if out.exists() && !out.is_dir() {
-        return Err(Misuse(format!("{shown} is a file; name a folder with --out")).into());
-    }
-    fs::create_dir_all(out).with_context(|| {
-        format!("the folder {shown} cannot be made; name another one with --out")
-    })?;
     tempfile::tempfile_in(out).with_context(|| {
         format!("the folder {shown} cannot be written to; name another one with --out")
     })?;
