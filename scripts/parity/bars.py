@@ -15,6 +15,10 @@ EPOCH_MEAN = 3e-4
 """float32. Keras's own backends part by 1.3e-4 in the mean of an epoch."""
 BACKENDS_APART = 2.0
 """Further than this many times the distance between Keras's own backends is too far."""
+CALM = 1000
+"""Steps of a float32 run from which on its validation loss moves as little as the epoch's mean. Before, it
+is a loss at weights on a steep way down, and is measured like a step's: by the largest distance between two
+backends in any step."""
 CHAOS = 1e-2
 """float32. Keras's own backends part by up to 7.5e-3 in a step. With one backend there is nothing to
 measure this by, so what lies between a bar and this is neither held nor missed."""

@@ -33,22 +33,24 @@ class Quantity:
     """What to look at where this is the first to part; `{at}` is where."""
     chaotic: bool = True
     """Whether the bar gives way to twice the distance between Keras's own backends."""
+    chaos: Callable[[Run, Run], Distance] | None = None
+    """That distance, where it is not measured by the quantity itself."""
 
 
 def compare(ours: Run, replays: list[Run], dtype: str) -> list[Row]:
     """All bars of one precision."""
-    quantities = _float64(ours) if dtype == "float64" else _float32()
+    quantities = _float64(ours) if dtype == "float64" else _float32(len(ours.losses))
     rows = [_row(quantity, ours, replay, replays, dtype) for replay in replays for quantity in quantities]
     return rows + ([_no_step_further(ours, replays)] if dtype == "float32" else [])
 
 
-def _float32() -> list[Quantity]:
+def _float32(steps: int) -> list[Quantity]:
     return [
         _first_loss(bars.FIRST_LOSS),
         _gradient(bars.FIRST_GRADIENT, chaotic=True),
         _steps(10, bars.FIRST_TEN, chaotic=False),
         _epoch_means(bars.EPOCH_MEAN),
-        _val_losses(bars.EPOCH_MEAN),
+        _val_losses(bars.EPOCH_MEAN, _steps_apart(steps) if steps < bars.CALM else None),
     ]
 
 
@@ -99,9 +101,9 @@ def _epoch_means(bar: float) -> Quantity:
     return Quantity("epoch loss", lambda a, b: _means(a.epoch_losses, b.epoch_losses), bar, culprit)
 
 
-def _val_losses(bar: float) -> Quantity:
+def _val_losses(bar: float, chaos: Callable[[Run, Run], Distance] | None = None) -> Quantity:
     culprit = "the validation loss, training being right: inference mode, or the mean over batches"
-    return Quantity("validation loss", lambda a, b: _means(a.val_losses, b.val_losses), bar, culprit)
+    return Quantity("validation loss", lambda a, b: _means(a.val_losses, b.val_losses), bar, culprit, chaos=chaos)
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -172,11 +174,12 @@ def _backends_apart(quantity: Quantity, replay: Run, replays: list[Run], dtype: 
     In float64 the exact backends are measured by one another, so that TensorFlow's other formula
     does not excuse a distance from them.
     """
+    apart = quantity.chaos or quantity.distance
     pairs = list(combinations(replays, 2))
     if dtype == "float64" and replay.name in EXACT_BACKENDS:
         pairs = [pair for pair in pairs if all(run.name in EXACT_BACKENDS for run in pair)]
-        return max((quantity.distance(a, b)[0] for a, b in pairs), default=0.0)
-    return max((quantity.distance(a, b)[0] for a, b in pairs), default=None)
+        return max((apart(a, b)[0] for a, b in pairs), default=0.0)
+    return max((apart(a, b)[0] for a, b in pairs), default=None)
 
 
 def _first_over(quantity: Quantity, ours: Run, replay: Run, bar: float, worst: str) -> str:

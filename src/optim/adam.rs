@@ -1,8 +1,8 @@
 //! Adam, as in Keras's `optimizers/adam.py`.
 
-use num_traits::{Float, NumCast};
-use tch::Tensor;
+use num_traits::Float;
 use tch::kind::Element;
+use tch::{Kind, Tensor};
 
 use super::values::{values, values_mut};
 use super::{Rule, Step};
@@ -35,8 +35,12 @@ impl Rule for Adam {
         let Step { learning_rate, iteration } = step;
         // The bias corrections go into the rate, so epsilon meets the uncorrected root: this is
         // where Keras and libtorch part.
-        let alpha = learning_rate * (1.0 - self.beta_2.powi(iteration)).sqrt()
-            / (1.0 - self.beta_1.powi(iteration));
+        let alpha = if weights.kind() == Kind::Float {
+            f64::from(self.alpha_in_float32(learning_rate, iteration))
+        } else {
+            learning_rate * (1.0 - self.beta_2.powi(iteration)).sqrt()
+                / (1.0 - self.beta_1.powi(iteration))
+        };
         if self.in_one_pass::<f32>(weights, gradient, slots, alpha)
             || self.in_one_pass::<f64>(weights, gradient, slots, alpha)
         {
@@ -47,6 +51,14 @@ impl Rule for Adam {
 }
 
 impl Adam {
+    /// As Keras computes it for float32 weights: `1 - beta_2` alone is then 1.3e-5 off, which all of its
+    /// backends share.
+    fn alpha_in_float32(&self, learning_rate: f64, iteration: i32) -> f32 {
+        // A power is rounded once, as good libraries do.
+        let power = |beta: f64| f64::from(beta as f32).powi(iteration) as f32;
+        learning_rate as f32 * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1))
+    }
+
     /// On any device, with or without the third slot.
     fn tensor_by_tensor(
         &self,
@@ -85,7 +97,9 @@ impl Adam {
             return false;
         };
         // libtorch, too, rounds a factor to the tensor's type first.
-        let rounded = |factor: f64| <T as NumCast>::from(factor).expect("a float takes any number");
+        let rounded = |factor: f64| {
+            <T as num_traits::NumCast>::from(factor).expect("a float takes any number")
+        };
         let (first, second) = (rounded(1.0 - self.beta_1), rounded(1.0 - self.beta_2));
         let (alpha, epsilon) = (rounded(alpha), rounded(self.epsilon));
         let moments = m.iter_mut().zip(v);
@@ -100,7 +114,7 @@ impl Adam {
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::Device;
 
     use super::*;
     use crate::config::schema::Section;
