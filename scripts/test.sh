@@ -90,7 +90,7 @@ check_memory() {
         return
     fi
     host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
-    count env "CARGO_TARGET_${host}_RUNNER=valgrind -q --error-exitcode=1" \
+    env "CARGO_TARGET_${host}_RUNNER=valgrind -q --error-exitcode=1" \
         cargo test --locked --lib kernels::tests
 }
 

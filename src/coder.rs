@@ -2,7 +2,7 @@
 
 use tch::Device;
 
-use crate::engine::{self, Engine, Model, kind_of, values_of};
+use crate::engine::{self, Engine, Model, kind_of};
 use crate::exit::Misuse;
 use crate::gallery::Gallery;
 use crate::nn::Parameters;
@@ -45,7 +45,7 @@ impl Coder {
     /// What the part makes of some pictures or codes, one after the other, channels last.
     #[must_use]
     pub fn run(&mut self, input: &[f32]) -> Vec<f32> {
-        values_of(&self.engine.outputs(&self.model, input))
+        self.engine.predict(&self.model, input)
     }
 
     /// How many pictures or codes [`Coder::run`] should get at once.

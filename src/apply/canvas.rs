@@ -2,7 +2,7 @@
 //! goes on as in a mirror.
 
 use super::fit::{Part, Side};
-use crate::image_file::{ImageFile, Samples};
+use crate::image_file::{ImageFile, Samples, WHITE_8, WHITE_16};
 
 /// A tile of an image.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +31,8 @@ impl Tile<'_> {
     /// Appends the tile's values in 0..1, channels last.
     pub fn read(&self, image: &ImageFile, values: &mut Vec<f32>) {
         match &image.samples {
-            Samples::Eight(samples) => self.read_as(image, samples, 255.0, values),
-            Samples::Sixteen(samples) => self.read_as(image, samples, 65_535.0, values),
+            Samples::Eight(samples) => self.read_as(image, samples, WHITE_8, values),
+            Samples::Sixteen(samples) => self.read_as(image, samples, WHITE_16, values),
         }
     }
 

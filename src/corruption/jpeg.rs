@@ -7,6 +7,7 @@ use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::{ExtendedColorType, ImageDecoder, ImageResult};
 
 use crate::config::corruption::Jpeg;
+use crate::image_file::WHITE_8;
 use crate::random::Stream;
 
 /// Most pixels along a side that a JPEG file holds.
@@ -16,11 +17,11 @@ impl Jpeg {
     pub(super) fn apply(&self, values: &mut [f32], shape: [usize; 3], stream: &mut Stream) {
         let quality = self.quality.draw(stream) as u8;
         let mut bytes: Vec<u8> =
-            values.iter().map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+            values.iter().map(|value| (value.clamp(0.0, 1.0) * WHITE_8).round() as u8).collect();
         there_and_back(&mut bytes, shape, quality)
             .expect("the plan allows only pictures that a JPEG file holds");
         for (value, &byte) in values.iter_mut().zip(&bytes) {
-            *value = f32::from(byte) / 255.0;
+            *value = f32::from(byte) / WHITE_8;
         }
     }
 }

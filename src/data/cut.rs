@@ -6,7 +6,7 @@ use rand::RngExt;
 use super::Draw;
 use crate::config::data::{Patches, Place, Resize};
 use crate::corruption::Split;
-use crate::image_file::Samples;
+use crate::image_file::{Samples, WHITE_8, WHITE_16};
 use crate::random::{Purpose, stream};
 
 /// How samples are taken from an image.
@@ -141,10 +141,10 @@ impl Spot {
 fn push_row(samples: &Samples, start: usize, length: usize, to: &mut Vec<f32>) {
     match samples {
         Samples::Eight(all) => {
-            to.extend(all[start..start + length].iter().map(|&value| f32::from(value) / 255.0));
+            to.extend(all[start..start + length].iter().map(|&value| f32::from(value) / WHITE_8));
         }
         Samples::Sixteen(all) => {
-            to.extend(all[start..start + length].iter().map(|&value| f32::from(value) / 65_535.0));
+            to.extend(all[start..start + length].iter().map(|&value| f32::from(value) / WHITE_16));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Pictures that lie in memory one after the other, as IDX files and arrays hold them.
 
+use crate::image_file::{WHITE_8, WHITE_16};
+
 /// Pictures of one shape, channels last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
@@ -67,10 +69,10 @@ impl Stored {
         let range = index * self.values()..(index + 1) * self.values();
         match &self.pixels {
             Pixels::Eight(all) => {
-                to.extend(all[range].iter().map(|&value| f32::from(value) / 255.0));
+                to.extend(all[range].iter().map(|&value| f32::from(value) / WHITE_8));
             }
             Pixels::Sixteen(all) => {
-                to.extend(all[range].iter().map(|&value| f32::from(value) / 65_535.0));
+                to.extend(all[range].iter().map(|&value| f32::from(value) / WHITE_16));
             }
             Pixels::Float(all) => to.extend_from_slice(&all[range]),
         }

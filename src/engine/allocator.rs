@@ -9,7 +9,7 @@ const KEPT: i32 = 32 << 20;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT_AT_THE_END: i32 = 512 << 20;
 
-/// Does nothing where the C library is not glibc, or the user has set its variables.
+/// Does nothing where the C library is not glibc, or the user has set MALLOC_MMAP_THRESHOLD_.
 #[allow(unsafe_code)]
 pub(super) fn keep_freed_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -3,7 +3,7 @@
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{Engine, Model, Step};
+use super::{Engine, Model, Step, values_of};
 use crate::config::layers::Layer;
 use crate::data::Batch;
 use crate::nn::{Loss, channels_first, channels_last};
@@ -84,8 +84,8 @@ impl Engine for Libtorch {
         channels_last(&output)
     }
 
-    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Tensor) {
+    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
         let (loss, output) = no_grad(|| self.run(model, batch, false));
-        (loss, channels_last(&output))
+        (loss, values_of(&channels_last(&output)))
     }
 }

@@ -66,8 +66,13 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// whole or the decoder pictures `(N, H, W, C)`, of the encoder codes `(N, ...)`.
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor;
 
+    /// The same in float32, one after the other, channels last.
+    fn predict(&mut self, model: &Model, input: &[f32]) -> Vec<f32> {
+        values_of(&self.outputs(model, input))
+    }
+
     /// Loss and outputs of a batch in one go.
-    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Tensor);
+    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>);
 }
 
 /// The engine that the plan asks for, for a part of its model, and, where `auto` has to do without the

@@ -57,8 +57,8 @@ impl Samples {
     #[must_use]
     pub fn scaled(&self, index: usize) -> f32 {
         match self {
-            Self::Eight(values) => f32::from(values[index]) / EIGHT,
-            Self::Sixteen(values) => f32::from(values[index]) / SIXTEEN,
+            Self::Eight(values) => f32::from(values[index]) / WHITE_8,
+            Self::Sixteen(values) => f32::from(values[index]) / WHITE_16,
         }
     }
 
@@ -67,8 +67,8 @@ impl Samples {
         // `as` sends NaN, which `clamp` lets through, to 0.
         let bent = |white: f32| (value.clamp(0.0, 1.0) * white).round();
         match self {
-            Self::Eight(values) => values[index] = bent(EIGHT) as u8,
-            Self::Sixteen(values) => values[index] = bent(SIXTEEN) as u16,
+            Self::Eight(values) => values[index] = bent(WHITE_8) as u8,
+            Self::Sixteen(values) => values[index] = bent(WHITE_16) as u16,
         }
     }
 
@@ -83,17 +83,17 @@ impl Samples {
 }
 
 /// White at 8 bits.
-const EIGHT: f32 = 255.0;
+pub(crate) const WHITE_8: f32 = 255.0;
 /// White at 16 bits.
-const SIXTEEN: f32 = 65_535.0;
+pub(crate) const WHITE_16: f32 = 65_535.0;
 
 impl ImageFile {
     /// All values in 0..1.
     #[must_use]
     pub fn scaled(&self) -> Vec<f32> {
         match &self.samples {
-            Samples::Eight(values) => values.iter().map(|&v| f32::from(v) / EIGHT).collect(),
-            Samples::Sixteen(values) => values.iter().map(|&v| f32::from(v) / SIXTEEN).collect(),
+            Samples::Eight(values) => values.iter().map(|&v| f32::from(v) / WHITE_8).collect(),
+            Samples::Sixteen(values) => values.iter().map(|&v| f32::from(v) / WHITE_16).collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use tch::{Device, Tensor};
 
 use super::device::device_name;
 use crate::data::Batch;
-use crate::engine::{self, Engine, Model, Step, kind_of, values_of};
+use crate::engine::{self, Engine, Model, Step, kind_of};
 use crate::exit::Misuse;
 use crate::nn::Parameters;
 use crate::optim::Optimizer;
@@ -55,14 +55,13 @@ impl Learner {
     /// Pictures in, pictures out: values channels last, one picture after the other.
     #[must_use]
     pub fn predict(&mut self, input: &[f32]) -> Vec<f32> {
-        values_of(&self.outputs(input))
+        self.engine.predict(&self.model, input)
     }
 
     /// The batch's loss, as a scalar on the device, and its outputs as [`Learner::predict`] gives
     /// them, computed together.
     pub fn judge(&mut self, batch: &Batch) -> (Tensor, Vec<f32>) {
-        let (loss, outputs) = self.engine.judge(&self.model, batch);
-        (loss, values_of(&outputs))
+        self.engine.judge(&self.model, batch)
     }
 
     /// The same as a tensor in the model's own precision: `(N, H, W, C)`, on the device.

@@ -1,7 +1,7 @@
 //! Where the pixels of pictures stand in memory: channels last, with margins of zeros, so that
 //! windows can reach over the edge.
 
-use super::kernels::Real;
+use super::kernels::{Real, Table};
 use super::memory::zeros;
 
 /// Pixels that windows reach beyond the edges.
@@ -102,6 +102,17 @@ impl<T: Real> Field<T> {
     pub fn row_mut(&mut self, picture: usize, row: usize) -> &mut [T] {
         let range = self.grid.row(row);
         &mut self.tail_mut(picture)[range]
+    }
+
+    /// A picture's rows without margins.
+    pub fn table(&self, picture: usize) -> Table<'_, T> {
+        let Size { height, width, channels } = self.grid.size;
+        Table {
+            values: &self.tail(picture)[self.grid.at(0, 0)..],
+            rows: height,
+            row_step: self.grid.row_step(),
+            length: width * channels,
+        }
     }
 
     /// The rows of all pictures up to `pictures`, without margins.

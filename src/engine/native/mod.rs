@@ -36,7 +36,7 @@ use grid::Size;
 use kernels::{Kernels, Real};
 use lower::{Head, Operation};
 use memory::zeros;
-use worker::{Share, Worker};
+use worker::{Share, Weights, Worker};
 
 /// Whether all layers of a plan have stages.
 ///
@@ -57,8 +57,9 @@ pub(super) struct Native<T: Real> {
     /// one worker, however many cores there are.
     workers: Vec<Worker<T>>,
     pool: rayon::ThreadPool,
-    /// The step's weights, as the stages read them.
-    weights: Vec<T>,
+    weights: Weights<T>,
+    /// Room for those of the next call.
+    next_weights: Vec<T>,
     /// What goes in for each picture: its own values, or its code's.
     input: Size,
     /// Shape of what comes out for each.
@@ -98,7 +99,8 @@ impl<T: Real> Native<T> {
             threads,
             workers: Vec::new(),
             pool,
-            weights: zeros(count),
+            weights: Weights { values: zeros(count), version: 0 },
+            next_weights: zeros(count),
             input: Size::of(&section.input.0),
             output: section.output.0,
         }
@@ -116,13 +118,13 @@ impl<T: Real> Native<T> {
         &mut self,
         pictures: usize,
         parts: impl IntoIterator<Item = P>,
-        work: impl Fn(&mut Worker<T>, &[T], Range<usize>, P) + Sync,
+        work: impl Fn(&mut Worker<T>, &Weights<T>, Range<usize>, P) + Sync,
     ) -> &mut [Worker<T>] {
         let each = self.share(pictures);
         let busy = pictures.div_ceil(each);
         while self.workers.len() < busy {
             let Self { input, operations, head, weights, kernels, .. } = &*self;
-            let worker = Worker::new(*input, operations, *head, weights.len(), kernels);
+            let worker = Worker::new(*input, operations, *head, weights.values.len(), kernels);
             self.workers.push(worker);
         }
         let (weights, work) = (&self.weights, &work);
@@ -140,16 +142,28 @@ impl<T: Real> Native<T> {
         &mut self.workers[..busy]
     }
 
-    /// `(N, ...)`, each of the shape that comes out.
-    fn shaped(&self, outputs: &[T]) -> Tensor {
-        let sides = self.output.iter().map(|&side| side as i64);
-        Tensor::from_slice(outputs)
-            .view([-1].into_iter().chain(sides).collect::<Vec<_>>().as_slice())
+    /// Takes over the model's weights; a new version only if they differ, as packing them takes a tenth
+    /// of the time in which a small batch is predicted.
+    fn read(&mut self, weights: &Tensor) {
+        let count = self.next_weights.len();
+        weights.copy_data(&mut self.next_weights, count);
+        if self.next_weights != self.weights.values {
+            std::mem::swap(&mut self.next_weights, &mut self.weights.values);
+            self.weights.version += 1;
+        }
     }
 
-    fn read(&mut self, weights: &Tensor) {
-        let count = self.weights.len();
-        weights.copy_data(&mut self.weights, count);
+    /// What the model gives for some pictures or codes, in its precision.
+    fn results(&mut self, model: &Model, input: &[f32]) -> Vec<T> {
+        self.read(&model.weights);
+        let pictures = input.len() / self.input.values();
+        let values: usize = self.output.iter().product();
+        let mut outputs = zeros(pictures * values);
+        let parts = outputs.chunks_mut(self.share(pictures) * values);
+        self.divide(pictures, parts, |worker, weights, pictures, part| {
+            worker.predict(weights, input, pictures, part);
+        });
+        outputs
     }
 }
 
@@ -192,18 +206,16 @@ impl<T: Real> Engine for Native<T> {
     }
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
-        self.read(&model.weights);
-        let pictures = input.len() / self.input.values();
-        let values: usize = self.output.iter().product();
-        let mut outputs: Vec<T> = zeros(pictures * values);
-        let parts = outputs.chunks_mut(self.share(pictures) * values);
-        self.divide(pictures, parts, |worker, weights, pictures, part| {
-            worker.predict(weights, input, pictures, part);
-        });
-        self.shaped(&outputs)
+        let sides: Vec<i64> =
+            [-1].into_iter().chain(self.output.iter().map(|&side| side as i64)).collect();
+        Tensor::from_slice(&self.results(model, input)).view(sides.as_slice())
     }
 
-    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Tensor) {
+    fn predict(&mut self, model: &Model, input: &[f32]) -> Vec<f32> {
+        T::singles(self.results(model, input))
+    }
+
+    fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
         self.read(&model.weights);
         let count = batch.input.len();
         let mut outputs: Vec<T> = zeros(count);
@@ -211,6 +223,6 @@ impl<T: Real> Engine for Native<T> {
         let workers = self.divide(batch.len, parts, |worker, weights, pictures, part| {
             worker.judge(weights, &Share { batch, pictures }, count, part);
         });
-        (mean_loss(workers, count), self.shaped(&outputs))
+        (mean_loss(workers, count), T::singles(outputs))
     }
 }

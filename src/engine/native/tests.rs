@@ -8,6 +8,7 @@ use tch::{Device, Kind};
 use super::*;
 use crate::config::Source;
 use crate::engine::libtorch::Libtorch;
+use crate::engine::values_of;
 
 /// Norm of the difference, relative to the norm of the second.
 fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
@@ -59,12 +60,10 @@ impl Case {
         let step = engine.learn(&model, &self.batch, 0);
         let loss = engine.loss(&model, &self.batch);
         let outputs = engine.outputs(&model, &self.batch.input);
-        assert_eq!(
-            engine.judge(&model, &self.batch),
-            (loss.copy(), outputs.copy()),
-            "{}",
-            self.text
-        );
+        let singles = values_of(&outputs);
+        let judged = engine.judge(&model, &self.batch);
+        assert_eq!(judged, (loss.copy(), singles.clone()), "{}", self.text);
+        assert_eq!(engine.predict(&model, &self.batch.input), singles, "{}", self.text);
         [step.loss, loss, step.gradient, outputs]
     }
 
@@ -125,13 +124,29 @@ fn parts_agree(shape: [usize; 3], encoder: &str, decoder: &str) {
         assert_eq!(ours.size(), theirs.size(), "{part:?}, {}", case.text);
         let distance = distance(&ours, &theirs);
         assert!(distance <= FLOAT64, "{part:?}: {distance:.1e}, {}", case.text);
-        crate::engine::values_of(&ours)
+        values_of(&ours)
     };
     let codes = outputs(Part::Encoder, &case.batch.input);
     let drawn = Tensor::from_slice(&outputs(Part::Decoder, &codes));
     let whole = Tensor::from_slice(&outputs(Part::Whole, &case.batch.input));
     // The codes were rounded to float32 on their way.
     assert!(distance(&drawn, &whole) <= FLOAT32, "{}", case.text);
+}
+
+#[test]
+fn weights_that_change_between_predictions_are_taken_over() {
+    let layer = r#"{ layer = "Conv2D", filters = 3, kernel_size = 3, padding = "same" }"#;
+    let last = r#"{ layer = "Conv2D", filters = 1, kernel_size = 3, padding = "same" }"#;
+    let case = Case::new([5, 6, 1], layer, last, "", 4);
+    let mut model = Model::new(&case.plan, Device::Cpu, Kind::Float);
+    let mut engine = Native::<f32>::new(&case.plan, Part::Whole, 2).unwrap();
+    let before = engine.predict(&model, &case.batch.input);
+    assert_eq!(engine.predict(&model, &case.batch.input), before);
+    tch::no_grad(|| model.weights.copy_(&case.weights));
+    let after = engine.predict(&model, &case.batch.input);
+    assert_ne!(after, before);
+    let mut fresh = Native::<f32>::new(&case.plan, Part::Whole, 2).unwrap();
+    assert_eq!(fresh.predict(&model, &case.batch.input), after);
 }
 
 /// Sums of some thousand terms in another order.

@@ -27,10 +27,20 @@ pub(super) struct Worker<T: Real> {
     /// Pictures that go through the stages at once.
     pictures: usize,
     targets: Vec<T>,
+    /// Version of the weights that the stages have packed.
+    loaded: Option<u64>,
     /// Summed up over the last batch, over all values.
     pub loss: f64,
     /// The same of the gradient, in the order of the weights.
     pub gradient: Vec<T>,
+}
+
+/// All weights of a model, in one row.
+#[derive(Debug)]
+pub(super) struct Weights<T> {
+    pub values: Vec<T>,
+    /// Changes when they do.
+    pub version: u64,
 }
 
 /// The share of a batch.
@@ -72,13 +82,14 @@ impl<T: Real> Worker<T> {
             head,
             pictures,
             targets,
+            loaded: None,
             loss: 0.0,
             gradient: zeros(weights),
         }
     }
 
     /// Loss and gradient of a share; `count` is the number of values in the whole batch.
-    pub fn learn(&mut self, weights: &[T], share: &Share<'_>, count: usize) {
+    pub fn learn(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
         self.load(weights);
         self.loss = 0.0;
         for pictures in self.portions(share.pictures.clone()) {
@@ -92,7 +103,7 @@ impl<T: Real> Worker<T> {
     }
 
     /// The loss alone.
-    pub fn evaluate(&mut self, weights: &[T], share: &Share<'_>, count: usize) {
+    pub fn evaluate(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
         self.load(weights);
         self.loss = 0.0;
         for pictures in self.portions(share.pictures.clone()) {
@@ -102,7 +113,13 @@ impl<T: Real> Worker<T> {
     }
 
     /// The loss of a share, and its outputs.
-    pub fn judge(&mut self, weights: &[T], share: &Share<'_>, count: usize, output: &mut [T]) {
+    pub fn judge(
+        &mut self,
+        weights: &Weights<T>,
+        share: &Share<'_>,
+        count: usize,
+        output: &mut [T],
+    ) {
         self.load(weights);
         self.loss = 0.0;
         let mut rows = output.chunks_exact_mut(self.output_row());
@@ -116,7 +133,7 @@ impl<T: Real> Worker<T> {
     /// Writes the outputs of some pictures of `input`.
     pub fn predict(
         &mut self,
-        weights: &[T],
+        weights: &Weights<T>,
         input: &[f32],
         pictures: Range<usize>,
         output: &mut [T],
@@ -149,10 +166,14 @@ impl<T: Real> Worker<T> {
         }
     }
 
-    fn load(&mut self, weights: &[T]) {
-        for stage in &mut self.stages {
-            stage.load(weights);
+    fn load(&mut self, weights: &Weights<T>) {
+        if self.loaded == Some(weights.version) {
+            return;
         }
+        for stage in &mut self.stages {
+            stage.load(&weights.values);
+        }
+        self.loaded = Some(weights.version);
     }
 
     fn portions(&self, pictures: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {

@@ -3,7 +3,7 @@
 use super::lanes::Portable;
 use super::outer::{Outer, outer};
 use super::product::{Product, product};
-use super::{Candidates, Kernels, LogitLoss, elementwise};
+use super::{Candidates, Kernels, LogitLoss, Table, elementwise};
 
 /// A table of kernels whose bodies are inlined into functions with these instructions enabled.
 macro_rules! form {
@@ -59,8 +59,9 @@ macro_rules! form {
             /// # Safety
             /// The CPU has the instructions; else as what is inlined.
             $(#[target_feature(enable = $features)])?
-            unsafe fn column_sums(values: &[$T], sums: &mut [$T]) {
-                elementwise::column_sums(values, sums);
+            unsafe fn column_sums(table: &Table<'_, $T>, sums: &mut [$T]) {
+                // SAFETY: the caller's.
+                unsafe { elementwise::column_sums::<$Vector>(table, sums) }
             }
 
             /// # Safety
@@ -107,7 +108,9 @@ form!(portable_f64, "portable", f64, Portable<f64, 2>);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Candidates, Kernels, LogitLoss, Outer, Product, elementwise, outer, product};
+    use super::{
+        Candidates, Kernels, LogitLoss, Outer, Product, Table, elementwise, outer, product,
+    };
 
     form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");
     form!(avx2_f64, "AVX2", f64, std::arch::x86_64::__m256d, "avx2,fma");

@@ -47,7 +47,7 @@ pub(super) trait Lanes: Copy {
 }
 
 /// Lanes of the longest vector.
-const LARGEST: usize = 16;
+pub(super) const LARGEST: usize = 16;
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {

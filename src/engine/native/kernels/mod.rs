@@ -37,7 +37,7 @@ pub(in crate::engine) struct Kernels<T: 'static> {
     relu_gradient: unsafe fn(&[T], &mut [T]),
     sigmoid: unsafe fn(&mut [T]),
     add: unsafe fn(&mut [T], &[T]),
-    column_sums: unsafe fn(&[T], &mut [T]),
+    column_sums: unsafe fn(&Table<'_, T>, &mut [T]),
     max_pool: unsafe fn(&[T], &Candidates<'_>, &mut [T], &mut [u8]),
     max_pool_gradient: unsafe fn(&[T], &[u8], &Candidates<'_>, &mut [T]),
     logit_loss: unsafe fn(LogitLoss<T>, &mut [T], &[T]) -> f64,
@@ -51,6 +51,27 @@ pub(in crate::engine) struct LogitLoss<T> {
     pub largest: T,
     /// Factor of the gradient: one over the number of values in the batch.
     pub scale: T,
+}
+
+/// Rows of values.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Table<'a, T> {
+    /// From the first row's first value on.
+    pub values: &'a [T],
+    /// Number of rows.
+    pub rows: usize,
+    /// Distance between neighbouring rows.
+    pub row_step: usize,
+    /// Values of a row.
+    pub length: usize,
+}
+
+impl<'a, T> Table<'a, T> {
+    #[inline(always)]
+    fn rows(&self) -> impl Iterator<Item = &'a [T]> {
+        let Self { values, rows, row_step, length } = *self;
+        (0..rows).map(move |row| &values[row * row_step..][..length])
+    }
 }
 
 /// What the pixels of a row are pooled from.
@@ -105,10 +126,10 @@ impl<T: Real> Kernels<T> {
         unsafe { (self.add)(sums, terms) }
     }
 
-    /// Adds pixels, which lie side by side, channel by channel.
-    pub fn column_sums(&self, values: &[T], sums: &mut [T]) {
+    /// Adds all pixels channel by channel.
+    pub fn column_sums(&self, table: &Table<'_, T>, sums: &mut [T]) {
         // SAFETY: as above.
-        unsafe { (self.column_sums)(values, sums) }
+        unsafe { (self.column_sums)(table, sums) }
     }
 
     /// The largest candidate of each pixel of a row, and which it was: of equals the first.

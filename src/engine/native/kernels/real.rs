@@ -16,6 +16,9 @@ pub(in crate::engine) trait Real:
     /// Exact.
     fn wide(self) -> f64;
 
+    /// Rounds all of them; what is `f32` already stays where it is.
+    fn singles(values: Vec<Self>) -> Vec<f32>;
+
     /// `e^x` to the last digit or two, without branches; beyond the type's range, its largest value
     /// and (about) its smallest.
     fn exponential(self) -> Self;
@@ -34,6 +37,10 @@ impl Real for f64 {
 
     fn wide(self) -> f64 {
         self
+    }
+
+    fn singles(values: Vec<Self>) -> Vec<f32> {
+        values.into_iter().map(|value| value as f32).collect()
     }
 
     #[inline(always)]
@@ -58,6 +65,10 @@ impl Real for f32 {
 
     fn wide(self) -> f64 {
         f64::from(self)
+    }
+
+    fn singles(values: Vec<Self>) -> Vec<f32> {
+        values
     }
 
     /// `2^n * e^r` with `n` whole and `|r| <= ln(2) / 2`; the polynomial is Cephes's `expf`.

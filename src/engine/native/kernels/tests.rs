@@ -244,6 +244,59 @@ fn of_equal_candidates_the_first_one_wins_the_pooling_and_its_gradient() {
     }
 }
 
+fn pooling_and_sums_on_random_shapes<T: Real>() {
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(4);
+        for _ in 0..CASES {
+            let (channels, pixels) = (random.random_range(1..70), random.random_range(1..9));
+            let (height, width) = (random.random_range(1..4), random.random_range(1..4));
+            let (row, step) = (pixels * width * channels, width * channels);
+            let starts: Vec<usize> =
+                (0..height * width).map(|k| k / width * row + k % width * channels).collect();
+            let pool = Candidates { starts: &starts, step, channels };
+            // Few different values, so that many candidates are equal.
+            let source: Vec<T> =
+                (0..height * row).map(|_| T::of(f64::from(random.random_range(-2..3)))).collect();
+            let (mut result, mut winners) =
+                (vec![T::zero(); pixels * channels], vec![9; pixels * channels]);
+            kernels.max_pool(&source, &pool, &mut result, &mut winners);
+            let gradient: Vec<T> = values(&mut random, pixels * channels);
+            let mut given: Vec<T> = values(&mut random, source.len());
+            kernels.max_pool_gradient(&gradient, &winners, &pool, &mut given);
+
+            let mut plain = vec![0.0; source.len()];
+            for i in 0..pixels * channels {
+                let at = |k: usize| starts[k] + i / channels * step + i % channels;
+                let first = (0..starts.len()).rev().max_by(|&a, &b| {
+                    source[at(a)].partial_cmp(&source[at(b)]).expect("there is no NaN")
+                });
+                let first = first.expect("there are candidates");
+                assert_eq!((result[i], usize::from(winners[i])), (source[at(first)], first));
+                plain[at(first)] = gradient[i].wide();
+            }
+            close(&given, &plain, kernels.name);
+
+            let before: Vec<T> = values(&mut random, channels);
+            let mut sums = before.clone();
+            let length = row - step; // all but the last pixels of a row
+            let table = Table { values: &source, rows: height, row_step: row, length };
+            kernels.column_sums(&table, &mut sums);
+            let column = |c: usize| -> f64 {
+                let rows = source.chunks_exact(row).map(|row| &row[..length]);
+                rows.flat_map(|row| row.iter().skip(c).step_by(channels)).map(|v| v.wide()).sum()
+            };
+            let plain: Vec<f64> = (0..channels).map(|c| before[c].wide() + column(c)).collect();
+            close(&sums, &plain, kernels.name);
+        }
+    }
+}
+
+#[test]
+fn pooling_its_gradient_and_sums_by_channels() {
+    pooling_and_sums_on_random_shapes::<f32>();
+    pooling_and_sums_on_random_shapes::<f64>();
+}
+
 #[test]
 fn what_is_not_a_number_passes_relu_and_pooling_and_their_gradients() {
     for kernels in f32::forms() {

@@ -270,8 +270,8 @@ impl<T: Real> Stage<T> for Convolution<T> {
                 |gradient: &mut [T], result: &[T]| kernels.relu_gradient(result, gradient);
             output.gradient.zip_rows(&output.values, pictures, relu_gradient);
         }
-        for row in output.gradient.rows(pictures) {
-            kernels.column_sums(row, &mut self.bias_gradient);
+        for picture in 0..pictures {
+            kernels.column_sums(&output.gradient.table(picture), &mut self.bias_gradient);
         }
         let window = &self.options.window;
         let single = window.rows.coarse * window.columns.coarse == 1 && self.pool.is_none();
