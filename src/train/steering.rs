@@ -39,13 +39,11 @@ impl Steering {
     }
 
     /// When training ends by itself, early or not; after an interruption the weights stay as they are, so
-    /// that it can go on from them. What was remembered is the last word, as in Keras:
-    /// with a moving average, too, the best epoch's weights are those that its validation saw.
+    /// that it can go on from them. In Keras the moving average goes in first, and what was remembered
+    /// takes its place; only that is done here, and said.
     pub fn train_done(&mut self, learner: &mut Learner, observers: &mut [&mut dyn Observer]) {
-        self.act(&Action::AverageWeights, learner, observers);
-        if let Some(action) = self.policies.train_end() {
-            self.act(&action, learner, observers);
-        }
+        let restore = self.policies.train_end().filter(|_| self.best.is_some());
+        self.act(&restore.unwrap_or(Action::AverageWeights), learner, observers);
     }
 
     /// Does it and, where there was something to do, tells it.
