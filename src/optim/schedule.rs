@@ -99,10 +99,10 @@ fn constant<T: Float>(options: &PiecewiseConstantDecay, iterations: i32) -> T {
 
 fn polynomial<T: Float>(options: &PolynomialDecay, initial: T, step: T) -> T {
     let (decay, end) = (count::<T>(options.decay_steps), of::<T>(options.end_learning_rate));
-    let (step, decay) = match options.cycle {
-        true if step.is_zero() => (step, decay),
-        true => (step, decay * (step / decay).ceil()),
-        false => (step.min(decay), decay),
+    let (step, decay) = if options.cycle && step > T::zero() {
+        (step, decay * (step / decay).ceil())
+    } else {
+        (step.min(decay), decay)
     };
     (initial - end) * power(T::one() - step / decay, of(options.power)) + end
 }
