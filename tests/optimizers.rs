@@ -118,6 +118,17 @@ fn all() -> Vec<sections::Optimizer> {
             ..RmsProp::defaults()
         }),
         sections::Optimizer::Adadelta(Adadelta::defaults()),
+        sections::Optimizer::SGD(Sgd {
+            use_ema: true,
+            ema_overwrite_frequency: Some(1),
+            ..Sgd::defaults()
+        }),
+        sections::Optimizer::Adam(Adam {
+            use_ema: true,
+            ema_overwrite_frequency: Some(2),
+            gradient_accumulation_steps: Some(3),
+            ..Adam::defaults()
+        }),
     ]
 }
 
@@ -395,7 +406,7 @@ fn buffers_have_the_names_that_keras_gives_them() {
         let optimizer = optimizer(options, &flat(&weights(&mut stream(15))));
         optimizer.state().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
-    let expected: [&[&str]; 8] = [
+    let expected: [&[&str]; 10] = [
         &["momentum", "velocity"],
         &["momentum", "velocity", "velocity_hat"],
         &["momentum", "velocity"],
@@ -404,6 +415,8 @@ fn buffers_have_the_names_that_keras_gives_them() {
         &["velocity"],
         &["velocity", "momentum", "average_gradient"],
         &["accumulated_grad", "accumulated_delta_var"],
+        &["average"],
+        &["momentum", "velocity", "average", "gradient_accumulator"],
     ];
     for (options, expected) in all().iter().zip(expected) {
         assert_eq!(names(options), expected, "{options:?}");

@@ -35,7 +35,10 @@ LAYER_KEYS = {
         "Activation": "activation",
     }.items()
 }
-_EVERY_OPTIMIZER = "learning_rate weight_decay clipnorm clipvalue global_clipnorm "
+_EVERY_OPTIMIZER = (
+    "learning_rate weight_decay clipnorm clipvalue global_clipnorm use_ema ema_momentum "
+    "ema_overwrite_frequency gradient_accumulation_steps "
+)
 OPTIMIZER_KEYS = {
     name: frozenset((_EVERY_OPTIMIZER + keys).split())
     for name, keys in {
@@ -87,9 +90,24 @@ CORRUPTION_KEYS = {
 GAUSSIAN = {"factor": 0.5, "clip": True, "resample": "never"}
 SECTIONS = {
     "model": {"input_shape", "encoder", "decoder"},
-    "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads"},
+    "train": {
+        "epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads",
+        "learning_rate_schedule", "warmup_steps", "early_stopping", "reduce_lr_on_plateau",
+    },
     "output": {"dir", "safetensors", "grid_samples"},
 }
+SCHEDULE_KEYS = {
+    name: frozenset(keys.split())
+    for name, keys in {
+        "ExponentialDecay": "decay_steps decay_rate staircase",
+        "CosineDecay": "decay_steps alpha warmup_target warmup_steps",
+        "CosineDecayRestarts": "first_decay_steps t_mul m_mul alpha",
+        "PiecewiseConstantDecay": "boundaries values",
+        "PolynomialDecay": "decay_steps end_learning_rate power cycle",
+        "InverseTimeDecay": "decay_steps decay_rate staircase",
+    }.items()
+}
+NOT_REPLAYED = ("warmup_steps", "early_stopping", "reduce_lr_on_plateau")
 DRAWING_LAYERS = {"Dropout": "rate", "GaussianNoise": "stddev"}
 
 
@@ -125,6 +143,10 @@ class Experiment:
     loss: str = "binary_crossentropy"
     optimizer: str = "Adam"
     optimizer_options: dict[str, Any] = field(default_factory=dict)
+    learning_rate_schedule: dict[str, Any] | None = None
+    """Its `name` and options."""
+    not_replayed: tuple[str, ...] = ()
+    """What the config asks for beside, which a replay does not do."""
     shuffle: bool = True
     dtype: str = "float32"
 
@@ -180,6 +202,9 @@ def experiment(tree: dict[str, Any]) -> Experiment:
         "loss": _loss(train.get("loss")),
         "optimizer": kind,
         "optimizer_options": optimizer,
+        "learning_rate_schedule": _schedule(train.get("learning_rate_schedule")),
+        "not_replayed": tuple(f"train.{key}" for key in NOT_REPLAYED if key in train)
+        + (("train.optimizer.use_ema",) if optimizer.get("use_ema") else ()),
         **{key: train.get(key) for key in ("epochs", "batch_size", "shuffle", "dtype")},
     }
     given = {key: value for key, value in given.items() if value is not None}
@@ -216,6 +241,14 @@ def refuse_drawing(experiment: Experiment) -> None:
                 f"{layer.part}.{layer.name} ({layer.kind}) draws random numbers while training, which"
                 f" no other library repeats, so its steps cannot be compared; set its {rate} to 0"
             )
+
+
+def refuse_policies(experiment: Experiment) -> None:
+    """A replay calls `fit` once an epoch, so it does not do what happens between epochs or at the end."""
+    for key in experiment.not_replayed:
+        raise Failure(
+            f"{key} is not replayed here; leave it out (tests/policies.rs compares it with Keras's own)"
+        )
 
 
 def snake_case(name: str) -> str:
@@ -261,6 +294,16 @@ def _corruption(given: Any) -> list[dict[str, Any]] | None:
             raise Failure(f"corruption.kind {kind!r} is not known here; known are {_list(CORRUPTION_KEYS)}")
         _only(table, CORRUPTION_KEYS[kind] | {"kind"}, "corruption.")
     return [table for table in tables if table["kind"] != "none"]
+
+
+def _schedule(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    name = given.get("name")
+    if name not in SCHEDULE_KEYS:
+        raise Failure(f"the schedule {name!r} is not known here; known are {_list(SCHEDULE_KEYS)}")
+    _only(given, SCHEDULE_KEYS[name] | {"name"}, "train.learning_rate_schedule.")
+    return given
 
 
 def _loss(name: str | None) -> str | None:

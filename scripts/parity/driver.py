@@ -66,6 +66,7 @@ def run(case: Case) -> Compared:
     """From a config to rows; the pictures and arrays stay in the case's folder."""
     experiment = config.read(case.config, case.sets())
     config.refuse_drawing(experiment)
+    config.refuse_policies(experiment)
     case.out.mkdir(parents=True, exist_ok=True)
     trace = train_convae(case)
     ours, feed = read_trace(trace), Feed(experiment, trace)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from . import layouts
-from .config import LAYER_KEYS, LOSSES, OPTIMIZER_KEYS, snake_case
+from .config import LAYER_KEYS, LOSSES, OPTIMIZER_KEYS, SCHEDULE_KEYS, snake_case
 from .failure import Failure
 
 ACTIVATIONS = frozenset(
@@ -39,8 +39,9 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "negative_slope": (0, 0.0),
 }
 """The values of Keras's other options that mean what convae does; of any further option, None."""
-OPTIMIZER_NEUTRAL: dict[str, tuple[Any, ...]] = {"use_ema": (False,), "jit_compile": (True, False, "auto")}
-OPTIMIZER_IGNORED = frozenset({"name", "ema_momentum"})
+OPTIMIZER_NEUTRAL: dict[str, tuple[Any, ...]] = {"jit_compile": (True, False, "auto")}
+OPTIMIZER_IGNORED = frozenset({"name"})
+OF_AVERAGES = frozenset({"use_ema", "ema_momentum", "ema_overwrite_frequency"})
 FRESH = {"Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization"}
 """Layers with weights: a new stage of the model starts with one."""
 
@@ -204,6 +205,9 @@ def train_section(model: keras.Model) -> dict[str, Any]:
         section["loss"] = _loss(model.loss)
     if getattr(model, "optimizer", None) is not None:
         section["optimizer"] = _optimizer(model.optimizer)
+        schedule = model.optimizer.get_config()["learning_rate"]
+        if isinstance(schedule, dict):
+            section["learning_rate_schedule"] = _schedule(schedule)
     if model.compute_dtype == "float64":
         section["dtype"] = "float64"
     return section
@@ -228,11 +232,27 @@ def _optimizer(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     found: dict[str, Any] = {"name": kind}
     for key, value in optimizer.get_config().items():
         if key == "learning_rate":
-            if not isinstance(value, (int, float)):
-                raise Failure("the model's learning rate follows a schedule, which convae does not have")
-            found[key] = float(str(np.float32(value)))  # Keras keeps 0.001 as the float32 next to it
+            found[key] = _first_rate(value)
         elif key in OPTIMIZER_KEYS[kind]:
-            found |= {key: value} if value is not None else {}
+            if value is not None and (key not in OF_AVERAGES or optimizer.use_ema):
+                found[key] = value
         elif key not in OPTIMIZER_IGNORED and value is not None and value not in OPTIMIZER_NEUTRAL.get(key, ()):
             raise Failure(f"the model's optimizer {kind} has {key} = {value!r}, which convae does not have")
     return found
+
+
+def _first_rate(rate: Any) -> float:
+    if not isinstance(rate, dict):
+        return float(str(np.float32(rate)))  # Keras keeps 0.001 as the float32 next to it
+    options = rate["config"]
+    return options["values"][0] if "values" in options else options["initial_learning_rate"]
+
+
+def _schedule(schedule: dict[str, Any]) -> dict[str, Any]:
+    name = schedule["class_name"]
+    if name not in SCHEDULE_KEYS:
+        raise Failure(f"the model's learning rate follows {name}, which convae does not have")
+    options = {key: value for key, value in schedule["config"].items() if key in SCHEDULE_KEYS[name]}
+    if options.get("warmup_target", 0) is None:
+        options.pop("warmup_steps")  # without a target, Keras does not look at them
+    return {"name": name} | {key: value for key, value in options.items() if value is not None}

@@ -1,5 +1,6 @@
 """A config as a Keras model: Keras's own layers, optimizers and losses. Imports Keras."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -21,8 +22,20 @@ def build(experiment: Experiment, model_class: type = keras.Model) -> keras.Mode
 def compile_model(model: keras.Model, experiment: Experiment, optimizer: Any = None) -> None:
     """With the config's optimizer and loss."""
     if optimizer is None:
-        optimizer = getattr(keras.optimizers, experiment.optimizer)(**experiment.optimizer_options)
+        kind, options = getattr(keras.optimizers, experiment.optimizer), experiment.optimizer_options
+        if experiment.learning_rate_schedule is not None:
+            default = inspect.signature(kind).parameters["learning_rate"].default
+            rate = options.get("learning_rate", default)
+            options = options | {"learning_rate": schedule(rate, experiment.learning_rate_schedule)}
+        optimizer = kind(**options)
     model.compile(optimizer=optimizer, loss=experiment.loss)
+
+
+def schedule(rate: float, given: dict[str, Any]) -> Any:
+    """Keras's schedule of a config's table, from the optimizer's own rate on."""
+    options = dict(given)
+    kind = getattr(keras.optimizers.schedules, options.pop("name"))
+    return kind(**options) if "values" in options else kind(rate, **options)
 
 
 def keras_layer(layer: Layer) -> keras.layers.Layer:

@@ -126,6 +126,19 @@ class KerasWeights(unittest.TestCase):
         options = [one.optimizer.get_config() | {"name": ""} for one in (model, back)]
         self.assertEqual(*options)
 
+    def test_a_schedule_an_average_and_accumulated_gradients_go_there_and_back(self) -> None:
+        rate = keras.optimizers.schedules.CosineDecay(0.25, 100, warmup_target=0.5, warmup_steps=8)
+        model = keras_pictures()
+        model.compile(
+            keras.optimizers.SGD(rate, use_ema=True, ema_momentum=0.5, gradient_accumulation_steps=3), "mse"
+        )
+        model.save(self.folder / "there.keras")
+        self.run_script("from-keras", "there.keras", "there.pt")
+        self.run_script("to-keras", "there.pt", "back.keras")
+        back = keras.saving.load_model(self.folder / "back.keras")
+        options = [one.optimizer.get_config() | {"name": ""} for one in (model, back)]
+        self.assertEqual(*options)
+
     def test_a_checkpoint_in_safetensors_gives_the_same_model(self) -> None:
         trained, _ = self.train("rows", ROWS, "output.safetensors=true")
         models = [self.to_keras(trained.with_suffix(ending), "rows") for ending in (".pt", ".safetensors")]
@@ -183,7 +196,7 @@ class KerasWeights(unittest.TestCase):
             ({"optimizer": "nadam", "loss": "mse"}, "Nadam"),
             ({"optimizer": "adam", "loss": "huber"}, "huber"),
             ({"optimizer": "adam", "loss": keras.losses.BinaryCrossentropy(from_logits=True)}, "from_logits"),
-            ({"optimizer": keras.optimizers.Adam(use_ema=True), "loss": "mse"}, "use_ema"),
+            ({"optimizer": keras.optimizers.Adam(loss_scale_factor=2.0), "loss": "mse"}, "loss_scale_factor"),
         ):
             with self.subTest(named):
                 model = sequential(layers.Conv2D(1, 1))

@@ -6,6 +6,7 @@ pub mod corruption;
 pub mod data;
 pub mod layers;
 pub mod node;
+pub mod policies;
 mod reference;
 pub mod schema;
 pub mod sections;

@@ -3,6 +3,7 @@
 use super::corruption::CorruptionKind;
 use super::data::{Data, Patches};
 use super::layers::Layer;
+use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::schema::{Key, Section};
 use super::sections::{Config, Model, Optimizer, Output, Train};
 
@@ -14,6 +15,8 @@ pub fn reference() -> String {
         ("The top of the file", Config::DOC, Config::keys()),
         ("`[model]`", Model::DOC, Model::keys()),
         ("`[train]`", Train::DOC, Train::keys()),
+        ("`[train.early_stopping]`", EarlyStopping::DOC, EarlyStopping::keys()),
+        ("`[train.reduce_lr_on_plateau]`", ReduceLROnPlateau::DOC, ReduceLROnPlateau::keys()),
         ("`[output]`", Output::DOC, Output::keys()),
         ("`[data.patches]`", Patches::DOC, Patches::keys()),
     ] {
@@ -23,6 +26,7 @@ pub fn reference() -> String {
         ("`[data]`, by `kind`", Data::reference()),
         ("`[corruption]`, by `kind`", CorruptionKind::reference()),
         ("`[train.optimizer]`, by `name`", Optimizer::reference()),
+        ("`[train.learning_rate_schedule]`, by `name`", LearningRateSchedule::reference()),
         ("Layers of `model.encoder` and `model.decoder`, by `layer`", Layer::reference()),
     ] {
         page.push(format!("\n## {title}\n"));

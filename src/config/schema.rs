@@ -34,6 +34,12 @@ impl Bounds {
         Self { low, high, open: (false, true) }
     }
 
+    /// Above `low`, below `high`.
+    #[must_use]
+    pub const fn between(low: f64, high: f64) -> Self {
+        Self { low, high, open: (true, true) }
+    }
+
     fn hold(&self, number: f64) -> bool {
         let above = if self.open.0 { number > self.low } else { number >= self.low };
         let below = if self.open.1 { number < self.high } else { number <= self.high };
@@ -47,7 +53,8 @@ impl Bounds {
         match self.open {
             (false, false) => format!("from {low} to {high}"),
             (true, false) => format!("above {low}, at most {high}"),
-            _ => format!("at least {low}, below {high}"),
+            (false, true) => format!("at least {low}, below {high}"),
+            (true, true) => format!("above {low}, below {high}"),
         }
     }
 }

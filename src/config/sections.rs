@@ -6,6 +6,7 @@ pub use super::corruption::Corruption;
 pub use super::data::Data;
 use super::data::Mnist;
 use super::layers::{LARGEST_SIDE, Layer};
+use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::schema::{Bounds, choice, family, section};
 use crate::nn::Loss;
 
@@ -82,6 +83,15 @@ section! {
         loss: Loss = Loss::BinaryCrossentropy;
         /// How the weights follow the gradient.
         optimizer: Optimizer = Optimizer::Adam(Adam::defaults());
+        /// How the learning rate follows the number of steps; constant where not set.
+        learning_rate_schedule: Option<LearningRateSchedule> = None;
+        /// Steps in which the learning rate rises from near 0 to what it would be without; not Keras's,
+        /// whose own warm-up is CosineDecay's.
+        warmup_steps: Option<usize> = None, in Bounds::closed(1.0, 1e9);
+        /// Ends training when the loss no longer improves.
+        early_stopping: Option<EarlyStopping> = None;
+        /// Lowers the learning rate when the loss no longer improves.
+        reduce_lr_on_plateau: Option<ReduceLROnPlateau> = None;
         /// Whether the order of the pictures is drawn anew each epoch.
         shuffle: bool = true;
         /// `cpu`, `cuda:0`, or `auto`: the first GPU where there is one.
@@ -152,6 +162,15 @@ macro_rules! optimizer {
                 clipvalue: Option<f64> = None, in CLIP;
                 /// The whole gradient is scaled down to at most this norm.
                 global_clipnorm: Option<f64> = None, in CLIP;
+                /// Whether a moving average of the weights is kept, which takes their place at the end;
+                /// the losses until then are of the weights themselves.
+                use_ema: bool = false;
+                /// Share of the old average that stays in each step.
+                ema_momentum: f64 = 0.99, in Bounds::closed(0.0, 1.0);
+                /// Updates after which the average takes the weights' place, again and again.
+                ema_overwrite_frequency: Option<usize> = None, in Bounds::closed(1.0, 1e9);
+                /// Steps whose gradients are averaged into one update of the weights.
+                gradient_accumulation_steps: Option<usize> = None, in Bounds::closed(2.0, 1e6);
             }
         }
     };

@@ -93,6 +93,26 @@ impl Parameters {
         trainable.map(|entry| entry.tensor.shallow_clone()).collect()
     }
 
+    /// A copy of all values, moving statistics too, in the order of the layers: `(P + moving,)`.
+    #[must_use]
+    pub fn values(&self) -> Tensor {
+        let row = |entry: &Parameter| entry.tensor.detach().flatten(0, -1);
+        no_grad(|| Tensor::cat(&self.entries.iter().map(row).collect::<Vec<_>>(), 0))
+    }
+
+    /// Takes such values in place of its own.
+    ///
+    /// # Panics
+    /// When there are more or fewer of them.
+    pub fn set_values(&self, values: &Tensor) {
+        let lengths: Vec<i64> =
+            self.entries.iter().map(|entry| to_i64(entry.tensor.numel())).collect();
+        let parts = values.split_with_sizes(lengths.as_slice(), 0);
+        for (entry, part) in self.entries.iter().zip(parts) {
+            no_grad(|| entry.tensor.shallow_clone().copy_(&part.view_as(&entry.tensor)));
+        }
+    }
+
     /// Moves the learned tensors into one flat buffer, of which each becomes a view, so that an
     /// optimizer updates all of them at once. Returns the buffer, `(P,)`.
     pub fn flatten(&self) -> Tensor {

@@ -12,6 +12,7 @@ use crate::config::sections::{Adam, AdamW};
 pub(super) fn without_decay(adam: &AdamW) -> Adam {
     let AdamW { learning_rate, beta_1, beta_2, epsilon, amsgrad, .. } = *adam;
     let AdamW { weight_decay, clipnorm, clipvalue, global_clipnorm, .. } = *adam;
+    let AdamW { use_ema, ema_momentum, ema_overwrite_frequency, .. } = *adam;
     Adam {
         learning_rate,
         beta_1,
@@ -22,6 +23,10 @@ pub(super) fn without_decay(adam: &AdamW) -> Adam {
         clipnorm,
         clipvalue,
         global_clipnorm,
+        use_ema,
+        ema_momentum,
+        ema_overwrite_frequency,
+        gradient_accumulation_steps: adam.gradient_accumulation_steps,
     }
 }
 

@@ -1,26 +1,34 @@
 //! Optimizers by Keras's formulas, over one flat buffer of weights, with state that can be saved.
 //!
-//! Order of a step, as in Keras's `optimizers/base_optimizer.py`: clip, decay, update.
+//! Order of a step, as in Keras's `optimizers/base_optimizer.py`: accumulate, clip, decay, update,
+//! average.
 
+mod accumulator;
 mod adadelta;
 mod adam;
+mod average;
 mod clip;
 mod rmsprop;
+mod schedule;
 mod sgd;
 mod values;
 
-use tch::{Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 
+use crate::config::policies::LearningRateSchedule;
 use crate::config::sections;
 use crate::plan::CommonOptions;
+use accumulator::Accumulator;
+use average::Average;
 use clip::Clip;
+use schedule::Pace;
 
 /// One optimizer's update.
 trait Rule: std::fmt::Debug {
     /// Names of the buffers that it keeps, each of the weights' shape and starting at 0.
     fn slots(&self) -> Vec<&'static str>;
 
-    /// Moves `weights` along `gradient` (both flat) in step `iteration`, which counts from 1.
+    /// Moves `weights` along `gradient` (both flat).
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step);
 }
 
@@ -28,7 +36,7 @@ trait Rule: std::fmt::Debug {
 #[derive(Debug, Clone, Copy)]
 struct Step {
     learning_rate: f64,
-    /// Counts from 1.
+    /// Counts the updates of the weights, from 1.
     iteration: i32,
 }
 
@@ -38,8 +46,12 @@ pub struct Optimizer {
     rule: Box<dyn Rule>,
     clip: Clip,
     weight_decay: Option<f64>,
-    /// May be changed between steps.
+    /// May be changed between steps; where there is a schedule, what it starts from.
     pub learning_rate: f64,
+    pace: Pace,
+    accumulator: Option<Accumulator>,
+    average: Option<Average>,
+    kind: Kind,
     iterations: i32,
     slots: Vec<Tensor>,
 }
@@ -56,36 +68,100 @@ impl Optimizer {
             sections::Optimizer::Adadelta(adadelta) => Box::new(adadelta),
         };
         let common = options.common();
-        let CommonOptions { learning_rate, weight_decay, .. } = common;
+        let CommonOptions { learning_rate, weight_decay, gradient_accumulation_steps, .. } = common;
         let slots = rule.slots().iter().map(|_| weights.zeros_like()).collect();
-        let clip = Clip::new(common, lengths);
-        Self { rule, clip, weight_decay, learning_rate, iterations: 0, slots }
+        Self {
+            rule,
+            clip: Clip::new(common, lengths),
+            weight_decay,
+            learning_rate,
+            pace: Pace::default(),
+            accumulator: gradient_accumulation_steps.map(|steps| Accumulator::new(steps, weights)),
+            average: Average::new(common, weights),
+            kind: weights.kind(),
+            iterations: 0,
+            slots,
+        }
+    }
+
+    /// The same, its learning rate following a schedule, or rising in so many steps of warm-up.
+    #[must_use]
+    pub fn paced(
+        self,
+        schedule: Option<LearningRateSchedule>,
+        warmup_steps: Option<usize>,
+    ) -> Self {
+        Self { pace: Pace { schedule, warmup_steps }, ..self }
     }
 
     /// One step; `gradient` is flat, like the weights.
     pub fn step(&mut self, weights: &mut Tensor, gradient: &Tensor) {
         no_grad(|| {
-            let gradient = self.clip.apply(gradient);
-            if let Some(decay) = self.weight_decay {
-                *weights -= &*weights * (decay * self.learning_rate);
+            let updates = self.updates();
+            let due = match &mut self.accumulator {
+                Some(accumulator) => accumulator.add(gradient, self.iterations),
+                None => Some(gradient.shallow_clone()),
+            };
+            if let Some(gradient) = due {
+                self.update(weights, &gradient, updates + 1);
+            }
+            if let Some(average) = &mut self.average {
+                average.follow(weights, updates);
             }
             self.iterations += 1;
-            let step = Step { learning_rate: self.learning_rate, iteration: self.iterations };
-            self.rule.update(weights, &gradient, &mut self.slots, step);
         });
     }
 
-    /// Steps taken so far.
+    fn update(&mut self, weights: &mut Tensor, gradient: &Tensor, iteration: i32) {
+        let gradient = self.clip.apply(gradient);
+        let learning_rate = self.current_rate();
+        if let Some(decay) = self.weight_decay {
+            *weights -= &*weights * (decay * learning_rate);
+        }
+        let step = Step { learning_rate, iteration };
+        self.rule.update(weights, &gradient, &mut self.slots, step);
+    }
+
+    /// What training ends with, as Keras's `finalize_variable_values`: the average takes the weights'
+    /// place where there is one. `false` where there is none.
+    pub fn finalize(&self, weights: &mut Tensor) -> bool {
+        let Some(average) = self.average.as_ref().filter(|_| self.iterations > 0) else {
+            return false;
+        };
+        no_grad(|| weights.copy_(&average.values));
+        true
+    }
+
+    /// The learning rate of the next step.
+    #[must_use]
+    pub fn current_rate(&self) -> f64 {
+        self.pace.rate(self.learning_rate, self.iterations, self.kind)
+    }
+
+    /// Steps taken so far; where gradients are accumulated, not all of them have moved the weights.
     #[must_use]
     pub fn iterations(&self) -> i32 {
         self.iterations
     }
 
-    /// The buffers by name, each `(P,)`: with [`Optimizer::iterations`], all that there is to save.
+    /// Updates of the weights so far: Keras's `iterations`.
+    fn updates(&self) -> i32 {
+        let accumulated = |sum: &Accumulator| sum.updates(self.iterations);
+        self.accumulator.as_ref().map_or(self.iterations, accumulated)
+    }
+
+    fn buffers(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let own = self.rule.slots().into_iter().zip(&self.slots);
+        let average = self.average.iter().map(|average| ("average", &average.values));
+        let sum = self.accumulator.iter().map(|sum| ("gradient_accumulator", &sum.sum));
+        own.chain(average).chain(sum)
+    }
+
+    /// The buffers by name, each `(P,)`: with [`Optimizer::iterations`] and the learning rate, all that
+    /// there is to save.
     #[must_use]
     pub fn state(&self) -> Vec<(&'static str, Tensor)> {
-        let slots = self.slots.iter().map(Tensor::copy);
-        self.rule.slots().into_iter().zip(slots).collect()
+        self.buffers().map(|(name, buffer)| (name, buffer.copy())).collect()
     }
 
     /// Goes on from a saved state.
@@ -94,7 +170,7 @@ impl Optimizer {
     /// Names the buffer that is missing or of another length.
     pub fn restore(&mut self, iterations: i32, state: &[(String, Tensor)]) -> Result<(), String> {
         let mut found = Vec::new();
-        for (name, slot) in self.rule.slots().iter().zip(&self.slots) {
+        for (name, slot) in self.buffers() {
             match state.iter().find(|(saved, _)| saved == name) {
                 Some((_, saved)) if saved.size() == slot.size() => found.push(saved),
                 Some((_, saved)) => {
@@ -108,8 +184,8 @@ impl Optimizer {
             }
         }
         // Only now, so that a refused state changes nothing.
-        for (slot, saved) in self.slots.iter_mut().zip(found) {
-            slot.copy_(saved);
+        for ((_, slot), saved) in self.buffers().zip(found) {
+            slot.shallow_clone().copy_(saved);
         }
         self.iterations = iterations;
         Ok(())

@@ -2,6 +2,7 @@
 //! the others. Only this type reaches the trainer.
 
 mod data;
+mod policies;
 mod reach;
 mod resize;
 mod trace;
@@ -81,6 +82,7 @@ impl Plan {
         check_name(&source)?;
         check_device(&source)?;
         check_clipping(&source)?;
+        policies::check(&source)?;
         let input_shape = input_shape(&source)?;
         data::check(&source, input_shape)?;
         check_jpeg(&source, input_shape)?;
@@ -279,6 +281,14 @@ pub struct CommonOptions {
     pub clipvalue: Option<f64>,
     /// Largest norm of the whole gradient.
     pub global_clipnorm: Option<f64>,
+    /// Whether a moving average of the weights is kept.
+    pub use_ema: bool,
+    /// Share of the old average that stays in each step.
+    pub ema_momentum: f64,
+    /// Updates after which the average takes the weights' place; only with `use_ema`.
+    pub ema_overwrite_frequency: Option<usize>,
+    /// Steps whose gradients make one update; at least 2.
+    pub gradient_accumulation_steps: Option<usize>,
 }
 
 impl Optimizer {
@@ -294,6 +304,10 @@ impl Optimizer {
                         clipnorm: own.clipnorm,
                         clipvalue: own.clipvalue,
                         global_clipnorm: own.global_clipnorm,
+                        use_ema: own.use_ema,
+                        ema_momentum: own.ema_momentum,
+                        ema_overwrite_frequency: own.ema_overwrite_frequency,
+                        gradient_accumulation_steps: own.gradient_accumulation_steps,
                     },)+
                 }
             };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::policies::Action;
 use super::{Learner, Observer, RunningLoss, StepDone};
 use crate::plan::Plan;
 
@@ -34,6 +35,12 @@ pub struct History {
     pub skipped_files: usize,
     /// Whether the run was stopped before its last epoch ended.
     pub interrupted: bool,
+    /// The policy that ended training before its last epoch, and why.
+    #[serde(default)]
+    pub stopped: Option<String>,
+    /// The epoch whose weights a policy put back at the end.
+    #[serde(default)]
+    pub restored_epoch: Option<usize>,
     /// Whole epochs only; one that was interrupted is not among them.
     pub epochs: Vec<EpochRecord>,
     /// Training loss within the epochs: (epochs elapsed, mean loss since the point before).
@@ -60,6 +67,9 @@ pub struct EpochRecord {
     pub loss: f64,
     /// Mean over the test pictures, after the epoch.
     pub val_loss: f64,
+    /// At the epoch's end, before a policy changed it; 0 in files of older versions.
+    #[serde(default)]
+    pub learning_rate: f64,
     /// Training and validation.
     pub seconds: f64,
     /// Training pictures per second of training.
@@ -87,6 +97,8 @@ impl History {
             },
             skipped_files: 0,
             interrupted: false,
+            stopped: None,
+            restored_epoch: None,
             epochs: Vec::new(),
             curve: Vec::new(),
             pending: RunningLoss::default(),
@@ -106,5 +118,12 @@ impl Observer for History {
 
     fn epoch_done(&mut self, record: &EpochRecord) {
         self.epochs.push(record.clone());
+    }
+    fn policy_acted(&mut self, action: &Action) {
+        match action {
+            Action::Stop { reason } => self.stopped = Some(reason.clone()),
+            Action::RestoreWeights { epoch } => self.restored_epoch = Some(*epoch),
+            _ => {}
+        }
     }
 }

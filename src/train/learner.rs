@@ -35,7 +35,8 @@ impl Learner {
         let (engine, not_native) = engine::choose(plan, Part::Whole, device)?;
         let model = Model::new(plan, device, kind_of(train.dtype));
         let lengths = model.trainable.iter().map(|tensor| tensor.numel() as i64).collect();
-        let optimizer = Optimizer::new(&train.optimizer, &model.weights, lengths);
+        let optimizer = Optimizer::new(&train.optimizer, &model.weights, lengths)
+            .paced(train.learning_rate_schedule.clone(), train.warmup_steps);
         Ok(Self { model, engine, not_native, optimizer, device, seed: plan.seed() })
     }
 
@@ -78,7 +79,13 @@ impl Learner {
     /// The learning rate of the next step.
     #[must_use]
     pub fn learning_rate(&self) -> f64 {
-        self.optimizer.learning_rate
+        self.optimizer.current_rate()
+    }
+
+    /// What training ends with: the moving average of the weights takes their place where one is kept.
+    /// `false` where none is.
+    pub fn finalize(&mut self) -> bool {
+        self.optimizer.finalize(&mut self.model.weights)
     }
 
     /// The device's name in a config.

@@ -4,7 +4,9 @@ mod device;
 mod history;
 mod learner;
 mod observer;
+pub mod policies;
 mod progress;
+mod steering;
 
 pub use crate::engine::Step;
 pub use device::choose_device;
@@ -12,6 +14,7 @@ pub use history::{EpochRecord, History};
 pub use learner::Learner;
 pub use observer::{Observer, RunningLoss, StepDone};
 pub use progress::Progress;
+pub use steering::Steering;
 
 use std::time::{Duration, Instant};
 
@@ -45,13 +48,13 @@ pub enum TrainError {
 /// How training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// All epochs were trained.
+    /// All epochs were trained, or as many as the policies wanted.
     Finished,
     /// The user stopped it within an epoch.
     Interrupted,
 }
 
-/// Trains for the plan's epochs, or until the user interrupts; observers see every step.
+/// Trains for the plan's epochs, or until a policy or the user stops it; observers see every step.
 ///
 /// # Errors
 /// When the loss is no longer a number, or a picture cannot be read any more.
@@ -62,6 +65,7 @@ pub fn fit(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Outcome, TrainError> {
     let training = feed(plan, &data.train, Split::Train);
+    let mut steering = Steering::new(&plan.config.train);
     for epoch in 1..=plan.config.train.epochs {
         let started = Instant::now();
         let (loss, waited) = train_epoch(plan, training, epoch, learner, observers)?;
@@ -76,6 +80,7 @@ pub fn fit(
             epoch,
             loss,
             val_loss,
+            learning_rate: learner.learning_rate(),
             seconds: started.elapsed().as_secs_f64(),
             images_per_second: data.train.len() as f64 / training_seconds,
             waiting: waited.as_secs_f64() / training_seconds,
@@ -83,11 +88,15 @@ pub fn fit(
         for observer in observers.iter_mut() {
             observer.epoch_done(&record);
         }
+        if steering.epoch_done(&record, learner, observers) {
+            break;
+        }
         // After the last epoch there is nothing left to stop.
         if interrupt::requested() && epoch < plan.config.train.epochs {
             return Ok(Outcome::Interrupted);
         }
     }
+    steering.train_done(learner, observers);
     Ok(Outcome::Finished)
 }
 

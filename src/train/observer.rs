@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tch::{Kind, Tensor};
 
+use super::policies::Action;
 use super::{EpochRecord, Learner};
 
 /// Sees a training go by; it cannot change it.
@@ -13,6 +14,9 @@ pub trait Observer {
 
     /// After each epoch and its validation.
     fn epoch_done(&mut self, record: &EpochRecord);
+
+    /// After a policy's action, at an epoch's or the training's end.
+    fn policy_acted(&mut self, _action: &Action) {}
 }
 
 /// An observer that was not asked for sees nothing.
@@ -26,6 +30,12 @@ impl<T: Observer> Observer for Option<T> {
     fn epoch_done(&mut self, record: &EpochRecord) {
         if let Some(observer) = self {
             observer.epoch_done(record);
+        }
+    }
+
+    fn policy_acted(&mut self, action: &Action) {
+        if let Some(observer) = self {
+            observer.policy_acted(action);
         }
     }
 }

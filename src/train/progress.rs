@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::policies::Action;
 use super::{EpochRecord, Observer, StepDone};
 use crate::output::note;
 
@@ -101,12 +102,17 @@ impl Observer for Progress {
             bar.reset();
         }
         (self.pictures, self.started) = (0, Instant::now());
-        let EpochRecord { epoch, loss, val_loss, seconds, images_per_second, waiting } = record;
+        let EpochRecord { epoch, loss, val_loss, seconds, images_per_second, waiting, .. } = record;
         note(format_args!(
             "epoch {epoch}/{}  loss {loss:.4}  val_loss {val_loss:.4}  {seconds:.1} s  \
              {images_per_second:.0} images/s  {}",
             self.epochs,
             slower(*waiting)
         ));
+    }
+    fn policy_acted(&mut self, action: &Action) {
+        if !matches!(action, Action::RememberWeights { .. }) {
+            note(format_args!("{action}"));
+        }
     }
 }

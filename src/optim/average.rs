@@ -1,0 +1,41 @@
+//! A moving average of the weights, as in Keras's `optimizers/base_optimizer.py` (`use_ema`).
+
+use tch::{Kind, Tensor};
+
+use crate::plan::CommonOptions;
+
+/// The average, and how often it takes the weights' place.
+#[derive(Debug)]
+pub(super) struct Average {
+    momentum: f64,
+    overwrite_frequency: Option<usize>,
+    /// `(P,)`, like the weights.
+    pub values: Tensor,
+}
+
+impl Average {
+    /// `None` where no average is asked for.
+    pub fn new(common: CommonOptions, weights: &Tensor) -> Option<Self> {
+        let CommonOptions { use_ema, ema_momentum, ema_overwrite_frequency, .. } = common;
+        // As Keras rounds it, so that 1 - momentum is what it has there.
+        let rounded = f64::from(ema_momentum as f32);
+        let momentum = if weights.kind() == Kind::Float { rounded } else { ema_momentum };
+        use_ema.then(|| Self {
+            momentum,
+            overwrite_frequency: ema_overwrite_frequency,
+            values: weights.zeros_like(),
+        })
+    }
+
+    /// After each step; `updates` counts those of the weights before it. With accumulated gradients Keras
+    /// averages in steps without an update, too, and until the first one it takes the weights as they are.
+    pub fn follow(&mut self, weights: &mut Tensor, updates: i32) {
+        let momentum = if updates == 0 { 0.0 } else { self.momentum };
+        let new = &self.values * momentum + &*weights * (1.0 - momentum);
+        self.values.copy_(&new);
+        let due = |every: usize| (updates as usize + 1).is_multiple_of(every);
+        if self.overwrite_frequency.is_some_and(due) {
+            weights.copy_(&self.values);
+        }
+    }
+}
