@@ -87,7 +87,8 @@ CORRUPTION_KEYS = {
 GAUSSIAN = {"factor": 0.5, "clip": True, "resample": "never"}
 SECTIONS = {
     "model": {"input_shape", "encoder", "decoder"},
-    "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads"},
+    "train": {"epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads",
+              "checkpoint_every", "keep_checkpoints", "keep_best"},
     "output": {"dir", "safetensors", "grid_samples"},
 }
 DRAWING_LAYERS = {"Dropout": "rate", "GaussianNoise": "stddev"}
