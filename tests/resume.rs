@@ -7,6 +7,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;
@@ -278,16 +279,17 @@ fn copied(run: &Path, folder: &Folder) -> PathBuf {
 fn every_flipped_byte_of_a_checkpoint_is_noticed() {
     let whole = native();
     let folder = Folder::new();
-    let mut bytes = fs::read(newest(&whole.run())).unwrap();
-    let file = folder.write("flipped.pt", &bytes);
-    load_sealed(&file).unwrap();
+    let bytes = fs::read(newest(&whole.run())).unwrap();
+    let path = folder.write("flipped.pt", &bytes);
+    load_sealed(&path).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     let checked = bytes.len();
-    for at in 0..checked {
-        bytes[at] ^= 1 << (at % 8);
-        fs::write(&file, &bytes).unwrap();
-        assert!(load_sealed(&file).is_err(), "byte {at} of {checked}");
-        bytes[at] ^= 1 << (at % 8);
+    for (at, byte) in bytes.iter().enumerate() {
+        file.write_all_at(&[byte ^ (1 << (at % 8))], at as u64).unwrap();
+        assert!(load_sealed(&path).is_err(), "byte {at} of {checked}");
+        file.write_all_at(&[*byte], at as u64).unwrap();
     }
+    load_sealed(&path).unwrap();
     assert!(checked > 5000, "{checked}");
 }
 
@@ -308,8 +310,10 @@ fn a_checkpoint_is_a_model_that_every_command_opens() {
 fn the_best_model_is_that_of_the_epoch_with_the_lowest_val_loss() {
     let folder = Folder::new();
     // So long a step that a later epoch is worse than one before it.
-    let call = native().call(&folder.at("run")).set("train.optimizer.learning_rate=3.0");
-    call.set("train.epochs=6").set("seed=4").succeeds();
+    let call = native()
+        .call(&folder.at("run"))
+        .set("train.optimizer={ name = \"SGD\", learning_rate = 100.0 }");
+    call.set("train.epochs=6").succeeds();
     let history = |file: &str| {
         let records = load(&folder.at("run").join(file)).unwrap().records;
         serde_json::from_str::<serde_json::Value>(&records["history.json"]).unwrap()
@@ -542,19 +546,12 @@ fn a_second_run_in_the_same_folder_is_refused_whatever_it_asks_for() {
     run.kill().unwrap();
     run.wait().unwrap();
     // The system has given the lock back.
-    whole
-        .call(&out)
-        .arg("--resume")
-        .set("train.epochs=9999")
-        .command()
-        .spawn()
-        .map(|mut run| {
-            wait_for(Moment::InCheckpoint(1), &mut run, &out, whole.took);
-            assert!(run.try_wait().unwrap().is_none());
-            run.kill().unwrap();
-            run.wait().unwrap();
-        })
-        .unwrap();
+    let mut command = whole.call(&out).arg("--resume").set("train.epochs=9999").command();
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(Moment::InCheckpoint(1), &mut run, &out, whole.took);
+    assert!(run.try_wait().unwrap().is_none(), "the run did not go on");
+    run.kill().unwrap();
+    run.wait().unwrap();
 }
 
 // ---- a full disk ----
@@ -602,7 +599,7 @@ fn a_disk_that_fills_up_within_an_epoch_costs_no_checkpoint_and_the_run_goes_on(
     for name in ["tiny.pt", "tiny.safetensors", "tiny-best.pt", "history.json", "loss_tiny.png"] {
         let [found, expected] =
             [&result, &whole.run()].map(|dir| fs::read(dir.join(name)).unwrap());
-        let same_but_config = name.ends_with(".pt");
+        let same_but_config = name.starts_with("tiny");
         assert!(same_but_config || found == expected, "{name}");
         if same_but_config {
             let [found, expected] =
