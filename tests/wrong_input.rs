@@ -961,6 +961,15 @@ fn a_learning_rate_that_makes_the_loss_infinite() {
 }
 
 #[test]
+fn a_run_that_diverges_keeps_the_checkpoint_from_before() {
+    let folder = Folder::new();
+    let call = diverging(&folder, 16).set("train.checkpoint_every=1");
+    call.fails(&["the loss became ", "in epoch 1", "train.optimizer.learning_rate"]);
+    // The first step is large, but only the second one's loss is infinite.
+    assert_eq!(names(&folder.at("out/checkpoints")), ["epoch-0001-step-000001.pt"]);
+}
+
+#[test]
 fn a_last_step_that_only_the_validation_finds_to_be_ruinous() {
     let folder = Folder::new();
     let words = ["loss became ", "in epoch 1", "train.optimizer.learning_rate", "1000"];
