@@ -1,7 +1,7 @@
 """How long training waits for its pictures: many small PNGs, decoded anew in each epoch or kept.
 
 Run as `.venv/bin/python scripts/measure_data.py [--count 20000] [--side 64]` once convae is built;
-the figures are convae's own, from history.json. Makes its images in a temporary folder.
+the figures are convae's own, from timings.json. Makes its images in a temporary folder.
 """
 
 import argparse
@@ -85,10 +85,10 @@ def measure(folder: Path, options: argparse.Namespace, name: str, memory: int) -
     started = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     took = time.monotonic() - started
-    history = json.loads((folder / "out/history.json").read_text())
-    shares = ", ".join(f"{100 * epoch['waiting']:.2f} %" for epoch in history["epochs"])
-    rates = ", ".join(f"{epoch['images_per_second']:.0f}" for epoch in history["epochs"])
-    training = sum(epoch["seconds"] for epoch in history["epochs"])
+    timings = json.loads((folder / "out/timings.json").read_text())
+    shares = ", ".join(f"{100 * epoch['waiting']:.2f} %" for epoch in timings["epochs"])
+    rates = ", ".join(f"{epoch['images_per_second']:.0f}" for epoch in timings["epochs"])
+    training = sum(epoch["seconds"] for epoch in timings["epochs"])
     print(f"{name}: waits for data {shares} of each epoch; {rates} images/s; "
           f"{took - training:.1f} s before, between and after the epochs")
 

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
+/// The name of a sibling: this, so many random letters and digits, and that.
+const PREFIX: &str = ".";
+const RANDOM: usize = 6;
+const SUFFIX: &str = ".part";
+
 /// Writes `path` through a hidden sibling (`.??????.part`), which takes its place only once `fill`
 /// has succeeded and the bytes are on disk; on any failure the sibling is removed and a file that
 /// was at `path` before is untouched. Only a process killed half-way leaves the sibling behind.
@@ -54,6 +59,46 @@ fn put(
     if wait_for_disk { sync_folder(folder) } else { Ok(()) }
 }
 
+/// Makes a folder, and those above it that are missing, so that they outlast a power cut.
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = folder_of(path);
+    make_folder(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }?;
+    sync_folder(above)
+}
+
+/// Removes the siblings that killed processes have left in a folder. Only for one that no other process
+/// writes to.
+///
+/// # Errors
+/// When the folder cannot be read, or one of them not be removed.
+pub fn remove_parts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_part) && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether [`create_part`] gives such names.
+fn is_part(name: &str) -> bool {
+    let middle = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    middle.is_some_and(|middle| {
+        middle.len() == RANDOM && middle.chars().all(|letter| letter.is_ascii_alphanumeric())
+    })
+}
+
 /// The file that a write to `path` reaches: a link's target, or `path` itself when nothing is there.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
@@ -78,7 +123,7 @@ fn folder_of(path: &Path) -> &Path {
 /// Creates the sibling, in the same folder because a rename cannot cross file systems.
 fn create_part(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = Builder::new();
-    builder.prefix(".").suffix(".part");
+    builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
     // tempfile's default of 0600 would make results unreadable to colleagues; the mode goes through
     // `open`, so the umask still applies.
     #[cfg(unix)]
@@ -157,6 +202,34 @@ mod tests {
         }
         assert!(write_one_of_many(&folder.path().join("missing/a.png"), b"x").is_err());
         assert_eq!(names_in(folder.path()), ["a.png"]);
+    }
+
+    #[test]
+    fn folders_are_made_all_the_way_and_a_file_in_the_way_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        for _ in 0..2 {
+            make_folder(&deep).unwrap();
+            assert!(deep.is_dir());
+        }
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(make_folder(&folder.path().join("file")).is_err());
+        assert!(make_folder(&folder.path().join("file/under")).is_err());
+    }
+
+    #[test]
+    fn what_a_killed_process_leaves_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = create_part(folder.path()).unwrap();
+        let (_, left) = part.keep().unwrap();
+        let others = ["a.part", ".a.part", ".abc-ef.part", ".abcdef.pt", "abcdef.part"];
+        for other in others {
+            fs::write(folder.path().join(other), "").unwrap();
+        }
+        fs::create_dir(folder.path().join(".abcdef.part")).unwrap();
+        remove_parts(folder.path()).unwrap();
+        assert!(!left.exists());
+        assert_eq!(names_in(folder.path()).len(), others.len() + 1);
     }
 
     #[test]

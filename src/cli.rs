@@ -22,6 +22,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae summary --config denoise.toml        look at the model first
   convae corrupt --config denoise.toml --out looks     and at what it will see
   convae --config denoise.toml --set train.epochs=3 --out runs/longer
+  convae --config denoise.toml --set train.epochs=3 --out runs/longer --resume
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
@@ -67,6 +68,9 @@ pub struct Train {
     /// Replaces the run that the folder already holds.
     #[arg(long)]
     pub overwrite: bool,
+    /// Goes on with the run that the folder holds, from its last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
     /// Also writes all that a replay in Keras needs, to an empty folder.
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,

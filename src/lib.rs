@@ -9,7 +9,8 @@
 //!
 //! A [`plan::Plan`] is a config that was found to make sense; only it reaches the trainer. What
 //! Keras computes is in [`nn`] and [`optim`]; files go in and out through [`checkpoint`],
-//! [`saved_model`], [`image_file`], [`report`] and, last of all, [`atomic`]. A trained model reaches
+//! [`saved_model`], [`image_file`], [`report`] and, last of all, [`atomic`]. What a run goes on from when
+//! it was stopped is in [`resume`]. A trained model reaches
 //! the user's own images through [`apply`]; it is judged by [`evaluation`]. Half of one, a [`coder`],
 //! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes.
 
@@ -42,7 +43,9 @@ pub mod output_folder;
 pub mod plan;
 pub mod random;
 pub mod report;
+pub mod resume;
 pub mod run_folder;
+pub mod run_lock;
 pub mod saved_model;
 pub mod showcase;
 pub mod summary;

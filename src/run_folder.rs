@@ -8,6 +8,19 @@ use anyhow::Context;
 use crate::atomic;
 use crate::exit::Misuse;
 use crate::plan::Plan;
+use crate::resume::Checkpoints;
+use crate::run_lock::RunLock;
+
+/// What to do with a run that the folder already holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// It stays, and this one is refused.
+    Stays,
+    /// Its files are replaced.
+    Goes,
+    /// It goes on from its last checkpoint.
+    GoesOn,
+}
 
 /// Where a run's files go.
 #[derive(Debug)]
@@ -20,36 +33,79 @@ impl RunFolder {
     /// The folder that the plan names, or `out`; nothing is written yet.
     ///
     /// # Errors
-    /// When it holds a run already and `overwrite` is not set, or is no folder.
-    pub fn choose(plan: &Plan, out: Option<&Path>, overwrite: bool) -> Result<Self, Misuse> {
+    /// When it holds a run already that is not to go, another process trains in it, or it is no folder.
+    pub fn choose(plan: &Plan, out: Option<&Path>, earlier: Earlier) -> anyhow::Result<Self> {
         let config = &plan.config;
         let dir = out.map_or_else(|| config.output.dir.join(&config.name), Path::to_path_buf);
         let folder = Self { dir, name: config.name.clone() };
         let shown = folder.dir.display();
         if folder.dir.exists() && !folder.dir.is_dir() {
-            return Err(Misuse(format!("{shown} is a file; name a folder with --out DIR")));
+            return Err(Misuse(format!("{shown} is a file; name a folder with --out DIR")).into());
         }
-        match folder.results().into_iter().find(|path| path.exists()) {
-            Some(_) if !overwrite => Err(Misuse(format!(
-                "{shown} already holds a run; add --overwrite to replace it, or name another \
-                 folder with --out DIR"
-            ))),
-            _ => Ok(folder),
+        RunLock::check(&folder.dir)?;
+        folder.check(earlier)?;
+        Ok(folder)
+    }
+
+    fn check(&self, earlier: Earlier) -> anyhow::Result<()> {
+        let shown = self.dir.display();
+        let results = self.results().into_iter().any(|path| path.exists());
+        let checkpoints = !self.checkpoints().newest_first()?.is_empty();
+        match earlier {
+            Earlier::Stays if results || checkpoints => Err(Misuse(format!(
+                "{shown} already holds a run; add --resume to go on with it, --overwrite to replace it, \
+                 or name another folder with --out DIR"
+            ))
+            .into()),
+            Earlier::GoesOn if results && !checkpoints => Err(Misuse(format!(
+                "{shown} holds a run without checkpoints, which cannot go on; add --overwrite to replace \
+                 it, or name another folder with --out DIR"
+            ))
+            .into()),
+            _ => Ok(()),
         }
     }
 
-    /// Makes the folder and writes the resolved config, which also shows that the folder can be
-    /// written to. The weights and pictures of an earlier run stay until this one has its own.
+    /// Makes the folder and takes it for this process, as long as the lock lives. What a killed process
+    /// has left half written goes. The weights and pictures of an earlier run stay until this one has its
+    /// own, but what `--resume` would go on from goes with the run.
     ///
     /// # Errors
-    /// When the folder cannot be made or written to.
-    pub fn open(&self, plan: &Plan) -> anyhow::Result<()> {
-        let shown = self.dir.display();
-        std::fs::create_dir_all(&self.dir).with_context(|| {
-            format!("the folder {shown} cannot be made; name another one with --out DIR")
-        })?;
-        let config = plan.config.to_toml();
-        self.write(&self.config(), config.as_bytes())
+    /// When another process was faster, or the folder cannot be made or written to.
+    pub fn open(&self, earlier: Earlier) -> anyhow::Result<RunLock> {
+        let make = |dir: &Path| {
+            let shown = dir.display();
+            atomic::make_folder(dir).with_context(|| {
+                format!(
+                    "the folder {shown} cannot be made; free some space, or name another one with --out \
+                     DIR"
+                )
+            })
+        };
+        make(&self.dir)?;
+        let lock = RunLock::take(&self.dir)?;
+        // Another process may have begun, and even ended, a run since it was looked at.
+        self.check(earlier)?;
+        let checkpoints = self.checkpoints();
+        make(checkpoints.dir())?;
+        for dir in [&self.dir, checkpoints.dir()] {
+            let shown = dir.display();
+            atomic::remove_parts(dir).with_context(|| format!("{shown} cannot be tidied"))?;
+        }
+        if earlier == Earlier::Goes {
+            checkpoints.clear()?;
+            self.remove(&self.best())?;
+            self.remove(&self.timings())?;
+        }
+        Ok(lock)
+    }
+
+    /// Writes the resolved config, which also shows that the folder can be written to.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn write_config(&self, plan: &Plan) -> anyhow::Result<()> {
+        self.write(&self.config(), plan.config.to_toml().as_bytes())
     }
 
     /// Writes one file, whole or not at all.
@@ -94,6 +150,24 @@ impl RunFolder {
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.dir.join("history.json")
+    }
+
+    /// How long the epochs took, as JSON.
+    #[must_use]
+    pub fn timings(&self) -> PathBuf {
+        self.dir.join("timings.json")
+    }
+
+    /// What the run can go on from.
+    #[must_use]
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::in_folder(self.dir.join("checkpoints"))
+    }
+
+    /// The model of the epoch with the lowest val_loss.
+    #[must_use]
+    pub fn best(&self) -> PathBuf {
+        self.dir.join(format!("{}-best.pt", self.name))
     }
 
     /// Weights; the extension is `pt` or `safetensors`.

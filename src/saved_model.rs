@@ -14,9 +14,14 @@ use crate::plan::{Part, Plan};
 use crate::train::{History, Learner};
 
 /// Names of the records beside the weights.
-const CONFIG: &str = "config.toml";
-const HISTORY: &str = "history.json";
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const HISTORY: &str = "history.json";
 const FORMAT: &str = "convae.json";
+/// What the names of tensors begin with that are the training's, not the model's.
+pub const OPTIMIZER: &str = "optimizer.";
+/// The same of what the policies remember.
+pub const POLICIES: &str = "policies.";
+const BESIDE: [&str; 2] = [OPTIMIZER, POLICIES];
 /// What the weights expect and how the file is to be read; grows by new keys only.
 const FORMAT_RECORD: &str = r#"{
   "format": 1,
@@ -86,14 +91,41 @@ pub fn save_model(
     learner: &Learner,
     history: &History,
 ) -> anyhow::Result<()> {
-    let parameters = learner.parameters().iter();
-    let tensors =
-        parameters.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect();
+    Ok(save(path, &described_with_history(plan, learner.parameters(), history)?)?)
+}
+
+/// Saves to the folder for temporary files what found no room in its own: hours may be in these
+/// weights. Gives the file, or nothing where there is no room either.
+pub fn rescued(plan: &Plan, save: impl FnOnce(&Path) -> anyhow::Result<()>) -> Option<PathBuf> {
+    let file = format!("{}-rescued-{}.pt", plan.config.name, std::process::id());
+    let path = std::env::temp_dir().join(file);
+    save(&path).ok().map(|()| path)
+}
+
+/// The weights with the records that say what they are of and how they came about.
+///
+/// # Errors
+/// When the history holds a number that JSON cannot.
+pub fn described_with_history(
+    plan: &Plan,
+    parameters: &Parameters,
+    history: &History,
+) -> anyhow::Result<Checkpoint> {
+    let mut checkpoint = described(plan, parameters);
     let history = serde_json::to_string_pretty(history).context("the history is not JSON")?;
-    let records =
-        [(CONFIG, plan.config.to_toml()), (HISTORY, history), (FORMAT, FORMAT_RECORD.to_owned())];
+    checkpoint.records.insert(HISTORY.to_owned(), history);
+    Ok(checkpoint)
+}
+
+/// The weights with the records that say what they are of; there is no history among them yet.
+#[must_use]
+pub fn described(plan: &Plan, parameters: &Parameters) -> Checkpoint {
+    let weights = parameters.iter();
+    let tensors =
+        weights.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect();
+    let records = [(CONFIG, plan.config.to_toml()), (FORMAT, FORMAT_RECORD.to_owned())];
     let records = records.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
-    Ok(save(path, &Checkpoint { tensors, records })?)
+    Checkpoint { tensors, records }
 }
 
 /// Opens a model: the plan from the file itself, or from `config` where one is named.
@@ -157,7 +189,10 @@ fn fill(
 }
 
 /// Copies every tensor into the weight of its name.
-fn copy_weights(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), String> {
+///
+/// # Errors
+/// Says of the first tensor that is missing, left over, or of another shape, what is wrong with it.
+pub fn copy_weights(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), String> {
     for Parameter { name, tensor, .. } in parameters.iter() {
         let array = checkpoint.tensor(name).ok_or_else(|| format!("it has no `{name}`"))?;
         let shape = tensor.size();
@@ -169,18 +204,21 @@ fn copy_weights(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), 
         no_grad(|| tensor.shallow_clone().copy_(&values));
     }
     let known = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
-    match checkpoint.tensors.iter().find(|(name, _)| !known(name) && !is_counter(name)) {
+    match checkpoint.tensors.iter().find(|(name, _)| !known(name) && !is_beside(name)) {
         Some((name, _)) => Err(format!("this model has no `{name}`")),
         None => Ok(()),
     }
 }
 
-/// PyTorch's batch normalisation counts its batches; nothing depends on it.
-fn is_counter(name: &str) -> bool {
-    name.ends_with(".num_batches_tracked")
+/// Whether a model's outputs do not depend on the tensor: PyTorch's batch normalisation counts its
+/// batches, and a training's checkpoint holds what the training goes on from.
+fn is_beside(name: &str) -> bool {
+    name.ends_with(".num_batches_tracked") || BESIDE.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn tensor_of(array: &Array) -> Option<Tensor> {
+/// An array of floating-point numbers as a tensor in the CPU's memory; `None` of whole numbers.
+#[must_use]
+pub fn tensor_of(array: &Array) -> Option<Tensor> {
     let shape: Vec<i64> = array.shape().iter().map(|&side| side as i64).collect();
     let flat = match array.dtype() {
         DType::F32 => Tensor::from_slice(&array.to_values::<f32>().ok()?),

@@ -12,7 +12,7 @@ use convae::corruption::Split;
 use convae::data::Dataset;
 use convae::plan::Plan;
 use convae::saved_model::save_model;
-use convae::train::{History, Learner, feed, fit};
+use convae::train::{History, KeepNothing, Learner, TrainingState, feed, fit};
 use tch::Device;
 
 /// Largest difference of two float32 forward passes through the same weights.
@@ -57,9 +57,9 @@ fn train_a_little(folder: &Path) {
     let plan = Plan::new(Source::open(&config, &overrides).unwrap()).unwrap();
     let data = Dataset::open(&plan.config.data, plan.input_shape).unwrap();
     let mut learner = Learner::new(&plan, Device::Cpu).unwrap();
-    let mut history = History::new(&plan, &learner);
-    fit(&plan, &data, &mut learner, &mut [&mut history]).unwrap();
-    save_model(&folder.join("noise.pt"), &plan, &learner, &history).unwrap();
+    let mut state = TrainingState::new(History::new(&plan, &learner));
+    fit(&plan, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
+    save_model(&folder.join("noise.pt"), &plan, &learner, &state.history).unwrap();
 
     let indices: Vec<usize> = (0..data.test.len()).collect();
     let input = feed(&plan, &data.test, Split::Test).batch(0, &indices).unwrap().input;

@@ -24,6 +24,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::{GrayImage, RgbImage};
 
+/// What a run's folder holds before its first epoch.
+const NOTHING_YET: [&str; 3] = ["checkpoints", "config.toml", "run.lock"];
+
 // ---- the config ----
 
 /// A training with this config is refused, and no folder is made.
@@ -513,7 +516,8 @@ fn pictures_of_another_size_than_the_models() {
 #[test]
 fn bad_data_leaves_the_old_run_alone_even_with_overwrite() {
     let folder = Folder::new();
-    let files = files_of("tiny");
+    let mut files = files_of("tiny");
+    files.retain(|name| name != "checkpoints");
     for name in &files {
         folder.write(&format!("out/{name}"), "old");
     }
@@ -560,8 +564,8 @@ fn a_file_larger_than_the_system_allows() {
     let folder = Folder::new();
     // 8 KiB: the config has room, the weights have not.
     let limited = convae_in(r#"ulimit -f 8; exec "$0" "$@""#);
-    limited.train("plain.toml").out(folder.path()).fails(&["normal.pt", "cannot be written"]);
-    assert_eq!(names(folder.path()), ["config.toml"]);
+    limited.train("plain.toml").out(folder.path()).fails(&["normal-best.pt", "cannot be written"]);
+    assert_eq!(names(folder.path()), NOTHING_YET);
 }
 
 /// What the program said on a disk that is too small, and what it left there and in TMPDIR.
@@ -597,7 +601,7 @@ fn on_a_small_disk(limit: &str) -> Option<SmallDisk> {
 #[test]
 fn a_disk_without_room_for_any_file() {
     let Some(disk) = on_a_small_disk("nr_inodes=1") else { return };
-    let words = ["config.toml", "cannot be written", "free some space"];
+    let words = ["run.lock", "cannot be written", "free some space"];
     sentence(disk.assert.code(1).stdout(""), &words);
     assert!(disk.left.is_empty(), "{:?}", disk.left);
 }
@@ -605,9 +609,9 @@ fn a_disk_without_room_for_any_file() {
 #[test]
 fn a_disk_that_fills_up_with_the_weights_leaves_them_elsewhere() {
     let Some(disk) = on_a_small_disk("size=32k") else { return };
-    let words = ["normal.pt", "cannot be written", "space", "the weights are in", "disk.tmp"];
+    let words = ["normal-best.pt", "cannot be written", "space", "the weights are in", "disk.tmp"];
     sentence(disk.assert.code(1), &words);
-    assert_eq!(disk.left, ["config.toml"]);
+    assert_eq!(disk.left, NOTHING_YET);
     let rescued = names(&disk.folder.at("disk.tmp"));
     assert_eq!(rescued.len(), 1, "{rescued:?}");
     load(&disk.folder.at("disk.tmp").join(&rescued[0])).unwrap();
@@ -615,7 +619,7 @@ fn a_disk_that_fills_up_with_the_weights_leaves_them_elsewhere() {
 
 #[test]
 fn a_disk_that_fills_up_with_the_pictures() {
-    let Some(disk) = on_a_small_disk("size=80k") else { return };
+    let Some(disk) = on_a_small_disk("size=312k") else { return };
     sentence(disk.assert.code(1), &["_normal.png", "space"]);
     let left = disk.left;
     for name in ["config.toml", "history.json", "normal.pt"] {
@@ -909,7 +913,7 @@ fn too_little_memory_for_the_activations() {
     let call = call.set("train.engine=libtorch").set("train.batch_size=64");
     let call = call.set("model.encoder[0].filters=65536"); // 13 GB
     call.fails(&["not enough memory", "train.batch_size"]);
-    assert_eq!(names(&folder.at("out")), ["config.toml"]);
+    assert_eq!(names(&folder.at("out")), NOTHING_YET);
 }
 
 #[test]
@@ -919,7 +923,7 @@ fn too_little_memory_for_the_native_engine() {
     let call = call.set("train.engine=native").set("train.threads=16");
     let call = call.set("model.encoder[0].filters=65536"); // 0.4 GB for each thread's picture
     call.fails(&["not enough memory", "train.batch_size"]);
-    assert_eq!(names(&folder.at("out")), ["config.toml"]);
+    assert_eq!(names(&folder.at("out")), NOTHING_YET);
 }
 
 #[test]
@@ -953,7 +957,16 @@ fn a_learning_rate_that_makes_the_loss_infinite() {
     let folder = Folder::new();
     let words = ["the loss became ", "in epoch 1", "train.optimizer.learning_rate", "1000"];
     diverging(&folder, 32).fails(&words);
-    assert_eq!(names(&folder.at("out")), ["config.toml"]);
+    assert_eq!(names(&folder.at("out")), NOTHING_YET);
+}
+
+#[test]
+fn a_run_that_diverges_keeps_the_checkpoint_from_before() {
+    let folder = Folder::new();
+    let call = diverging(&folder, 16).set("train.checkpoint_every=1");
+    call.fails(&["the loss became ", "in epoch 1", "train.optimizer.learning_rate"]);
+    // The first step is large, but only the second one's loss is infinite.
+    assert_eq!(names(&folder.at("out/checkpoints")), ["epoch-0001-step-000001.pt"]);
 }
 
 #[test]
@@ -961,5 +974,5 @@ fn a_last_step_that_only_the_validation_finds_to_be_ruinous() {
     let folder = Folder::new();
     let words = ["loss became ", "in epoch 1", "train.optimizer.learning_rate", "1000"];
     diverging(&folder, 64).fails(&words);
-    assert_eq!(names(&folder.at("out")), ["config.toml"]);
+    assert_eq!(names(&folder.at("out")), NOTHING_YET);
 }

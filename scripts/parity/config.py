@@ -93,6 +93,7 @@ SECTIONS = {
     "train": {
         "epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads",
         "learning_rate_schedule", "warmup_steps", "early_stopping", "reduce_lr_on_plateau",
+        "checkpoint_every", "keep_checkpoints", "keep_best",
     },
     "output": {"dir", "safetensors", "grid_samples"},
 }

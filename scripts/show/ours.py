@@ -66,7 +66,8 @@ class Model:
         return json.loads((self.folder / "history.json").read_text())
 
     def training_seconds(self) -> float:
-        return sum(epoch["seconds"] for epoch in self.history()["epochs"])
+        timings = json.loads((self.folder / "timings.json").read_text())
+        return sum(epoch["seconds"] for epoch in timings["epochs"])
 
     def apply(self, inputs: Path, outputs: Path) -> Done:
         """The whole folder in one call, as a user would."""

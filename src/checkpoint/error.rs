@@ -29,6 +29,13 @@ impl CheckpointError {
         matches!(self.fault, Fault::Missing)
     }
 
+    /// What is wrong, without the remedy: for a caller who has one of its own.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        let sentence = self.to_string();
+        sentence.rsplit_once(": ").map_or(sentence.clone(), |(problem, _)| problem.to_owned())
+    }
+
     /// The file that was asked for.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -12,6 +12,7 @@ mod pickle;
 mod pt;
 mod rebuild;
 mod safetensors;
+mod seal;
 mod state_dict;
 mod strided;
 mod unpickle;
@@ -96,6 +97,31 @@ pub fn save(path: &Path, checkpoint: &Checkpoint) -> Result<(), CheckpointError>
 /// system refuses.
 pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
     decode(path).map_err(|fault| CheckpointError::new(path, fault))
+}
+
+/// As [`save`] to a `.pt` file, with a checksum over the whole file.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_sealed(path: &Path, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+    check_content(checkpoint)
+        .and_then(|()| pt::to_sealed_bytes(checkpoint))
+        .and_then(|bytes| atomic::write(path, |file| file.write_all(&bytes)).map_err(Fault::Write))
+        .map_err(|fault| CheckpointError::new(path, fault))
+}
+
+/// Reads what [`save_sealed`] wrote.
+///
+/// # Errors
+/// When one byte of the file is not as it was written, and as [`load`].
+pub fn load_sealed(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        open(path)?.read_to_end(&mut bytes).map_err(Fault::Read)?;
+        seal::check(&bytes)?;
+        pt::from_bytes(&bytes)
+    };
+    read().map_err(|fault| CheckpointError::new(path, fault))
 }
 
 fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {

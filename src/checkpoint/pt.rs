@@ -13,7 +13,7 @@ use super::archive::Archive;
 use super::array::Array;
 use super::error::{Fault, shown};
 use super::strided::{Storage, Strided};
-use super::{Checkpoint, pickle, state_dict};
+use super::{Checkpoint, pickle, seal, state_dict};
 
 /// The folder inside the zip file, which torch.save too uses when it writes to no named file. A
 /// fixed name makes equal checkpoints equal files, whatever they are called.
@@ -34,11 +34,22 @@ const MAX_EXPANSION: usize = 8;
 /// only its own zip writer has.
 pub(super) fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
     // The zip writer only ever fails on entries that no `Checkpoint` can make.
-    write_zip(checkpoint).map_err(|error| Fault::Write(error.into()))
+    write_zip(checkpoint, None).map_err(|error| Fault::Write(error.into()))
 }
 
-fn write_zip(checkpoint: &Checkpoint) -> ZipResult<Vec<u8>> {
+/// The same with a checksum over all of it, which [`seal::check`] looks for.
+pub(super) fn to_sealed_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
+    let bytes = write_zip(checkpoint, Some(seal::blank()));
+    let mut bytes = bytes.map_err(|error| Fault::Write(error.into()))?;
+    seal::close(&mut bytes);
+    Ok(bytes)
+}
+
+fn write_zip(checkpoint: &Checkpoint, comment: Option<String>) -> ZipResult<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    if let Some(comment) = comment {
+        zip.set_comment(comment)?;
+    }
     let pickle = pickle::state_dict(&checkpoint.tensors);
     add(&mut zip, "data.pkl", &pickle)?;
     add(&mut zip, "byteorder", b"little")?;

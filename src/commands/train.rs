@@ -6,16 +6,23 @@ use anyhow::Context;
 
 use crate::cli::Train;
 use crate::config::Source;
+use crate::corruption::Split;
 use crate::data::Dataset;
+use crate::exit::Misuse;
 use crate::output::note;
 use crate::plan::Plan;
-use crate::run_folder::RunFolder;
-use crate::saved_model::save_model;
+use crate::resume::FolderKeeper;
+use crate::run_folder::{Earlier, RunFolder};
+use crate::saved_model::{rescued, save_model};
 use crate::showcase::write_pictures;
 use crate::summary::summary;
 use crate::trace::Trace;
-use crate::train::{History, Learner, Outcome, Progress, TrainError, choose_device, fit};
+use crate::train::{
+    History, Learner, Outcome, Progress, TrainError, TrainingState, choose_device, feed, fit,
+};
 use crate::{exit, interrupt};
+
+use super::go_on;
 
 /// Trains, saves, draws.
 ///
@@ -23,35 +30,51 @@ use crate::{exit, interrupt};
 /// When the config, the data or the folder is refused, training diverges, or a file cannot be
 /// written.
 pub fn run(args: &Train) -> anyhow::Result<u8> {
+    let earlier = earlier(args)?;
     let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
     let device = choose_device(&plan.config.train.device)?;
-    let folder = RunFolder::choose(&plan, args.out.as_deref(), args.overwrite)?;
+    let folder = RunFolder::choose(&plan, args.out.as_deref(), earlier)?;
     args.trace.as_deref().map(Trace::check).transpose()?;
+    // Held already while checkpoints are read; where there are none, no folder is made for bad data.
+    let held = (args.resume && folder.dir().is_dir()).then(|| folder.open(earlier)).transpose()?;
+    let saved = if args.resume { go_on::find(&folder, &plan)? } else { None };
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
-    folder.open(&plan)?;
+    let _lock = held.map_or_else(|| folder.open(earlier), Ok)?;
+    folder.write_config(&plan)?;
     interrupt::install().context("Ctrl-C cannot be watched for")?;
 
     let mut learner = Learner::new(&plan, device)?;
     let mut history = History::new(&plan, &learner);
     history.skipped_files = data.train.skipped() + data.test.skipped();
     introduce(&plan, &data, &learner);
+    let goes_on = saved.is_some();
+    let mut state = match saved {
+        Some(saved) => go_on::restore(saved, &folder, &data, &mut learner, &history)?,
+        None => TrainingState::new(history),
+    };
     let mut progress = Progress::new(plan.config.train.epochs);
     let mut trace =
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &learner)).transpose()?;
-    let outcome = fit(&plan, &data, &mut learner, &mut [&mut progress, &mut history, &mut trace]);
+    let steps = feed(&plan, &data.train, Split::Train).steps();
+    let mut keeper = FolderKeeper::new(&plan, &folder, steps, goes_on);
+    let outcome =
+        fit(&plan, &data, &mut learner, &mut state, &mut [&mut progress, &mut trace], &mut keeper);
     progress.end();
     let (outcome, lost) = match outcome {
         Ok(outcome) => (outcome, None),
         // What was learned before is worth as much as after Ctrl-C.
         Err(TrainError::Data(error)) => (Outcome::Interrupted, Some(error)),
+        Err(TrainError::Unkept(error)) => return Err(error),
         Err(error) => return Err(error.into()),
     };
+    let mut history = state.history;
     history.interrupted = outcome == Outcome::Interrupted;
 
     save_weights(&folder, &plan, &learner, &history)?;
     write_history(&folder, &history)?;
     if let Some(error) = lost {
-        let saved = format!("what was learned is saved in {}", folder.dir().display());
+        let saved =
+            format!("what was learned is saved in {}; --resume goes on", folder.dir().display());
         return Err(anyhow::Error::from(error).context(saved));
     }
     write_pictures(&folder, &plan, &data.test, &mut learner, &history)?;
@@ -59,6 +82,21 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
         trace.finish(&plan, &data, &mut learner)?;
     }
     Ok(conclude(&folder, &history))
+}
+
+fn earlier(args: &Train) -> Result<Earlier, Misuse> {
+    match (args.resume, args.overwrite, &args.trace) {
+        (true, true, _) => Err(Misuse(
+            "--resume goes on with a run and --overwrite replaces it; give one of the two".to_owned(),
+        )),
+        (true, _, Some(_)) => Err(Misuse(
+            "--trace records a run from its beginning, so it does not go with --resume; leave one out"
+                .to_owned(),
+        )),
+        (true, _, None) => Ok(Earlier::GoesOn),
+        (_, true, _) => Ok(Earlier::Goes),
+        _ => Ok(Earlier::Stays),
+    }
 }
 
 /// What is about to happen.
@@ -89,15 +127,10 @@ fn save_weights(
 ) -> anyhow::Result<()> {
     let save = |path: &Path| save_model(path, plan, learner, history);
     if let Err(error) = save(&folder.weights("pt")) {
-        // Hours may be in these weights: a full disk must not take them along.
-        let file = format!("{}-rescued-{}.pt", plan.config.name, std::process::id());
-        let rescued = std::env::temp_dir().join(file);
-        return match save(&rescued) {
-            Ok(()) => {
-                Err(error.context(format!("the weights are in {} instead", rescued.display())))
-            }
-            Err(_) => Err(error),
-        };
+        return Err(match rescued(plan, save) {
+            Some(path) => error.context(format!("the weights are in {} instead", path.display())),
+            None => error,
+        });
     }
     let safetensors = folder.weights("safetensors");
     if plan.config.output.safetensors { save(&safetensors) } else { folder.remove(&safetensors) }
@@ -114,7 +147,8 @@ fn conclude(folder: &RunFolder, history: &History) -> u8 {
     if history.interrupted {
         let done = history.epochs.len();
         note(format_args!(
-            "Interrupted after {done} whole epoch(s); what was learned is saved in {dir}"
+            "Interrupted after {done} whole epoch(s); what was learned is saved in {dir}, and the same \
+             command with --resume goes on"
         ));
         return exit::INTERRUPTED;
     }

@@ -103,6 +103,12 @@ section! {
         engine: EngineChoice = EngineChoice::Auto;
         /// Threads of the native engine; one for each core where not set.
         threads: Option<usize> = None, in Bounds::closed(1.0, 1024.0);
+        /// Steps of an epoch after which a checkpoint is written, beside the one after each epoch.
+        checkpoint_every: Option<usize> = None, in Bounds::closed(1.0, 1e9);
+        /// So many of the last checkpoints are kept: were one damaged, there is one before it.
+        keep_checkpoints: usize = 2, in Bounds::closed(2.0, 1e6);
+        /// Whether the model of the epoch with the lowest val_loss is kept, as `NAME-best.pt`.
+        keep_best: bool = true;
     }
 }
 

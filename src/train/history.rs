@@ -47,7 +47,7 @@ pub struct History {
     pub curve: Vec<(f64, f64)>,
     /// Losses since the curve's last point.
     #[serde(skip)]
-    pending: RunningLoss,
+    pub(super) pending: RunningLoss,
 }
 
 /// What the run was made with.
@@ -70,16 +70,21 @@ pub struct EpochRecord {
     /// At the epoch's end, before a policy changed it; 0 in files of older versions.
     #[serde(default)]
     pub learning_rate: f64,
-    /// Training and validation.
-    pub seconds: f64,
-    /// Training pictures per second of training.
-    pub images_per_second: f64,
-    /// Share of the training in which no batch was ready: data were slower than computing.
-    #[serde(default)]
-    pub waiting: f64,
 }
 
 impl History {
+    /// As saved, on what computes from now on.
+    #[must_use]
+    pub fn going_on(self, now: &Self) -> Self {
+        Self {
+            device: now.device.clone(),
+            engine: now.engine.clone(),
+            versions: now.versions.clone(),
+            skipped_files: now.skipped_files,
+            ..self
+        }
+    }
+
     /// Of a run that has not begun.
     #[must_use]
     pub fn new(plan: &Plan, learner: &Learner) -> Self {
@@ -124,6 +129,33 @@ impl Observer for History {
             Action::Stop { reason } => self.stopped = Some(reason.clone()),
             Action::RestoreWeights { epoch } => self.restored_epoch = Some(*epoch),
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epochs_record_of_older_versions_with_its_times_is_still_read() {
+        let old = r#"{ "epoch": 2, "loss": 0.25, "val_loss": 0.125, "seconds": 3.5,
+            "images_per_second": 17142.9, "waiting": 0.01 }"#;
+        let record: EpochRecord = serde_json::from_str(old).unwrap();
+        assert_eq!((record.epoch, record.loss, record.val_loss), (2, 0.25, 0.125));
+    }
+
+    #[test]
+    fn figures_survive_json_to_the_last_bit() {
+        // 0.1 + 0.2 and its neighbours are what a reader that rounds twice gets wrong.
+        for bits in (0..2000).map(|i| (0.1_f64 + 0.2).to_bits() + i * 0x1_2345_6789) {
+            let record = EpochRecord {
+                epoch: 1,
+                loss: f64::from_bits(bits),
+                val_loss: f64::from_bits(bits + 1),
+            };
+            let json = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<EpochRecord>(&json).unwrap(), record);
         }
     }
 }

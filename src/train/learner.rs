@@ -88,6 +88,12 @@ impl Learner {
         self.optimizer.finalize(&mut self.model.weights)
     }
 
+    /// Whether all learned weights are numbers.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.model.weights.isfinite().all().int64_value(&[]) != 0
+    }
+
     /// The device's name in a config.
     #[must_use]
     pub fn device_name(&self) -> String {

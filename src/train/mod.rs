@@ -6,22 +6,25 @@ mod learner;
 mod observer;
 pub mod policies;
 mod progress;
+mod state;
 mod steering;
+mod timing;
 
 pub use crate::engine::Step;
 pub use device::choose_device;
 pub use history::{EpochRecord, History};
 pub use learner::Learner;
-pub use observer::{Observer, RunningLoss, StepDone};
+pub use observer::{LossTotal, Observer, RunningLoss, StepDone};
 pub use progress::Progress;
+pub use state::{KeepNothing, Keeper, Numbers, TrainingState};
 pub use steering::Steering;
-
-use std::time::{Duration, Instant};
+pub use timing::{EpochTiming, Timings};
 
 use crate::corruption::Split;
 use crate::data::{DataError, Dataset, Feed, Images};
 use crate::interrupt;
 use crate::plan::Plan;
+use policies::Action;
 
 /// Why training gave up.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,9 @@ pub enum TrainError {
         /// That led there.
         learning_rate: f64,
     },
+    /// The keeper could not keep the training's state.
+    #[error(transparent)]
+    Unkept(anyhow::Error),
 }
 
 /// How training ended.
@@ -54,71 +60,95 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Trains for the plan's epochs, or until a policy or the user stops it; observers see every step.
+/// Trains from where `state` stands to the plan's epochs, or until a policy or the user stops it.
+/// Observers see every step; the keeper keeps the state after each epoch, after the steps that it
+/// wants, and where training is cut short.
 ///
 /// # Errors
-/// When the loss is no longer a number, or a picture cannot be read any more.
+/// When the loss is no longer a number, a picture cannot be read any more, or the keeper fails.
 pub fn fit(
     plan: &Plan,
     data: &Dataset,
     learner: &mut Learner,
+    state: &mut TrainingState,
     observers: &mut [&mut dyn Observer],
+    keeper: &mut dyn Keeper,
+) -> Result<Outcome, TrainError> {
+    state.pictures = Some([data.train.len(), data.test.len()]);
+    let outcome = train_epochs(plan, data, learner, state, observers, keeper);
+    let cut_short = matches!(outcome, Ok(Outcome::Interrupted) | Err(TrainError::Data(_)));
+    // At an epoch's end it has just been kept.
+    if cut_short && state.step > 0 {
+        keep(state, learner, keeper)?;
+    }
+    outcome
+}
+
+fn train_epochs(
+    plan: &Plan,
+    data: &Dataset,
+    learner: &mut Learner,
+    state: &mut TrainingState,
+    observers: &mut [&mut dyn Observer],
+    keeper: &mut dyn Keeper,
 ) -> Result<Outcome, TrainError> {
     let training = feed(plan, &data.train, Split::Train);
     let mut steering = Steering::new(&plan.config.train);
-    for epoch in 1..=plan.config.train.epochs {
-        let started = Instant::now();
-        let (loss, waited) = train_epoch(plan, training, epoch, learner, observers)?;
-        let training_seconds = started.elapsed().as_secs_f64();
+    steering.restore(&state.policies, state.remembered.take(), learner);
+    while state.wants_more(plan) {
+        let epoch = state.epochs() + 1;
+        train_epoch(plan, training, learner, state, observers, keeper)?;
+        let loss = state.running.mean();
         check_finite(loss, epoch, learner)?;
         if interrupt::requested() {
             return Ok(Outcome::Interrupted);
         }
         let val_loss = evaluate(plan, &data.test, learner)?;
         check_finite(val_loss, epoch, learner)?;
-        let record = EpochRecord {
-            epoch,
-            loss,
-            val_loss,
-            learning_rate: learner.learning_rate(),
-            seconds: started.elapsed().as_secs_f64(),
-            images_per_second: data.train.len() as f64 / training_seconds,
-            waiting: waited.as_secs_f64() / training_seconds,
-        };
-        for observer in observers.iter_mut() {
+        let timing = state.timings.epoch_done(epoch);
+        let record = EpochRecord { epoch, loss, val_loss, learning_rate: learner.learning_rate() };
+        for observer in audience(&mut state.history, observers) {
+            observer.epoch_timed(&timing);
             observer.epoch_done(&record);
         }
-        if steering.epoch_done(&record, learner, observers) {
-            break;
+        for action in steering.epoch_done(&record, learner) {
+            tell(&action, state, observers);
         }
+        // What the policies changed and remember belongs to the state that is kept.
+        (state.policies, state.remembered) = steering.state();
+        state.epoch_done();
+        keep(state, learner, keeper)?;
         // After the last epoch there is nothing left to stop.
-        if interrupt::requested() && epoch < plan.config.train.epochs {
+        if interrupt::requested() && state.wants_more(plan) {
             return Ok(Outcome::Interrupted);
         }
     }
-    steering.train_done(learner, observers);
+    if let Some(action) = steering.train_done(learner) {
+        tell(&action, state, observers);
+    }
     Ok(Outcome::Finished)
 }
 
-/// One pass over the training set; returns the mean loss while the weights changed, and how long
-/// the steps waited for batches.
+/// One pass over the training set, or what is left of it, until the user interrupts.
 fn train_epoch(
     plan: &Plan,
     training: Feed<'_>,
-    epoch: usize,
     learner: &mut Learner,
+    state: &mut TrainingState,
     observers: &mut [&mut dyn Observer],
-) -> Result<(f64, Duration), DataError> {
+    keeper: &mut dyn Keeper,
+) -> Result<(), TrainError> {
+    let epoch = state.epochs() + 1;
     let order = training.order(epoch as u64, plan.config.train.shuffle);
     let steps = training.steps();
-    let mut running = RunningLoss::default();
-    training.ahead(epoch as u64, &order, |batches| {
-        let mut step = 0;
+    let left = order.get(state.step * training.batch_size..).unwrap_or_default();
+    state.timings.epoch_begins(epoch, state.step);
+    training.ahead(epoch as u64, left, |batches| {
         while let Some(batch) = batches.next() {
             let batch = batch?;
-            step += 1;
+            let step = state.step + 1;
             let Step { loss, gradient } = learner.train_step(&batch, epoch as u64, step as u64);
-            running.add(&loss, batch.len);
+            state.running.add(&loss, batch.len);
             let done = StepDone {
                 epoch,
                 step,
@@ -126,19 +156,56 @@ fn train_epoch(
                 pictures: batch.len,
                 loss: &loss,
                 gradient: &gradient,
-                running: &running,
+                running: &state.running,
                 waited: batches.waited(),
                 learner,
             };
-            for observer in observers.iter_mut() {
+            state.timings.step_done(&done);
+            for observer in audience(&mut state.history, observers) {
                 observer.step_done(&done);
             }
+            state.step = step;
             if interrupt::requested() {
                 break;
             }
+            // After the last one, the epoch's own comes soon.
+            if step < steps && keeper.wants_step(step) {
+                keep(state, learner, keeper)?;
+            }
         }
-        Ok((running.mean(), batches.waited()))
+        Ok(())
     })
+}
+
+fn tell(action: &Action, state: &mut TrainingState, observers: &mut [&mut dyn Observer]) {
+    for observer in audience(&mut state.history, observers) {
+        observer.policy_acted(action);
+    }
+}
+
+/// The history, which is the state's own, and all others that watch.
+fn audience<'a>(
+    history: &'a mut History,
+    observers: &'a mut [&mut dyn Observer],
+) -> impl Iterator<Item = &'a mut dyn Observer> {
+    let others = observers.iter_mut().map(|observer| &mut **observer as &mut dyn Observer);
+    std::iter::once(history as &mut dyn Observer).chain(others)
+}
+
+/// Keeps a state from which training can go on; one that is of no use must not take the place of
+/// those before it.
+fn keep(
+    state: &TrainingState,
+    learner: &Learner,
+    keeper: &mut dyn Keeper,
+) -> Result<(), TrainError> {
+    if state.step > 0 {
+        check_finite(state.running.mean(), state.epochs() + 1, learner)?;
+    }
+    if !learner.is_finite() {
+        check_finite(f64::NAN, state.epochs() + usize::from(state.step > 0), learner)?;
+    }
+    keeper.keep(state, learner).map_err(TrainError::Unkept)
 }
 
 fn check_finite(loss: f64, epoch: usize, learner: &Learner) -> Result<(), TrainError> {

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::policies::Action;
-use super::{EpochRecord, Learner};
+use super::{EpochRecord, EpochTiming, Learner};
 
 /// Sees a training go by; it cannot change it.
 pub trait Observer {
     /// After each step.
     fn step_done(&mut self, done: &StepDone<'_>);
+
+    /// After each epoch and its validation: how long they took. Comes before [`Observer::epoch_done`].
+    fn epoch_timed(&mut self, _timing: &EpochTiming) {}
 
     /// After each epoch and its validation.
     fn epoch_done(&mut self, record: &EpochRecord);
@@ -24,6 +28,12 @@ impl<T: Observer> Observer for Option<T> {
     fn step_done(&mut self, done: &StepDone<'_>) {
         if let Some(observer) = self {
             observer.step_done(done);
+        }
+    }
+
+    fn epoch_timed(&mut self, timing: &EpochTiming) {
+        if let Some(observer) = self {
+            observer.epoch_timed(timing);
         }
     }
 
@@ -82,10 +92,32 @@ impl RunningLoss {
         self.pictures += pictures;
     }
 
+    /// What there is to save of it, to the last bit.
+    #[must_use]
+    pub fn total(&self) -> LossTotal {
+        let sum = self.sum.as_ref().map_or(0.0, |sum| sum.double_value(&[]));
+        LossTotal { sum, pictures: self.pictures }
+    }
+
     /// NaN before the first batch.
     #[must_use]
     pub fn mean(&self) -> f64 {
         let sum = self.sum.as_ref().map_or(f64::NAN, |sum| sum.double_value(&[]));
         sum / self.pictures as f64
+    }
+}
+
+/// A [`RunningLoss`] as a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossTotal {
+    /// Of the batches' losses, each times its pictures.
+    pub sum: f64,
+    /// In all batches.
+    pub pictures: usize,
+}
+
+impl From<LossTotal> for RunningLoss {
+    fn from(LossTotal { sum, pictures }: LossTotal) -> Self {
+        Self { sum: (pictures > 0).then(|| Tensor::from(sum)), pictures }
     }
 }

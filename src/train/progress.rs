@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::policies::Action;
-use super::{EpochRecord, Observer, StepDone};
+use super::{EpochRecord, EpochTiming, Observer, StepDone};
 use crate::output::note;
 
 /// How often the bar's figures change; reading the loss makes the step wait for it.
@@ -22,8 +22,11 @@ const STYLE: &str = "{prefix} {bar:30} {pos}/{len}  {msg}  ETA {eta}";
 #[derive(Debug)]
 pub struct Progress {
     epochs: usize,
-    /// Pictures seen in this epoch.
+    /// Pictures and steps seen in this epoch, which may have begun in another process.
     pictures: usize,
+    steps: usize,
+    /// Of the epoch that just ended.
+    timing: Option<EpochTiming>,
     started: Instant,
     drawn: Instant,
     /// `None` where lines are written instead.
@@ -36,7 +39,7 @@ impl Progress {
     pub fn new(epochs: usize) -> Self {
         let now = Instant::now();
         let bar = stdout().is_terminal().then(styled_bar);
-        Self { epochs, pictures: 0, started: now, drawn: now, bar }
+        Self { epochs, pictures: 0, steps: 0, timing: None, started: now, drawn: now, bar }
     }
 
     /// Takes the bar off the terminal, so that what is said next stays readable.
@@ -62,7 +65,7 @@ impl Progress {
 
     fn print(&self, done: &StepDone<'_>) {
         let &StepDone { epoch, step, steps, .. } = done;
-        let remaining = self.started.elapsed().mul_f64((steps - step) as f64 / step as f64);
+        let remaining = self.started.elapsed().mul_f64((steps - step) as f64 / self.steps as f64);
         let (epochs, figures) = (self.epochs, self.figures(done));
         note(format_args!(
             "epoch {epoch}/{epochs}  {step}/{steps}  {figures}  ETA {:#}",
@@ -86,6 +89,7 @@ fn styled_bar() -> ProgressBar {
 impl Observer for Progress {
     fn step_done(&mut self, done: &StepDone<'_>) {
         self.pictures += done.pictures;
+        self.steps += 1;
         match &self.bar {
             Some(bar) if self.drawn.elapsed() >= REFRESH => {
                 self.draw(bar, done);
@@ -96,18 +100,25 @@ impl Observer for Progress {
         }
     }
 
+    fn epoch_timed(&mut self, timing: &EpochTiming) {
+        self.timing = Some(*timing);
+    }
+
     fn epoch_done(&mut self, record: &EpochRecord) {
         self.end();
         if let Some(bar) = &self.bar {
             bar.reset();
         }
-        (self.pictures, self.started) = (0, Instant::now());
-        let EpochRecord { epoch, loss, val_loss, seconds, images_per_second, waiting, .. } = record;
+        (self.pictures, self.steps, self.started) = (0, 0, Instant::now());
+        let EpochRecord { epoch, loss, val_loss, .. } = record;
+        let timing = self.timing.take().map_or_else(String::new, |timing| {
+            let EpochTiming { seconds, images_per_second, waiting, .. } = timing;
+            let slower = slower(waiting);
+            format!("  {seconds:.1} s  {images_per_second:.0} images/s  {slower}")
+        });
         note(format_args!(
-            "epoch {epoch}/{}  loss {loss:.4}  val_loss {val_loss:.4}  {seconds:.1} s  \
-             {images_per_second:.0} images/s  {}",
-            self.epochs,
-            slower(*waiting)
+            "epoch {epoch}/{}  loss {loss:.4}  val_loss {val_loss:.4}{timing}",
+            self.epochs
         ));
     }
     fn policy_acted(&mut self, action: &Action) {

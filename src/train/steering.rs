@@ -4,7 +4,7 @@
 use tch::Tensor;
 
 use super::policies::{Action, Metrics, Policies, PolicyState};
-use super::{EpochRecord, Learner, Observer};
+use super::{EpochRecord, Learner};
 use crate::config::sections::Train;
 
 /// The policies of a run, and the weights that they remember.
@@ -22,33 +22,27 @@ impl Steering {
         Self { policies: Policies::new(train), best: None }
     }
 
-    /// After an epoch and its validation; `true` where training is to stop.
-    pub fn epoch_done(
-        &mut self,
-        record: &EpochRecord,
-        learner: &mut Learner,
-        observers: &mut [&mut dyn Observer],
-    ) -> bool {
+    /// After an epoch and its validation; returns what it has done.
+    pub fn epoch_done(&mut self, record: &EpochRecord, learner: &mut Learner) -> Vec<Action> {
         let &EpochRecord { epoch, loss, val_loss, .. } = record;
         let rate = learner.optimizer.learning_rate;
-        let actions = self.policies.epoch_end(epoch, Metrics { loss, val_loss }, rate);
-        for action in &actions {
-            self.act(action, learner, observers);
-        }
-        actions.iter().any(|action| matches!(action, Action::Stop { .. }))
+        let mut actions = self.policies.epoch_end(epoch, Metrics { loss, val_loss }, rate);
+        actions.retain(|action| self.act(action, learner));
+        actions
     }
 
     /// When training ends by itself, early or not; after an interruption the weights stay as they are, so
     /// that it can go on from them. In Keras the moving average goes in first, and what was remembered
-    /// takes its place; only that is done here, and said.
-    pub fn train_done(&mut self, learner: &mut Learner, observers: &mut [&mut dyn Observer]) {
+    /// takes its place; only that is done here, and returned.
+    pub fn train_done(&mut self, learner: &mut Learner) -> Option<Action> {
         let restore = self.policies.train_end().filter(|_| self.best.is_some());
-        self.act(&restore.unwrap_or(Action::AverageWeights), learner, observers);
+        let action = restore.unwrap_or(Action::AverageWeights);
+        self.act(&action, learner).then_some(action)
     }
 
-    /// Does it and, where there was something to do, tells it.
-    fn act(&mut self, action: &Action, learner: &mut Learner, observers: &mut [&mut dyn Observer]) {
-        let done = match action {
+    /// Does it; `false` where there was nothing to do.
+    fn act(&mut self, action: &Action, learner: &mut Learner) -> bool {
+        match action {
             Action::RememberWeights { .. } => {
                 self.best = Some(learner.parameters().values());
                 true
@@ -63,11 +57,6 @@ impl Steering {
                 best.inspect(|best| learner.parameters().set_values(best)).is_some()
             }
             Action::AverageWeights => learner.finalize(),
-        };
-        if done {
-            for observer in observers {
-                observer.policy_acted(action);
-            }
         }
     }
 

@@ -208,7 +208,10 @@ pub fn names(folder: &Path) -> Vec<String> {
 /// The files of a run of that name.
 pub fn files_of(name: &str) -> Vec<String> {
     let pictures = ["grid", "input", "loss", "output"].map(|what| format!("{what}_{name}.png"));
-    let mut names = vec!["config.toml".to_owned(), "history.json".to_owned(), format!("{name}.pt")];
+    let mut names = ["checkpoints", "config.toml", "history.json", "run.lock", "timings.json"]
+        .map(str::to_owned)
+        .to_vec();
+    names.extend(["", "-best"].map(|which| format!("{name}{which}.pt")));
     names.extend(pictures);
     names.sort();
     names
