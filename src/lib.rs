@@ -11,7 +11,8 @@
 //! Keras computes is in [`nn`] and [`optim`]; files go in and out through [`checkpoint`],
 //! [`saved_model`], [`image_file`], [`report`] and, last of all, [`atomic`]. A trained model reaches
 //! the user's own images through [`apply`]; it is judged by [`evaluation`]. Half of one, a [`coder`],
-//! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes.
+//! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes. A [`sweep`] trains many, each in
+//! a process of its own, and ends in their [`comparison`].
 
 pub mod apply;
 pub mod atomic;
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod coder;
 pub mod codes;
 pub mod commands;
+pub mod comparison;
 pub mod config;
 pub mod corruption;
 pub mod data;
@@ -46,5 +48,6 @@ pub mod run_folder;
 pub mod saved_model;
 pub mod showcase;
 pub mod summary;
+pub mod sweep;
 pub mod trace;
 pub mod train;

@@ -30,6 +30,9 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
     folder.open(&plan)?;
     interrupt::install().context("Ctrl-C cannot be watched for")?;
+    if args.attended {
+        interrupt::when_stdin_ends();
+    }
 
     let mut learner = Learner::new(&plan, device)?;
     let mut history = History::new(&plan, &learner);
