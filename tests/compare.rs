@@ -14,7 +14,8 @@ fn runs() -> &'static Path {
     static RUNS: OnceLock<Folder> = OnceLock::new();
     let folder = RUNS.get_or_init(|| {
         let folder = Folder::lasting();
-        let config = folder.write("tiny.toml", tiny());
+        let adam = "[train]\noptimizer = { name = \"Adam\" }\n";
+        let config = folder.write("tiny.toml", tiny() + adam);
         let run = |name: &str| train(&config).out(folder.at(name));
         run("slow").set("train.optimizer.learning_rate=1e-5").succeeds();
         run("fast").set("train.optimizer.learning_rate=0.1").set("train.epochs=3").succeeds();

@@ -179,14 +179,18 @@ fn is_finished(folder: &Path, record: &Record, job: &Job) -> bool {
 fn introduce(folder: &Path, all: &[Job], left: &[Job], at_once: usize) {
     let (count, shown) = (all.len(), folder.display());
     if left.is_empty() {
-        note(format_args!("All {count} runs in {shown} are finished already"));
+        note(format_args!("All {count} run(s) in {shown} are finished already"));
         return;
     }
     let finished = match count - left.len() {
         0 => String::new(),
-        finished => format!(", of which {finished} are finished already"),
+        finished => format!(", {finished} of them finished already"),
     };
-    note(format_args!("{count} runs in {shown}{finished}, {at_once} at once"));
+    let order = match at_once.min(left.len()) {
+        1 => "one after the other".to_owned(),
+        at_once => format!("{at_once} at once"),
+    };
+    note(format_args!("{count} run(s) in {shown}{finished}; {order}"));
     let mut threads: Vec<_> = left.iter().map(|job| job.config.train.threads).collect();
     threads.sort_unstable();
     threads.dedup();
@@ -205,7 +209,7 @@ fn say_how_to_go_on(folder: &Path, record: &Record, all: &[Job]) {
     let count =
         |wanted: State| all.iter().filter(|job| record.state(&job.name) == Some(wanted)).count();
     note(format_args!(
-        "Interrupted: of {} runs in {} {} are finished, {} were stopped and saved; call the same \
+        "Interrupted: of {} run(s) in {} {} are finished, {} were stopped and saved; call the same \
          command again to go on",
         all.len(),
         folder.display(),
@@ -238,7 +242,7 @@ fn conclude(record: &Record, all: &[Job]) -> u8 {
         return 0;
     }
     output::complain(format_args!(
-        "{failed} of {} runs failed; the same command again tries them once more",
+        "{failed} of {} run(s) failed; the same command again tries them once more",
         all.len()
     ));
     exit::FAILED

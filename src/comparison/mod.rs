@@ -65,7 +65,8 @@ impl Comparison {
             count if drawn.len() < count => {
                 format!("Losses of the best {} of {count} runs", drawn.len())
             }
-            count => format!("Losses of {count} run(s)"),
+            1 => "Losses of one run".to_owned(),
+            count => format!("Losses of {count} runs"),
         };
         let curves: Vec<Curves> = drawn.iter().map(|run| curves(run)).collect();
         write_curves_together(path, &title, &self.loss_name(), &curves)

@@ -101,7 +101,7 @@ impl<'a> Frame<'a> {
             return Self { plot, left, right: end, end };
         };
         let right = left + PLOT_BESIDE_NAMES;
-        let names = (SAMPLE + SAMPLE_GAP + longest).min(MOST_NAMES).round();
+        let names = (SAMPLE + SAMPLE_GAP + longest).min(MOST_NAMES).ceil() + 1.0;
         Self { plot, left, right, end: right + MARGIN + names }
     }
 
