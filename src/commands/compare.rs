@@ -48,7 +48,7 @@ fn picture(args: &Compare) -> anyhow::Result<Option<PathBuf>> {
 fn say_where(args: &Compare, picture: Option<&Path>) {
     match picture {
         Some(picture) => {
-            output::note(format_args!("The curves are drawn in {}", picture.display()))
+            output::note(format_args!("The curves are drawn in {}", picture.display()));
         }
         None if args.out.is_none() => output::note(format_args!(
             "{PICTURE} is already there and was kept; add --overwrite to replace it, or name \

@@ -1,6 +1,6 @@
 //! The figures of a run that a comparison shows, and which of them are the best.
 
-use super::run::{Epoch, Run};
+use super::run::{EpochFigures, Run};
 
 /// What came out of a run; `None` where it has no such figure, or one that is no number.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Figures {
 impl Figures {
     /// Of a run's epochs.
     #[must_use]
-    pub fn of(epochs: &[Epoch]) -> Self {
+    pub fn of(epochs: &[EpochFigures]) -> Self {
         let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
         let last = epochs.last();
         let losses = epochs.iter().filter_map(|done| Some((finite(done.val_loss)?, done.epoch)));
@@ -53,7 +53,7 @@ impl Figures {
 pub(super) struct Best {
     pub(super) loss: Option<f64>,
     pub(super) val_loss: Option<f64>,
-    pub(super) best_val_loss: Option<f64>,
+    pub(super) lowest_val_loss: Option<f64>,
     pub(super) seconds: Option<f64>,
     pub(super) images_per_second: Option<f64>,
 }
@@ -77,7 +77,7 @@ impl Best {
         Self {
             loss: lowest(|figures| figures.loss).filter(|_| one_loss),
             val_loss: lowest(|figures| figures.val_loss).filter(|_| one_loss),
-            best_val_loss: lowest(|figures| figures.best_val_loss).filter(|_| one_loss),
+            lowest_val_loss: lowest(|figures| figures.best_val_loss).filter(|_| one_loss),
             seconds: lowest(|figures| figures.seconds).filter(|_| one_length),
             images_per_second: highest(|figures| figures.images_per_second),
         }
@@ -93,8 +93,8 @@ fn same<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
 mod tests {
     use super::*;
 
-    fn epoch(epoch: usize, val_loss: f64, images_per_second: f64) -> Epoch {
-        Epoch {
+    fn epoch(epoch: usize, val_loss: f64, images_per_second: f64) -> EpochFigures {
+        EpochFigures {
             epoch,
             loss: Some(val_loss + 0.1),
             val_loss: Some(val_loss),
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_run_without_an_epoch_or_without_times_has_no_such_figures() {
         assert_eq!(Figures::of(&[]), Figures::default());
-        let untimed = Epoch { seconds: None, images_per_second: None, ..epoch(1, 0.2, 1.0) };
+        let untimed = EpochFigures { seconds: None, images_per_second: None, ..epoch(1, 0.2, 1.0) };
         let figures = Figures::of(&[untimed, epoch(2, 0.1, 1.0)]);
         assert_eq!((figures.seconds, figures.images_per_second), (None, None));
         assert_eq!(figures.val_loss, Some(0.1));

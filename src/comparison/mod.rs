@@ -109,7 +109,7 @@ fn differing(runs: &[Run]) -> Vec<String> {
 }
 
 fn curves(run: &Run) -> Curves {
-    let of_epochs = |loss: fn(&run::Epoch) -> Option<f64>| {
+    let of_epochs = |loss: fn(&run::EpochFigures) -> Option<f64>| {
         let points = run.epochs.iter();
         points
             .map(|done| LossPoint {

@@ -60,14 +60,14 @@ pub struct Run {
     /// What came out of it.
     pub figures: Figures,
     pub(super) settings: Settings,
-    pub(super) epochs: Vec<Epoch>,
+    pub(super) epochs: Vec<EpochFigures>,
     /// Training loss within the epochs: (epochs elapsed, loss).
     pub(super) curve: Vec<(f64, Option<f64>)>,
 }
 
 /// One epoch as the files have it; a loss that is no number is `null` there.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Epoch {
+pub struct EpochFigures {
     /// Counts from 1.
     pub epoch: usize,
     /// Mean over the training pictures.
@@ -86,7 +86,7 @@ struct History {
     #[serde(default)]
     interrupted: bool,
     #[serde(default)]
-    epochs: Vec<Epoch>,
+    epochs: Vec<EpochFigures>,
     #[serde(default)]
     curve: Vec<(f64, Option<f64>)>,
 }
@@ -95,7 +95,7 @@ struct History {
 #[derive(Default, Deserialize)]
 struct Timings {
     #[serde(default)]
-    epochs: Vec<Epoch>,
+    epochs: Vec<EpochFigures>,
 }
 
 impl Run {

@@ -102,7 +102,7 @@ fn cells(run: &Run, best: &Best) -> [String; 7] {
         epochs,
         cell(figures.loss, best.loss, loss),
         cell(figures.val_loss, best.val_loss, loss),
-        cell(figures.best_val_loss, best.best_val_loss, loss),
+        cell(figures.best_val_loss, best.lowest_val_loss, loss),
         figures.best_epoch.map_or(NONE.to_owned(), |epoch| epoch.to_string()),
         cell(figures.seconds, best.seconds, |seconds| format!("{seconds:.1}")),
         cell(figures.images_per_second, best.images_per_second, |rate| format!("{rate:.0}")),
@@ -207,7 +207,7 @@ fn winners(runs: &[Run], best: &Best) -> Map<String, Json> {
     [
         ("loss", with(|run| run.figures.loss, best.loss)),
         ("val_loss", with(|run| run.figures.val_loss, best.val_loss)),
-        ("best_val_loss", with(|run| run.figures.best_val_loss, best.best_val_loss)),
+        ("best_val_loss", with(|run| run.figures.best_val_loss, best.lowest_val_loss)),
         ("seconds", with(|run| run.figures.seconds, best.seconds)),
         ("images_per_second", with(|run| run.figures.images_per_second, best.images_per_second)),
     ]

@@ -5,7 +5,7 @@ const LONGEST_NAME: usize = 200;
 /// Longest value that is written out.
 const LONGEST_VALUE: usize = 48;
 /// Of a longer one, or one with letters that a file's name should not have, this much is kept.
-const KEPT: usize = 24;
+const KEPT: usize = 32;
 
 /// `learning_rate=0.001,batch_size=32`; the same for the same values, whatever else is in the grid.
 pub(super) fn name<'a>(parts: impl Iterator<Item = (&'a str, &'a str)>) -> String {
@@ -40,7 +40,7 @@ pub(super) fn key_labels(keys: &[&str]) -> Vec<String> {
 /// The value itself where a folder's name can hold it, else its beginning and a checksum.
 fn safe_value(value: &str) -> String {
     let plain = safe(value);
-    if plain == value && value.len() <= LONGEST_VALUE {
+    if plain == value && (1..=LONGEST_VALUE).contains(&value.len()) {
         return plain;
     }
     let kept: String = plain.chars().take(KEPT).collect();
