@@ -15,7 +15,7 @@ use convae::checkpoint::{Array, load};
 use serde_json::{Value, json};
 
 /// Long enough to be stopped half-way.
-const MANY_EPOCHS: &str = "train.epochs=300";
+const MANY_EPOCHS: &str = "train.epochs=150";
 /// How long a test waits for something to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -358,7 +358,7 @@ fn ctrl_c_lets_the_runs_save_and_tells_how_to_go_on() {
     assert!(!folder.at("sweep/compare.json").exists());
     call().succeeds();
     assert_eq!(compared(&folder, "epochs").len(), 2);
-    assert!(compared(&folder, "epochs").iter().all(|(_, epochs)| epochs == 300));
+    assert!(compared(&folder, "epochs").iter().all(|(_, epochs)| epochs == 150));
 }
 
 #[test]

@@ -120,6 +120,10 @@ fn setting(run: &Run, key: &str) -> String {
     let text = match run.setting(key) {
         None => return NONE.to_owned(),
         Some(Json::String(text)) => text.escape_debug().to_string(),
+        // As short as in the names of a sweep's runs: 1e-5.
+        Some(Json::Number(number)) if number.is_f64() => {
+            number.as_f64().map_or(NONE.to_owned(), |number| format!("{number:?}"))
+        }
         Some(value) => value.to_string(),
     };
     match text.char_indices().nth(LONGEST_VALUE) {

@@ -9,6 +9,9 @@ const MOST_RUNS: usize = 1000;
 /// Keys that a sweep sets itself.
 const OWN_KEYS: [&str; 3] = ["name", "output", "output.dir"];
 
+/// Keys that tell what kind of thing a table is.
+const KINDS: [&str; 3] = ["name", "kind", "layer"];
+
 /// All values of all keys, as the user listed them.
 #[derive(Debug)]
 pub struct Grid {
@@ -211,8 +214,11 @@ fn spelled(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Table(entries) => {
-            let entries =
-                entries.iter().map(|(key, node)| format!("{key} = {}", nested(&node.value)));
+            // What kind of thing it is comes first, for the reader of a run's name.
+            let (kinds, others): (Vec<_>, Vec<_>) =
+                entries.iter().partition(|(key, _)| KINDS.contains(&key.as_str()));
+            let entries = kinds.into_iter().chain(others);
+            let entries = entries.map(|(key, node)| format!("{key} = {}", nested(&node.value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
         value => value.to_string(),

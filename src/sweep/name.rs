@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn other_values_keep_their_beginning_and_get_a_checksum() {
-        let one = safe_value("{ learning_rate = 0.1, name = \"SGD\" }");
-        assert!(one.starts_with("learning_rate-0.1-name-"), "{one}");
+        let one = safe_value("{ name = \"SGD\", learning_rate = 0.1 }");
+        assert!(one.starts_with("name-SGD-learning_rate-0.1-"), "{one}");
         assert_ne!(one, safe_value("{ learning_rate = 0.1, name = \"Adam\" }"));
         for value in ["../../etc/passwd", "a b", "\u{1f600}", "a\nb", "", "x,y=z", "/"] {
             let name = safe_value(value);

@@ -242,9 +242,9 @@ mod tests {
         assert_eq!(progress.remaining(), "");
         progress.says("a", "epoch 9/10  10/10  loss 0.1");
         // One epoch in ten seconds: the other's ten and this one's last take 110.
-        assert_eq!(progress.remaining(), "  ETA 2 minutes");
+        assert_eq!(progress.remaining(), "  ETA 2m");
         progress.says("a", "epoch 10/10  loss 0.1  val_loss 0.1");
         progress.ends("a", State::Finished);
-        assert_eq!(progress.remaining(), "  ETA 50 seconds");
+        assert_eq!(progress.remaining(), "  ETA 50s");
     }
 }
