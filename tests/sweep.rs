@@ -345,8 +345,8 @@ fn ctrl_c_lets_the_runs_save_and_tells_how_to_go_on() {
     let mut running = Running::start(&folder, call());
     wait_until("a run trains", || log_says(&folder, "seed=1", "epoch 3/"));
     running.signal("-INT");
-    let status = running.0.wait().unwrap();
-    assert_eq!(status.code(), Some(130));
+    let ended = running.0.wait().unwrap();
+    assert_eq!(ended.code(), Some(130));
     let printed = fs::read_to_string(folder.at("printed")).unwrap();
     let last = printed.lines().last().unwrap();
     assert!(last.contains("of 2 run(s) in sweep 0 are finished, 1 were stopped"), "{printed}");
