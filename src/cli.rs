@@ -26,6 +26,8 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
+  convae sweep --config plain.toml --grid train.batch_size=32,128 --grid seed=1,2
+  convae compare runs/normal runs/longer
   convae reference                            every key of a config
   convae --help                               every option
 ";
@@ -43,12 +45,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Apply(Apply),
+    Compare(Compare),
     Corrupt(Corrupt),
     Evaluate(Evaluate),
     Encode(Encode),
     Decode(Decode),
     Neighbours(Neighbours),
     Summary(Summary),
+    Sweep(Sweep),
     /// Prints every section, key and layer of a config, as Markdown.
     Reference,
 }
@@ -74,6 +78,51 @@ pub struct Train {
     /// Also writes all that a replay in Keras needs, to an empty folder.
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
+    /// Stops, as by Ctrl-C, when standard input ends: for a sweep's runs, whose sweep holds it open.
+    #[arg(long, hide = true)]
+    pub attended: bool,
+}
+
+/// Trains a config once for every combination of some values, and compares the runs.
+///
+/// The same call again goes on where it stopped, however it was stopped; with more values it adds
+/// their runs.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// The experiment, looked for here and then under configs/.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Values of a key, like train.batch_size=32,64; repeated, every combination is trained. Commas
+    /// within brackets and quotes belong to a value.
+    #[arg(long, required = true, value_name = "KEY=VALUE,...")]
+    pub grid: Vec<String>,
+    /// Sets a key of the config for all runs, like train.epochs=3; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Runs at once; these share the cores.
+    #[arg(long, value_name = "COUNT", default_value_t = 1,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub jobs: usize,
+    /// Folder for the runs' folders and their comparison, instead of runs/NAME-sweep.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Prints what differs between runs in config and figures, and draws their curves together.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// Folders of runs, like runs/noise, or of sweeps.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The picture to draw, .png [default: compare.png, unless it is there or --json is given].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replaces the picture if it is already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Prints one JSON document instead of the table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Reconstructs or denoises images, of any size where the model's layers allow it.
@@ -247,12 +296,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     interrupt::survive_size_limits()?;
     match (cli.command, cli.train) {
         (Some(Command::Apply(args)), _) => commands::apply::run(&args),
+        (Some(Command::Compare(args)), _) => commands::compare::run(&args),
         (Some(Command::Corrupt(args)), _) => commands::corrupt::run(&args),
         (Some(Command::Evaluate(args)), _) => commands::evaluate::run(&args),
         (Some(Command::Encode(args)), _) => commands::encode::run(&args),
         (Some(Command::Decode(args)), _) => commands::decode::run(&args),
         (Some(Command::Neighbours(args)), _) => commands::neighbours::run(&args),
         (Some(Command::Summary(args)), _) => commands::summary::run(&args),
+        (Some(Command::Sweep(args)), _) => commands::sweep::run(&args),
         (Some(Command::Reference), _) => commands::reference::run(),
         (None, Some(args)) => commands::train::run(&args),
         (None, None) => Err(exit::Misuse("name a config: --config denoise.toml".to_owned()).into()),

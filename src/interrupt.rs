@@ -1,5 +1,6 @@
 //! Signals. The first Ctrl-C (or termination) asks the work to stop after the current step, the
 //! second one stops at once; a file that grows beyond the system's limit is an error, not an end.
+//! A process that works for another one also stops when that one is gone.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,16 @@ pub fn install() -> io::Result<()> {
 /// When the system refuses the handler.
 pub fn survive_size_limits() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
+/// Takes the end of standard input for a Ctrl-C from now on. Whoever holds its other end may close
+/// it; and when they die, by whatever signal, the system closes it for them.
+pub fn when_stdin_ends() {
+    std::thread::spawn(|| {
+        // What is said there does not matter; an error is as good as an end.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        REQUESTED.store(true, Ordering::Relaxed);
+    });
 }
 
 /// Whether the user has asked to stop.

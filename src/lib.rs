@@ -12,7 +12,8 @@
 //! [`saved_model`], [`image_file`], [`report`] and, last of all, [`atomic`]. What a run goes on from when
 //! it was stopped is in [`resume`]. A trained model reaches
 //! the user's own images through [`apply`]; it is judged by [`evaluation`]. Half of one, a [`coder`],
-//! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes.
+//! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes. A [`sweep`] trains many, each in
+//! a process of its own, and ends in their [`comparison`].
 
 pub mod apply;
 pub mod atomic;
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod coder;
 pub mod codes;
 pub mod commands;
+pub mod comparison;
 pub mod config;
 pub mod corruption;
 pub mod data;
@@ -49,5 +51,6 @@ pub mod run_lock;
 pub mod saved_model;
 pub mod showcase;
 pub mod summary;
+pub mod sweep;
 pub mod trace;
 pub mod train;

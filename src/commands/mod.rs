@@ -1,6 +1,7 @@
 //! The program's commands: each `run` reads as that command's data flow.
 
 pub mod apply;
+pub mod compare;
 pub mod corrupt;
 pub mod decode;
 pub mod encode;
@@ -9,4 +10,5 @@ mod go_on;
 pub mod neighbours;
 pub mod reference;
 pub mod summary;
+pub mod sweep;
 pub mod train;

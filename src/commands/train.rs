@@ -42,6 +42,9 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let _lock = held.map_or_else(|| folder.open(earlier), Ok)?;
     folder.write_config(&plan)?;
     interrupt::install().context("Ctrl-C cannot be watched for")?;
+    if args.attended {
+        interrupt::when_stdin_ends();
+    }
 
     let mut learner = Learner::new(&plan, device)?;
     let mut history = History::new(&plan, &learner);

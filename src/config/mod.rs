@@ -58,14 +58,15 @@ impl Source {
     /// # Errors
     /// When there is no such file, it cannot be read, or a value in it is refused.
     pub fn open(named: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let path = find(named)?;
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError {
-            place: file.clone(),
-            problem: format!("the config cannot be read: {error}"),
-            remedy: "name a TOML file that you may read".to_owned(),
-        })?;
-        Self::parse(&text, &file, overrides)
+        Self::of(read(named, overrides)?)
+    }
+
+    /// Reads a config from its tree.
+    ///
+    /// # Errors
+    /// When a value in it is refused.
+    pub fn of(root: Node) -> Result<Self, ConfigError> {
+        Ok(Self { config: Config::read_table(&root)?, root })
     }
 
     /// Reads a config from text; `file` names it in messages.
@@ -73,11 +74,7 @@ impl Source {
     /// # Errors
     /// When the text is not TOML, or a value in it is refused.
     pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        let mut root = Node::parse(text, file)?;
-        for argument in overrides {
-            root.set(argument)?;
-        }
-        Ok(Self { config: Config::read_table(&root)?, root })
+        Self::of(tree(text, file, overrides)?)
     }
 
     /// A mistake that concerns the value at `path`, which may be a default.
@@ -94,6 +91,30 @@ impl Source {
             remedy: remedy.into(),
         }
     }
+}
+
+/// The tree of the config that the user named, with `--set` arguments applied in order. Whether its
+/// keys and values are those of a config, only [`Source::of`] finds out.
+///
+/// # Errors
+/// When there is no such file, or it cannot be read as TOML.
+pub fn read(named: &Path, overrides: &[String]) -> Result<Node, ConfigError> {
+    let path = find(named)?;
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError {
+        place: file.clone(),
+        problem: format!("the config cannot be read: {error}"),
+        remedy: "name a TOML file that you may read".to_owned(),
+    })?;
+    tree(&text, &file, overrides)
+}
+
+fn tree(text: &str, file: &str, overrides: &[String]) -> Result<Node, ConfigError> {
+    let mut root = Node::parse(text, file)?;
+    for argument in overrides {
+        root.set(argument)?;
+    }
+    Ok(root)
 }
 
 /// The config where it was named, else under `configs/`.

@@ -92,6 +92,14 @@ impl Canvas {
         }
     }
 
+    /// A square, reaching `radius` to each side of its centre.
+    pub(super) fn square(&mut self, centre: Spot, radius: f32, colour: Rgb) {
+        for (index, (x, y)) in self.pixels_near(&[centre], radius) {
+            let outside = (x - centre.0).abs().max((y - centre.1).abs()) - radius;
+            self.mix(index, colour, cover(outside));
+        }
+    }
+
     /// Index and middle of the page's pixels within `reach` of the box around `spots`.
     fn pixels_near(
         &self,
@@ -210,15 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn a_disc_and_a_diamond_cover_their_area() {
+    fn disc_diamond_and_square_cover_their_area() {
         let area = |draw: fn(&mut Canvas, Spot, f32, Rgb)| {
             let mut canvas = Canvas::white(30, 30).unwrap();
             draw(&mut canvas, (15.3, 14.6), 9.0, BLACK);
             darkness(&canvas).into_iter().map(f32::from).sum::<f32>() / 255.0
         };
         let (disc, diamond) = (area(Canvas::disc), area(Canvas::diamond));
+        let square = area(Canvas::square);
         assert!((disc - std::f32::consts::PI * 81.0).abs() < 1.0, "{disc}");
         assert!((diamond - 2.0 * 81.0).abs() < 1.0, "{diamond}");
+        assert!((square - 4.0 * 81.0).abs() < 1.0, "{square}");
     }
 
     #[test]

@@ -1,22 +1,17 @@
-//! Draws a settled loss chart: headline, legend, axes, grid lines and curves.
-//! Which points and ranges are shown was decided before, in `curves` and `axis`.
+//! Draws a settled loss chart: headline, legends, axes, grid lines and curves.
+//! Which points, looks and ranges are shown was decided before, in `curves`, `together` and `axis`.
 
-use std::f32::consts::FRAC_PI_2;
+use std::f32::consts::{FRAC_PI_2, PI};
 
 use super::Problem;
 use super::canvas::{Canvas, Rgb, Spot, WHITE};
 use super::curves::Plot;
 use super::text::{self, Anchor, Run, fitted, width};
 
-/// Blue of the Okabe-Ito palette, which people with any colour vision can tell apart.
-pub(super) const TRAINING: Rgb = [0x00, 0x72, 0xb2];
-/// Vermilion of the same palette.
-pub(super) const VALIDATION: Rgb = [0xd5, 0x5e, 0x00];
-/// The training blue, lightened: it belongs to training, yet stands back.
-const RUNNING: Rgb = [0x8a, 0xbf, 0xdf];
 const GRID: Rgb = [0xe4; 3];
-const AXIS: Rgb = [0x80; 3];
+pub(super) const AXIS: Rgb = [0x80; 3];
 
+/// Without names beside the plot, which make the page wider.
 const WIDTH: usize = 1200;
 const HEIGHT: usize = 640;
 const MARGIN: f32 = 24.0;
@@ -24,7 +19,6 @@ const MARGIN: f32 = 24.0;
 const TOP: f32 = 104.0;
 /// Left edge, unless the labels of the vertical axis need more room: charts shall look alike.
 const LEAST_LEFT: f32 = 128.0;
-const RIGHT: f32 = WIDTH as f32 - MARGIN;
 const BOTTOM: f32 = HEIGHT as f32 - 88.0;
 const TITLE_SIZE: f32 = 34.0;
 const TITLE_MIDDLE: f32 = 34.0;
@@ -32,6 +26,11 @@ const LEGEND_MIDDLE: f32 = 76.0;
 const TEXT_SIZE: f32 = 25.0;
 /// Middle of the lowest line of words.
 const FOOT_MIDDLE: f32 = HEIGHT as f32 - MARGIN - TEXT_SIZE / 2.0;
+/// What names beside the plot take at most, their samples included, and the plot then keeps.
+const MOST_NAMES: f32 = 560.0;
+const PLOT_BESIDE_NAMES: f32 = 860.0;
+/// From one name to the next; less where there are many.
+const NAME_PITCH: f32 = 34.0;
 /// Length of a line in the legend.
 const SAMPLE: f32 = 44.0;
 /// White space between a legend's line and its text; three of them stand between entries.
@@ -46,43 +45,45 @@ const MARKER_EDGE: f32 = 1.5;
 const MOST_MARKERS: usize = 20;
 
 /// Told apart by shape as well as by colour.
-#[derive(Clone, Copy)]
-enum Marker {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Marker {
     None,
     Disc,
     Diamond,
+    Square,
+}
+
+/// How a series looks, in the chart and in the legend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Look {
+    pub(super) colour: Rgb,
+    pub(super) width: f32,
+    pub(super) marker: Marker,
 }
 
 /// A plot with its place on the page.
 struct Frame<'a> {
     plot: &'a Plot<'a>,
+    /// Edges of the plot.
     left: f32,
+    right: f32,
+    /// Right edge of the page's content.
+    end: f32,
 }
-
-/// How a series looks, in the chart and in the legend.
-#[derive(Clone, Copy)]
-struct Look {
-    colour: Rgb,
-    width: f32,
-    marker: Marker,
-}
-
-const RUNNING_LOOK: Look = Look { colour: RUNNING, width: 2.0, marker: Marker::None };
-const TRAINING_LOOK: Look = Look { colour: TRAINING, width: 3.0, marker: Marker::Disc };
-const VALIDATION_LOOK: Look = Look { colour: VALIDATION, width: 3.0, marker: Marker::Diamond };
 
 /// The finished page.
 pub(super) fn draw(plot: &Plot<'_>) -> Result<Canvas, Problem> {
-    let mut page = Canvas::white(WIDTH, HEIGHT)?;
     let frame = Frame::of(plot);
+    let mut page = Canvas::white((frame.end + MARGIN) as usize, HEIGHT)?;
     write_words(&mut page, &frame);
-    draw_legend(&mut page, &legend(plot));
+    draw_legend(&mut page, &plot.legend);
+    draw_names(&mut page, &frame);
     draw_axes(&mut page, &frame);
-    for piece in &plot.running {
-        draw_series(&mut page, &frame, piece, RUNNING_LOOK);
+    for series in &plot.series {
+        for piece in &series.pieces {
+            draw_piece(&mut page, &frame, piece, series.look);
+        }
     }
-    draw_series(&mut page, &frame, &plot.training, TRAINING_LOOK);
-    draw_series(&mut page, &frame, &plot.validation, VALIDATION_LOOK);
     Ok(page)
 }
 
@@ -92,12 +93,21 @@ impl<'a> Frame<'a> {
         let labels = widths.fold(0.0, f32::max);
         // From the left: the axis' name, its labels, and white space around both.
         let needed = MARGIN + TEXT_SIZE + 2.0 * LABEL_GAP + labels + LABEL_GAP;
-        Self { plot, left: needed.max(LEAST_LEFT).round() }
+        let left = needed.max(LEAST_LEFT).round();
+
+        let longest = plot.names.iter().map(|(name, _)| width(name, TEXT_SIZE));
+        let Some(longest) = longest.reduce(f32::max) else {
+            let end = WIDTH as f32 - MARGIN;
+            return Self { plot, left, right: end, end };
+        };
+        let right = left + PLOT_BESIDE_NAMES;
+        let names = (SAMPLE + SAMPLE_GAP + longest).min(MOST_NAMES).ceil() + 1.0;
+        Self { plot, left, right, end: right + MARGIN + names }
     }
 
     /// Pixels from the left for a position on the horizontal axis.
     fn across(&self, position: f64) -> f32 {
-        self.left + self.plot.x.share(position) * (RIGHT - self.left)
+        self.left + self.plot.x.share(position) * (self.right - self.left)
     }
 
     /// Pixels from the top for a position on the vertical axis.
@@ -107,14 +117,14 @@ impl<'a> Frame<'a> {
 
     /// The middle of the plot.
     fn middle(&self) -> Spot {
-        (f32::midpoint(self.left, RIGHT), f32::midpoint(TOP, BOTTOM))
+        (f32::midpoint(self.left, self.right), f32::midpoint(TOP, BOTTOM))
     }
 }
 
 /// Headline and names of the axes, and what the curves cannot say: that some points are missing.
 fn write_words(page: &mut Canvas, frame: &Frame<'_>) {
     let (plot, (centre, middle)) = (frame.plot, frame.middle());
-    let title = fitted(plot.title, TITLE_SIZE, RIGHT - MARGIN);
+    let title = fitted(plot.title, TITLE_SIZE, frame.end - MARGIN);
     text::write(page, &title, (MARGIN, TITLE_MIDDLE), TITLE_SIZE, Anchor::Start, Run::Across);
 
     let scale = if plot.y.is_log() { " (log scale)" } else { "" };
@@ -125,23 +135,12 @@ fn write_words(page: &mut Canvas, frame: &Frame<'_>) {
     write(page, "epoch", (centre, FOOT_MIDDLE), Anchor::Middle);
     if plot.left_out > 0 {
         let note = format!("left out as not finite: {}", plot.left_out);
-        write(page, &note, (RIGHT, FOOT_MIDDLE), Anchor::End);
+        write(page, &note, (frame.right, FOOT_MIDDLE), Anchor::End);
     }
     if plot.is_empty() {
         let note = "no losses to show";
         write(page, note, (centre, middle), Anchor::Middle);
     }
-}
-
-/// The series that have points, in drawing order.
-fn legend(plot: &Plot<'_>) -> Vec<(String, Look)> {
-    let last = |name: &str, loss: f64| format!("{name} (last {})", short(loss));
-    let running = (!plot.running.is_empty()).then(|| "training, within epochs".to_owned());
-    let training = plot.last_training.map(|loss| last("training, epoch mean", loss));
-    let validation = plot.last_validation.map(|loss| last("validation", loss));
-    let entries =
-        [(running, RUNNING_LOOK), (training, TRAINING_LOOK), (validation, VALIDATION_LOOK)];
-    entries.into_iter().filter_map(|(text, look)| Some((text?, look))).collect()
 }
 
 /// One line above the plot, where it can cover no curve.
@@ -157,12 +156,29 @@ fn draw_legend(page: &mut Canvas, entries: &[(String, Look)]) {
     }
 }
 
+/// A column beside the plot, where there is room for long names of many curves.
+fn draw_names(page: &mut Canvas, frame: &Frame<'_>) {
+    let names = &frame.plot.names;
+    let pitch = NAME_PITCH.min((BOTTOM - TOP) / names.len().max(1) as f32);
+    // Lines of smaller letters where they stand closer.
+    let size = TEXT_SIZE.min(pitch * TEXT_SIZE / NAME_PITCH + 1.0);
+    let left = frame.right + MARGIN;
+    let start = left + SAMPLE + SAMPLE_GAP;
+    for (index, (name, look)) in names.iter().enumerate() {
+        let middle = TOP + pitch * (index as f32 + 0.5);
+        page.stroke(&[(left, middle), (left + SAMPLE, middle)], look.width, look.colour);
+        draw_marker(page, (left + SAMPLE / 2.0, middle), *look);
+        let name = fitted(name, size, frame.end - start);
+        text::write(page, &name, (start, middle), size, Anchor::Start, Run::Across);
+    }
+}
+
 /// Grid lines with their labels, then the two axes.
 fn draw_axes(page: &mut Canvas, frame: &Frame<'_>) {
-    let Frame { plot, left } = *frame;
+    let Frame { plot, left, right, .. } = *frame;
     for &tick in &plot.y.ticks {
         let y = frame.down(tick);
-        draw_rule(page, [(left, y), (RIGHT, y)], GRID);
+        draw_rule(page, [(left, y), (right, y)], GRID);
         let label = plot.y.label(tick);
         write(page, &label, (left - LABEL_GAP, y), Anchor::End);
     }
@@ -173,7 +189,7 @@ fn draw_axes(page: &mut Canvas, frame: &Frame<'_>) {
         write(page, &plot.x.label(tick), below, Anchor::Middle);
     }
     draw_rule(page, [(left, TOP), (left, BOTTOM)], AXIS);
-    draw_rule(page, [(left, BOTTOM), (RIGHT, BOTTOM)], AXIS);
+    draw_rule(page, [(left, BOTTOM), (right, BOTTOM)], AXIS);
 }
 
 /// Writes `text` in the chart's usual size, with the middle of its height on `spot`.
@@ -188,7 +204,7 @@ fn draw_rule(page: &mut Canvas, ends: [Spot; 2], colour: Rgb) {
 }
 
 /// A curve, then its markers upon it.
-fn draw_series(page: &mut Canvas, frame: &Frame<'_>, positions: &[(f64, f64)], look: Look) {
+fn draw_piece(page: &mut Canvas, frame: &Frame<'_>, positions: &[(f64, f64)], look: Look) {
     let place = |&(x, y): &(f64, f64)| (frame.across(x), frame.down(y));
     let spots: Vec<Spot> = positions.iter().map(place).collect();
     page.stroke(&spots, look.width, look.colour);
@@ -204,37 +220,14 @@ fn draw_marker(page: &mut Canvas, spot: Spot, look: Look) {
         Marker::None => return,
         Marker::Disc => Canvas::disc,
         Marker::Diamond => Canvas::diamond,
+        Marker::Square => Canvas::square,
     };
-    // A diamond looks smaller than a disc of the same reach; equal areas look equal.
+    // Shapes of the same reach look unlike in size; equal areas look equal.
     let reach = match look.marker {
         Marker::Diamond => MARKER * FRAC_PI_2.sqrt(),
+        Marker::Square => MARKER * PI.sqrt() / 2.0,
         _ => MARKER,
     };
     draw(page, spot, reach + MARKER_EDGE, WHITE);
     draw(page, spot, reach, look.colour);
-}
-
-/// A loss in four significant digits.
-fn short(loss: f64) -> String {
-    const DIGITS: f64 = 4.0;
-    let leading = loss.abs().log10().floor();
-    if loss == 0.0 {
-        "0".to_owned()
-    } else if (-DIGITS..DIGITS).contains(&leading) {
-        let decimals = (DIGITS - 1.0 - leading).max(0.0) as usize;
-        format!("{loss:.decimals$}")
-    } else {
-        format!("{loss:.3e}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn losses_in_the_legend_have_four_significant_digits() {
-        let texts = [0.093_456, 1.25, 1234.5, 0.0, 4.5e-7, -0.5].map(short);
-        assert_eq!(texts, ["0.09346", "1.250", "1234", "0", "4.500e-7", "-0.5000"]);
-    }
 }

@@ -4,13 +4,26 @@
 use std::path::Path;
 
 use super::axis::Axis;
+use super::canvas::Rgb;
+use super::chart::{Look, Marker};
 use super::{ReportError, chart, deliver};
 
+/// Blue of the Okabe-Ito palette, which people with any colour vision can tell apart.
+const TRAINING: Rgb = [0x00, 0x72, 0xb2];
+/// Vermilion of the same palette.
+const VALIDATION: Rgb = [0xd5, 0x5e, 0x00];
+/// The training blue, lightened: it belongs to training, yet stands back.
+const RUNNING: Rgb = [0x8a, 0xbf, 0xdf];
+
+const RUNNING_LOOK: Look = Look { colour: RUNNING, width: 2.0, marker: Marker::None };
+const TRAINING_LOOK: Look = Look { colour: TRAINING, width: 3.0, marker: Marker::Disc };
+const VALIDATION_LOOK: Look = Look { colour: VALIDATION, width: 3.0, marker: Marker::Diamond };
+
 /// Points of the running loss that are drawn; each is the mean of the batches it stands for.
-const RUNNING_POINTS: usize = 200;
+pub(super) const RUNNING_POINTS: usize = 200;
 /// From this many epochs on, the epochs alone say enough, and the steep start of the running loss
 /// may leave the chart at the top instead of pressing everything else flat.
-const EPOCHS_THAT_SPEAK: usize = 3;
+pub(super) const EPOCHS_THAT_SPEAK: usize = 3;
 
 /// A loss at a point of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,22 +53,29 @@ pub struct Curves {
     pub validation: Vec<LossPoint>,
 }
 
-/// A chart settled down to positions: all points finite, axes chosen.
+/// A chart settled down to positions: all points finite, axes and looks chosen.
 #[derive(Debug)]
 pub(super) struct Plot<'a> {
     pub(super) title: &'a str,
     pub(super) loss: &'a str,
-    /// The running loss in pieces, cut where it leaves the chart at the top.
-    pub(super) running: Vec<Vec<(f64, f64)>>,
-    pub(super) training: Vec<(f64, f64)>,
-    pub(super) validation: Vec<(f64, f64)>,
-    /// The last losses as values, for the legend.
-    pub(super) last_training: Option<f64>,
-    pub(super) last_validation: Option<f64>,
+    /// In drawing order.
+    pub(super) series: Vec<Series>,
+    /// In a line above the plot.
+    pub(super) legend: Vec<(String, Look)>,
+    /// In a column beside the plot; may be none.
+    pub(super) names: Vec<(String, Look)>,
     pub(super) x: Axis,
     pub(super) y: Axis,
     /// Points left out because they are not finite.
     pub(super) left_out: usize,
+}
+
+/// One line of a chart.
+#[derive(Debug)]
+pub(super) struct Series {
+    /// Positions, in pieces: the line is cut where it leaves the chart at the top.
+    pub(super) pieces: Vec<Vec<(f64, f64)>>,
+    pub(super) look: Look,
 }
 
 /// Writes training and validation loss over the epochs as one chart, 1200x640 pixels.
@@ -74,7 +94,7 @@ pub fn write_loss_curves(path: &Path, curves: &Curves) -> Result<(), ReportError
 impl<'a> Plot<'a> {
     /// Whether there is no point to draw.
     pub(super) fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.training.is_empty() && self.validation.is_empty()
+        self.series.iter().all(|series| series.pieces.is_empty())
     }
 
     fn of(curves: &'a Curves) -> Self {
@@ -83,37 +103,58 @@ impl<'a> Plot<'a> {
         let given = curves.running.len() + curves.training.len() + curves.validation.len();
         let left_out = given - running.len() - training.len() - validation.len();
 
+        let legend = legend(&running, &training, &validation);
         let running = thinned(&running, RUNNING_POINTS);
-        let epochs = [training.as_slice(), &validation].concat();
-        let y = Axis::of_losses(&losses_in_view(&running, &epochs));
-        let x = epoch_axis(&running, &epochs);
-
-        let place = |points: &[LossPoint]| -> Vec<(f64, f64)> {
-            points.iter().map(|point| (point.epoch, y.position(point.loss))).collect()
-        };
-        Self {
-            title: &curves.title,
-            loss: &curves.loss,
-            running: below(&place(&running), y.high),
-            training: place(&training),
-            validation: place(&validation),
-            last_training: training.last().map(|point| point.loss),
-            last_validation: validation.last().map(|point| point.loss),
-            x,
-            y,
-            left_out,
-        }
+        let (x, y) = axes(&running, &[training.as_slice(), &validation].concat());
+        let series =
+            [(running, RUNNING_LOOK), (training, TRAINING_LOOK), (validation, VALIDATION_LOOK)];
+        let series = series.map(|(points, look)| Series::placed(&points, &y, look)).into();
+        let names = vec![];
+        Self { title: &curves.title, loss: &curves.loss, series, legend, names, x, y, left_out }
     }
 }
 
+impl Series {
+    /// The points at their positions. The vertical axis holds all but the running loss, which may
+    /// leave it at the top.
+    pub(super) fn placed(points: &[LossPoint], y: &Axis, look: Look) -> Self {
+        let place = |point: &LossPoint| (point.epoch, y.position(point.loss));
+        let positions: Vec<_> = points.iter().map(place).collect();
+        Self { pieces: below(&positions, y.high), look }
+    }
+}
+
+/// The series that have points, in drawing order.
+fn legend(
+    running: &[LossPoint],
+    training: &[LossPoint],
+    validation: &[LossPoint],
+) -> Vec<(String, Look)> {
+    let last = |name: &str, points: &[LossPoint]| {
+        points.last().map(|point| format!("{name} (last {})", short(point.loss)))
+    };
+    let running = (!running.is_empty()).then(|| "training, within epochs".to_owned());
+    let entries = [
+        (running, RUNNING_LOOK),
+        (last("training, epoch mean", training), TRAINING_LOOK),
+        (last("validation", validation), VALIDATION_LOOK),
+    ];
+    entries.into_iter().filter_map(|(text, look)| Some((text?, look))).collect()
+}
+
+/// The axes that hold all epochs, and all losses but the steep start of the running one.
+pub(super) fn axes(running: &[LossPoint], epochs: &[LossPoint]) -> (Axis, Axis) {
+    (epoch_axis(running, epochs), Axis::of_losses(&losses_in_view(running, epochs)))
+}
+
 /// The points that can be drawn: finite, and within `f32`, so that no sum of them overflows.
-fn drawable(points: &[LossPoint]) -> Vec<LossPoint> {
+pub(super) fn drawable(points: &[LossPoint]) -> Vec<LossPoint> {
     let fits = |value: f64| value.abs() <= f64::from(f32::MAX);
     points.iter().copied().filter(|point| fits(point.epoch) && fits(point.loss)).collect()
 }
 
 /// At most about `most` points, each the mean of as many neighbours.
-fn thinned(points: &[LossPoint], most: usize) -> Vec<LossPoint> {
+pub(super) fn thinned(points: &[LossPoint], most: usize) -> Vec<LossPoint> {
     let mean = |values: &[LossPoint], of: fn(&LossPoint) -> f64| {
         values.iter().map(of).sum::<f64>() / values.len() as f64
     };
@@ -173,6 +214,20 @@ fn push(pieces: &mut [Vec<(f64, f64)>], point: (f64, f64)) {
     }
 }
 
+/// A loss in four significant digits.
+fn short(loss: f64) -> String {
+    const DIGITS: f64 = 4.0;
+    let leading = loss.abs().log10().floor();
+    if loss == 0.0 {
+        "0".to_owned()
+    } else if (-DIGITS..DIGITS).contains(&leading) {
+        let decimals = (DIGITS - 1.0 - leading).max(0.0) as usize;
+        format!("{loss:.decimals$}")
+    } else {
+        format!("{loss:.3e}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +268,7 @@ mod tests {
         let broken = [0.3, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300];
         let curves = Curves { training: epochs(&broken), ..Curves::default() };
         let plot = Plot::of(&curves);
-        assert_eq!((plot.training.len(), plot.left_out), (1, 4));
+        assert_eq!((plot.series[1].pieces[0].len(), plot.left_out), (1, 4));
     }
 
     #[test]
@@ -225,7 +280,7 @@ mod tests {
         };
         let plot = Plot::of(&curves);
         assert!(plot.y.high > plot.y.position(0.6));
-        assert_eq!(plot.running[0].len(), 3);
+        assert_eq!(plot.series[0].pieces[0].len(), 3);
         assert!(plot.x.ticks[0] == 0.0);
     }
 
@@ -238,8 +293,8 @@ mod tests {
         };
         let plot = Plot::of(&curves);
         assert!(plot.y.high < 0.15);
-        assert!(plot.running[0][0].1 >= plot.y.high); // at the top, where it was cut
-        assert_eq!(plot.running[0].len(), 4); // the crossing and three points
+        assert!(plot.series[0].pieces[0][0].1 >= plot.y.high); // at the top, where it was cut
+        assert_eq!(plot.series[0].pieces[0].len(), 4); // the crossing and three points
     }
 
     #[test]
@@ -273,7 +328,7 @@ mod tests {
         };
         let page = written(&curves);
         assert_eq!(page.dimensions(), (1200, 640));
-        for colour in [chart::TRAINING, chart::VALIDATION] {
+        for colour in [TRAINING, VALIDATION] {
             let painted = page.pixels().filter(|p| p.0 == colour).count();
             assert!(painted > 500, "{colour:?}: {painted} pixels");
         }
@@ -312,5 +367,11 @@ mod tests {
                 assert_eq!(written(&curves).dimensions(), (1200, 640));
             }
         }
+    }
+
+    #[test]
+    fn losses_in_the_legend_have_four_significant_digits() {
+        let texts = [0.093_456, 1.25, 1234.5, 0.0, 4.5e-7, -0.5].map(short);
+        assert_eq!(texts, ["0.09346", "1.250", "1234", "0", "4.500e-7", "-0.5000"]);
     }
 }

@@ -10,6 +10,7 @@ mod grid;
 mod neighbours;
 mod picture;
 mod text;
+mod together;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use curves::{Curves, LossPoint, write_loss_curves};
 pub use grid::{GridRow, write_grid};
 pub use neighbours::{Captioned, NeighbourRow, most_rows, write_neighbours};
 pub use picture::{Picture, PictureError, write_png, write_png_of_many};
+pub use together::{MOST_TOGETHER, write_curves_together};
 
 /// A picture file that could not be made: which one, and the [`Problem`] as its source.
 #[derive(Debug, thiserror::Error)]
