@@ -25,6 +25,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
+  convae report runs/noise                    make a run's page anew
   convae reference                            every key of a config
   convae --help                               every option
 ";
@@ -48,6 +49,7 @@ enum Command {
     Decode(Decode),
     Neighbours(Neighbours),
     Summary(Summary),
+    Report(Report),
     /// Prints every section, key and layer of a config, as Markdown.
     Reference,
 }
@@ -206,6 +208,17 @@ pub struct Summary {
     pub overrides: Vec<String>,
 }
 
+/// Makes the page report.html of a finished run anew.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The run's folder, like runs/noise.
+    #[arg(value_name = "RUN_FOLDER")]
+    pub run: PathBuf,
+    /// Sets a key of the run's config, like data.dir=FOLDER; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
 /// A trained model.
 #[derive(Debug, Args)]
 pub struct SavedModel {
@@ -249,6 +262,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Decode(args)), _) => commands::decode::run(&args),
         (Some(Command::Neighbours(args)), _) => commands::neighbours::run(&args),
         (Some(Command::Summary(args)), _) => commands::summary::run(&args),
+        (Some(Command::Report(args)), _) => commands::report::run(&args),
         (Some(Command::Reference), _) => commands::reference::run(),
         (None, Some(args)) => commands::train::run(&args),
         (None, None) => Err(exit::Misuse("name a config: --config denoise.toml".to_owned()).into()),

@@ -7,5 +7,6 @@ pub mod encode;
 pub mod evaluate;
 pub mod neighbours;
 pub mod reference;
+pub mod report;
 pub mod summary;
 pub mod train;

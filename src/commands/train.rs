@@ -1,18 +1,22 @@
 //! `convae --config FILE`: from a config to weights and pictures.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Context;
 
 use crate::cli::Train;
 use crate::config::Source;
 use crate::data::Dataset;
+use crate::history_csv::HistoryCsv;
 use crate::output::note;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
+use crate::run_report::write_report;
 use crate::saved_model::save_model;
 use crate::showcase::write_pictures;
 use crate::summary::summary;
+use crate::tensorboard::{self, TensorBoard};
 use crate::trace::Trace;
 use crate::train::{History, Learner, Outcome, Progress, TrainError, choose_device, fit};
 use crate::{exit, interrupt};
@@ -27,18 +31,27 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let device = choose_device(&plan.config.train.device)?;
     let folder = RunFolder::choose(&plan, args.out.as_deref(), args.overwrite)?;
     args.trace.as_deref().map(Trace::check).transpose()?;
+    let opening = Instant::now();
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    let opening = opening.elapsed().as_secs_f64();
     folder.open(&plan)?;
+    let mut views = Views::begin(&folder, &plan)?;
     interrupt::install().context("Ctrl-C cannot be watched for")?;
 
     let mut learner = Learner::new(&plan, device)?;
     let mut history = History::new(&plan, &learner);
     history.skipped_files = data.train.skipped() + data.test.skipped();
+    history.pictures = [data.train.len(), data.test.len()];
     introduce(&plan, &data, &learner);
     let mut progress = Progress::new(plan.config.train.epochs);
     let mut trace =
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &learner)).transpose()?;
-    let outcome = fit(&plan, &data, &mut learner, &mut [&mut progress, &mut history, &mut trace]);
+    let outcome = fit(
+        &plan,
+        &data,
+        &mut learner,
+        &mut [&mut progress, &mut history, &mut trace, &mut views.tensorboard, &mut views.csv],
+    );
     progress.end();
     let (outcome, lost) = match outcome {
         Ok(outcome) => (outcome, None),
@@ -54,11 +67,59 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
         let saved = format!("what was learned is saved in {}", folder.dir().display());
         return Err(anyhow::Error::from(error).context(saved));
     }
+    let drawing = Instant::now();
     write_pictures(&folder, &plan, &data.test, &mut learner, &history)?;
+    views.end(&folder, &history);
+    if plan.config.output.report {
+        let phases = [("opening the data", opening), ("pictures", drawing.elapsed().as_secs_f64())];
+        let phases = phases.map(|(what, seconds)| (what.to_owned(), seconds)).to_vec();
+        write_report(&folder, &plan, &data.test, &mut learner, phases)?;
+    } else {
+        folder.remove(&folder.report())?;
+    }
     if let (Some(trace), Outcome::Finished) = (trace, outcome) {
         trace.finish(&plan, &data, &mut learner)?;
     }
-    Ok(conclude(&folder, &history))
+    let code = conclude(&folder, &history);
+    // What was asked for and could not be written was said when it happened.
+    Ok(if code == 0 && views.failed() { exit::FAILED } else { code })
+}
+
+/// What is written of the training on request, while it goes on.
+struct Views {
+    tensorboard: Option<TensorBoard>,
+    csv: Option<HistoryCsv>,
+}
+
+impl Views {
+    /// Opens what the plan asks for, and removes what an earlier run left of the rest.
+    fn begin(folder: &RunFolder, plan: &Plan) -> anyhow::Result<Self> {
+        let (events, csv) = (folder.tensorboard(), folder.csv());
+        let output = &plan.config.output;
+        let tensorboard = match output.tensorboard {
+            true => Some(TensorBoard::begin(&events, 0)?),
+            false => tensorboard::remove(&events).map(|()| None)?,
+        };
+        let csv = match output.csv {
+            true => Some(HistoryCsv::begin(&csv).with_context(|| {
+                format!("{} cannot be written; name another folder with --out DIR", csv.display())
+            })?),
+            false => folder.remove(&csv).map(|()| None)?,
+        };
+        Ok(Self { tensorboard, csv })
+    }
+
+    /// Adds the pictures that the run ends with.
+    fn end(&mut self, folder: &RunFolder, history: &History) {
+        if let Some(tensorboard) = &mut self.tensorboard {
+            tensorboard.picture("test_pictures", &folder.picture("grid"), history.epochs.len());
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.tensorboard.as_ref().is_some_and(TensorBoard::failed)
+            || self.csv.as_ref().is_some_and(HistoryCsv::failed)
+    }
 }
 
 /// What is about to happen.
@@ -111,6 +172,7 @@ fn write_history(folder: &RunFolder, history: &History) -> anyhow::Result<()> {
 /// Says where everything is; the exit code tells whether the run was cut short.
 fn conclude(folder: &RunFolder, history: &History) -> u8 {
     let dir = folder.dir().display();
+    let page = if folder.report().is_file() { "; all on one page: report.html" } else { "" };
     if history.interrupted {
         let done = history.epochs.len();
         note(format_args!(
@@ -118,6 +180,6 @@ fn conclude(folder: &RunFolder, history: &History) -> u8 {
         ));
         return exit::INTERRUPTED;
     }
-    note(format_args!("Saved in {dir}: weights, pictures, history.json and config.toml"));
+    note(format_args!("Saved in {dir}: weights, pictures, history.json and config.toml{page}"));
     0
 }

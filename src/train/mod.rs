@@ -8,6 +8,7 @@ mod progress;
 
 pub use crate::engine::Step;
 pub use device::choose_device;
+pub(crate) use history::is_curve_point;
 pub use history::{EpochRecord, History};
 pub use learner::Learner;
 pub use observer::{Observer, RunningLoss, StepDone};

@@ -209,6 +209,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 pub fn files_of(name: &str) -> Vec<String> {
     let pictures = ["grid", "input", "loss", "output"].map(|what| format!("{what}_{name}.png"));
     let mut names = vec!["config.toml".to_owned(), "history.json".to_owned(), format!("{name}.pt")];
+    names.push("report.html".to_owned());
     names.extend(pictures);
     names.sort();
     names

@@ -1,0 +1,75 @@
+//! The epochs' figures as a table for other programs: `history.csv`, a line for each epoch.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::atomic;
+use crate::output::complain;
+use crate::train::{EpochRecord, Observer, StepDone};
+
+/// Figures that every epoch has; none depends on the clock, so that equal runs leave equal files.
+const HEADER: &str = "epoch,loss,val_loss,learning_rate\n";
+
+/// Rewrites the file after each epoch, whole or not at all.
+#[derive(Debug)]
+pub struct HistoryCsv {
+    path: PathBuf,
+    text: String,
+    /// What the epoch ended with, until its losses are known.
+    learning_rate: f64,
+    failed: bool,
+}
+
+impl HistoryCsv {
+    /// The table without a line yet.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn begin(path: &Path) -> std::io::Result<Self> {
+        let csv = Self {
+            path: path.to_owned(),
+            text: HEADER.to_owned(),
+            learning_rate: f64::NAN,
+            failed: false,
+        };
+        csv.write()?;
+        Ok(csv)
+    }
+
+    /// Whether it could not be written; it was said when it happened.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// A line of an epoch, whose numbers read back as the same ones.
+    pub fn add(&mut self, record: &EpochRecord, learning_rate: f64) {
+        let EpochRecord { epoch, loss, val_loss, .. } = record;
+        writeln!(self.text, "{epoch},{loss:?},{val_loss:?},{learning_rate:?}")
+            .expect("a string takes every text");
+    }
+
+    fn write(&self) -> std::io::Result<()> {
+        atomic::write(&self.path, |file| file.write_all(self.text.as_bytes()))
+    }
+}
+
+impl Observer for HistoryCsv {
+    fn step_done(&mut self, done: &StepDone<'_>) {
+        if done.step == done.steps {
+            self.learning_rate = done.learner.learning_rate();
+        }
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord) {
+        self.add(record, self.learning_rate);
+        // The next epoch tries again: the file is written whole each time.
+        let written = self.write();
+        if let (Err(error), false) = (&written, self.failed) {
+            let path = self.path.display();
+            complain(format_args!("{path} cannot be written ({error}); the training goes on"));
+        }
+        self.failed = written.is_err();
+    }
+}
