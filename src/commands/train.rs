@@ -96,15 +96,19 @@ impl Views {
     fn begin(folder: &RunFolder, plan: &Plan) -> anyhow::Result<Self> {
         let (events, csv) = (folder.tensorboard(), folder.csv());
         let output = &plan.config.output;
-        let tensorboard = match output.tensorboard {
-            true => Some(TensorBoard::begin(&events, 0)?),
-            false => tensorboard::remove(&events).map(|()| None)?,
+        let tensorboard = if output.tensorboard {
+            Some(TensorBoard::begin(&events, 0)?)
+        } else {
+            tensorboard::remove(&events)?;
+            None
         };
-        let csv = match output.csv {
-            true => Some(HistoryCsv::begin(&csv).with_context(|| {
+        let csv = if output.csv {
+            Some(HistoryCsv::begin(&csv).with_context(|| {
                 format!("{} cannot be written; name another folder with --out DIR", csv.display())
-            })?),
-            false => folder.remove(&csv).map(|()| None)?,
+            })?)
+        } else {
+            folder.remove(&csv)?;
+            None
         };
         Ok(Self { tensorboard, csv })
     }

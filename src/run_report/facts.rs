@@ -13,10 +13,8 @@ const SHOWN_ELSEWHERE: [&str; 3] = ["name", "parameters", "versions"];
 /// What was trained, in a sentence.
 pub(super) fn lead(plan: &Plan, records: &Records) -> String {
     let [height, width, channels] = plan.input_shape;
-    let what = match plan.config.corruption.changes_pictures() {
-        true => "A denoising autoencoder",
-        false => "An autoencoder",
-    };
+    let corrupted = plan.config.corruption.changes_pictures();
+    let what = if corrupted { "A denoising autoencoder" } else { "An autoencoder" };
     let colour = if channels == 1 { "grey" } else { "RGB" };
     let epochs = records.epochs.len();
     format!(
