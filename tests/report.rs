@@ -75,7 +75,7 @@ fn the_page_shows_four_levels_of_noise_and_the_ten_best_and_worst() {
     let factors = ["none", "factor = 0.25", "factor = 0.5", "factor = 1.0"];
     assert!(said.iter().zip(factors).all(|(said, factor)| said.contains(factor)), "{said:?}");
     let count = |selector: &str| page.select(&Selector::parse(selector).unwrap()).count();
-    assert_eq!((count("#pictures .stack"), count("#pictures img")), (40, 120));
+    assert_eq!((count("#pictures .stack"), count("#pictures img")), (40, 110));
     let psnr = |selector: &str| -> Vec<f64> {
         let decibels = texts(&page, selector).into_iter();
         decibels.map(|text| text.trim_end_matches(" dB").parse().unwrap()).collect()
@@ -99,7 +99,7 @@ fn the_figures_on_the_page_are_those_that_evaluate_prints() {
     let figure = |of: &Value, what: &str| of[what].as_f64().unwrap();
     let loss = figure(found, "loss");
     let expected = format!(
-        "as trained{loss:.4}{:.2} dB{:.3}{:.2} dB{:.3}",
+        "as trained{loss:.4}{:.2}{:.3}{:.2}{:.3}",
         figure(&found["input"], "psnr"),
         figure(&found["input"], "ssim"),
         figure(&found["output"], "psnr"),
@@ -307,9 +307,10 @@ fn a_browser_shows_every_picture_on_a_phone_and_on_a_desk_without_asking_anyone(
     for (width, dark) in [(390, true), (390, false), (1280, false)] {
         let Some(seen) = looked_at(&html, width, dark) else { return };
         assert_eq!(seen["width"], width, "{seen}");
-        assert_eq!(seen["scroll"], width, "{seen}");
+        // The bar for scrolling takes some of the width.
+        assert!(seen["scroll"].as_u64().unwrap() <= width as u64, "{seen}");
         assert_eq!(seen["wide"], Value::Array(vec![]), "{seen}");
-        assert_eq!(seen["images"], 180, "{seen}");
+        assert_eq!(seen["images"], 170, "{seen}");
         assert_eq!((&seen["decoded"], &seen["seen"]), (&seen["images"], &seen["images"]), "{seen}");
         assert_eq!(seen["requests"], Value::Array(vec![]), "{seen}");
         assert_eq!(seen["asked"], Value::Array(vec![]), "{seen}");
@@ -495,19 +496,15 @@ fn event_files_that_cannot_be_written_are_told_before_the_training() {
 
 #[test]
 fn a_disk_that_fills_up_costs_the_event_files_and_not_the_weights() {
-    if !cfg!(target_os = "linux") {
-        println!("skipped: /dev/full is Linux's");
-        return;
-    }
     let folder = Folder::new();
     let config = folder.write("tiny.toml", tiny());
     let out = folder.at("out");
-    // What the run appends to its first event file lands on a disk that is always full: the limit on
-    // the size of files is reached by histograms of many steps, long before the weights are written.
-    let script = "ulimit -f 8; exec \"$0\" \"$@\"";
+    // Histograms of 80 epochs are more than this limit on the size of a file, in kilobytes; nothing else
+    // that the run writes comes near it.
+    let script = "ulimit -f 100; exec \"$0\" \"$@\"";
     let run = common::convae_in(script)
         .train(&config)
-        .set("train.epochs=60")
+        .set("train.epochs=80")
         .set("output.tensorboard=true")
         .set("output.report=false")
         .out(&out);

@@ -6,6 +6,8 @@ mod layers;
 mod machine;
 mod records;
 
+use std::time::Instant;
+
 use anyhow::Context;
 
 use crate::config::schema::Field;
@@ -42,7 +44,9 @@ pub fn write_report(
     learner: &mut Learner,
     phases: Vec<(String, f64)>,
 ) -> anyhow::Result<()> {
-    let report = gather(folder, plan, test, learner, phases)?;
+    let started = Instant::now();
+    let mut report = gather(folder, plan, test, learner, phases)?;
+    report.phases.push(("measuring for this page".to_owned(), started.elapsed().as_secs_f64()));
     folder.write(&folder.report(), report.to_html().as_bytes())
 }
 

@@ -7,9 +7,9 @@ use super::markup::Markup;
 use crate::report::curves::Plot;
 
 /// Units of the drawing; small, so that its letters stay large on a phone.
-const WIDTH: f64 = 400.0;
-const HEIGHT: f64 = 280.0;
-const LEFT: f64 = 58.0;
+const WIDTH: f64 = 350.0;
+const HEIGHT: f64 = 270.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = WIDTH - 10.0;
 const TOP: f64 = 48.0;
 const BOTTOM: f64 = HEIGHT - 42.0;

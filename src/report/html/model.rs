@@ -8,17 +8,17 @@ use super::tables::thousands;
 use super::{LayerBox, LayerKind, LayerPart, RunReport};
 
 /// Units of the drawing; it is as high as there are layers.
-const WIDTH: f64 = 380.0;
+const WIDTH: f64 = 350.0;
 /// From one layer to the next.
 const ROW: f64 = 58.0;
 /// Room for the headline of a part.
 const HEADLINE: f64 = 30.0;
 const MARGIN: f64 = 8.0;
 /// Middle of the slabs, and where the words begin.
-const CENTRE: f64 = 88.0;
-const WORDS: f64 = 188.0;
+const CENTRE: f64 = 72.0;
+const WORDS: f64 = 156.0;
 /// The largest slab's front, and how far its depth leads to the right and up.
-const LARGEST: f64 = 124.0;
+const LARGEST: f64 = 104.0;
 const RIGHT_BY_DEPTH: f64 = 0.3;
 const UP_BY_DEPTH: f64 = 0.2;
 /// No side is drawn smaller.

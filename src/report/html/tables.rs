@@ -40,7 +40,7 @@ pub(super) fn metrics(html: &mut Markup, report: &RunReport) {
     html.words(
         "p",
         &[],
-        format_args!("Means over {of}. Loss: {}. PSNR and SSIM for values 0 to 1.", report.loss),
+        format_args!("Means over {of}. Loss: {}. PSNR in dB, for values 0 to 1.", report.loss),
     );
     let columns = ["pictures", "loss", "input PSNR", "SSIM", "output PSNR", "SSIM"];
     let figures = Figures {
@@ -64,7 +64,8 @@ fn level_row(level: &Level) -> Vec<String> {
 }
 
 fn cells(Quality { psnr, ssim }: Quality) -> [String; 2] {
-    [decibels(psnr), ssim.map_or("\u{2013}".to_owned(), similarity)]
+    let psnr = if psnr == f64::INFINITY { "\u{221e}".to_owned() } else { format!("{psnr:.2}") };
+    [psnr, ssim.map_or("\u{2013}".to_owned(), similarity)]
 }
 
 /// `17.32 dB`; equal pictures have no end of them.
