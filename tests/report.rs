@@ -125,7 +125,7 @@ fn nothing_on_the_page_comes_from_elsewhere() {
     let count = |selector: &str| page.select(&Selector::parse(selector).unwrap()).count();
     assert_eq!(count("script, iframe, object, embed, form, link[rel='stylesheet']"), 0);
     assert_eq!(count("img"), count("img[src^='data:image/png;base64,'][alt]"));
-    assert!(html.contains("default-src 'none'"));
+    assert_eq!(count("meta[content^=\"default-src 'none'\"]"), 1);
 }
 
 #[test]
@@ -410,7 +410,7 @@ for run, tags in images.items():
         for image in json.loads(ask("images/images", run=run, tag=tag, sample=0)):
             with urllib.request.urlopen(url + "data/plugin/images/individualImage?" + image["query"]) as answer:
                 data = answer.read()
-            found["images"][f"{run}/{tag}"] = [image["step"], image["width"], image["height"], hashlib.sha256(data).hexdigest(), len(data)]
+            found["images"][f"{run}/{tag}"] = [image["step"], hashlib.sha256(data).hexdigest()]
 print(json.dumps(found))
 "#;
 
@@ -458,11 +458,8 @@ fn the_real_tensorboard_shows_what_the_run_measured() {
     }
 
     let grid = noise().join("grid_noise.png");
-    let picture = image::open(&grid).unwrap();
     let image = &found["images"]["validation/test_pictures"];
-    let expected = [2, u64::from(picture.width()), u64::from(picture.height())];
-    assert_eq!([0, 1, 2].map(|i| image[i].as_u64().unwrap()), expected, "{image}");
-    assert_eq!(image[3], python(SHA256, &grid).unwrap());
+    assert_eq!(image, &serde_json::json!([2, python(SHA256, &grid).unwrap()]));
 }
 
 #[test]
