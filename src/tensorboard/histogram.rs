@@ -10,7 +10,7 @@ pub(super) fn bins(values: &[f32]) -> Vec<[f64; 3]> {
         values.iter().filter(|value| value.is_finite()).map(|&value| f64::from(value)).collect();
     let Some(least) = values.iter().copied().reduce(f64::min) else { return vec![] };
     let most = values.iter().copied().fold(least, f64::max);
-    if least == most {
+    if most <= least {
         return vec![[least - 0.5, least + 0.5, values.len() as f64]];
     }
     let width = (most - least) / BINS as f64;
@@ -37,7 +37,7 @@ mod tests {
         assert!((bins.iter().map(|bin| bin[2]).sum::<f64>() - 1000.0).abs() < 1e-9);
         assert!(bins.windows(2).all(|pair| pair[0][1].to_bits() == pair[1][0].to_bits()));
         let least = values.iter().copied().fold(1.0, f32::min);
-        assert_eq!(bins[0][0], f64::from(least));
+        assert_eq!(bins[0][0].to_bits(), f64::from(least).to_bits());
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Value {
     pub(super) fn scalar(tag: &str, number: f64) -> Self {
         let tensor = TensorProto {
             dtype: DT_FLOAT,
-            tensor_shape: shape(&[]),
+            tensor_shape: Some(shape(&[])),
             float_val: vec![number as f32],
             ..TensorProto::default()
         };
@@ -101,7 +101,7 @@ impl Value {
         let strings = vec![side(width)?.into_bytes(), side(height)?.into_bytes(), png];
         let tensor = TensorProto {
             dtype: DT_STRING,
-            tensor_shape: shape(&[strings.len()]),
+            tensor_shape: Some(shape(&[strings.len()])),
             string_val: strings,
             ..TensorProto::default()
         };
@@ -112,7 +112,7 @@ impl Value {
     pub(super) fn histogram(tag: &str, bins: &[[f64; 3]]) -> Self {
         let tensor = TensorProto {
             dtype: DT_DOUBLE,
-            tensor_shape: shape(&[bins.len(), 3]),
+            tensor_shape: Some(shape(&[bins.len(), 3])),
             double_val: bins.concat(),
             ..TensorProto::default()
         };
@@ -126,6 +126,6 @@ impl Value {
     }
 }
 
-fn shape(sides: &[usize]) -> Option<TensorShape> {
-    Some(TensorShape { dim: sides.iter().map(|&side| Dim { size: side as i64 }).collect() })
+fn shape(sides: &[usize]) -> TensorShape {
+    TensorShape { dim: sides.iter().map(|&side| Dim { size: side as i64 }).collect() }
 }

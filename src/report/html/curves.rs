@@ -67,7 +67,8 @@ fn describe(plot: &Plot<'_>) -> String {
         text += &ends.join(", ");
     }
     if plot.left_out > 0 {
-        text += &format!("; left out as not finite: {}", plot.left_out);
+        text.push_str("; left out as not finite: ");
+        text.push_str(&plot.left_out.to_string());
     }
     text
 }

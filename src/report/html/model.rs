@@ -116,7 +116,8 @@ impl Scale {
 fn slab(svg: &mut Markup, layer: &LayerBox, scale: &Scale, top: f64, is_code: bool) {
     let [width, depth, thick] = scale.sizes(&layer.shape);
     let (right, up) = (depth * RIGHT_BY_DEPTH, depth * UP_BY_DEPTH);
-    let (left, front) = (CENTRE - (width + right) / 2.0, top + (ROW - thick + up) / 2.0);
+    let (left, front) =
+        (CENTRE - f64::midpoint(width, right), top + f64::midpoint(ROW - thick, up));
     let kind = match layer.kind {
         LayerKind::Input => "input",
         LayerKind::Learned => "learned",
@@ -147,9 +148,9 @@ fn captions(svg: &mut Markup, layer: &LayerBox, top: f64, is_code: bool) {
     let values: usize = layer.shape.iter().product();
     let mut text = shape(layer);
     if is_code {
-        text += &format!(" = code, {} values", thousands(values));
+        text = format!("{text} = code, {} values", thousands(values));
     } else if layer.weights > 0 {
-        text += &format!(", {} weights", thousands(layer.weights));
+        text = format!("{text}, {} weights", thousands(layer.weights));
     }
     words(svg, (WORDS, middle + 20.0), "shape", &text);
 }

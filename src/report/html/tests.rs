@@ -144,8 +144,8 @@ fn every_link_leads_to_a_section_and_every_name_of_a_drawing_is_there() {
     assert_eq!(links.len(), 9);
     assert!(links.iter().all(|link| there(link.attr("href").unwrap().strip_prefix('#').unwrap())));
     let named = all(&page, "[aria-labelledby]");
-    let names = named.iter().flat_map(|it| it.attr("aria-labelledby").unwrap().split(' '));
-    assert_eq!(names.filter(|name| there(name)).count(), 9 + 2 + 2);
+    let ids = named.iter().flat_map(|it| it.attr("aria-labelledby").unwrap().split(' '));
+    assert_eq!(ids.filter(|name| there(name)).count(), 9 + 2 + 2);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use super::markup::Markup;
 use super::tables::table;
 use super::{EpochTime, Figures, RunReport};
 
+type Part = (&'static str, &'static str, fn(&EpochTime) -> f64);
+
 /// The parts of an epoch, in the order of its bar: class, name, seconds.
-const PARTS: [(&str, &str, fn(&EpochTime) -> f64); 3] = [
+const PARTS: [Part; 3] = [
     ("compute", "training", |time| (time.training - time.waiting).max(0.0)),
     ("wait", "waiting for data", |time| time.waiting),
     ("validate", "validation", |time| time.validation),
