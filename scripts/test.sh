@@ -21,6 +21,7 @@ main() {
     stage "setup" scripts/setup.sh $python
     if [ $broken -gt 0 ]; then report; fi # nothing below can work
     choose_python
+    look_for_browser
     stage "formatting (cargo fmt)" cargo fmt --check
     stage "lints (cargo clippy)" cargo clippy --locked --all-targets -- -D warnings
     stage "documentation (cargo doc)" env RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -Dwarnings" cargo doc --locked --no-deps
@@ -51,6 +52,13 @@ choose_python() {
     else
         unset CONVAE_PYTHON
         echo "!! --no-python: the tests that compare with Keras and PyTorch are NOT run."
+    fi
+}
+
+look_for_browser() {
+    if ! have chromium && ! have chromium-browser && ! have google-chrome && ! have google-chrome-stable &&
+        [ -z "${CONVAE_BROWSER:-}" ]; then
+        echo "!! no browser is installed: report.html is NOT looked at in one (apt install chromium)."
     fi
 }
 

@@ -28,6 +28,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
   convae sweep --config plain.toml --grid train.batch_size=32,128 --grid seed=1,2
   convae compare runs/normal runs/longer
+  convae report runs/noise                    make a run's page anew
   convae reference                            every key of a config
   convae --help                               every option
 ";
@@ -53,6 +54,7 @@ enum Command {
     Neighbours(Neighbours),
     Summary(Summary),
     Sweep(Sweep),
+    Report(Report),
     /// Prints every section, key and layer of a config, as Markdown.
     Reference,
 }
@@ -259,6 +261,17 @@ pub struct Summary {
     pub overrides: Vec<String>,
 }
 
+/// Makes the page report.html of a finished run anew.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The run's folder, like runs/noise.
+    #[arg(value_name = "RUN_FOLDER")]
+    pub run: PathBuf,
+    /// Sets a key of the run's config, like data.dir=FOLDER; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
 /// A trained model.
 #[derive(Debug, Args)]
 pub struct SavedModel {
@@ -304,6 +317,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Neighbours(args)), _) => commands::neighbours::run(&args),
         (Some(Command::Summary(args)), _) => commands::summary::run(&args),
         (Some(Command::Sweep(args)), _) => commands::sweep::run(&args),
+        (Some(Command::Report(args)), _) => commands::report::run(&args),
         (Some(Command::Reference), _) => commands::reference::run(),
         (None, Some(args)) => commands::train::run(&args),
         (None, None) => Err(exit::Misuse("name a config: --config denoise.toml".to_owned()).into()),

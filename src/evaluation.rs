@@ -64,10 +64,24 @@ pub fn measure(
     test: &Images,
     learner: &mut Learner,
 ) -> Result<Evaluation, EvaluationError> {
+    measure_first(plan, test, test.len(), learner)
+}
+
+/// The same of the first `count` pictures, at least one.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_first(
+    plan: &Plan,
+    test: &Images,
+    count: usize,
+    learner: &mut Learner,
+) -> Result<Evaluation, EvaluationError> {
     let feed = feed(plan, test, Split::Test);
-    let order = feed.order(0, false);
+    let mut order = feed.order(0, false);
+    order.truncate(count);
     let mut loss = RunningLoss::default();
-    let mut pictures = Vec::with_capacity(test.len());
+    let mut pictures = Vec::with_capacity(order.len());
     feed.ahead(0, &order, |batches| {
         for batch in batches {
             let batch = batch?;

@@ -66,6 +66,12 @@ impl RunFolder {
         }
     }
 
+    /// The folder of a run that was made, with its name; nothing is checked.
+    #[must_use]
+    pub fn of(dir: &Path, name: &str) -> Self {
+        Self { dir: dir.to_owned(), name: name.to_owned() }
+    }
+
     /// Makes the folder and takes it for this process, as long as the lock lives. What a killed process
     /// has left half written goes. The weights and pictures of an earlier run stay until this one has its
     /// own, but what `--resume` would go on from goes with the run.
@@ -170,6 +176,24 @@ impl RunFolder {
         self.dir.join(format!("{}-best.pt", self.name))
     }
 
+    /// The run on one page.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.dir.join("report.html")
+    }
+
+    /// The epochs' figures, for spreadsheets.
+    #[must_use]
+    pub fn csv(&self) -> PathBuf {
+        self.dir.join("history.csv")
+    }
+
+    /// Event files.
+    #[must_use]
+    pub fn tensorboard(&self) -> PathBuf {
+        self.dir.join("tensorboard")
+    }
+
     /// Weights; the extension is `pt` or `safetensors`.
     #[must_use]
     pub fn weights(&self, extension: &str) -> PathBuf {
@@ -186,6 +210,7 @@ impl RunFolder {
     fn results(&self) -> Vec<PathBuf> {
         let pictures = ["input", "output", "grid", "loss"].map(|what| self.picture(what));
         let weights = ["pt", "safetensors"].map(|extension| self.weights(extension));
-        weights.into_iter().chain([self.history()]).chain(pictures).collect()
+        let figures = [self.history(), self.report(), self.csv()];
+        weights.into_iter().chain(figures).chain(pictures).collect()
     }
 }

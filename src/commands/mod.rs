@@ -9,6 +9,7 @@ pub mod evaluate;
 mod go_on;
 pub mod neighbours;
 pub mod reference;
+pub mod report;
 pub mod summary;
 pub mod sweep;
 pub mod train;

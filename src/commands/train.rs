@@ -1,6 +1,7 @@
 //! `convae --config FILE`: from a config to weights and pictures.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Context;
 
@@ -9,16 +10,20 @@ use crate::config::Source;
 use crate::corruption::Split;
 use crate::data::Dataset;
 use crate::exit::Misuse;
+use crate::history_csv::HistoryCsv;
 use crate::output::note;
 use crate::plan::Plan;
 use crate::resume::FolderKeeper;
 use crate::run_folder::{Earlier, RunFolder};
+use crate::run_report::write_report;
 use crate::saved_model::{rescued, save_model};
 use crate::showcase::write_pictures;
 use crate::summary::summary;
+use crate::tensorboard::{self, TensorBoard};
 use crate::trace::Trace;
 use crate::train::{
-    History, Learner, Outcome, Progress, TrainError, TrainingState, choose_device, feed, fit,
+    History, Learner, Observer, Outcome, Progress, TrainError, TrainingState, choose_device, feed,
+    fit,
 };
 use crate::{exit, interrupt};
 
@@ -38,7 +43,9 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     // Held already while checkpoints are read; where there are none, no folder is made for bad data.
     let held = (args.resume && folder.dir().is_dir()).then(|| folder.open(earlier)).transpose()?;
     let saved = if args.resume { go_on::find(&folder, &plan)? } else { None };
+    let opening = Instant::now();
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    let opening = opening.elapsed().as_secs_f64();
     let _lock = held.map_or_else(|| folder.open(earlier), Ok)?;
     folder.write_config(&plan)?;
     interrupt::install().context("Ctrl-C cannot be watched for")?;
@@ -49,6 +56,7 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let mut learner = Learner::new(&plan, device)?;
     let mut history = History::new(&plan, &learner);
     history.skipped_files = data.train.skipped() + data.test.skipped();
+    history.pictures = [data.train.len(), data.test.len()];
     introduce(&plan, &data, &learner);
     let goes_on = saved.is_some();
     let mut state = match saved {
@@ -60,8 +68,10 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &learner)).transpose()?;
     let steps = feed(&plan, &data.train, Split::Train).steps();
     let mut keeper = FolderKeeper::new(&plan, &folder, steps, goes_on);
-    let outcome =
-        fit(&plan, &data, &mut learner, &mut state, &mut [&mut progress, &mut trace], &mut keeper);
+    let mut views = Views::begin(&folder, &plan, &state.history)?;
+    let observers: &mut [&mut dyn Observer] =
+        &mut [&mut progress, &mut trace, &mut views.tensorboard, &mut views.csv];
+    let outcome = fit(&plan, &data, &mut learner, &mut state, observers, &mut keeper);
     progress.end();
     let (outcome, lost) = match outcome {
         Ok(outcome) => (outcome, None),
@@ -80,11 +90,64 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
             format!("what was learned is saved in {}; --resume goes on", folder.dir().display());
         return Err(anyhow::Error::from(error).context(saved));
     }
+    let drawing = Instant::now();
     write_pictures(&folder, &plan, &data.test, &mut learner, &history)?;
+    views.end(&folder, &history);
+    if plan.config.output.report {
+        let phases = [("opening the data", opening), ("pictures", drawing.elapsed().as_secs_f64())];
+        let phases = phases.map(|(what, seconds)| (what.to_owned(), seconds)).to_vec();
+        write_report(&folder, &plan, &data.test, &mut learner, phases)?;
+    } else {
+        folder.remove(&folder.report())?;
+    }
     if let (Some(trace), Outcome::Finished) = (trace, outcome) {
         trace.finish(&plan, &data, &mut learner)?;
     }
-    Ok(conclude(&folder, &history))
+    let code = conclude(&folder, &history);
+    // What was asked for and could not be written was said when it happened.
+    Ok(if code == 0 && views.failed() { exit::FAILED } else { code })
+}
+
+/// What is written of the training on request, while it goes on.
+struct Views {
+    tensorboard: Option<TensorBoard>,
+    csv: Option<HistoryCsv>,
+}
+
+impl Views {
+    /// Opens what the plan asks for, and removes what an earlier run left of the rest; a run that goes
+    /// on adds to what it wrote `before`.
+    fn begin(folder: &RunFolder, plan: &Plan, before: &History) -> anyhow::Result<Self> {
+        let (events, csv) = (folder.tensorboard(), folder.csv());
+        let output = &plan.config.output;
+        let tensorboard = if output.tensorboard {
+            Some(TensorBoard::begin(&events, before.epochs.len())?)
+        } else {
+            tensorboard::remove(&events)?;
+            None
+        };
+        let csv = if output.csv {
+            Some(HistoryCsv::begin(&csv, &before.epochs).with_context(|| {
+                format!("{} cannot be written; name another folder with --out DIR", csv.display())
+            })?)
+        } else {
+            folder.remove(&csv)?;
+            None
+        };
+        Ok(Self { tensorboard, csv })
+    }
+
+    /// Adds the pictures that the run ends with.
+    fn end(&mut self, folder: &RunFolder, history: &History) {
+        if let Some(tensorboard) = &mut self.tensorboard {
+            tensorboard.picture("test_pictures", &folder.picture("grid"), history.epochs.len());
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.tensorboard.as_ref().is_some_and(TensorBoard::failed)
+            || self.csv.as_ref().is_some_and(HistoryCsv::failed)
+    }
 }
 
 fn earlier(args: &Train) -> Result<Earlier, Misuse> {
@@ -147,6 +210,7 @@ fn write_history(folder: &RunFolder, history: &History) -> anyhow::Result<()> {
 /// Says where everything is; the exit code tells whether the run was cut short.
 fn conclude(folder: &RunFolder, history: &History) -> u8 {
     let dir = folder.dir().display();
+    let page = if folder.report().is_file() { "; all on one page: report.html" } else { "" };
     if history.interrupted {
         let done = history.epochs.len();
         note(format_args!(
@@ -155,6 +219,6 @@ fn conclude(folder: &RunFolder, history: &History) -> u8 {
         ));
         return exit::INTERRUPTED;
     }
-    note(format_args!("Saved in {dir}: weights, pictures, history.json and config.toml"));
+    note(format_args!("Saved in {dir}: weights, pictures, history.json and config.toml{page}"));
     0
 }

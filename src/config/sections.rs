@@ -121,6 +121,14 @@ section! {
         safetensors: bool = false;
         /// Test pictures shown in the grid.
         grid_samples: usize = 10, in Bounds::closed(1.0, 100.0);
+        /// Whether the run ends with `report.html`: config, model, curves, pictures and figures on one
+        /// page.
+        report: bool = true;
+        /// Whether losses, test pictures and histograms of the weights are also written as event files,
+        /// which `tensorboard --logdir` shows.
+        tensorboard: bool = false;
+        /// Whether the epochs' figures are also written as `history.csv`.
+        csv: bool = false;
     }
 }
 

@@ -8,6 +8,7 @@ mod downscale;
 mod draw;
 mod gaussian;
 mod jpeg;
+mod level;
 mod mask;
 mod poisson;
 mod salt_and_pepper;

@@ -97,7 +97,7 @@ impl<'a> Plot<'a> {
         self.series.iter().all(|series| series.pieces.is_empty())
     }
 
-    fn of(curves: &'a Curves) -> Self {
+    pub(super) fn of(curves: &'a Curves) -> Self {
         let [running, training, validation] =
             [&curves.running, &curves.training, &curves.validation].map(|series| drawable(series));
         let given = curves.running.len() + curves.training.len() + curves.validation.len();

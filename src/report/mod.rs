@@ -7,6 +7,7 @@ mod chart;
 mod compare;
 mod curves;
 mod grid;
+pub mod html;
 mod neighbours;
 mod picture;
 mod text;

@@ -105,10 +105,36 @@ impl Picture {
     }
 
     /// The bytes of a PNG.
-    fn to_png(&self) -> Result<Vec<u8>, Problem> {
+    pub(super) fn to_png(&self) -> Result<Vec<u8>, Problem> {
         let grey = self.channels == GREY;
         let colour = if grey { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
         encode_png(&self.to_bytes(), (self.width, self.height), colour)
+    }
+
+    /// The picture reduced so that no side is longer than `side`; `None` where none is.
+    pub(super) fn within(&self, side: usize) -> Option<Self> {
+        let longest = self.width.max(self.height);
+        if longest <= side {
+            return None;
+        }
+        let reduced = |length: usize| (length * side / longest).max(1);
+        let (height, width) = (reduced(self.height), reduced(self.width));
+        // Each new pixel is the mean of those that it stands for.
+        let span =
+            |at: usize, new: usize, old: usize| at * old / new..((at + 1) * old).div_ceil(new);
+        let mut pixels = Vec::with_capacity(height * width * self.channels);
+        for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column)))
+        {
+            let rows = span(row, height, self.height);
+            let columns = span(column, width, self.width);
+            for channel in 0..self.channels {
+                let all = rows.clone().flat_map(|y| columns.clone().map(move |x| (y, x)));
+                let values =
+                    all.map(|(y, x)| self.pixels[(y * self.width + x) * self.channels + channel]);
+                pixels.push(values.sum::<f32>() / (rows.len() * columns.len()) as f32);
+            }
+        }
+        Some(Self { height, width, channels: self.channels, pixels })
     }
 
     /// The 8-bit pixels, in the same order as [`Picture::pixels`].
@@ -194,6 +220,17 @@ mod tests {
         let image = written(&Picture::new(1, 2, 3, vec![1.0, 0.0, 0.2, 0.0, 1.0, 0.4]).unwrap());
         assert_eq!(image.color(), image::ColorType::Rgb8);
         assert_eq!(image.into_rgb8().into_raw(), [255, 0, 51, 0, 255, 102]);
+    }
+
+    #[test]
+    fn a_large_picture_is_reduced_to_means() {
+        let pixels: Vec<f32> = (0..4 * 6 * 3).map(|i| (i % 3) as f32 / 2.0).collect();
+        let reduced = Picture::new(4, 6, 3, pixels).unwrap().within(3).unwrap();
+        assert_eq!((reduced.height, reduced.width, reduced.channels), (2, 3, 3));
+        assert_eq!(reduced.pixels, [0.0, 0.5, 1.0].repeat(6));
+        let steps = Picture::new(1, 4, 1, vec![0.0, 0.5, 0.5, 1.0]).unwrap();
+        assert_eq!(steps.within(2).unwrap().pixels, [0.25, 0.75]);
+        assert_eq!(steps.within(4), None);
     }
 
     #[test]

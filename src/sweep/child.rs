@@ -43,7 +43,7 @@ fn arguments_of_a_run(folder: &Path) -> Vec<OsString> {
         config.into(),
         "--out".into(),
         folder.into(),
-        "--overwrite".into(),
+        "--resume".into(),
         "--attended".into(),
     ]
 }

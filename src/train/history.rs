@@ -13,6 +13,11 @@ const TCH: &str = "0.26.0";
 /// Points that the loss curve gets within each epoch.
 const CURVE_POINTS: usize = 200;
 
+/// Whether the curve gets a point after this step, the first being 1, of so many.
+pub(crate) fn is_curve_point(step: usize, steps: usize) -> bool {
+    step.is_multiple_of(steps.div_ceil(CURVE_POINTS)) || step == steps
+}
+
 /// A run's figures.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct History {
@@ -33,6 +38,9 @@ pub struct History {
     /// Image files that could not be used and were left out, of both sets.
     #[serde(default)]
     pub skipped_files: usize,
+    /// Pictures of the training set, and of the test set.
+    #[serde(default)]
+    pub pictures: [usize; 2],
     /// Whether the run was stopped before its last epoch ended.
     pub interrupted: bool,
     /// The policy that ended training before its last epoch, and why.
@@ -101,6 +109,7 @@ impl History {
                 libtorch: LIBTORCH.to_owned(),
             },
             skipped_files: 0,
+            pictures: [0, 0],
             interrupted: false,
             stopped: None,
             restored_epoch: None,
@@ -115,7 +124,7 @@ impl Observer for History {
     fn step_done(&mut self, done: &StepDone<'_>) {
         let &StepDone { epoch, step, steps, .. } = done;
         self.pending.add(done.loss, done.pictures);
-        if step.is_multiple_of(steps.div_ceil(CURVE_POINTS)) || step == steps {
+        if is_curve_point(step, steps) {
             let elapsed = (epoch - 1) as f64 + step as f64 / steps as f64;
             self.curve.push((elapsed, std::mem::take(&mut self.pending).mean()));
         }

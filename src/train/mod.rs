@@ -12,6 +12,7 @@ mod timing;
 
 pub use crate::engine::Step;
 pub use device::choose_device;
+pub(crate) use history::is_curve_point;
 pub use history::{EpochRecord, History};
 pub use learner::Learner;
 pub use observer::{LossTotal, Observer, RunningLoss, StepDone};

@@ -212,6 +212,7 @@ pub fn files_of(name: &str) -> Vec<String> {
         .map(str::to_owned)
         .to_vec();
     names.extend(["", "-best"].map(|which| format!("{name}{which}.pt")));
+    names.push("report.html".to_owned());
     names.extend(pictures);
     names.sort();
     names

@@ -1,0 +1,52 @@
+//! `convae report`: the page of a run that is over.
+
+use anyhow::Context;
+
+use crate::cli::Report;
+use crate::config::Source;
+use crate::data::Dataset;
+use crate::exit::Misuse;
+use crate::output::note;
+use crate::plan::Plan;
+use crate::run_folder::RunFolder;
+use crate::run_report::write_report;
+use crate::saved_model::{open_model, restore};
+use crate::train::choose_device;
+
+/// Writes `report.html` from what the run left.
+///
+/// # Errors
+/// When the folder holds no run, or the run's weights or test pictures cannot be read.
+pub fn run(args: &Report) -> anyhow::Result<u8> {
+    let folder = finished(args)?;
+    let weights = [folder.weights("pt"), folder.weights("safetensors")];
+    let weights = weights.iter().find(|path| path.is_file());
+    let weights = weights.ok_or_else(|| no_run(args, "it holds no weights"))?;
+    let config = folder.config();
+    let (plan, checkpoint) = open_model(weights, Some(&config), &args.overrides)?;
+    let device = choose_device(&plan.config.train.device)?;
+    let mut learner = restore(weights, &plan, &checkpoint, device)?;
+    let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
+    write_report(&folder, &plan, &test, &mut learner, Vec::new())?;
+    note(format_args!("Saved {}", folder.report().display()));
+    Ok(0)
+}
+
+/// The folder of a run that has ended, with the name that its config gives.
+fn finished(args: &Report) -> anyhow::Result<RunFolder> {
+    let unnamed = RunFolder::of(&args.run, "");
+    if !unnamed.config().is_file() || !unnamed.history().is_file() {
+        return Err(no_run(args, "config.toml or history.json is missing").into());
+    }
+    let text = std::fs::read_to_string(unnamed.config())
+        .with_context(|| format!("{} cannot be read", unnamed.config().display()))?;
+    let file = unnamed.config().display().to_string();
+    // The files have the name of the run's own config, whatever is set now.
+    let plan = Plan::new(Source::parse(&text, &file, &[])?)?;
+    Ok(RunFolder::of(&args.run, &plan.config.name))
+}
+
+fn no_run(args: &Report, why: &str) -> Misuse {
+    let run = args.run.display();
+    Misuse(format!("{run} is not the folder of a finished run: {why}; name one like runs/noise"))
+}

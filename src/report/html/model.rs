@@ -1,0 +1,164 @@
+//! The model as a drawing: what comes out of each layer is a slab as wide and as deep as the picture,
+//! and the thicker the more channels it has, so that an autoencoder looks like an hourglass.
+
+use std::fmt::Display;
+
+use super::markup::Markup;
+use super::tables::thousands;
+use super::{LayerBox, LayerKind, LayerPart, RunReport};
+
+/// Units of the drawing; it is as high as there are layers.
+const WIDTH: f64 = 350.0;
+/// From one layer to the next.
+const ROW: f64 = 58.0;
+/// Room for the headline of a part.
+const HEADLINE: f64 = 30.0;
+const MARGIN: f64 = 8.0;
+/// Middle of the slabs, and where the words begin.
+const CENTRE: f64 = 72.0;
+const WORDS: f64 = 156.0;
+/// The largest slab's front, and how far its depth leads to the right and up.
+const LARGEST: f64 = 104.0;
+const RIGHT_BY_DEPTH: f64 = 0.3;
+const UP_BY_DEPTH: f64 = 0.2;
+/// No side is drawn smaller.
+const LEAST: f64 = 5.0;
+/// Thickness of one channel, and what each doubling adds.
+const THIN: f64 = 3.0;
+const BY_DOUBLING: f64 = 2.0;
+
+pub(super) fn section(html: &mut Markup, report: &RunReport) {
+    let layers = &report.layers;
+    let weights: usize = layers.iter().map(|layer| layer.weights).sum();
+    html.words(
+        "p",
+        &[],
+        format_args!(
+            "Each slab is what comes out of a layer: as wide and as deep as the picture, thicker \
+             with more channels. {} weights together.",
+            thousands(weights)
+        ),
+    );
+    html.element("figure", &[("class", &"drawing model")], |html| draw(html, layers));
+}
+
+fn draw(html: &mut Markup, layers: &[LayerBox]) {
+    let headlines = headlines(layers);
+    let height = 2.0 * MARGIN + ROW * layers.len() as f64 + HEADLINE * headlines.len() as f64;
+    let view = format!("0 0 {WIDTH} {height}");
+    let attributes: [(&str, &dyn Display); 3] =
+        [("viewBox", &view), ("role", &"img"), ("aria-labelledby", &"model-name model-words")];
+    html.element("svg", &attributes, |svg| {
+        svg.words("title", &[("id", &"model-name")], "The model's layers");
+        svg.words("desc", &[("id", &"model-words")], describe(layers));
+        let scale = Scale::of(layers);
+        let mut top = MARGIN;
+        for (i, layer) in layers.iter().enumerate() {
+            if let Some((_, text)) = headlines.iter().find(|(at, _)| *at == i) {
+                words(svg, (WORDS, top + HEADLINE - 10.0), "part", text);
+                top += HEADLINE;
+            }
+            let is_code = is_code(layers, i);
+            slab(svg, layer, &scale, top, is_code);
+            captions(svg, layer, top, is_code);
+            top += ROW;
+        }
+    });
+}
+
+/// Where encoder and decoder begin.
+fn headlines(layers: &[LayerBox]) -> Vec<(usize, &'static str)> {
+    let begins = |part| layers.iter().position(|layer| layer.part == part);
+    [(begins(LayerPart::Encoder), "Encoder"), (begins(LayerPart::Decoder), "Decoder")]
+        .into_iter()
+        .filter_map(|(at, text)| Some((at?, text)))
+        .collect()
+}
+
+/// The last of the encoder, or the picture itself where there is no encoder.
+fn is_code(layers: &[LayerBox], index: usize) -> bool {
+    layers.iter().rposition(|layer| layer.part != LayerPart::Decoder) == Some(index)
+}
+
+fn describe(layers: &[LayerBox]) -> String {
+    let all: Vec<String> =
+        layers.iter().map(|layer| format!("{} {}", layer.name, shape(layer))).collect();
+    format!("{}.", all.join(", then "))
+}
+
+fn shape(layer: &LayerBox) -> String {
+    let sides: Vec<String> = layer.shape.iter().map(ToString::to_string).collect();
+    sides.join("\u{d7}")
+}
+
+/// Units of the drawing for a pixel.
+struct Scale(f64);
+
+impl Scale {
+    fn of(layers: &[LayerBox]) -> Self {
+        let sides = layers.iter().filter(|layer| layer.shape.len() == 3);
+        let largest = sides.flat_map(|layer| &layer.shape[..2]).max().copied().unwrap_or(1);
+        Self(LARGEST / largest as f64)
+    }
+
+    /// Width, depth and thickness.
+    fn sizes(&self, shape: &[usize]) -> [f64; 3] {
+        let side = |length: usize| (length as f64 * self.0).clamp(LEAST, LARGEST);
+        let thick = |channels: usize| THIN + BY_DOUBLING * (channels.max(1) as f64).log2();
+        match *shape {
+            [height, width, channels] => [side(width), side(height), thick(channels)],
+            // Values in a row have no picture; the more there are, the thicker.
+            _ => [LEAST * 3.0, LEAST, thick(shape.iter().product())],
+        }
+    }
+}
+
+fn slab(svg: &mut Markup, layer: &LayerBox, scale: &Scale, top: f64, is_code: bool) {
+    let [width, depth, thick] = scale.sizes(&layer.shape);
+    let (right, up) = (depth * RIGHT_BY_DEPTH, depth * UP_BY_DEPTH);
+    let (left, front) =
+        (CENTRE - f64::midpoint(width, right), top + f64::midpoint(ROW - thick, up));
+    let kind = match layer.kind {
+        LayerKind::Input => "input",
+        LayerKind::Learned => "learned",
+        LayerKind::Smaller => "smaller",
+        LayerKind::Larger => "larger",
+        LayerKind::Other => "other",
+    };
+    let class = if is_code { format!("slab {kind} code") } else { format!("slab {kind}") };
+    svg.element("g", &[("class", &class)], |svg| {
+        let [width, thick, right, up] = [width, thick, right, up].map(round);
+        let [left, front] = [left, front].map(round);
+        let faces = [
+            format!("M{left} {front}l{right} -{up}h{width}l-{right} {up}z"),
+            format!("M{left} {front}h{width}v{thick}h-{width}z"),
+            format!("M{} {front}l{right} -{up}v{thick}l-{right} {up}z", round(left + width)),
+        ];
+        for (path, class) in faces.iter().zip(["lid", "front", "side"]) {
+            svg.empty("path", &[("d", path), ("class", &class)]);
+        }
+    });
+}
+
+/// Name, what it does, and what comes out, beside the slab.
+fn captions(svg: &mut Markup, layer: &LayerBox, top: f64, is_code: bool) {
+    let middle = top + ROW / 2.0;
+    words(svg, (WORDS, middle - 11.0), "layer", &layer.name);
+    words(svg, (WORDS, middle + 5.0), "detail", &layer.detail);
+    let values: usize = layer.shape.iter().product();
+    let mut text = shape(layer);
+    if is_code {
+        text = format!("{text} = code, {} values", thousands(values));
+    } else if layer.weights > 0 {
+        text = format!("{text}, {} weights", thousands(layer.weights));
+    }
+    words(svg, (WORDS, middle + 20.0), "shape", &text);
+}
+
+fn words(svg: &mut Markup, (x, y): (f64, f64), class: &str, text: &str) {
+    svg.words("text", &[("x", &x), ("y", &round(y)), ("class", &class)], text);
+}
+
+fn round(length: f64) -> f64 {
+    (length * 10.0).round() / 10.0
+}
