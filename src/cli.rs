@@ -10,7 +10,7 @@ use crate::codes::CodesError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::saved_model::SavedModelError;
-use crate::{commands, exit, failure, interrupt, output};
+use crate::{commands, exit, export, failure, interrupt, output};
 
 /// What is printed where nothing was asked for.
 const FIRST_STEPS: &str = "\
@@ -25,6 +25,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
+  convae export runs/noise/noise.pt --out noise.onnx
   convae reference                            every key of a config
   convae --help                               every option
 ";
@@ -46,6 +47,7 @@ enum Command {
     Evaluate(Evaluate),
     Encode(Encode),
     Decode(Decode),
+    Export(Export),
     Neighbours(Neighbours),
     Summary(Summary),
     /// Prints every section, key and layer of a config, as Markdown.
@@ -168,6 +170,33 @@ pub struct Decode {
     pub overwrite: bool,
 }
 
+/// Writes a trained model as a file that other tools open.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Weights, as a run left them: .pt or .safetensors.
+    #[arg(value_name = "WEIGHTS")]
+    pub weights: PathBuf,
+    /// What to write; may be left out where the name of --out ends in .onnx, .safetensors or .keras.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<export::Format>,
+    /// The file to write: .onnx, .safetensors, .keras, or .pt for TorchScript.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Replaces the file if it is already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The model's config, for weights that were not saved by convae.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets a key of the config, like train.dtype=float32; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// A Python that has Keras, for --format keras [default: $CONVAE_PYTHON, .venv/bin/python or
+    /// python3].
+    #[arg(long, value_name = "FILE")]
+    pub python: Option<PathBuf>,
+}
+
 /// Draws pictures beside those whose codes are nearest, by Euclidean distance.
 #[derive(Debug, Args)]
 pub struct Neighbours {
@@ -247,6 +276,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Evaluate(args)), _) => commands::evaluate::run(&args),
         (Some(Command::Encode(args)), _) => commands::encode::run(&args),
         (Some(Command::Decode(args)), _) => commands::decode::run(&args),
+        (Some(Command::Export(args)), _) => commands::export::run(&args),
         (Some(Command::Neighbours(args)), _) => commands::neighbours::run(&args),
         (Some(Command::Summary(args)), _) => commands::summary::run(&args),
         (Some(Command::Reference), _) => commands::reference::run(),

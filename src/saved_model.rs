@@ -86,17 +86,46 @@ pub fn save_model(
     learner: &Learner,
     history: &History,
 ) -> anyhow::Result<()> {
-    let parameters = learner.parameters().iter();
-    let tensors =
-        parameters.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect();
+    let mut checkpoint = described(plan, learner.parameters());
     let history = serde_json::to_string_pretty(history).context("the history is not JSON")?;
-    let records =
-        [(CONFIG, plan.config.to_toml()), (HISTORY, history), (FORMAT, FORMAT_RECORD.to_owned())];
-    let records = records.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
-    Ok(save(path, &Checkpoint { tensors, records })?)
+    checkpoint.records.insert(HISTORY.to_owned(), history);
+    Ok(save(path, &checkpoint)?)
 }
 
-/// Opens a model: the plan from the file itself, or from `config` where one is named.
+/// The weights with the records that say what they are of; there is no history among them yet.
+#[must_use]
+pub fn described(plan: &Plan, parameters: &Parameters) -> Checkpoint {
+    let weights = parameters.iter();
+    let tensors =
+        weights.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect();
+    let records = [(CONFIG, plan.config.to_toml()), (FORMAT, FORMAT_RECORD.to_owned())];
+    let records = records.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    Checkpoint { tensors, records }
+}
+
+/// Copies what one checkpoint says of its training to another.
+pub fn carry_history(from: &Checkpoint, to: &mut Checkpoint) {
+    if let Some(history) = from.records.get(HISTORY) {
+        to.records.insert(HISTORY.to_owned(), history.clone());
+    }
+}
+
+/// Opens a model: the plan from the file itself, or from `config` where one is named; `overrides` are
+/// `key=value`, as after `--set`.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("noise.pt");
+/// # let few = ["data.dir=tests/digits", "data.train_samples=32", "data.test_samples=32"];
+/// # let few: Vec<String> = few.map(str::to_owned).into();
+/// # let config = convae::Source::open("denoise.toml".as_ref(), &few)?;
+/// # convae::train(&convae::Plan::new(config)?)?.save(&file)?;
+/// let (plan, weights) = convae::open_model(&file, None, &[])?;
+/// assert_eq!(plan.input_shape, [28, 28, 1]);
+/// let kernel = weights.tensor("encoder.conv2d.weight").unwrap();
+/// assert_eq!(kernel.shape(), [32, 1, 3, 3]); // out, in, height, width
+/// # anyhow::Ok(())
+/// ```
 ///
 /// # Errors
 /// When the file is no checkpoint, does not say what it holds, or holds another model.

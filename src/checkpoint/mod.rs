@@ -12,6 +12,7 @@ mod pickle;
 mod pt;
 mod rebuild;
 mod safetensors;
+pub(crate) mod script;
 mod state_dict;
 mod strided;
 mod unpickle;

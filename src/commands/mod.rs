@@ -5,6 +5,7 @@ pub mod corrupt;
 pub mod decode;
 pub mod encode;
 pub mod evaluate;
+pub mod export;
 pub mod neighbours;
 pub mod reference;
 pub mod summary;
