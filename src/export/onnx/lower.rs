@@ -92,7 +92,9 @@ fn kernel_shape(Pair(height, width): Pair) -> Attribute {
 }
 
 /// Strides and padding of a sliding window. Keras's `same` depends on the size of the picture where a
-/// stride exceeds 1; SAME_UPPER is the same rule, at run time.
+/// stride exceeds 1; SAME_UPPER is the same rule, at run time. Where a stride exceeds its window,
+/// onnxruntime's rule gives negative pads, so the plan's stand there: they hold for all sizes that
+/// [`TrainedModel::sizes`](crate::export::TrainedModel::sizes) promises.
 fn window(
     planned: &PlannedLayer,
     Pair(height, width): Pair,
@@ -104,7 +106,8 @@ fn window(
     if padding == Padding::Valid {
         return attributes;
     }
-    if flexible && (down > 1 || across > 1) {
+    let overlap = height >= down && width >= across;
+    if flexible && overlap && (down > 1 || across > 1) {
         attributes.push(Attribute::text("auto_pad", "SAME_UPPER"));
     } else {
         let (top, bottom) = same_padding(planned.input.0[0], height, down);
