@@ -102,19 +102,19 @@ pub fn write_all(jobs: &[Job<'_>], python: &Python) -> anyhow::Result<()> {
     );
     let list = folder.path().join("jobs.json");
     fs::write(&list, whole.to_string()).context("there is no room for temporary files")?;
-    let run = python.run(&list)?;
-    if !run.status.success() {
-        let said = String::from_utf8_lossy(&run.stderr);
-        let last =
+    let outcome = python.run(&list)?;
+    if !outcome.status.success() {
+        let said = String::from_utf8_lossy(&outcome.stderr);
+        let reason =
             said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         let program = python.program.display();
-        if run.status.code() == Some(NO_KERAS) {
+        if outcome.status.code() == Some(NO_KERAS) {
             bail!(
-                "{program} has no Keras ({last}); install one (pip install keras jax), or name a Python \
+                "{program} has no Keras ({reason}); install one (pip install keras jax), or name a Python \
                  that has it with --python FILE"
             );
         }
-        bail!("Keras did not write the model, run by {program}: {last}");
+        bail!("Keras did not write the model, run by {program}: {reason}");
     }
     for (index, job) in jobs.iter().enumerate() {
         let bytes = fs::read(file_of(&folder, index)).context("Keras left no file")?;
@@ -155,10 +155,10 @@ fn describe(model: &TrainedModel, folder: &TempDir, index: usize) -> anyhow::Res
             "weights": files,
         }));
     }
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+    let allowed = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
     Ok(json!({
         "out": file_of(folder, index),
-        "name": plan.config.name.chars().map(plain).collect::<String>(),
+        "name": plan.config.name.chars().map(allowed).collect::<String>(),
         "dtype": plan.config.train.dtype.name(),
         "input_shape": shape,
         "layers": layers,

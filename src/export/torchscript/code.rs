@@ -77,8 +77,10 @@ fn attributes(tensors: &[&str]) -> String {
 
 /// A class whose `forward` takes `x` through the lines of `body`.
 fn class(name: &str, attributes: &str, body: &[String]) -> String {
-    let lines: String =
-        (body.iter().filter(|line| !line.is_empty())).map(|line| format!("    {line}\n")).collect();
+    let mut lines = String::new();
+    for line in body.iter().filter(|line| !line.is_empty()) {
+        let _ = writeln!(lines, "    {line}");
+    }
     format!(
         "class {name}(Module):\n{attributes}  training : bool\n  def forward(self: {}, x: Tensor) -> \
          Tensor:\n{lines}    return x\n",
