@@ -15,7 +15,7 @@
 //!
 //! # As a library
 //!
-//! What other programs build on is at the top: [`Plan`] from a config, [`train`], [`open_model`],
+//! What other programs build on is at the top: [`Plan`] from a config, [`train()`], [`open_model`],
 //! [`Denoiser`] for [`ImageFile`]s, and [`TrainedModel`] with [`ExportFormat`]. These keep their names
 //! and meanings within a minor version; the modules below serve the program and may change.
 //! `examples/denoise.rs` is a whole program of twenty lines.
