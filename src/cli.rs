@@ -10,7 +10,7 @@ use crate::codes::CodesError;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::saved_model::SavedModelError;
-use crate::{commands, exit, failure, interrupt, output};
+use crate::{commands, exit, export, failure, interrupt, output};
 
 /// What is printed where nothing was asked for.
 const FIRST_STEPS: &str = "\
@@ -26,6 +26,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
+  convae export runs/noise/noise.pt --out noise.onnx
   convae sweep --config plain.toml --grid train.batch_size=32,128 --grid seed=1,2
   convae compare runs/normal runs/longer
   convae report runs/noise                    make a run's page anew
@@ -51,6 +52,7 @@ enum Command {
     Evaluate(Evaluate),
     Encode(Encode),
     Decode(Decode),
+    Export(Export),
     Neighbours(Neighbours),
     Summary(Summary),
     Sweep(Sweep),
@@ -223,6 +225,33 @@ pub struct Decode {
     pub overwrite: bool,
 }
 
+/// Writes a trained model as a file that other tools open.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Weights, as a run left them: .pt or .safetensors.
+    #[arg(value_name = "WEIGHTS")]
+    pub weights: PathBuf,
+    /// What to write; may be left out where the name of --out ends in .onnx, .safetensors or .keras.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<export::Format>,
+    /// The file to write: .onnx, .safetensors, .keras, or .pt for TorchScript.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Replaces the file if it is already there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The model's config, for weights that were not saved by convae.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets a key of the config, like train.dtype=float32; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// A Python that has Keras, for --format keras [default: $CONVAE_PYTHON, .venv/bin/python or
+    /// python3].
+    #[arg(long, value_name = "FILE")]
+    pub python: Option<PathBuf>,
+}
+
 /// Draws pictures beside those whose codes are nearest, by Euclidean distance.
 #[derive(Debug, Args)]
 pub struct Neighbours {
@@ -314,6 +343,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Evaluate(args)), _) => commands::evaluate::run(&args),
         (Some(Command::Encode(args)), _) => commands::encode::run(&args),
         (Some(Command::Decode(args)), _) => commands::decode::run(&args),
+        (Some(Command::Export(args)), _) => commands::export::run(&args),
         (Some(Command::Neighbours(args)), _) => commands::neighbours::run(&args),
         (Some(Command::Summary(args)), _) => commands::summary::run(&args),
         (Some(Command::Sweep(args)), _) => commands::sweep::run(&args),

@@ -14,6 +14,13 @@
 //! the user's own images through [`apply`]; it is judged by [`evaluation`]. Half of one, a [`coder`],
 //! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes. A [`sweep`] trains many, each in
 //! a process of its own, and ends in their [`comparison`].
+//!
+//! # As a library
+//!
+//! What other programs build on is at the top: [`Plan`] from a config, [`train()`], [`open_model`],
+//! [`Denoiser`] for [`ImageFile`]s, and [`TrainedModel`] with [`ExportFormat`]. These keep their names
+//! and meanings within a minor version; the modules below serve the program and may change.
+//! `examples/denoise.rs` is a whole program of twenty lines.
 
 pub mod apply;
 pub mod atomic;
@@ -29,11 +36,13 @@ pub mod data;
 pub mod engine;
 pub mod evaluation;
 pub mod exit;
+pub mod export;
 pub mod failure;
 pub mod gallery;
 pub mod history_csv;
 pub mod image_file;
 pub mod interrupt;
+mod library;
 pub mod metrics;
 pub mod model;
 pub mod nearest;
@@ -57,3 +66,10 @@ pub mod sweep;
 pub mod tensorboard;
 pub mod trace;
 pub mod train;
+
+pub use config::Source;
+pub use export::{Format as ExportFormat, TrainedModel};
+pub use image_file::ImageFile;
+pub use library::{Denoiser, Trained, train};
+pub use plan::Plan;
+pub use saved_model::open_model;

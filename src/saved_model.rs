@@ -128,7 +128,29 @@ pub fn described(plan: &Plan, parameters: &Parameters) -> Checkpoint {
     Checkpoint { tensors, records }
 }
 
-/// Opens a model: the plan from the file itself, or from `config` where one is named.
+/// Copies what one checkpoint says of its training to another.
+pub fn carry_history(from: &Checkpoint, to: &mut Checkpoint) {
+    if let Some(history) = from.records.get(HISTORY) {
+        to.records.insert(HISTORY.to_owned(), history.clone());
+    }
+}
+
+/// Opens a model: the plan from the file itself, or from `config` where one is named; `overrides` are
+/// `key=value`, as after `--set`.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("noise.pt");
+/// # let few = ["data.dir=tests/digits", "data.train_samples=32", "data.test_samples=32"];
+/// # let few: Vec<String> = few.map(str::to_owned).into();
+/// # let config = convae::Source::open("denoise.toml".as_ref(), &few)?;
+/// # convae::train(&convae::Plan::new(config)?)?.save(&file)?;
+/// let (plan, weights) = convae::open_model(&file, None, &[])?;
+/// assert_eq!(plan.input_shape, [28, 28, 1]);
+/// let kernel = weights.tensor("encoder.conv2d.weight").unwrap();
+/// assert_eq!(kernel.shape(), [32, 1, 3, 3]); // out, in, height, width
+/// # anyhow::Ok(())
+/// ```
 ///
 /// # Errors
 /// When the file is no checkpoint, does not say what it holds, or holds another model.

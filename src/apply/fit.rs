@@ -4,6 +4,7 @@
 //! ([`Plan::clear`]), and tiles start at multiples of the model's [period](Plan::period). So the
 //! tiles put together are what the whole picture would have given, up to rounding: there is no seam.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -44,7 +45,7 @@ pub struct Part {
 /// A model's demands on sizes.
 #[derive(Debug)]
 pub struct Fit<'a> {
-    plan: &'a Plan,
+    plan: Cow<'a, Plan>,
     rows: Tiling,
     columns: Tiling,
     known: RefCell<HashMap<(Axis, usize), Rc<Side>>>,
@@ -67,7 +68,14 @@ impl<'a> Fit<'a> {
     pub fn new(plan: &'a Plan, tile: Option<usize>) -> Result<Self, Misuse> {
         let rows = Tiling::choose(plan, Axis::Rows, tile)?;
         let columns = Tiling::choose(plan, Axis::Columns, tile)?;
-        Ok(Self { plan, rows, columns, known: RefCell::default() })
+        Ok(Self { plan: Cow::Borrowed(plan), rows, columns, known: RefCell::default() })
+    }
+
+    /// The same with a plan of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Fit<'static> {
+        let Self { plan, rows, columns, known } = self;
+        Fit { plan: Cow::Owned(plan.into_owned()), rows, columns, known }
     }
 
     /// Both sides of a picture of so many rows and columns.
@@ -88,8 +96,8 @@ impl<'a> Fit<'a> {
         }
         let tiling = axis.of([&self.rows, &self.columns]);
         let side = Rc::new(match self.plan.sized_layer() {
-            None => flexible(self.plan, axis, tiling, length)?,
-            Some(_) => fixed(own(self.plan, axis), tiling, length)?,
+            None => flexible(&self.plan, axis, tiling, length)?,
+            Some(_) => fixed(own(&self.plan, axis), tiling, length)?,
         });
         self.known.borrow_mut().insert((axis, length), Rc::clone(&side));
         Some(side)

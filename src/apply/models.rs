@@ -1,5 +1,6 @@
 //! The trained model, laid out for each size of pictures that it is given.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use tch::Device;
@@ -18,8 +19,8 @@ const MOST_PIXELS: usize = 1 << 18;
 #[derive(Debug)]
 pub struct Models<'a> {
     path: PathBuf,
-    plan: &'a Plan,
-    checkpoint: &'a Checkpoint,
+    plan: Cow<'a, Plan>,
+    checkpoint: Cow<'a, Checkpoint>,
     device: Device,
     ready: Vec<([usize; 2], Learner)>,
 }
@@ -38,7 +39,17 @@ impl<'a> Models<'a> {
         let learner = restore(path, plan, checkpoint, device)?;
         let [height, width, _] = plan.input_shape;
         let ready = vec![([height, width], learner)];
+        let (plan, checkpoint) = (Cow::Borrowed(plan), Cow::Borrowed(checkpoint));
         Ok(Self { path: path.to_owned(), plan, checkpoint, device, ready })
+    }
+
+    /// The same with a plan and weights of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Models<'static> {
+        let Self { path, plan, checkpoint, device, ready } = self;
+        let (plan, checkpoint) =
+            (Cow::Owned(plan.into_owned()), Cow::Owned(checkpoint.into_owned()));
+        Models { path, plan, checkpoint, device, ready }
     }
 
     /// The model for pictures of that size.
@@ -54,7 +65,7 @@ impl<'a> Models<'a> {
                 Misuse(format!("the model cannot be laid out for {size:?}: it {}", error.problem))
             })?;
             self.make_room(size);
-            self.ready.push((size, restore(&self.path, &plan, self.checkpoint, self.device)?));
+            self.ready.push((size, restore(&self.path, &plan, &self.checkpoint, self.device)?));
             self.ready.len() - 1
         };
         Ok(&mut self.ready[place].1)

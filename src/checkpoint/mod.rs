@@ -12,6 +12,7 @@ mod pickle;
 mod pt;
 mod rebuild;
 mod safetensors;
+pub(crate) mod script;
 mod seal;
 mod state_dict;
 mod strided;

@@ -23,7 +23,7 @@ pub(super) fn state_dict(tensors: &[(String, Array)]) -> Vec<u8> {
 
 /// `_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, backward_hooks)`, where the
 /// storage is the persistent id `('storage', type, key, location, element count)`.
-fn put_tensor(out: &mut Vec<u8>, index: usize, array: &Array) {
+pub(super) fn put_tensor(out: &mut Vec<u8>, index: usize, array: &Array) {
     out.extend(REBUILD_TENSOR);
     out.extend(b"((");
     put_text(out, "storage");
@@ -40,7 +40,7 @@ fn put_tensor(out: &mut Vec<u8>, index: usize, array: &Array) {
     out.extend(b"tR");
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     let length = u32::try_from(text.len()).expect("save admits only short names");
     out.push(b'X');
     out.extend(length.to_le_bytes());

@@ -63,7 +63,11 @@ fn write_zip(checkpoint: &Checkpoint, comment: Option<String>) -> ZipResult<Vec<
     Ok(zip.finish()?.into_inner())
 }
 
-fn add(zip: &mut ZipWriter<Cursor<Vec<u8>>>, name: &str, content: &[u8]) -> ZipResult<()> {
+pub(super) fn add(
+    zip: &mut ZipWriter<Cursor<Vec<u8>>>,
+    name: &str,
+    content: &[u8],
+) -> ZipResult<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .with_alignment(ALIGNMENT)

@@ -6,6 +6,7 @@ pub mod corrupt;
 pub mod decode;
 pub mod encode;
 pub mod evaluate;
+pub mod export;
 mod go_on;
 pub mod neighbours;
 pub mod reference;

@@ -20,6 +20,17 @@ pub enum ImageProblem {
     /// The system refused.
     #[error("it cannot be read ({0}); check its name and permissions")]
     Read(io::Error),
+    /// Values that do not make an image.
+    #[error(
+        "{values} values do not make an image of {shape:?}; give height * width * channels of them, \
+         with 1 channel (grey) or 3 (RGB)"
+    )]
+    Shape {
+        /// Height, width and channels, as they were given.
+        shape: [usize; 3],
+        /// How many values came.
+        values: usize,
+    },
     /// No byte.
     #[error("it is empty; use another copy")]
     Empty,

@@ -8,6 +8,8 @@ mod find;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 pub use decode::{decode, decode_bytes, dimensions, is_tiff, measure};
 pub use encode::Format;
 pub use error::{ImageError, ImageProblem};
@@ -88,6 +90,35 @@ pub(crate) const WHITE_8: f32 = 255.0;
 pub(crate) const WHITE_16: f32 = 65_535.0;
 
 impl ImageFile {
+    /// An image of these values, row by row, channels last.
+    ///
+    /// # Errors
+    /// When the shape is empty, has other than 1 or 3 channels, or asks for another number of values.
+    pub fn new(shape: [usize; 3], samples: Samples) -> Result<Self, ImageProblem> {
+        let [height, width, channels] = shape;
+        let asked = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(channels));
+        if !matches!(channels, 1 | 3) || samples.is_empty() || asked != Some(samples.len()) {
+            return Err(ImageProblem::Shape { shape, values: samples.len() });
+        }
+        Ok(Self { shape, samples, alpha_dropped: false })
+    }
+
+    /// Reads a file of any format that we take; its content decides which it is.
+    ///
+    /// # Errors
+    /// As [`decode`], with [`MOST_PIXELS`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ImageError> {
+        decode(path.as_ref(), MOST_PIXELS)
+    }
+
+    /// Writes a TIFF where the name asks for one, else a PNG; whole or not at all.
+    ///
+    /// # Errors
+    /// As [`ImageFile::write`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ImageError> {
+        self.write(path.as_ref(), Format::for_result_of(path.as_ref()))
+    }
+
     /// All values in 0..1.
     #[must_use]
     pub fn scaled(&self) -> Vec<f32> {

@@ -4,7 +4,7 @@ use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
 
 /// Slope of Keras's activation `leaky_relu`; the layer `LeakyReLU` has another default.
-const LEAKY_RELU_SLOPE: f64 = 0.2;
+pub const LEAKY_RELU_SLOPE: f64 = 0.2;
 
 /// A function of every value `x` (softmax: of every pixel's channels). Source: Keras
 /// `activations/activations.py`.

@@ -16,7 +16,7 @@ mod random;
 mod resize;
 mod window;
 
-pub use activation::{Activate, Activation, LeakyReLU};
+pub use activation::{Activate, Activation, LEAKY_RELU_SLOPE, LeakyReLU};
 pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
 pub use dense::{Dense, DenseOptions};
 pub use initializer::{Fans, Initializer};

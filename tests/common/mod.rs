@@ -100,6 +100,11 @@ impl Convae {
         self
     }
 
+    /// An option with its value, where it is wanted.
+    pub fn arg_if(self, wanted: bool, option: &str, value: impl AsRef<OsStr>) -> Self {
+        if wanted { self.arg(option).arg(value) } else { self }
+    }
+
     pub fn set(self, change: &str) -> Self {
         self.arg("--set").arg(change)
     }

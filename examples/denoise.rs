@@ -1,0 +1,20 @@
+//! Cleans one picture with a trained model:
+//!
+//! ```text
+//! cargo run --example denoise -- runs/noise/noise.pt noisy.png cleaned.png
+//! ```
+
+use anyhow::Context;
+use convae::{Denoiser, ImageFile};
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    let mut next = || arguments.next().context("give three files: MODEL NOISY CLEANED");
+    let (model, noisy, cleaned) = (next()?, next()?, next()?);
+
+    let mut denoiser = Denoiser::open(&model)?;
+    let picture = ImageFile::open(&noisy)?;
+    denoiser.denoise(picture)?.save(&cleaned)?;
+    println!("{} -> {}", noisy.display(), cleaned.display());
+    Ok(())
+}
