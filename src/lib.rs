@@ -30,6 +30,7 @@ pub mod failure;
 pub mod gallery;
 pub mod image_file;
 pub mod interrupt;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod nearest;

@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use convae::memory::OrSentence;
+
+#[global_allocator]
+static ALLOCATOR: OrSentence = OrSentence;
+
 fn main() -> ExitCode {
     convae::cli::main()
 }

@@ -36,7 +36,9 @@ pub fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<ImageFile, ImagePro
     }
     let pixels = || {
         let (mut decoder, orientation) = open(Cursor::new(bytes), format, max_pixels)?;
-        decoder.set_limits(limits(max_pixels)).map_err(damaged)?;
+        let (width, height) = decoder.dimensions();
+        let most = u64::from(width) * u64::from(height) * PIXEL_BYTES + OTHER_BYTES;
+        decoder.set_limits(limits(most)).map_err(damaged)?;
         let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
         image.apply_orientation(orientation);
         Ok(image)
@@ -109,7 +111,7 @@ fn open<'a>(
     most: u64,
 ) -> Result<(impl ImageDecoder + 'a, Orientation), ImageProblem> {
     let mut reader = ImageReader::with_format(bytes, format);
-    reader.no_limits(); // they are set once the size is known
+    reader.limits(limits(OTHER_BYTES)); // for what comes before the pixels
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > most {
@@ -118,14 +120,19 @@ fn open<'a>(
     if width == 0 || height == 0 {
         return Err(ImageProblem::Damaged(format!("it is {width}x{height} pixels")));
     }
+    // The size counts too, or a TIFF would have nothing left for its tags; without any limit, a tag could
+    // claim all memory.
+    decoder
+        .set_limits(limits(decoder.total_bytes().saturating_add(OTHER_BYTES)))
+        .map_err(damaged)?;
     // An orientation that cannot be read is no reason to refuse the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((decoder, orientation))
 }
 
-fn limits(max_pixels: u64) -> Limits {
+fn limits(bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(max_pixels.saturating_mul(PIXEL_BYTES).saturating_add(OTHER_BYTES));
+    limits.max_alloc = Some(bytes);
     limits
 }
 
