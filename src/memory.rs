@@ -1,7 +1,8 @@
 //! The program's allocator: the system's, and a sentence where that has nothing left. The standard
 //! library would print a line of its own and abort, which looks like a crash and is reported as one.
 //!
-//! What panics for want of memory (libtorch, threads) is explained in [`crate::failure`].
+//! libtorch takes its first memory before `main`, and ends the process with a C++ message where there is
+//! none; [`ask_for_room`] comes before it. What panics for want of memory (libtorch, threads) is explained in [`crate::failure`].
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -59,4 +60,21 @@ fn give_up() -> ! {
     }
     // SAFETY: it takes a number and does not return.
     unsafe { libc::_exit(exit::FAILED.into()) }
+}
+
+/// Ends the program with the sentence where there is too little room for libtorch to set itself up. To be
+/// run before the constructors of shared libraries, so it calls nothing but the system.
+#[allow(unsafe_code)]
+pub extern "C" fn ask_for_room() {
+    /// Bytes of addresses: libtorch 2.13 takes about 100 MB.
+    const ROOM: usize = 128 << 20;
+    let (access, kind) = (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a mapping of our own, at no address in particular, which nobody has used when it goes.
+    unsafe {
+        let room = libc::mmap(std::ptr::null_mut(), ROOM, access, kind, -1, 0);
+        if room == libc::MAP_FAILED {
+            give_up();
+        }
+        libc::munmap(room, ROOM);
+    }
 }

@@ -324,3 +324,14 @@ fn a_hundred_thousand_values_take_no_longer_than_their_reading() {
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
 }
+
+#[test]
+fn a_pickle_of_small_objects_takes_a_hundred_bytes_for_each_of_its_own_at_most() {
+    for instructions in
+        [&b"}"[..], b"(", b"N", b")", b"]", b"N\x85", b"}q\0", b"K\0", b"))\x86", b"(t"]
+    {
+        let mut input = vec![1];
+        input.extend(instructions.repeat((1 << 16) / instructions.len()));
+        readers::pt(&input);
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{ImageError, ImageFile, ImageProblem, Samples};
+use super::{ImageError, ImageFile, ImageProblem, Samples, tiff_tags};
 
 /// Bytes that a decoder may take for each pixel: RGBA of 16 bits, and as much again to work with.
 const PIXEL_BYTES: u64 = 16;
@@ -34,6 +34,7 @@ pub fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<ImageFile, ImagePro
     if format == ImageFormat::Jpeg && ends_early(bytes) {
         return Err(ImageProblem::Damaged("its end is missing".to_owned()));
     }
+    check_tags(bytes)?;
     let pixels = || {
         let (mut decoder, orientation) = open(Cursor::new(bytes), format, max_pixels)?;
         let (width, height) = decoder.dimensions();
@@ -54,7 +55,11 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
     let read = || {
         let mut file = BufReader::new(File::open(path).map_err(ImageProblem::Read)?);
         let format = format_of(file.fill_buf().map_err(ImageProblem::Read)?)?;
-        upright(file, format, u64::MAX)
+        match format {
+            // Its tags may stand anywhere.
+            ImageFormat::Tiff => measure(&fs::read(path).map_err(ImageProblem::Read)?, u64::MAX),
+            _ => upright(file, format, u64::MAX),
+        }
     };
     read().map_err(|problem| ImageError { path: path.to_owned(), problem })
 }
@@ -65,7 +70,15 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
 /// When it is none of the formats, or larger.
 pub fn measure(bytes: &[u8], max_pixels: u64) -> Result<(usize, usize), ImageProblem> {
     let format = format_of(bytes)?;
+    check_tags(bytes)?;
     upright(Cursor::new(bytes), format, max_pixels)
+}
+
+fn check_tags(bytes: &[u8]) -> Result<(), ImageProblem> {
+    if tiff_tags::fit(bytes) {
+        return Ok(());
+    }
+    Err(ImageProblem::Damaged("one of its tags claims more than the file has".to_owned()))
 }
 
 pub(super) fn upright(

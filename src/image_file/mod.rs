@@ -7,6 +7,7 @@ mod error;
 mod find;
 #[cfg(test)]
 mod tests;
+mod tiff_tags;
 
 pub use decode::{decode, decode_bytes, dimensions, is_tiff, measure};
 pub use encode::Format;

@@ -185,7 +185,9 @@ fn a_pickle_of_small_objects_is_read_or_refused_in_no_time() {
     for instructions in [&b"}"[..], b"(", b"N\x85", b"}q\0", b"K\0", b"]", b"))\x86"] {
         let started = std::time::Instant::now();
         let pickle = program(&instructions.repeat((1 << 20) / instructions.len()));
-        refusal(&pt_file(&pickle));
+        if let Err(error) = loaded(&pt_file(&pickle)) {
+            assert!(error.to_string().len() < 400, "{error}");
+        }
         assert!(started.elapsed().as_secs() < 10);
     }
 }
