@@ -254,22 +254,19 @@ fn started(call: Convae) -> Child {
     call.command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// A picture that a reader waits for: it comes once `before` has been done.
+/// A picture that its first reader waits for: it comes once `before` has been done, and stays.
 fn late_picture(folder: &Folder, name: &str, before: impl FnOnce() + Send + 'static) -> PathBuf {
-    let pipe = folder.at(name);
+    let (pipe, ready) = (folder.at(name), folder.at(&format!("ready-{name}")));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let (path, bytes) = (pipe.clone(), fs::read(models().at("digit.png")).unwrap());
-    let mut before = Some(before);
+    fs::copy(models().at("digit.png"), &ready).unwrap();
+    let path = pipe.clone();
     spawn(move || {
-        // Opening it waits for a reader; whoever only looks at its start comes again.
-        while let Ok(mut writer) = File::options().write(true).open(&path) {
-            if let Some(before) = before.take() {
-                before();
-            }
-            let _ = writer.write_all(&bytes);
-            drop(writer);
-            sleep(Duration::from_millis(20));
-        }
+        // Opening it waits for a reader.
+        let mut writer = File::options().write(true).open(&path).unwrap();
+        before();
+        let bytes = fs::read(&ready).unwrap();
+        fs::rename(&ready, &path).unwrap();
+        writer.write_all(&bytes).unwrap();
     });
     pipe
 }
