@@ -206,9 +206,15 @@ pub fn safetensors(input: &[u8]) {
     weights(&file("x.safetensors", &bytes), bytes.len());
 }
 
+/// What reading a checkpoint of this size may take: a pickle's instruction is a byte, and at most a hundred
+/// in memory.
+pub(crate) fn weights_limit(size: usize) -> usize {
+    64 * KIB + 100 * size
+}
+
 fn weights(path: &Path, size: usize) {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let checkpoint = match within(64 * KIB + 100 * size, || checkpoint::load(path)) {
+    let checkpoint = match within(weights_limit(size), || checkpoint::load(path)) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return one_sentence(&error, &[name]),
     };
@@ -234,7 +240,7 @@ fn sorted(mut checkpoint: Checkpoint) -> Checkpoint {
 }
 
 /// Up to eight entries: a byte for the name, one for the length in units of 8 bytes.
-fn entries(mut content: &[u8]) -> Vec<(&'static str, &[u8])> {
+pub(crate) fn entries(mut content: &[u8]) -> Vec<(&'static str, &[u8])> {
     const NAMES: [&str; 16] = [
         "a/data.pkl",
         "a/data/0",
@@ -275,7 +281,7 @@ fn divided(content: &[u8]) -> [&[u8]; 2] {
     [first, second]
 }
 
-fn zipped(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
+pub(crate) fn zipped(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
     let options = SimpleFileOptions::default().compression_method(method);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in entries {
@@ -292,7 +298,7 @@ fn gzipped(content: &[u8]) -> Vec<u8> {
 }
 
 /// Writes a file that the thread's next of that name replaces; in memory where the system offers it.
-fn file(name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
     thread_local! {
         static FOLDER: TempDir = {
             let memory = Path::new("/dev/shm");
@@ -306,14 +312,14 @@ fn file(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-fn within<T>(limit: usize, work: impl FnOnce() -> T) -> T {
+pub(crate) fn within<T>(limit: usize, work: impl FnOnce() -> T) -> T {
     let (result, peak) = allocator::peak(work);
     assert!(peak <= limit, "{peak} bytes of memory, {limit} are allowed");
     result
 }
 
 /// The message names one of the places, and is short enough to be read.
-fn one_sentence(error: &impl Display, places: &[&str]) {
+pub(crate) fn one_sentence(error: &impl Display, places: &[&str]) {
     let text = error.to_string();
     assert!(places.iter().any(|place| text.contains(place)), "{text} does not name its file");
     assert!(text.chars().count() <= LONGEST_SENTENCE, "{text}");
