@@ -105,9 +105,12 @@ impl Codes {
         let codes = if start == *b"PK" {
             npz::read(file()?).map_err(refuse)?
         } else {
-            let checkpoint = load(path).map_err(|error| match error.is_unknown() {
-                true => refuse(Fault::Unknown),
-                false => CodesError::Checkpoint(Box::new(error)),
+            let checkpoint = load(path).map_err(|error| {
+                if error.is_unknown() {
+                    refuse(Fault::Unknown)
+                } else {
+                    CodesError::Checkpoint(Box::new(error))
+                }
             })?;
             Self::of_checkpoint(&checkpoint).map_err(refuse)?
         };
