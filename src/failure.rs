@@ -4,9 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::anyhow;
 
-/// What libtorch says when memory runs out, on the CPU and on a GPU.
-const OUT_OF_MEMORY: [&str; 3] =
-    ["can't allocate memory", "not enough memory", "CUDA out of memory"];
+/// What libtorch, C++ and rayon say when memory runs out, on the CPU and on a GPU.
+const OUT_OF_MEMORY: [&str; 6] = [
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "Resource temporarily unavailable", // a thread that could not be started
+];
 
 /// Runs `work`, turning a panic into an error. tch panics where libtorch throws, which for a
 /// checked plan means that memory ran out; anything else is a bug of ours.

@@ -43,6 +43,7 @@ pub mod history_csv;
 pub mod image_file;
 pub mod interrupt;
 mod library;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod nearest;

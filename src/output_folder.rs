@@ -1,6 +1,7 @@
 //! A folder that a command is asked to write into.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use anyhow::Context;
@@ -26,4 +27,16 @@ pub fn make(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| {
         format!("the folder {} cannot be made; name another one with --out", path.display())
     })
+}
+
+/// Makes a folder for some of the results inside `root`. That one is not made again where it has gone
+/// meanwhile: the results that it held would be missing, and nobody told.
+///
+/// # Errors
+/// When `root` is gone, and when the system refuses.
+pub fn make_inside(root: &Path, folder: &Path) -> io::Result<()> {
+    if !root.is_dir() {
+        return Err(io::Error::new(ErrorKind::NotFound, "the folder for the results has vanished"));
+    }
+    fs::create_dir_all(folder)
 }

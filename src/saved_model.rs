@@ -31,6 +31,9 @@ const FORMAT_RECORD: &str = r#"{
 }
 "#;
 
+/// The newest format that is read; what each number means stands in docs/formats.md.
+const NEWEST: u64 = 1;
+
 /// Why a checkpoint does not fit.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedModelError {
@@ -47,6 +50,16 @@ pub enum SavedModelError {
     Nameless {
         /// The checkpoint.
         path: PathBuf,
+    },
+    /// A later release wrote it, and not as we read.
+    #[error(
+        "{} has format {format}, and this convae ({}) reads none above {NEWEST}; use a newer one",
+        path.display(), env!("CARGO_PKG_VERSION"))]
+    Newer {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The number that it gives.
+        format: u64,
     },
     /// The config asks for an engine that cannot run the model.
     #[error("{0}")]
@@ -73,6 +86,7 @@ impl SavedModelError {
     pub fn is_misuse(&self) -> bool {
         match self {
             Self::Checkpoint(error) => error.is_missing(),
+            Self::Newer { .. } => false,
             Self::Config(_)
             | Self::Nameless { .. }
             | Self::Refused(_)
@@ -160,6 +174,12 @@ pub fn open_model(
     overrides: &[String],
 ) -> Result<(Plan, Checkpoint), SavedModelError> {
     let checkpoint = load(path)?;
+    match format_of(&checkpoint) {
+        Some(format) if format > NEWEST => {
+            return Err(SavedModelError::Newer { path: path.to_owned(), format });
+        }
+        _ => {}
+    }
     let source = match (config, checkpoint.records.get(CONFIG)) {
         (Some(config), _) => Source::open(config, overrides)?,
         (None, Some(text)) => {
@@ -168,6 +188,12 @@ pub fn open_model(
         (None, None) => return Err(SavedModelError::Nameless { path: path.to_owned() }),
     };
     Ok((Plan::new(source)?, checkpoint))
+}
+
+/// The number that the file gives its format; one of another program's gives none.
+fn format_of(checkpoint: &Checkpoint) -> Option<u64> {
+    let record: serde_json::Value = serde_json::from_str(checkpoint.records.get(FORMAT)?).ok()?;
+    record.get("format")?.as_u64()
 }
 
 /// A learner with the checkpoint's weights.
@@ -180,6 +206,7 @@ pub fn restore(
     checkpoint: &Checkpoint,
     device: Device,
 ) -> Result<Learner, SavedModelError> {
+    check_size(path, plan, checkpoint)?;
     let learner = Learner::new(plan, device)?;
     fill(path, learner.parameters(), checkpoint)?;
     Ok(learner)
@@ -196,9 +223,25 @@ pub fn restore_part(
     part: Part,
     device: Device,
 ) -> Result<Coder, SavedModelError> {
+    check_size(path, plan, checkpoint)?;
     let coder = Coder::new(plan, part, device)?;
     fill(path, coder.parameters(), checkpoint)?;
     Ok(coder)
+}
+
+/// Refuses a file that claims a model of gigabytes and does not hold it, before memory is taken for the
+/// model. Of smaller differences [`fill`] has more to tell.
+fn check_size(path: &Path, plan: &Plan, checkpoint: &Checkpoint) -> Result<(), SavedModelError> {
+    /// Weights that may be missing, in any case.
+    const FEW: usize = 1 << 20;
+    let counts = plan.layers.iter().map(|layer| layer.trainable.saturating_add(layer.moving));
+    let wanted = counts.fold(0, usize::saturating_add);
+    let held: usize = checkpoint.tensors.iter().map(|(_, array)| array.element_count()).sum();
+    if wanted <= held.saturating_mul(2).saturating_add(FEW) {
+        return Ok(());
+    }
+    let problem = format!("it holds {held} weights, this model has {wanted}");
+    Err(SavedModelError::OtherModel { path: path.to_owned(), problem })
 }
 
 fn fill(

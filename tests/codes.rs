@@ -714,3 +714,28 @@ fn an_engine_that_cannot_run_the_model_is_refused() {
     );
     assert_eq!(names(folder.path()), ["run", "tiny.toml"]);
 }
+
+#[test]
+fn pictures_whose_names_differ_in_their_endings_are_all_drawn() {
+    let folder = Folder::new();
+    for (name, period) in [("cat.png", 5), ("cat.bmp", 9)] {
+        stripes(28, 28, period).save(folder.at(name)).unwrap();
+    }
+    let codes = folder.at("codes.npz");
+    encode(&codes).arg(folder.at("cat.png")).arg(folder.at("cat.bmp")).succeeds();
+    decode(&codes, &folder.at("drawn")).succeeds();
+    assert_eq!(names(&folder.at("drawn")), ["cat.bmp.png", "cat.png"]);
+    // Two codes of the very same name are still refused.
+    let mut twice = Codes::open(&codes).unwrap();
+    twice.names = vec!["cat.png".to_owned(); 2];
+    twice.save(&codes).unwrap();
+    let words = ["codes named \"cat.png\" and \"cat.png\"", "give them other names"];
+    decode(&codes, &folder.at("again")).refused(&words);
+}
+
+#[test]
+fn a_file_that_holds_no_codes_is_told_which_files_do() {
+    let folder = Folder::new();
+    let file = folder.write("codes.txt", "these are no codes");
+    decode(&file, &folder.at("out")).fails(&["codes.txt", "`.npz`", "`.safetensors`", "encode"]);
+}

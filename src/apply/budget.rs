@@ -2,6 +2,7 @@
 //! of images.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 /// A number of pixels to share out.
 #[derive(Debug)]
@@ -27,6 +28,9 @@ pub(super) struct Share<'a> {
 /// Closes a budget when dropped, also by a panic, so that nobody waits for ever.
 pub(super) struct CloseAtEnd<'a>(pub &'a Budget);
 
+/// The same of a thread that others wait for: only by a panic.
+pub(super) struct CloseAtPanic<'a>(pub &'a Budget);
+
 impl Budget {
     pub fn new(most: usize) -> Self {
         Self { most, state: Mutex::default(), changed: Condvar::new() }
@@ -47,6 +51,11 @@ impl Budget {
         Some(Share { budget: self, size })
     }
 
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,15 +73,21 @@ impl Drop for Share<'_> {
 
 impl Drop for CloseAtEnd<'_> {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.changed.notify_all();
+        self.0.close();
+    }
+}
+
+impl Drop for CloseAtPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.close();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::thread;
 
     use super::*;
 

@@ -6,15 +6,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
-use super::budget::{Budget, CloseAtEnd, Share};
+use super::budget::{Budget, CloseAtEnd, CloseAtPanic, Share};
 use super::compute::Applier;
 use super::jobs::{Job, Task};
 use super::report::{Outcome, Report};
 use crate::atomic;
+use crate::data::join;
 use crate::image_file::{Format, ImageFile, ImageProblem, MOST_PIXELS, decode_bytes, measure};
 use crate::interrupt;
+use crate::output_folder;
 
 /// Pixels that are under way at most: in the queues, at the model, and with the writers.
 const BUDGET: usize = 1 << 25;
@@ -45,7 +47,14 @@ struct Computed<'a> {
 }
 
 /// Works the jobs off and tells of each; an interruption leaves the rest.
-pub fn run(jobs: &[Job], applier: &mut Applier<'_>, render: Rendering, report: &mut Report) {
+/// Results go to `out` and to folders below it, which are made.
+pub fn run(
+    jobs: &[Job],
+    out: &Path,
+    applier: &mut Applier<'_>,
+    render: Rendering,
+    report: &mut Report,
+) {
     let budget = Budget::new(BUDGET);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let turn = Mutex::new(to_read(jobs));
@@ -59,10 +68,17 @@ pub fn run(jobs: &[Job], applier: &mut Applier<'_>, render: Rendering, report: &
     thread::scope(|scope| {
         let (sender, loaded) = channel();
         let (finished, outcomes) = channel();
+        let mut at_work = Vec::new();
         for _ in 0..threads {
             let (sender, finished) = (sender.clone(), finished.clone());
-            start(scope, "reader", || read_all(&turn, &budget, sender));
-            start(scope, "writer", || write_all(&computed, render, finished));
+            at_work.push(start(scope, "reader", || {
+                let _closing = CloseAtPanic(&budget);
+                read_all(&turn, &budget, sender);
+            }));
+            at_work.push(start(scope, "writer", || {
+                let _closing = CloseAtPanic(&budget);
+                write_all(&computed, out, render, finished);
+            }));
         }
         drop((sender, finished));
         let closing = CloseAtEnd(&budget);
@@ -72,6 +88,7 @@ pub fn run(jobs: &[Job], applier: &mut Applier<'_>, render: Rendering, report: &
         for (index, outcome) in outcomes {
             report.add(index, &jobs[index].image, outcome);
         }
+        join(at_work);
     });
 }
 
@@ -79,9 +96,9 @@ fn start<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
     name: &str,
     work: impl FnOnce() + Send + 'scope,
-) {
+) -> ScopedJoinHandle<'scope, ()> {
     let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn_scoped(scope, work).expect("not enough memory for a thread");
+    thread.spawn_scoped(scope, work).expect("not enough memory for a thread")
 }
 
 /// The images that have to be read, by their place among the jobs.
@@ -206,6 +223,7 @@ fn compute_all<'a>(
 
 fn write_all(
     computed: &Mutex<Receiver<Computed<'_>>>,
+    out: &Path,
     render: Rendering,
     finished: Sender<(usize, Outcome)>,
 ) {
@@ -213,7 +231,7 @@ fn write_all(
         let next = computed.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Computed { index, image, output, result, format, _share }) = next else { return };
         let alpha_dropped = output.alpha_dropped;
-        let outcome = match write(&image, output, &result, format, render) {
+        let outcome = match write(&image, output, [out, &result], format, render) {
             Ok(()) => Outcome::Written { result, alpha_dropped },
             Err(sentence) => Outcome::Failed(sentence),
         };
@@ -226,14 +244,14 @@ fn write_all(
 fn write(
     image: &ImageFile,
     output: ImageFile,
-    result: &Path,
+    [out, result]: [&Path; 2],
     format: Format,
     render: Rendering,
 ) -> Result<(), String> {
     let bytes = render(image, output, format)?;
     let folder = result.parent().unwrap_or(Path::new("."));
-    let written =
-        fs::create_dir_all(folder).and_then(|()| atomic::write_one_of_many(result, &bytes));
+    let written = output_folder::make_inside(out, folder)
+        .and_then(|()| atomic::write_one_of_many(result, &bytes));
     written.map_err(|error| {
         format!(
             "its result {} cannot be written ({error}); free some space, or name another folder \

@@ -36,6 +36,12 @@ impl CheckpointError {
         sentence.rsplit_once(": ").map_or(sentence.clone(), |(problem, _)| problem.to_owned())
     }
 
+    /// Whether the file's first bytes are of no format that is read here.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self.fault, Fault::Unknown | Fault::Empty)
+    }
+
     /// The file that was asked for.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -136,9 +142,10 @@ impl From<ArrayError> for Fault {
 /// no more than a line.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 120;
-    let start = text.chars().take(LONGEST);
-    let mut line: String = start.flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    // Escaped, a control character is six letters.
+    let mut letters = text.chars().flat_map(char::escape_debug);
+    let mut line: String = letters.by_ref().take(LONGEST).collect();
+    if letters.next().is_some() {
         line.push_str("...");
     }
     line

@@ -13,7 +13,7 @@ use super::archive::Archive;
 use super::array::Array;
 use super::error::{Fault, shown};
 use super::strided::{Storage, Strided};
-use super::{Checkpoint, pickle, seal, state_dict};
+use super::{Checkpoint, is_record_name, pickle, seal, state_dict};
 
 /// The folder inside the zip file, which torch.save too uses when it writes to no named file. A
 /// fixed name makes equal checkpoints equal files, whatever they are called.
@@ -139,10 +139,20 @@ fn gather(
 
 fn records(archive: &mut Archive) -> Result<BTreeMap<String, String>, Fault> {
     let mut records = BTreeMap::new();
-    for name in archive.names_under("extra/") {
+    // Whoever packs a file anew, as `zip -0r` does, also packs its folders.
+    for name in archive.names_under("extra/").into_iter().filter(|name| !is_folder(name)) {
+        // It is never a path of ours to write to, nor of whoever unpacks a copy that we save.
+        if !is_record_name(&name) {
+            let detail = format!("its record `{}` has no plain file's name", shown(&name));
+            return Err(Fault::Damaged(detail));
+        }
         let bytes = archive.read(&format!("extra/{name}"))?;
         let text = str::from_utf8(bytes).map_err(|_| Fault::RecordText(shown(&name)))?;
         records.insert(name, text.to_owned());
     }
     Ok(records)
+}
+
+fn is_folder(name: &str) -> bool {
+    name.is_empty() || name.ends_with('/')
 }

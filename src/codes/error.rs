@@ -43,6 +43,9 @@ pub enum Fault {
     /// The name does not tell a format.
     #[error("ends in neither `.npz` (NumPy) nor `.safetensors`; choose one of the two")]
     Ending,
+    /// Neither format.
+    #[error("is neither a `.npz` nor a `.safetensors`; name a file that `convae encode` wrote")]
+    Unknown,
     /// The system refused.
     #[error("cannot be read ({0}); check its permissions")]
     Read(io::Error),

@@ -105,7 +105,13 @@ impl Codes {
         let codes = if start == *b"PK" {
             npz::read(file()?).map_err(refuse)?
         } else {
-            let checkpoint = load(path).map_err(|error| CodesError::Checkpoint(Box::new(error)))?;
+            let checkpoint = load(path).map_err(|error| {
+                if error.is_unknown() {
+                    refuse(Fault::Unknown)
+                } else {
+                    CodesError::Checkpoint(Box::new(error))
+                }
+            })?;
             Self::of_checkpoint(&checkpoint).map_err(refuse)?
         };
         codes.check().map_err(refuse)

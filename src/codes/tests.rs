@@ -144,7 +144,7 @@ fn each_malformation_has_its_sentence() {
             "no array of texts",
         ),
         (opened(b"PK\x03\x04 and so on"), "is damaged"),
-        (opened(b"text"), "neither a PyTorch zip file nor a safetensors file"),
+        (opened(b"text"), "neither a `.npz` nor a `.safetensors`"),
     ] {
         let said = found.expect_err(words).to_string();
         assert!(said.contains(words) && said.contains("codes.npz"), "{said} lacks {words}");

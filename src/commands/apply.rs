@@ -43,7 +43,7 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let format = args.compare.then_some(Format::Png);
     let jobs = Jobs { out, overwrite: args.overwrite, format }.list(&args.images);
     let mut report = Report::new(jobs.len());
-    work_off(&jobs, &mut applier, rendering(args), &mut report);
+    work_off(&jobs, out, &mut applier, rendering(args), &mut report);
     report.end();
     Ok(match report {
         _ if report.left() > 0 => exit::INTERRUPTED,

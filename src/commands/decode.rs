@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+use anyhow::Context;
+
 use crate::cli::Decode;
 use crate::codes::Codes;
 use crate::exit::Misuse;
@@ -34,7 +36,10 @@ pub fn run(args: &Decode) -> anyhow::Result<u8> {
     for (input, files) in inputs.zip(files.chunks(step)) {
         let drawn = pictures(&decoder.run(input), plan.input_shape);
         for (picture, file) in drawn.iter().zip(files) {
-            output_folder::make(file.parent().unwrap_or(&args.out))?;
+            let folder = file.parent().unwrap_or(&args.out);
+            output_folder::make_inside(&args.out, folder).with_context(|| {
+                format!("{} cannot be written; name another folder with --out", file.display())
+            })?;
             write_png_of_many(file, picture)?;
         }
     }
@@ -62,9 +67,13 @@ fn files(args: &Decode, codes: &Codes) -> Result<Vec<PathBuf>, Misuse> {
     let mut taken = HashMap::new();
     let mut files = Vec::with_capacity(codes.len());
     for name in &codes.names {
-        let file = args.out.join(relative(name).ok_or_else(|| {
+        let mut file = args.out.join(relative(name).ok_or_else(|| {
             Misuse(format!("{} names a code {name:?}; {NAMING}", args.codes.display()))
         })?);
+        if taken.get(&file).is_some_and(|first| *first != name) {
+            // cat.png is taken by a cat.png, say: cat.jpg becomes cat.jpg.png.
+            file = args.out.join(name.clone() + ENDING);
+        }
         if let Some(first) = taken.insert(file.clone(), name) {
             return Err(Misuse(format!(
                 "the codes named {first:?} and {name:?} would both give {}; give them other names",
@@ -82,6 +91,8 @@ fn files(args: &Decode, codes: &Codes) -> Result<Vec<PathBuf>, Misuse> {
     Ok(files)
 }
 
+/// Of what is drawn.
+const ENDING: &str = ".png";
 /// What a name has to be.
 const NAMING: &str = "names are paths below the folder for the results, such as cats/1.png";
 
@@ -93,7 +104,7 @@ fn relative(name: &str) -> Option<PathBuf> {
     let kind = path.extension().and_then(image::ImageFormat::from_extension);
     let stem = if kind.is_some() { path.file_stem()? } else { path.file_name()? };
     let mut file = stem.to_owned();
-    file.push(".png");
+    file.push(ENDING);
     (inside && !name.contains('\0')).then(|| path.with_file_name(file))
 }
 

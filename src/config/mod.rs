@@ -11,6 +11,7 @@ mod reference;
 pub mod schema;
 pub mod sections;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use reference::reference;
@@ -22,9 +23,12 @@ use schema::Section;
 /// Folder that is searched for a config that is not where it was named.
 const SHIPPED: &str = "configs";
 
+/// Letters of a problem that are shown: what was received may be a page long.
+const LONGEST_PROBLEM: usize = 250;
+
 /// A mistake in a config: where it stands, what was received, and the remedy.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-#[error("{place}: {problem}; {remedy}")]
+#[error("{place}: {}; {remedy}", brief(problem, LONGEST_PROBLEM))]
 pub struct ConfigError {
     /// `file:line`, `--set` with its argument, or a file.
     pub place: String,
@@ -41,6 +45,14 @@ impl ConfigError {
         let place = node.origin.to_string();
         let path = if node.path.is_empty() { "the config" } else { &node.path };
         Self { place, problem: format!("`{path}` {}", problem.as_ref()), remedy: remedy.into() }
+    }
+}
+
+/// The text, or its start where it is longer than a reader would want it.
+pub(crate) fn brief(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Batches made ahead of their use, by several threads, in an order that does not depend on them:
 //! maker k of N makes the batches k, k + N, k + 2N, ..., and the makers are asked in turn.
 
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,7 +45,7 @@ impl Iterator for Ahead {
 /// Gives `use_them` the results of `make` for 0, 1, ... `count - 1`; not all need to be taken.
 ///
 /// # Panics
-/// With `not enough memory` where no thread can be started.
+/// With `not enough memory` where no thread can be started, and as `make` does.
 pub(super) fn ahead<R>(
     makers: usize,
     count: usize,
@@ -54,6 +55,7 @@ pub(super) fn ahead<R>(
     let makers = makers.min(count).max(1);
     thread::scope(|scope| {
         let (senders, batches): (Vec<_>, _) = (0..makers).map(|_| sync_channel(AHEAD)).unzip();
+        let mut makers_at_work = Vec::new();
         for (first, sender) in senders.into_iter().enumerate() {
             let make = &make;
             let work = move || {
@@ -62,8 +64,42 @@ pub(super) fn ahead<R>(
                 let _ = steps.try_for_each(|step| sender.send(make(step)));
             };
             let maker = thread::Builder::new().name("batches".to_owned());
-            maker.spawn_scoped(scope, work).expect("not enough memory for a thread");
+            let maker = maker.spawn_scoped(scope, work).expect("not enough memory for a thread");
+            makers_at_work.push(maker);
         }
-        use_them(&mut Ahead { batches, next: 0, waited: Duration::ZERO })
+        let result = use_them(&mut Ahead { batches, next: 0, waited: Duration::ZERO });
+        // The receivers are gone by now, so that makers whose batches nobody took come to an end.
+        join(makers_at_work);
+        result
     })
+}
+
+/// Waits for threads, and passes a panic on with its text, of which a scope would tell nothing.
+///
+/// # Panics
+/// As the first of the threads that did.
+pub(crate) fn join(threads: Vec<thread::ScopedJoinHandle<'_, ()>>) {
+    // Joined all of them, since the scope would replace the text on account of the others.
+    let panics: Vec<_> = threads.into_iter().filter_map(|thread| thread.join().err()).collect();
+    if let Some(first) = panics.into_iter().next() {
+        resume_unwind(first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_makers_panic_keeps_its_text() {
+        for makers in [1, 3] {
+            let all = AssertUnwindSafe(|| {
+                ahead(makers, 9, |step| panic!("step {step} is odd"), |batches| batches.count())
+            });
+            let panic = catch_unwind(all).unwrap_err();
+            assert_eq!(panic.downcast_ref::<String>().unwrap(), "step 0 is odd", "{makers}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Images of any size brought to the model's: stretched, fitted into black, or cropped to fill.
 //! Values are interpolated bicubically (Catmull-Rom), over a wider window where the image shrinks.
 
-use image::imageops::{FilterType, resize};
+use image::imageops::{FilterType, resize, rotate90, rotate270};
 use image::{ImageBuffer, Luma, Pixel, Rgb};
 
 use crate::config::data::Resize;
@@ -67,7 +67,22 @@ fn resample<P: Pixel + 'static>(
     // The decoder's sides are 32 bits, and the plan's are bounded; `filled` is a few times those.
     let image: ImageBuffer<P, _> = ImageBuffer::from_raw(width as u32, height as u32, values)
         .expect("an image has as many values as its shape says");
-    resize(&image, size[1] as u32, size[0] as u32, FilterType::CatmullRom).into_raw()
+    let [rows, columns] = size.map(|side| side as u32);
+    if lies_too_long([height, width], size) {
+        let upright = rotate90(&image);
+        drop(image);
+        return rotate270(&resize(&upright, rows, columns, FilterType::CatmullRom)).into_raw();
+    }
+    resize(&image, columns, rows, FilterType::CatmullRom).into_raw()
+}
+
+/// Whether it is the columns that have to be brought to their length first. The library starts with the
+/// rows, and keeps that half of the work in 16 bytes a pixel: of a lying sliver, gigabytes.
+fn lies_too_long([height, width]: [usize; 2], size: [usize; 2]) -> bool {
+    /// Pixels, 256 MB of them: below, nothing changes a bit of what it always gave.
+    const MANY: usize = 1 << 24;
+    let rows_first = size[0].saturating_mul(width);
+    rows_first > MANY && rows_first > size[1].saturating_mul(height)
 }
 
 /// The middle of the image, or the image in the middle of black, side by side.
@@ -156,6 +171,22 @@ mod tests {
                 let filled = rows(&resized(image, [224, 224], Resize::Fill));
                 assert_eq!(filled, vec![vec![200; 224]; 224]);
             }
+        }
+    }
+
+    #[test]
+    fn a_sliver_is_stretched_whatever_its_length() {
+        for length in [10_000, 20_000_000] {
+            // From dark to bright, along its length.
+            let grade = |at: usize| (at * 200 / length) as u8;
+            let lying = grey(1, length, |_, x| grade(x));
+            let upright = grey(length, 1, |y, _| grade(y));
+            let lying = rows(&resized(lying, [224, 224], Resize::Exact));
+            let upright = rows(&resized(upright, [224, 224], Resize::Exact));
+            assert!(lying.iter().all(|row| row == &lying[0]));
+            assert!(lying[0].is_sorted() && lying[0][0] == 0 && lying[0][223] == 199);
+            let turned: Vec<u8> = upright.iter().map(|row| row[0]).collect();
+            assert!(lying[0].iter().zip(&turned).all(|(a, b)| a.abs_diff(*b) <= 1));
         }
     }
 

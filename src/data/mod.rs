@@ -17,6 +17,7 @@ mod stored;
 use std::path::{Path, PathBuf};
 
 pub use ahead::Ahead;
+pub(crate) use ahead::join;
 pub use batches::{Batch, Feed};
 pub use error::{DataError, Supply};
 pub use images::{Draw, Images};

@@ -9,7 +9,7 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{ImageError, ImageFile, ImageProblem, Samples};
+use super::{ImageError, ImageFile, ImageProblem, Samples, tiff_tags};
 
 /// Bytes that a decoder may take for each pixel: RGBA of 16 bits, and as much again to work with.
 const PIXEL_BYTES: u64 = 16;
@@ -34,9 +34,12 @@ pub fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<ImageFile, ImagePro
     if format == ImageFormat::Jpeg && ends_early(bytes) {
         return Err(ImageProblem::Damaged("its end is missing".to_owned()));
     }
+    check_tags(bytes)?;
     let pixels = || {
         let (mut decoder, orientation) = open(Cursor::new(bytes), format, max_pixels)?;
-        decoder.set_limits(limits(max_pixels)).map_err(damaged)?;
+        let (width, height) = decoder.dimensions();
+        let most = u64::from(width) * u64::from(height) * PIXEL_BYTES + OTHER_BYTES;
+        decoder.set_limits(limits(most)).map_err(damaged)?;
         let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
         image.apply_orientation(orientation);
         Ok(image)
@@ -52,7 +55,11 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
     let read = || {
         let mut file = BufReader::new(File::open(path).map_err(ImageProblem::Read)?);
         let format = format_of(file.fill_buf().map_err(ImageProblem::Read)?)?;
-        upright(file, format, u64::MAX)
+        match format {
+            // Its tags may stand anywhere.
+            ImageFormat::Tiff => measure(&fs::read(path).map_err(ImageProblem::Read)?, u64::MAX),
+            _ => upright(file, format, u64::MAX),
+        }
     };
     read().map_err(|problem| ImageError { path: path.to_owned(), problem })
 }
@@ -63,7 +70,15 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize), ImageError> {
 /// When it is none of the formats, or larger.
 pub fn measure(bytes: &[u8], max_pixels: u64) -> Result<(usize, usize), ImageProblem> {
     let format = format_of(bytes)?;
+    check_tags(bytes)?;
     upright(Cursor::new(bytes), format, max_pixels)
+}
+
+fn check_tags(bytes: &[u8]) -> Result<(), ImageProblem> {
+    if tiff_tags::fit(bytes) {
+        return Ok(());
+    }
+    Err(ImageProblem::Damaged("one of its tags claims more than the file has".to_owned()))
 }
 
 pub(super) fn upright(
@@ -109,7 +124,7 @@ fn open<'a>(
     most: u64,
 ) -> Result<(impl ImageDecoder + 'a, Orientation), ImageProblem> {
     let mut reader = ImageReader::with_format(bytes, format);
-    reader.no_limits(); // they are set once the size is known
+    reader.limits(limits(OTHER_BYTES)); // for what comes before the pixels
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > most {
@@ -118,14 +133,19 @@ fn open<'a>(
     if width == 0 || height == 0 {
         return Err(ImageProblem::Damaged(format!("it is {width}x{height} pixels")));
     }
+    // The size counts too, or a TIFF would have nothing left for its tags; without any limit, a tag could
+    // claim all memory.
+    decoder
+        .set_limits(limits(decoder.total_bytes().saturating_add(OTHER_BYTES)))
+        .map_err(damaged)?;
     // An orientation that cannot be read is no reason to refuse the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((decoder, orientation))
 }
 
-fn limits(max_pixels: u64) -> Limits {
+fn limits(bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(max_pixels.saturating_mul(PIXEL_BYTES).saturating_add(OTHER_BYTES));
+    limits.max_alloc = Some(bytes);
     limits
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod find;
 #[cfg(test)]
 mod tests;
+mod tiff_tags;
 
 use std::path::Path;
 

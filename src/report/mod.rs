@@ -58,7 +58,7 @@ pub enum Problem {
     #[error("PNG encoding failed")]
     Encode(#[from] image::ImageError),
     /// The file system refused.
-    #[error("the file system refused")]
+    #[error("the file system refused; free some space, or name another place with --out")]
     Write(#[from] std::io::Error),
 }
 

@@ -4,6 +4,7 @@
 mod builder;
 mod damage;
 mod golden;
+mod hostile;
 mod python;
 mod refusals;
 mod round_trip;

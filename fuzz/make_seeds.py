@@ -1,0 +1,170 @@
+"""Writes the fuzzers' first inputs, fuzz/seeds/READER/*, from the fixtures of the tests and with NumPy
+and Pillow: `.venv/bin/python fuzz/make_seeds.py`. What the first byte of an input means stands in
+fuzz/src/readers.rs. Configs need no copies: configs/ itself is given to the fuzzer."""
+
+import gzip
+import io
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+HERE = Path(__file__).parent
+FIXTURES = HERE.parent / "tests/fixtures"
+
+
+def write(reader: str, name: str, mode: int | None, content: bytes) -> None:
+    folder = HERE / "seeds" / reader
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes((b"" if mode is None else bytes([mode])) + content)
+
+
+def divided(first: bytes, second: bytes) -> bytes:
+    return struct.pack("<H", len(first)) + first + second
+
+
+def config() -> None:
+    layers = {
+        "Conv2D": "filters = 1, kernel_size = [3, 3], strides = 2, padding = 'same', use_bias = false",
+        "Conv2DTranspose": "filters = 1, kernel_size = 3, strides = 2, padding = 'same', output_padding = 0",
+        "Dense": "units = 4, activation = 'relu', kernel_initializer = 'he_normal'",
+        "MaxPooling2D": "pool_size = 2",
+        "Cropping2D": "cropping = [[1, 0], [1, 0]]",
+        "ZeroPadding2D": "padding = 1",
+        "Reshape": "target_shape = [7, -1, 2]",
+        "Flatten": "",
+        "Dropout": "rate = 0.2",
+        "BatchNormalization": "momentum = 0.9",
+        "LeakyReLU": "negative_slope = 0.1",
+        "UpSampling2D": "interpolation = 'bilinear'",
+    }
+    for name, keys in layers.items():
+        layer = f'{{ layer = "{name}"{", " if keys else ""}{keys} }}'
+        text = f'name = "x"\n[model]\ninput_shape = [4, 4, 1]\nencoder = [{layer}]\ndecoder = []\n'
+        write("config", f"{name}.toml", None, text.encode())
+    data = {
+        "images": 'train = "a", resize = "fit", on_error = "skip"',
+        "pairs": 'noisy = "a", clean = "b", patches = { on = "random", per_picture = 3, flips = true }',
+        "npz": 'file = "a.npz", test_fraction = 0.2',
+        "idx": 'train = "a"',
+    }
+    model = '[model]\nencoder = []\ndecoder = [{ layer = "Conv2D", filters = 1, kernel_size = 1 }]\n'
+    for kind, keys in data.items():
+        text = f'name = "x"\ndata = {{ kind = "{kind}", {keys} }}\n{model}'
+        write("config", f"data_{kind}.toml", None, text.encode())
+    for kind in ["gaussian", "poisson", "speckle", "salt_and_pepper", "mask", "blur", "downscale", "jpeg"]:
+        text = f'name = "x"\ncorruption = [{{ kind = "{kind}" }}]\n{model}'
+        write("config", f"corruption_{kind}.toml", None, text.encode())
+    sets = ["train.epochs=3", "model.decoder[0].filters=2", "corruption.kind=blur", "name=y"]
+    write("config", "sets", None, "\0".join([f'name = "x"\n{model}', *sets]).encode())
+
+
+def idx() -> None:
+    for channels in (1, 3):
+        sizes = (4, 2, 2) if channels == 1 else (4, 2, 2, 3)
+        magic = 0x0800 + len(sizes)
+        file = struct.pack(f">{1 + len(sizes)}I", magic, *sizes) + bytes(range(16 * channels))
+        write("idx", f"grey{channels}", 0, file)
+        write("idx", f"content{channels}", 1, file)
+        write("idx", f"packed{channels}", 0, gzip.compress(file, mtime=0))
+
+
+def array(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def archive(save, **arrays) -> bytes:
+    file = io.BytesIO()
+    save(file, **arrays)
+    return file.getvalue()
+
+
+def npz() -> None:
+    ramp = np.arange(16).reshape(4, 2, 2)
+    kinds = {"u1": ramp.astype("u1"), "u2": ramp.astype(">u2"), "f4": (ramp / 16).astype("f4"), "f8": ramp / 16}
+    for name, values in kinds.items():
+        write("npz", name, 1, divided(array(values), array(values[:2])))
+        write("npz", f"single_{name}", 0, array(values))
+    write("npz", "packed", 2, divided(array(kinds["u1"]), array(kinds["u1"])))
+    write("npz", "archive", 0, archive(np.savez, x_train=kinds["u1"], x_test=kinds["u1"]))
+    write("npz", "archive_packed", 0, archive(np.savez_compressed, x_train=kinds["u1"], x_test=kinds["u1"]))
+    codes, names = np.ones((2, 3), "f4"), np.array(["a", "b/c"])
+    write("npz", "codes", 4, divided(array(codes), array(names)))
+    write("npz", "codes_packed", 5, divided(array(codes.astype(">f8")), array(names)))
+    write("npz", "codes_archive", 3, archive(np.savez_compressed, codes=codes, names=names))
+    write("npz", "codes_alone", 3, archive(np.savez, codes=codes))
+
+
+def image() -> None:
+    def save(name: str, picture: Image.Image, **options) -> None:
+        file = io.BytesIO()
+        picture.save(file, **options)
+        write("image", name, None, file.getvalue())
+
+    grey = Image.fromarray((np.arange(20).reshape(4, 5) * 12).astype("u1"))
+    wide = Image.fromarray((np.arange(20).reshape(4, 5) * 3000).astype("u2"))
+    pictures = {mode: grey.convert(mode) for mode in ["1", "L", "LA", "RGB", "RGBA", "P", "CMYK"]}
+    for mode in ["1", "L", "LA", "RGB", "RGBA", "P"]:
+        save(f"{mode}.png", pictures[mode], format="PNG")
+    save("wide.png", wide, format="PNG")
+    for mode in ["L", "RGB", "CMYK"]:
+        save(f"{mode}.jpg", pictures[mode], format="JPEG")
+    save("progressive.jpg", pictures["RGB"], format="JPEG", progressive=True)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    save("turned.jpg", pictures["L"], format="JPEG", exif=turned)
+    for mode in ["1", "L", "RGB", "P"]:
+        save(f"{mode}.bmp", pictures[mode], format="BMP")
+    for packing in ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"]:
+        save(f"{packing}.tif", pictures["RGB"], format="TIFF", compression=packing)
+    save("group4.tif", pictures["1"], format="TIFF", compression="group4")
+    save("wide.tif", wide, format="TIFF")
+    save("lossy.webp", pictures["RGBA"], format="WEBP")
+    save("lossless.webp", pictures["RGB"], format="WEBP", lossless=True)
+    save("moving.webp", pictures["RGB"], format="WEBP", save_all=True, append_images=[pictures["RGBA"]])
+    for mode in ["1", "L", "RGB"]:
+        save(f"{mode}.pnm", pictures[mode], format="PPM")
+    write("image", "plain.pgm", None, b"P2\n# words\n2 2\n65535\n0 1 2 65535\n")
+    write("image", "plain.pbm", None, b"P1\n3 2\n0 1 0 1 1 0\n")
+    write("image", "any.pam", None, b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\nabcdef")
+
+
+def pt() -> None:
+    for name in ["golden", "nested", "script", "legacy"]:
+        write("pt", name, 0, (FIXTURES / f"{name}.pt").read_bytes())
+    with zipfile.ZipFile(FIXTURES / "golden.pt") as golden:
+        pickle = golden.read("golden/data.pkl")
+    write("pt", "pickle_of_torch", 1, pickle)
+    text = lambda words: b"X" + struct.pack("<I", len(words)) + words.encode()
+    tensor = (
+        b"\x80\x02}(" + text("w") + b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage")
+        + b"ctorch\nFloatStorage\n" + text("0") + text("cpu")
+        + b"K\x04tQK\x00(K\x02K\x02t(K\x02K\x01t\x89ccollections\nOrderedDict\n)RtRu."
+    )
+    write("pt", "pickle", 1, tensor)
+    write("pt", "pickle_of_code", 1, b"cos\nsystem\n(" + text("true") + b"tR.")
+    part = lambda name, content: bytes([name, -(-len(content) // 8)]) + content.ljust(-(-len(content) // 8) * 8, b" ")
+    storage = np.arange(4, dtype="f4").tobytes()
+    write("pt", "entries", 2, part(0, tensor) + part(1, storage) + part(5, b'name = "x"') + part(3, b"little  "))
+
+
+def safetensors() -> None:
+    header = {
+        "__metadata__": {"format": "pt", "config.toml": 'name = "x"'},
+        "w": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+        "n": {"dtype": "I64", "shape": [], "data_offsets": [16, 24]},
+        "d": {"dtype": "F64", "shape": [0, 3], "data_offsets": [24, 24]},
+    }
+    header = json.dumps(header).encode()
+    data = bytes(range(24))
+    write("safetensors", "file", 0, struct.pack("<Q", len(header)) + header + data)
+    write("safetensors", "parts", 1, divided(header, data))
+
+
+for seeds in (config, idx, npz, image, pt, safetensors):
+    seeds()
