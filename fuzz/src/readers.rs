@@ -26,8 +26,11 @@ use zip::{CompressionMethod, ZipWriter};
 
 use crate::allocator;
 
+/// Reads any bytes; panics where a promise is broken.
+pub type Reader = fn(&[u8]);
+
 /// Every reader by its name.
-pub const ALL: [(&str, fn(&[u8])); 6] = [
+pub const ALL: [(&str, Reader); 6] = [
     ("config", config),
     ("idx", idx),
     ("npz", npz),
@@ -96,14 +99,12 @@ pub fn npz(input: &[u8]) {
         if mode % 6 < 3 { ["x_train", "x_test"] } else { ["codes", "names"] },
         if mode % 3 == 1 { CompressionMethod::Stored } else { CompressionMethod::Deflated },
     );
-    let bytes = match mode % 3 {
-        0 => content.to_vec(),
-        _ => {
-            let arrays = names.map(|name| format!("{name}.npy"));
-            let parts = divided(content);
-            let entries = [(arrays[0].as_str(), parts[0]), (arrays[1].as_str(), parts[1])];
-            zipped(&entries, method)
-        }
+    let bytes = if mode % 3 == 0 {
+        content.to_vec()
+    } else {
+        let arrays = names.map(|name| format!("{name}.npy"));
+        let parts = divided(content);
+        zipped(&[(arrays[0].as_str(), parts[0]), (arrays[1].as_str(), parts[1])], method)
     };
     let unpacked = if mode % 3 == 0 { DEFLATE * bytes.len() } else { content.len() };
     if mode % 6 < 3 {
@@ -196,12 +197,11 @@ pub fn pt(input: &[u8]) {
 /// What safetensors wrote: 0 as it is, 1 a header and data behind its length.
 pub fn safetensors(input: &[u8]) {
     let Some((&mode, content)) = input.split_first() else { return };
-    let bytes = match mode % 2 {
-        0 => content.to_vec(),
-        _ => {
-            let [header, data] = divided(content);
-            [&(header.len() as u64).to_le_bytes(), header, data].concat()
-        }
+    let bytes = if mode % 2 == 0 {
+        content.to_vec()
+    } else {
+        let [header, data] = divided(content);
+        [&(header.len() as u64).to_le_bytes(), header, data].concat()
     };
     weights(&file("x.safetensors", &bytes), bytes.len());
 }
@@ -222,13 +222,12 @@ fn weights(path: &Path, size: usize) {
     assert!(bytes <= 8 * size, "{bytes} bytes of tensors in {size}");
     for name in ["again.pt", "again.safetensors"] {
         let again = path.with_file_name(name);
-        match checkpoint::save(&again, &checkpoint) {
-            // Names that only one of the formats can have.
-            Err(error) => one_sentence(&error, &[name]),
-            Ok(()) => {
-                let found = checkpoint::load(&again).expect("what we write we read");
-                assert_eq!(sorted(found), sorted(checkpoint.clone()));
-            }
+        // There are names that only one of the formats can have.
+        if let Err(error) = checkpoint::save(&again, &checkpoint) {
+            one_sentence(&error, &[name]);
+        } else {
+            let found = checkpoint::load(&again).expect("what we write we read");
+            assert_eq!(sorted(found), sorted(checkpoint.clone()));
         }
     }
 }
