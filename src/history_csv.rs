@@ -26,7 +26,9 @@ impl HistoryCsv {
     /// When the file cannot be written.
     pub fn begin(path: &Path, before: &[EpochRecord]) -> std::io::Result<Self> {
         let mut csv = Self { path: path.to_owned(), text: HEADER.to_owned(), failed: false };
-        before.iter().for_each(|record| csv.add(record));
+        for record in before {
+            csv.add(record);
+        }
         csv.write()?;
         Ok(csv)
     }

@@ -94,7 +94,6 @@ impl Parameters {
     }
 
     /// A copy of all values, moving statistics too, in the order of the layers: `(P + moving,)`.
-    #[must_use]
     pub fn values(&self) -> Tensor {
         let row = |entry: &Parameter| entry.tensor.detach().flatten(0, -1);
         no_grad(|| Tensor::cat(&self.entries.iter().map(row).collect::<Vec<_>>(), 0))

@@ -162,6 +162,7 @@ mod tests {
                 epoch: 1,
                 loss: f64::from_bits(bits),
                 val_loss: f64::from_bits(bits + 1),
+                learning_rate: f64::from_bits(bits + 2),
             };
             let json = serde_json::to_string(&record).unwrap();
             assert_eq!(serde_json::from_str::<EpochRecord>(&json).unwrap(), record);
