@@ -325,7 +325,10 @@ fn decode_does_not_make_its_folder_again_where_it_has_vanished() {
     assert!(!out.exists());
     // One that was being written when its folder got another name has lost its way back.
     let gone = out.with_extension("gone");
-    for part in names(&gone).into_iter().filter(|name| name.ends_with(".part")) {
+    for part in names(&gone)
+        .into_iter()
+        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "part"))
+    {
         fs::remove_file(gone.join(part)).unwrap();
     }
     holds_whole_files(&gone, "decode");
