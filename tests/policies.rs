@@ -14,7 +14,7 @@ use convae::data::Dataset;
 use convae::optim::Optimizer;
 use convae::plan::Plan;
 use convae::train::policies::{Action, Metrics, Policies};
-use convae::train::{History, Learner, Outcome, evaluate, fit};
+use convae::train::{History, KeepNothing, Learner, Outcome, TrainingState, evaluate, fit};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
@@ -343,9 +343,10 @@ fn run(plan: &Plan, initial: Option<&[f64]>) -> (Dataset, Learner, History, Outc
     if let Some(initial) = initial {
         learner.parameters().set_values(&Tensor::from_slice(initial));
     }
-    let mut history = History::new(plan, &learner);
-    let outcome = fit(plan, &data, &mut learner, &mut [&mut history]).unwrap();
-    (data, learner, history, outcome)
+    let mut state = TrainingState::new(History::new(plan, &learner));
+    let outcome =
+        fit(plan, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
+    (data, learner, state.history, outcome)
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn looked_at(html: &str, width: usize, dark: bool) -> Option<Value> {
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         .args(["--enable-logging=stderr", "--virtual-time-budget=10000", "--window-size=1400,900"])
-        .arg(format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 }))
+        .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)))
         .arg(format!("--user-data-dir={}", folder.at("profile").display()))
         .arg(format!("--log-net-log={}", log.display()))
         .arg("--dump-dom")
@@ -455,9 +455,9 @@ fn the_real_tensorboard_shows_what_the_run_measured() {
         let bins: Vec<[f64; 3]> = serde_json::from_value(last[1].clone()).unwrap();
         let count: f64 = bins.iter().map(|bin| bin[2]).sum();
         assert!((count - values.len() as f64).abs() < 1e-9, "{name}: {count}");
-        let least = values.iter().copied().fold(f32::INFINITY, f32::min);
-        let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        assert_eq!((bins[0][0] as f32, bins[29][1] as f32), (least, most), "{name}");
+        let smallest = values.iter().copied().fold(f32::INFINITY, f32::min);
+        let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        assert_eq!((bins[0][0] as f32, bins[29][1] as f32), (smallest, largest), "{name}");
     }
 
     let grid = noise().join("grid_noise.png");
