@@ -23,13 +23,13 @@ use common::{Folder, digits, names, root, tiny, train};
 
 /// Keras's backends differ by as much in the last bits of a power or a cosine; relative to the largest
 /// rate of the schedule, since what cancels to 0 keeps the rounding of what it came from.
-const RATE_FLOAT32: f64 = 4e-7;
+const RATE_FLOAT32: f64 = 1e-6;
 const RATE_FLOAT64: f64 = 1e-15;
 /// Twenty-four steps of ten roundings; a wrong order of average and update leaves 1e-3.
 const WEIGHTS_FLOAT64: f64 = 1e-13;
-const WEIGHTS_FLOAT32: f64 = 2e-5;
-/// Whole fits in float64: Adam makes 1e-16 in a tiny gradient into 1e-11.
-const FIT: f64 = 1e-9;
+const WEIGHTS_FLOAT32: f64 = 2e-6;
+/// Whole fits in float64: rounding leaves 4e-14.
+const FIT: f64 = 1e-11;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -227,9 +227,10 @@ fn the_sequences_make_policies_act_and_their_memory_and_precision_matter() {
     assert!(count(&|s| rates(s).windows(2).any(|r| r[1] < 0.99 * r[0])) >= 20, "few lower");
     assert!(count(&|s| s.weights_of_epoch < s.losses.len()) >= 20, "few restore");
     let differs = |s: &Sequence, followed: Followed| {
+        let mut pairs = followed.rates.iter().zip(&s.rates);
         followed.stopped != s.stopped
-            || kept(&s.floatx, &followed.rates) != kept(&s.floatx, &s.rates)
             || followed.weights_of_epoch != s.weights_of_epoch
+            || pairs.any(|(ours, keras)| (ours - keras).abs() > 1e-3 * keras)
     };
     let forgetful = |s: &Sequence| {
         // They may go on after Keras stopped, which `follow` does not mind.
