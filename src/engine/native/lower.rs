@@ -6,8 +6,9 @@
 //! - [`drop_identities`]: an operation that changes nothing is left out.
 //! - [`fold_upsampling`]: nearest upsampling and the convolution after it are one transposed
 //!   convolution; [`super::fold`] has the algebra.
-//! - [`multiply_less`]: convolutions of three taps, and those after an upsampling by two, are computed
-//!   from tiles, which takes 16 multiplications for 36, and 9 for 16; [`super::tiled`] has the algebra.
+//! - [`multiply_less`]: convolutions of 3x3 taps and stride 1, and `same` ones after an upsampling by two,
+//!   are computed from tiles of 2x2 pixels where they have 16 channels or more on both sides; this takes
+//!   16 multiplications a tile instead of 36, and 9 instead of 16; [`super::tiled`] has the algebra.
 //! - [`fuse_pooling`]: `max_k relu(x_k) = relu(max_k x_k)`, as relu does not decrease; so the largest
 //!   value is taken first, and the convolution keeps no more than the rows under one pooled row.
 //! - [`fuse_relu`]: the convolution applies the relu while a row is in the cache.

@@ -405,7 +405,7 @@ fn tiled(operations: Vec<Operation>) -> (Vec<Operation>, Head) {
 fn wide_conv(random: &mut ChaCha8Rng, activation: &str, paddings: &[&str]) -> String {
     format!(
         "{{ layer = \"Conv2D\", filters = {}, kernel_size = 3, padding = \"{}\", activation = \"{activation}\" }}",
-        random.random_range(8..35),
+        random.random_range(16..41),
         paddings[random.random_range(0..paddings.len())],
     )
 }

@@ -168,7 +168,11 @@ unsafe fn all<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
                         for place in (0..rows * K).filter(|place| place % K < columns) {
                             let to = to.add(place / K * run.to.down + place % K * run.to.across);
                             let made = aside[place * V::COUNT..].as_ptr();
-                            std::ptr::copy_nonoverlapping(made, to, count);
+                            if count == V::COUNT {
+                                V::load(made).store(to);
+                            } else {
+                                std::ptr::copy_nonoverlapping(made, to, count);
+                            }
                         }
                     }
                 }
