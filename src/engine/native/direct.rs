@@ -68,9 +68,10 @@ impl<T: Real> Direct<T> {
         Self {
             window,
             direction,
-            forward: match pooled {
-                true => Either::Pass(Pass::new(window, direction, lanes)),
-                false => Either::new(window, direction, lanes),
+            forward: if pooled {
+                Either::Pass(Pass::new(window, direction, lanes))
+            } else {
+                Either::new(window, direction, lanes)
             },
             backward: Either::new(window, other, lanes),
             kernel_gradient: zeros(window.taps() * window.fine * stride),

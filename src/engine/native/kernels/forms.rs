@@ -3,7 +3,7 @@
 use super::lanes::Portable;
 use super::outer::{Outer, outer};
 use super::product::{Product, product};
-use super::tiles::{Tiles, tiles};
+use super::tiles::{TileMap, tiles};
 use super::{Candidates, Kernels, LogitLoss, Table, elementwise};
 
 /// A table of kernels whose bodies are inlined into functions with these instructions enabled.
@@ -32,7 +32,7 @@ macro_rules! form {
             /// # Safety
             /// The CPU has the instructions; else as what is inlined.
             $(#[target_feature(enable = $features)])?
-            unsafe fn tiles_(run: &Tiles<'_, $T>, target: &mut [$T]) {
+            unsafe fn tiles_(run: &TileMap<'_, $T>, target: &mut [$T]) {
                 // SAFETY: the caller's.
                 unsafe { tiles::<$Vector>(run, target) }
             }
@@ -119,8 +119,8 @@ form!(portable_f64, "portable", f64, Portable<f64, 2>);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{
-        Candidates, Kernels, LogitLoss, Outer, Product, Table, Tiles, elementwise, outer, product,
-        tiles,
+        Candidates, Kernels, LogitLoss, Outer, Product, Table, TileMap, elementwise, outer,
+        product, tiles,
     };
 
     form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");

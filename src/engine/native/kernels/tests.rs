@@ -186,7 +186,7 @@ fn tiles_on_random_shapes<T: Real>(transform: Transform) {
             let end = places.iter().map(|&(y, x)| at(y, x) + channels).max().unwrap();
             let untouched: Vec<T> = values(&mut random, end);
             let mut target = untouched.clone();
-            let run = Tiles { transform, source: &source, from, to, rows, tiles, kept, channels };
+            let run = TileMap { transform, source: &source, from, to, rows, tiles, kept, channels };
             kernels.tiles(&run, &mut target);
 
             let mut plain: Vec<f64> = untouched.iter().map(|value| value.wide()).collect();
@@ -264,7 +264,7 @@ fn buffers_that_are_one_value_too_short_are_refused() {
             let to = Steps { rows: 40, tiles: 6, down: 20, across: 3 };
             let transform = Transform::WinogradResult;
             let (rows, tiles, kept, channels) = (2, 3, (1, 2), 3);
-            let run = Tiles { transform, source, from, to, rows, tiles, kept, channels };
+            let run = TileMap { transform, source, from, to, rows, tiles, kept, channels };
             kernels.tiles(&run, target);
         };
         let source = 50 + 2 * 6 + 3 * (20 + 3) + 3_usize.next_multiple_of(kernels.lanes);

@@ -52,7 +52,7 @@ pub(in crate::engine) struct Steps {
 
 /// Maps each tile of a source to a tile of the target.
 #[derive(Debug)]
-pub(in crate::engine) struct Tiles<'a, T> {
+pub(in crate::engine) struct TileMap<'a, T> {
     pub transform: Transform,
     /// From the first value of the first tile on; at least a vector of values may be read from where
     /// each pixel starts.
@@ -70,7 +70,7 @@ pub(in crate::engine) struct Tiles<'a, T> {
     pub channels: usize,
 }
 
-impl<T: Real> Tiles<'_, T> {
+impl<T: Real> TileMap<'_, T> {
     /// What the kernel relies on.
     ///
     /// # Panics
@@ -122,7 +122,7 @@ map!(UpsamplingResult, 3 to 2, [a, b, c] => [a.add(b), b.add(c)]);
 /// # Safety
 /// The CPU has the instructions of `V`, and `run.check(target, V::COUNT)` passes.
 #[inline(always)]
-pub(super) unsafe fn tiles<V: Lanes>(run: &Tiles<'_, V::Value>, target: &mut [V::Value]) {
+pub(super) unsafe fn tiles<V: Lanes>(run: &TileMap<'_, V::Value>, target: &mut [V::Value]) {
     let target = target.as_mut_ptr();
     // SAFETY: the caller's.
     unsafe {
@@ -144,7 +144,7 @@ const MOST: usize = 4 * 4;
 /// As [`tiles`].
 #[inline(always)]
 unsafe fn all<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
-    run: &Tiles<'_, V::Value>,
+    run: &TileMap<'_, V::Value>,
     target: *mut V::Value,
 ) {
     // Tiles that are cut, or end within a vector, are made here and copied.
@@ -207,9 +207,8 @@ unsafe fn one<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
             *pixel = unsafe { V::load(from_pixel) };
             from_pixel = from_pixel.wrapping_add(from.across);
         }
-        let mapped = M::apply(pixels);
-        for j in 0..K {
-            columns[j][i] = mapped[j];
+        for (column, mapped) in columns.iter_mut().zip(M::apply(pixels)) {
+            column[i] = mapped;
         }
         source = source.wrapping_add(from.down);
     }

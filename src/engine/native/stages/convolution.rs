@@ -74,14 +74,11 @@ impl<T: Real> Convolution<T> {
             Direction::Gather => window.coarse_size(),
             Direction::Scatter => window.fine_size(),
         };
-        let arithmetic = match options.tiling {
-            Some(tiling) => {
-                Arithmetic::Tiled(Tiled::new(tiling, window, direction, pictures, lanes))
-            }
-            None => {
-                let pooled = options.pool.is_some();
-                Arithmetic::Direct(Direct::new(window, direction, pooled, lanes))
-            }
+        let arithmetic = if let Some(tiling) = options.tiling {
+            Arithmetic::Tiled(Tiled::new(tiling, window, direction, pictures, lanes))
+        } else {
+            let pooled = options.pool.is_some();
+            Arithmetic::Direct(Direct::new(window, direction, pooled, lanes))
         };
         let pool = options.pool.map(|size| {
             let pooled = output.height / size.0 * (output.width / size.1) * output.channels;

@@ -10,6 +10,9 @@ use crate::engine::native::kernels::{Kernels, Outer, Packed, Pixels, Product, Re
 use crate::engine::native::pass::Direction;
 use crate::engine::native::window::Window;
 
+/// Pictures from this one on.
+type At<'a, T> = (&'a Field<T>, usize);
+
 /// One for each [`Tiling`].
 #[derive(Debug)]
 pub(super) enum Back<T> {
@@ -72,7 +75,7 @@ impl<T: Real> Winograd<T> {
     pub fn add_kernel_gradient(
         &self,
         kernels: &Kernels<T>,
-        (fine, coarse): ((&Field<T>, usize), (&Field<T>, usize)),
+        (fine, coarse): (At<'_, T>, At<'_, T>),
         pictures: usize,
         (before, after): (&mut [T], &mut [T]),
         sums: ChunksExactMut<'_, T>,

@@ -2,7 +2,7 @@
 
 use super::TILE;
 use crate::engine::native::grid::Field;
-use crate::engine::native::kernels::{Kernels, Real, Steps, Tiles, Transform};
+use crate::engine::native::kernels::{Kernels, Real, Steps, TileMap, Transform};
 
 /// How a picture becomes tiles.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +82,7 @@ impl Planes {
         pictures: usize,
     ) {
         for picture in 0..pictures {
-            let tiles = Tiles {
+            let tiles = TileMap {
                 transform,
                 source: &source.tail(from + picture)[source.grid.at(cut.first.0, cut.first.1)..],
                 from: cut.steps(source),
@@ -109,7 +109,7 @@ impl Planes {
         let tiles = (size.height.div_ceil(TILE), size.width.div_ceil(TILE));
         let cut = Cut { first: (0, 0), step: TILE, tiles };
         for picture in 0..pictures {
-            let tiles = Tiles {
+            let tiles = TileMap {
                 transform,
                 source: &planes[picture * self.picture * self.pixel_step..],
                 from: self.steps(),

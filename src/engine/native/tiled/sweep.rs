@@ -70,10 +70,8 @@ impl<T: Real> Sweep<T> {
             Direction::Gather => (columns, 1),
             Direction::Scatter => (1, rows),
         };
-        let turn = |plane: usize| match self.turned {
-            true if plane == 0 || plane == last => last - plane,
-            _ => plane,
-        };
+        let turned = |plane: usize| self.turned && (plane == 0 || plane == last);
+        let turn = |plane: usize| if turned(plane) { last - plane } else { plane };
         for (plane, matrix) in self.matrices.iter_mut().enumerate() {
             let place = turn(plane / count) * count + turn(plane % count);
             let kernel = &kernel[place * rows * columns..][..rows * columns];
