@@ -6,6 +6,9 @@
 //! - [`drop_identities`]: an operation that changes nothing is left out.
 //! - [`fold_upsampling`]: nearest upsampling and the convolution after it are one transposed
 //!   convolution; [`super::fold`] has the algebra.
+//! - [`multiply_less`]: convolutions of 3x3 taps and stride 1, and `same` ones after an upsampling by two,
+//!   are computed from tiles of 2x2 pixels where they have 16 channels or more on both sides; this takes
+//!   16 multiplications a tile instead of 36, and 9 instead of 16; [`super::tiled`] has the algebra.
 //! - [`fuse_pooling`]: `max_k relu(x_k) = relu(max_k x_k)`, as relu does not decrease; so the largest
 //!   value is taken first, and the convolution keeps no more than the rows under one pooled row.
 //! - [`fuse_relu`]: the convolution applies the relu while a row is in the cache.
@@ -16,6 +19,7 @@ use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
 use super::stages::{Activate, ConvolutionOptions};
+use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides};
 use crate::nn::{Activation, Interpolation, Loss, Padding, PoolOptions, same_padding};
@@ -73,6 +77,7 @@ pub(super) fn lower(
     let operations = operations(section)?;
     let operations = drop_identities(operations);
     let operations = fold_upsampling(operations);
+    let operations = multiply_less(operations);
     let operations = fuse_pooling(operations);
     let operations = fuse_relu(operations);
     Ok(fuse_sigmoid(operations, loss))
@@ -220,6 +225,7 @@ fn with_weights(
         window,
         direction,
         fold: Fold { upsampling: None },
+        tiling: None,
         coarse_first: true,
         relu: false,
         pool: None,
@@ -282,6 +288,16 @@ pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
         };
         Some((2, Kind::Convolution(options)))
     })
+}
+
+/// Convolutions that a [`Tiling`] suits.
+pub(super) fn multiply_less(mut operations: Vec<Operation>) -> Vec<Operation> {
+    for operation in &mut operations {
+        if let Kind::Convolution(options) = &mut operation.kind {
+            options.tiling = Tiling::of(&options.window, options.fold);
+        }
+    }
+    operations
 }
 
 /// A pooling tells its candidates apart by a byte.

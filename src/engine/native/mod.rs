@@ -9,6 +9,7 @@
 //! shrink with their number is what each does once a step: it packs the weights, and its gradient is
 //! added to the others'; both grow with the weights, not with the pictures.
 
+mod direct;
 mod fold;
 mod grid;
 mod kernels;
@@ -19,6 +20,7 @@ mod pass;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod tiled;
 mod window;
 mod worker;
 

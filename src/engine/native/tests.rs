@@ -390,6 +390,75 @@ fn folding_an_upsampling_into_the_convolution_after_it() {
     });
 }
 
+/// Every convolution but the last has tiles.
+fn tiled(operations: Vec<Operation>) -> (Vec<Operation>, Head) {
+    let operations = lower::multiply_less(lower::fold_upsampling(operations));
+    let tiled = operations.iter().filter(|operation| match &operation.kind {
+        lower::Kind::Convolution(options) => options.tiling.is_some(),
+        _ => false,
+    });
+    assert_eq!(tiled.count(), 2);
+    (operations, OUTPUTS)
+}
+
+/// Three taps, and as many channels as it takes.
+fn wide_conv(random: &mut ChaCha8Rng, activation: &str, paddings: &[&str]) -> String {
+    format!(
+        "{{ layer = \"Conv2D\", filters = {}, kernel_size = 3, padding = \"{}\", activation = \"{activation}\" }}",
+        random.random_range(16..41),
+        paddings[random.random_range(0..paddings.len())],
+    )
+}
+
+#[test]
+fn three_taps_from_tiles() {
+    holds(&Rewrite {
+        encoder: |random| {
+            let first = wide_conv(random, "tanh", &["same"]); // of one channel: too few
+            let second = wide_conv(random, "tanh", &["same", "valid"]);
+            let transposed = wide_conv(random, "tanh", &["same", "valid"]);
+            format!("{first}, {second}, {}", transposed.replace("Conv2D", "Conv2DTranspose"))
+        },
+        decoder: "",
+        lower: tiled,
+        fewer: 0,
+    });
+}
+
+#[test]
+fn an_upsampling_by_two_and_three_taps_from_tiles() {
+    holds(&Rewrite {
+        encoder: |random| {
+            let first = wide_conv(random, "tanh", &["same"]);
+            let second = wide_conv(random, "tanh", &["same"]);
+            let up = "{ layer = \"UpSampling2D\" }";
+            let pool = "{ layer = \"AveragePooling2D\", padding = \"same\" }";
+            format!("{first}, {pool}, {up}, {second}, {pool}, {up}, {second}, {pool}")
+        },
+        decoder: "",
+        lower: tiled,
+        fewer: 2,
+    });
+}
+
+#[test]
+fn a_pooling_of_what_comes_from_tiles() {
+    holds(&Rewrite {
+        encoder: |random| {
+            let (height, width) = (random.random_range(1..4), random.random_range(1..4));
+            let pool = format!("{{ layer = \"MaxPooling2D\", pool_size = [{height}, {width}] }}");
+            let mut layer = |activation| wide_conv(random, activation, &["same"]);
+            format!("{}, {}, {pool}, {}", layer("tanh"), layer("relu"), layer("tanh"))
+        },
+        decoder: "",
+        lower: |operations| {
+            let (operations, head) = tiled(operations);
+            (lower::fuse_pooling(operations), head)
+        },
+        fewer: 2,
+    });
+}
+
 #[test]
 fn fusing_a_pooling_with_the_convolution_and_the_relu_before_it() {
     holds(&Rewrite {

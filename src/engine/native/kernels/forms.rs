@@ -3,6 +3,7 @@
 use super::lanes::Portable;
 use super::outer::{Outer, outer};
 use super::product::{Product, product};
+use super::tiles::{TileMap, tiles};
 use super::{Candidates, Kernels, LogitLoss, Table, elementwise};
 
 /// A table of kernels whose bodies are inlined into functions with these instructions enabled.
@@ -26,6 +27,14 @@ macro_rules! form {
             unsafe fn outer_(run: &Outer<'_, $T>, sums: &mut [$T]) {
                 // SAFETY: the caller's.
                 unsafe { outer::<$Vector>(run, sums) }
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn tiles_(run: &TileMap<'_, $T>, target: &mut [$T]) {
+                // SAFETY: the caller's.
+                unsafe { tiles::<$Vector>(run, target) }
             }
 
             /// # Safety
@@ -90,6 +99,7 @@ macro_rules! form {
                 lanes: <$Vector as Lanes>::COUNT,
                 product: product_,
                 outer: outer_,
+                tiles: tiles_,
                 relu,
                 relu_gradient,
                 sigmoid,
@@ -109,7 +119,8 @@ form!(portable_f64, "portable", f64, Portable<f64, 2>);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{
-        Candidates, Kernels, LogitLoss, Outer, Product, Table, elementwise, outer, product,
+        Candidates, Kernels, LogitLoss, Outer, Product, Table, TileMap, elementwise, outer,
+        product, tiles,
     };
 
     form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");

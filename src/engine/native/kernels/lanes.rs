@@ -31,6 +31,9 @@ pub(super) trait Lanes: Copy {
     /// Lane by lane.
     fn add(self, other: Self) -> Self;
 
+    /// Lane by lane.
+    fn sub(self, other: Self) -> Self;
+
     /// Writes the first `count` lanes.
     ///
     /// # Safety
@@ -54,16 +57,17 @@ mod x86 {
     use std::arch::x86_64::{
         __m256, __m256d, __m512, __m512d, _mm256_add_pd, _mm256_add_ps, _mm256_fmadd_pd,
         _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_set1_pd, _mm256_set1_ps,
-        _mm256_storeu_pd, _mm256_storeu_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd,
-        _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_set1_pd, _mm512_set1_ps,
-        _mm512_storeu_pd, _mm512_storeu_ps,
+        _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_pd, _mm256_sub_ps, _mm512_add_pd,
+        _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
+        _mm512_set1_pd, _mm512_set1_ps, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_sub_pd,
+        _mm512_sub_ps,
     };
 
     use super::Lanes;
 
     macro_rules! lanes {
         ($Vector:ident of $count:literal $Value:ident, tile $tile:literal,
-         $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident) => {
+         $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident, $sub:ident) => {
             impl Lanes for $Vector {
                 type Value = $Value;
                 const COUNT: usize = $count;
@@ -98,14 +102,20 @@ mod x86 {
                     // SAFETY: only functions that enable these instructions inline this.
                     unsafe { $add(self, other) }
                 }
+
+                #[inline(always)]
+                fn sub(self, other: Self) -> Self {
+                    // SAFETY: only functions that enable these instructions inline this.
+                    unsafe { $sub(self, other) }
+                }
             }
         };
     }
 
-    lanes!(__m512 of 16 f32, tile 14, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps);
-    lanes!(__m512d of 8 f64, tile 14, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd);
-    lanes!(__m256 of 8 f32, tile 6, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps);
-    lanes!(__m256d of 4 f64, tile 6, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd);
+    lanes!(__m512 of 16 f32, tile 14, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_sub_ps);
+    lanes!(__m512d of 8 f64, tile 14, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_sub_pd);
+    lanes!(__m256 of 8 f32, tile 6, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_sub_ps);
+    lanes!(__m256d of 4 f64, tile 6, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_sub_pd);
 }
 
 /// What every CPU can do: the compiler turns these loops into the vectors that it knows of.
@@ -148,6 +158,15 @@ impl<T: Real, const N: usize> Lanes for Portable<T, N> {
         let mut result = self;
         for (sum, term) in result.0.iter_mut().zip(other.0) {
             *sum = *sum + term;
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        let mut result = self;
+        for (difference, term) in result.0.iter_mut().zip(other.0) {
+            *difference = *difference - term;
         }
         result
     }

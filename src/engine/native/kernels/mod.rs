@@ -18,11 +18,13 @@ mod product;
 mod real;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 pub(in crate::engine) use outer::{Outer, Pixels};
 pub(in crate::engine) use packed::Packed;
 pub(in crate::engine) use product::Product;
 pub(in crate::engine) use real::Real;
+pub(in crate::engine) use tiles::{Steps, TileMap, Transform};
 
 /// The kernels compiled for one instruction set.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(in crate::engine) struct Kernels<T: 'static> {
     pub lanes: usize,
     product: unsafe fn(&Product<'_, T>, &mut [T]),
     outer: unsafe fn(&Outer<'_, T>, &mut [T]),
+    tiles: unsafe fn(&TileMap<'_, T>, &mut [T]),
     relu: unsafe fn(&mut [T]),
     relu_gradient: unsafe fn(&[T], &mut [T]),
     sigmoid: unsafe fn(&mut [T]),
@@ -100,6 +103,13 @@ impl<T: Real> Kernels<T> {
         run.check(sums, self.lanes);
         // SAFETY: as above.
         unsafe { (self.outer)(run, sums) }
+    }
+
+    /// See [`TileMap`].
+    pub fn tiles(&self, run: &TileMap<'_, T>, target: &mut [T]) {
+        run.check(target, self.lanes);
+        // SAFETY: as above.
+        unsafe { (self.tiles)(run, target) }
     }
 
     /// `max(x, 0)` in place.

@@ -133,6 +133,94 @@ fn sums_of_outer_products() {
     outer_on_random_shapes::<f64>();
 }
 
+/// What the comments of [`Transform`] say: a row for each pixel that comes out.
+fn map_of(transform: Transform) -> Vec<Vec<f64>> {
+    let rows: &[&[f64]] = match transform {
+        Transform::WinogradSource => &[
+            &[1.0, 0.0, -1.0, 0.0],
+            &[0.0, 1.0, 1.0, 0.0],
+            &[0.0, -1.0, 1.0, 0.0],
+            &[0.0, -1.0, 0.0, 1.0],
+        ],
+        Transform::WinogradGradient => &[&[1.0, 0.0], &[1.0, 1.0], &[1.0, -1.0], &[0.0, 1.0]],
+        Transform::WinogradResult => &[&[1.0, 1.0, 1.0, 0.0], &[0.0, 1.0, -1.0, 1.0]],
+        Transform::UpsamplingSource => &[&[1.0, -1.0, 0.0], &[0.0, 1.0, 0.0], &[0.0, -1.0, 1.0]],
+        Transform::UpsamplingGradient => {
+            &[&[0.0, -1.0, 0.0, 1.0], &[0.0, 1.0, 1.0, 0.0], &[1.0, 0.0, -1.0, 0.0]]
+        }
+        Transform::UpsamplingResult => &[&[1.0, 1.0, 0.0], &[0.0, 1.0, 1.0]],
+    };
+    rows.iter().map(|row| row.to_vec()).collect()
+}
+
+fn tiles_on_random_shapes<T: Real>(transform: Transform) {
+    let map = map_of(transform);
+    let (before, after) = transform.sizes();
+    assert_eq!((map[0].len(), map.len()), (before, after));
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(6);
+        for _ in 0..CASES / 4 {
+            let (rows, tiles) = (random.random_range(1..5), random.random_range(1..5));
+            let channels = random.random_range(1..40);
+            let kept = (random.random_range(1..=after), random.random_range(1..=after));
+            // Tiles of the source may overlap; those of the target do not.
+            let mut steps = |side: usize, apart: usize| {
+                let across = channels + random.random_range(0..3);
+                let tiles_step = apart * across;
+                let down = (tiles - 1) * tiles_step + side * across;
+                Steps { rows: apart * down, tiles: tiles_step, down, across }
+            };
+            let (from, to) = (steps(before, 1), steps(after, after));
+            let last = (rows - 1) * from.rows + (tiles - 1) * from.tiles;
+            let read = (before - 1) * (from.down + from.across);
+            let source: Vec<T> =
+                values(&mut random, last + read + channels.next_multiple_of(kernels.lanes));
+            let pixel = |place: usize, count: usize, side: usize, kept: usize| {
+                place / side + 1 < count || place % side < kept
+            };
+            let places: Vec<(usize, usize)> = (0..rows * after)
+                .flat_map(|y| (0..tiles * after).map(move |x| (y, x)))
+                .filter(|&(y, x)| pixel(y, rows, after, kept.0) && pixel(x, tiles, after, kept.1))
+                .collect();
+            let at = |y: usize, x: usize| y * to.down + x * to.across;
+            let end = places.iter().map(|&(y, x)| at(y, x) + channels).max().unwrap();
+            let untouched: Vec<T> = values(&mut random, end);
+            let mut target = untouched.clone();
+            let run = TileMap { transform, source: &source, from, to, rows, tiles, kept, channels };
+            kernels.tiles(&run, &mut target);
+
+            let mut plain: Vec<f64> = untouched.iter().map(|value| value.wide()).collect();
+            for (y, x) in places {
+                for c in 0..channels {
+                    let first = y / after * from.rows + x / after * from.tiles + c;
+                    let term = |k: usize| {
+                        let (i, j) = (k / before, k % before);
+                        let value = source[first + i * from.down + j * from.across].wide();
+                        map[y % after][i] * map[x % after][j] * value
+                    };
+                    plain[at(y, x) + c] = (0..before * before).map(term).sum();
+                }
+            }
+            close(&target, &plain, &format!("{} {transform:?}", kernels.name));
+        }
+    }
+}
+
+#[test]
+fn maps_of_tiles() {
+    for transform in [
+        Transform::WinogradSource,
+        Transform::WinogradGradient,
+        Transform::WinogradResult,
+        Transform::UpsamplingSource,
+        Transform::UpsamplingGradient,
+        Transform::UpsamplingResult,
+    ] {
+        tiles_on_random_shapes::<f32>(transform);
+        tiles_on_random_shapes::<f64>(transform);
+    }
+}
+
 fn refuses(what: impl FnOnce() + std::panic::UnwindSafe) {
     assert!(std::panic::catch_unwind(what).is_err(), "a buffer too short was accepted");
 }
@@ -170,6 +258,20 @@ fn buffers_that_are_one_value_too_short_are_refused() {
         refuses(|| outer(&vec![0.0; left - 1], &vec![0.0; right], &mut vec![0.0; sums]));
         refuses(|| outer(&vec![0.0; left], &vec![0.0; right - 1], &mut vec![0.0; sums]));
         refuses(|| outer(&vec![0.0; left], &vec![0.0; right], &mut vec![0.0; sums - 1]));
+
+        let tiles = |source: &[f32], target: &mut [f32]| {
+            let from = Steps { rows: 50, tiles: 6, down: 20, across: 3 };
+            let to = Steps { rows: 40, tiles: 6, down: 20, across: 3 };
+            let transform = Transform::WinogradResult;
+            let (rows, tiles, kept, channels) = (2, 3, (1, 2), 3);
+            let run = TileMap { transform, source, from, to, rows, tiles, kept, channels };
+            kernels.tiles(&run, target);
+        };
+        let source = 50 + 2 * 6 + 3 * (20 + 3) + 3_usize.next_multiple_of(kernels.lanes);
+        let target = 40 + 2 * 6 + 3 + 3;
+        tiles(&vec![0.0; source], &mut vec![0.0; target]);
+        refuses(|| tiles(&vec![0.0; source - 1], &mut vec![0.0; target]));
+        refuses(|| tiles(&vec![0.0; source], &mut vec![0.0; target - 1]));
     }
 }
 

@@ -1,0 +1,126 @@
+//! From pictures to planes and back.
+
+use super::TILE;
+use crate::engine::native::grid::Field;
+use crate::engine::native::kernels::{Kernels, Real, Steps, TileMap, Transform};
+
+/// How a picture becomes tiles.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// Where the first tile starts.
+    pub first: (isize, isize),
+    /// Pixels from tile to tile.
+    pub step: usize,
+    /// Rows of tiles, tiles of a row.
+    pub tiles: (usize, usize),
+}
+
+impl Cut {
+    pub fn tiles(&self) -> usize {
+        self.tiles.0 * self.tiles.1
+    }
+
+    /// Where the tiles of a field stand.
+    fn steps<T: Real>(&self, field: &Field<T>) -> Steps {
+        let (down, across) = (field.grid.row_step(), field.grid.size.channels);
+        Steps { rows: self.step * down, tiles: self.step * across, down, across }
+    }
+}
+
+/// How the planes of some pictures stand in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Planes {
+    /// Of a side.
+    pub count: usize,
+    /// Values of a pixel.
+    pub channels: usize,
+    /// Pixels in a row, and of a picture.
+    pub row: usize,
+    pub picture: usize,
+    /// Distance between planes, and between pixels of a plane.
+    pub step: usize,
+    pub pixel_step: usize,
+}
+
+impl Planes {
+    /// One behind the other, for so many pictures.
+    pub fn apart(count: usize, channels: usize, cut: &Cut, pictures: usize, lanes: usize) -> Self {
+        // The gap keeps planes from falling on the same lines of the cache, and is room to read on.
+        let step = cut.tiles() * pictures * channels + lanes;
+        let (row, picture) = (cut.tiles.1, cut.tiles());
+        Self { count, channels, row, picture, step, pixel_step: channels }
+    }
+
+    /// Side by side, as if each were some channels of a pixel.
+    pub fn together(count: usize, channels: usize, cut: &Cut) -> Self {
+        let (row, picture) = (cut.tiles.1, cut.tiles());
+        Self { count, channels, row, picture, step: channels, pixel_step: count * count * channels }
+    }
+
+    /// Values of so many pictures' planes, and what is read beyond.
+    pub fn room(&self, pictures: usize, lanes: usize) -> usize {
+        let pixels = self.picture * pictures * self.pixel_step;
+        pixels.max(self.count * self.count * self.step) + lanes
+    }
+
+    fn steps(&self) -> Steps {
+        Steps {
+            rows: self.row * self.pixel_step,
+            tiles: self.pixel_step,
+            down: self.count * self.step,
+            across: self.step,
+        }
+    }
+
+    /// From pictures to planes.
+    pub fn take<T: Real>(
+        &self,
+        kernels: &Kernels<T>,
+        (transform, cut): (Transform, &Cut),
+        (source, from): (&Field<T>, usize),
+        planes: &mut [T],
+        pictures: usize,
+    ) {
+        for picture in 0..pictures {
+            let tiles = TileMap {
+                transform,
+                source: &source.tail(from + picture)[source.grid.at(cut.first.0, cut.first.1)..],
+                from: cut.steps(source),
+                to: self.steps(),
+                rows: cut.tiles.0,
+                tiles: cut.tiles.1,
+                kept: (self.count, self.count),
+                channels: self.channels,
+            };
+            kernels.tiles(&tiles, &mut planes[picture * self.picture * self.pixel_step..]);
+        }
+    }
+
+    /// From planes to pictures.
+    pub fn give<T: Real>(
+        &self,
+        kernels: &Kernels<T>,
+        transform: Transform,
+        planes: &[T],
+        (result, to): (&mut Field<T>, usize),
+        pictures: usize,
+    ) {
+        let size = result.grid.size;
+        let tiles = (size.height.div_ceil(TILE), size.width.div_ceil(TILE));
+        let cut = Cut { first: (0, 0), step: TILE, tiles };
+        for picture in 0..pictures {
+            let tiles = TileMap {
+                transform,
+                source: &planes[picture * self.picture * self.pixel_step..],
+                from: self.steps(),
+                to: cut.steps(result),
+                rows: tiles.0,
+                tiles: tiles.1,
+                kept: (size.height - TILE * (tiles.0 - 1), size.width - TILE * (tiles.1 - 1)),
+                channels: self.channels,
+            };
+            let start = result.grid.at(0, 0);
+            kernels.tiles(&tiles, &mut result.tail_mut(to + picture)[start..]);
+        }
+    }
+}
