@@ -34,7 +34,7 @@ const FIT: f64 = 1e-11;
 #[derive(Deserialize)]
 struct Golden {
     callbacks: Vec<Sequence>,
-    schedules: Vec<Schedule>,
+    schedules: Vec<Paced>,
     optimizers: Optimizers,
     #[serde(default)]
     fits: Vec<Fit>,
@@ -55,7 +55,7 @@ struct Sequence {
 }
 
 #[derive(Deserialize)]
-struct Schedule {
+struct Paced {
     floatx: String,
     learning_rate: f64,
     schedule: Value,
@@ -345,8 +345,7 @@ fn run(plan: &Plan, initial: Option<&[f64]>) -> (Dataset, Learner, History, Outc
         learner.parameters().set_values(&Tensor::from_slice(initial));
     }
     let mut state = TrainingState::new(History::new(plan, &learner));
-    let outcome =
-        fit(plan, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
+    let outcome = fit(plan, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
     (data, learner, state.history, outcome)
 }
 
