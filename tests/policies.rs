@@ -263,7 +263,7 @@ fn kind(floatx: &str) -> Kind {
 fn schedules_are_keras_s(golden: &Golden) {
     let mut worst = std::collections::BTreeMap::new();
     for case in &golden.schedules {
-        let Schedule { floatx, learning_rate, schedule, steps, rates } = case;
+        let Paced { floatx, learning_rate, schedule, steps, rates } = case;
         let sgd = json!({"name": "SGD", "learning_rate": learning_rate});
         let plan = plan(None, &json!({"optimizer": sgd, "learning_rate_schedule": schedule}));
         let train = &plan.config.train;
