@@ -309,7 +309,7 @@ fn the_history_holds_the_documented_figures() {
     assert_eq!(epochs.len(), 3);
     for (number, epoch) in (1..).zip(epochs) {
         let keys: Vec<&String> = epoch.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["epoch", "loss", "val_loss"]);
+        assert_eq!(keys, ["epoch", "loss", "val_loss", "learning_rate"]);
         assert_eq!(epoch["epoch"], number);
         let positive = |key: &String| epoch[key].as_f64().is_some_and(|figure| figure > 0.0);
         assert!(keys.into_iter().all(positive), "{epoch}");

@@ -6,6 +6,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,10 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                     .into_iter()
                     .map(|(name, bytes)| (Path::new(path.file_name().unwrap()).join(name), bytes)),
             );
-        } else if path.file_name().unwrap() != "timings.json" {
+        } else if !["timings.json", "report.html"]
+            .map(OsStr::new)
+            .contains(&path.file_name().unwrap())
+        {
             found.insert(path.file_name().unwrap().into(), fs::read(path).unwrap());
         }
     }

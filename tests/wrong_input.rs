@@ -935,7 +935,9 @@ fn too_little_memory_for_the_weights() {
     let encoder = format!("model.encoder=[{{ layer = \"Flatten\" }}, {}]", units(2_000_000)); // 6 GB
     let reshape = r#"{ layer = "Reshape", target_shape = [28, 28, 1] }"#;
     let decoder = format!("model.decoder=[{}, {}, {reshape}]", units(1), units(784));
-    call.set(&encoder).set(&decoder).fails(&["not enough memory", "make its layers smaller"]);
+    call.set(&encoder)
+        .set(&decoder)
+        .fails(&["not enough memory", "make the model's layers or pictures smaller"]);
 }
 
 /// Ten layers that change nothing, until one step of SGD takes their weights from 1 to about -100

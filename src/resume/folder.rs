@@ -61,7 +61,11 @@ impl Checkpoints {
     /// When the folder is there and cannot be read.
     pub fn newest_first(&self) -> anyhow::Result<Vec<Place>> {
         let entries = match fs::read_dir(&self.dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(Vec::new());
+            }
             entries => entries,
         };
         let place = |entry: fs::DirEntry| Place::of_file(entry.file_name().to_str()?);
