@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use common::{Convae, Folder, convae, convae_in, is_sentence, names, text, tiny, train};
+use common::{Convae, Folder, convae, convae_in, digits, is_sentence, names, text, tiny, train};
 use convae::checkpoint::load;
 use convae::codes::Codes;
 use image::GrayImage;
@@ -38,6 +38,8 @@ enum Leaves {
     FolderAndText,
     /// A file that `--out` names, with this ending.
     File(&'static str),
+    /// The same, and text that cannot be done without.
+    FileAndText(&'static str),
 }
 
 const ROWS: [Row; 13] = [
@@ -78,13 +80,14 @@ const ROWS: [Row; 13] = [
     },
     Row {
         command: "compare",
-        call: |call| call.arg("compare").args([models().at("run"), models().at("run")]),
-        leaves: Leaves::File("png"),
+        call: |call| call.arg("compare").args([models().at("run"), models().at("other")]),
+        leaves: Leaves::FileAndText("png"),
     },
     Row {
         command: "sweep",
         call: |call| {
             let call = call.arg("sweep").arg("--config").arg(models().at("tiny.toml"));
+            let call = call.set(&format!("data.dir={}", digits().display())).samples(64, 20);
             call.args(["--grid", "seed=1"])
         },
         leaves: Leaves::FolderAndText,
@@ -109,7 +112,11 @@ fn models() -> &'static Folder {
     MODELS.get_or_init(|| {
         let folder = Folder::lasting();
         let config = folder.write("tiny.toml", tiny());
-        train(config).out(folder.at("run")).succeeds();
+        for run in ["run", "other"] {
+            train(&config).out(folder.at(run)).succeeds();
+        }
+        let whole = convae().arg("export").arg(folder.at("run/tiny.pt"));
+        whole.out(folder.at("whole.onnx")).succeeds();
         GrayImage::from_fn(28, 28, |x, y| image::Luma([(x * y % 256) as u8]))
             .save(folder.at("digit.png"))
             .unwrap();
@@ -134,12 +141,14 @@ impl Row {
         match self.leaves {
             Leaves::Text => call,
             Leaves::Folder | Leaves::FolderAndText => call.out(folder),
-            Leaves::File(ending) => call.out(folder.join(format!("x.{ending}"))),
+            Leaves::File(ending) | Leaves::FileAndText(ending) => {
+                call.out(folder.join(format!("x.{ending}")))
+            }
         }
     }
 
     fn needs_its_text(&self) -> bool {
-        matches!(self.leaves, Leaves::Text | Leaves::FolderAndText)
+        matches!(self.leaves, Leaves::Text | Leaves::FolderAndText | Leaves::FileAndText(_))
     }
 }
 
@@ -184,6 +193,9 @@ fn holds_whole_files(folder: &Path, about: &str) {
                 serde_json::from_slice::<serde_json::Value>(&fs::read(&path).unwrap()).is_ok()
             }
             Some("html") => fs::read_to_string(&path).unwrap().ends_with("</html>\n"),
+            Some("onnx") => {
+                fs::read(&path).unwrap() == fs::read(models().at("whole.onnx")).unwrap()
+            }
             Some("lock" | "log") => true,
             _ => false,
         };

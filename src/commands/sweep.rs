@@ -225,8 +225,9 @@ fn compare(folder: &Path, record: &Record) -> anyhow::Result<()> {
     output::print(&format!("\n{}", comparison.table()))?;
     let (json, picture) = (folder.join("compare.json"), folder.join("compare.png"));
     let text = comparison.json()?;
-    atomic::write(&json, |file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("{} cannot be written", json.display()))?;
+    atomic::write(&json, |file| file.write_all(text.as_bytes())).with_context(|| {
+        format!("{} cannot be written; name another folder with --out DIR", json.display())
+    })?;
     comparison.draw(&picture)?;
     let shown = folder.display();
     note(format_args!(

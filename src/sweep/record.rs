@@ -94,8 +94,9 @@ impl Record {
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let path = folder.join(FILE);
         let json = serde_json::to_string_pretty(self).context("the record is not JSON")?;
-        atomic::write(&path, |file| file.write_all(json.as_bytes()))
-            .with_context(|| format!("{} cannot be written", path.display()))
+        atomic::write(&path, |file| file.write_all(json.as_bytes())).with_context(|| {
+            format!("{} cannot be written; name another folder with --out DIR", path.display())
+        })
     }
 
     /// Takes up the runs of another call: those that are there keep their state.

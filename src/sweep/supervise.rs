@@ -98,8 +98,9 @@ fn start(folder: &Path, job: &Job) -> anyhow::Result<Option<Child>> {
     }
     let Some(log) = Log::open(&logs.join(format!("{}.log", job.name)))? else { return Ok(None) };
     let config = run.join("config.toml");
-    atomic::write(&config, |file| file.write_all(job.config.to_toml().as_bytes()))
-        .with_context(|| format!("{} cannot be written", config.display()))?;
+    atomic::write(&config, |file| file.write_all(job.config.to_toml().as_bytes())).with_context(
+        || format!("{} cannot be written; name another folder with --out DIR", config.display()),
+    )?;
     Ok(Some(Child::start(&run, log, job.config.train.threads)?))
 }
 
