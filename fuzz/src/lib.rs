@@ -3,6 +3,7 @@
 
 pub mod allocator;
 pub mod readers;
+pub mod resume;
 
 use std::panic::set_hook;
 use std::sync::Once;
