@@ -77,7 +77,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "scripts/bench.sh", description="Measures convae beside Keras and PyTorch, in turn, on this machine's CPU."
     )
-    parser.add_argument("--quick", action="store_true", help="under five minutes: fewer and shorter rounds")
+    parser.add_argument("--quick", action="store_true", help="about nine minutes: fewer and shorter rounds")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR")
     parser.add_argument("--only", metavar="NAMES", help=f"contestants, of {names}")
     parser.add_argument("--sections", metavar="NAMES", help=f"what is measured, of {', '.join(SECTIONS)}")

@@ -52,7 +52,7 @@ pub fn write(
     Ok(save_sealed(path, &checkpoint)?)
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// When the file cannot be read, is damaged by a byte, or is no training's state.
