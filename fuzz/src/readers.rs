@@ -161,7 +161,7 @@ pub fn image(input: &[u8]) {
     /// Pixels that we take.
     const MOST: u64 = 1 << 16;
     // 16 bytes a pixel, and what the decoders may take beside.
-    let limit = MOST as usize * 16 + 65 * MIB + 16 * input.len();
+    let limit = MOST as usize * 16 + 72 * MIB + 16 * input.len();
     let measured = within(limit, || measure(input, MOST));
     match within(limit, || decode_bytes(input, MOST)) {
         Err(error) => one_sentence(&error, &[""]),

@@ -150,7 +150,18 @@ fn limits(bytes: u64) -> Limits {
 }
 
 fn damaged(error: image::ImageError) -> ImageProblem {
-    ImageProblem::Damaged(error.to_string())
+    // A TIFF's decoder may list a hundred values.
+    ImageProblem::Damaged(cut(error.to_string()))
+}
+
+/// Letters of a decoder's own words that a message repeats.
+const MOST_WORDS: usize = 200;
+
+fn cut(words: String) -> String {
+    match words.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words,
+    }
 }
 
 /// Whether a JPEG's scans have no end; the decoder would make up the rest. The marker cannot occur
