@@ -14,7 +14,7 @@ use convae::data::Dataset;
 use convae::optim::Optimizer;
 use convae::plan::Plan;
 use convae::train::policies::{Action, Metrics, Policies};
-use convae::train::{History, KeepNothing, Learner, Outcome, TrainingState, evaluate, fit};
+use convae::train::{History, KeepNothing, Keeper, Learner, Outcome, TrainingState, evaluate, fit};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
@@ -348,6 +348,40 @@ fn run(plan: &Plan, initial: Option<&[f64]>) -> (Dataset, Learner, History, Outc
     let mut state = TrainingState::new(History::new(plan, &learner));
     let outcome = fit(plan, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
     (data, learner, state.history, outcome)
+}
+
+/// Counts states, and how many of them hold the weights of a best epoch.
+struct Counting {
+    states: usize,
+    remembering: usize,
+}
+
+impl Keeper for Counting {
+    fn wants_step(&self, _step: usize) -> bool {
+        true
+    }
+
+    fn keep(&mut self, state: &TrainingState, _learner: &Learner) -> anyhow::Result<()> {
+        self.states += 1;
+        self.remembering += usize::from(state.remembered.is_some());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_keeps_the_best_weights_within_its_first_epoch_too() {
+    let patient = json!({"patience": 9, "restore_best_weights": true});
+    let plan_of = |epochs: usize| {
+        plan(None, &json!({"epochs": epochs, "batch_size": 16, "early_stopping": &patient}))
+    };
+    let (first, second) = (plan_of(1), plan_of(2));
+    let data = Dataset::open(&first.config.data, first.input_shape).unwrap();
+    let mut learner = Learner::new(&first, Device::Cpu).unwrap();
+    let mut state = TrainingState::new(History::new(&first, &learner));
+    fit(&first, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
+    let mut keeper = Counting { states: 0, remembering: 0 };
+    fit(&second, &data, &mut learner, &mut state, &mut [], &mut keeper).unwrap();
+    assert_eq!((keeper.states, keeper.remembering), (4, 4));
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn train_epochs(
 ) -> Result<Outcome, TrainError> {
     let training = feed(plan, &data.train, Split::Train);
     let mut steering = Steering::new(&plan.config.train);
-    steering.restore(&state.policies, state.remembered.take(), learner);
+    steering.restore(&state.policies, state.remembered.as_ref(), learner);
     while state.wants_more(plan) {
         let epoch = state.epochs() + 1;
         train_epoch(plan, training, learner, state, observers, keeper)?;

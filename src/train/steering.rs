@@ -68,9 +68,9 @@ impl Steering {
     }
 
     /// Goes on from what was saved.
-    pub fn restore(&mut self, state: &PolicyState, best: Option<Tensor>, learner: &mut Learner) {
+    pub fn restore(&mut self, state: &PolicyState, best: Option<&Tensor>, learner: &mut Learner) {
         self.policies.restore(state);
-        self.best = best;
+        self.best = best.map(Tensor::copy);
         if let Some(rate) = state.learning_rate() {
             learner.optimizer.learning_rate = rate;
         }
