@@ -53,7 +53,7 @@ fn keras_shape(shape: &Shape) -> String {
 }
 
 /// `12,201`.
-fn thousands(number: usize) -> String {
+pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -32,8 +32,6 @@ pub struct TensorBoard {
     validation: EventFile,
     /// Loss since the last point.
     pending: RunningLoss,
-    /// What the epoch ended with, until its losses are known.
-    learning_rate: f64,
     failed: bool,
 }
 
@@ -61,7 +59,6 @@ impl TensorBoard {
             train: open(RUNS[0])?,
             validation: open(RUNS[1])?,
             pending: RunningLoss::default(),
-            learning_rate: f64::NAN,
             failed: false,
         })
     }
@@ -102,7 +99,6 @@ impl TensorBoard {
         if step < steps {
             return Ok(());
         }
-        self.learning_rate = done.learner.learning_rate();
         let weights = done.learner.parameters().iter();
         let histogram = |Parameter { name, tensor, .. }: &Parameter| {
             // TensorBoard groups tags by what stands before a slash.
@@ -112,10 +108,10 @@ impl TensorBoard {
     }
 
     fn add_epoch(&mut self, record: &EpochRecord) -> io::Result<()> {
-        let (epoch, rate) = (record.epoch as i64, self.learning_rate);
+        let epoch = record.epoch as i64;
         let training = vec![
             Value::scalar("epoch_loss", record.loss),
-            Value::scalar("epoch_learning_rate", rate),
+            Value::scalar("epoch_learning_rate", record.learning_rate),
         ];
         self.train.add(epoch, training)?;
         self.validation.add(epoch, vec![Value::scalar("epoch_loss", record.val_loss)])

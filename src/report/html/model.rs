@@ -4,8 +4,8 @@
 use std::fmt::Display;
 
 use super::markup::Markup;
-use super::tables::thousands;
 use super::{LayerBox, LayerKind, LayerPart, RunReport};
+use crate::summary::thousands;
 
 /// Units of the drawing; it is as high as there are layers.
 const WIDTH: f64 = 350.0;

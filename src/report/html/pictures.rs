@@ -78,7 +78,7 @@ pub(super) fn worst(html: &mut Markup, report: &RunReport) {
 fn ranking(html: &mut Markup, report: &RunReport, samples: &[Sample], which: &str) {
     let targets = samples.iter().any(|sample| sample.target.is_some());
     let order = if targets { "input, output, target" } else { "input, output" };
-    let measured = super::tables::thousands(report.measured.0);
+    let measured = crate::summary::thousands(report.measured.0);
     html.words(
         "p",
         &[],

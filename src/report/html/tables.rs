@@ -3,6 +3,7 @@
 use super::markup::Markup;
 use super::{Figures, Level, RunReport};
 use crate::evaluation::Quality;
+use crate::summary::thousands;
 
 /// The handful of figures that a reader looks for first.
 pub(super) fn highlights(html: &mut Markup, report: &RunReport) {
@@ -75,19 +76,6 @@ pub(super) fn decibels(psnr: f64) -> String {
 
 pub(super) fn similarity(ssim: f64) -> String {
     format!("{ssim:.3}")
-}
-
-/// `12,201`.
-pub(super) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A table that scrolls by itself where the screen is narrower; its first column heads the rows.
