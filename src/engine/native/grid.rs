@@ -115,10 +115,20 @@ impl<T: Real> Field<T> {
         }
     }
 
-    /// The rows of all pictures up to `pictures`, without margins.
-    pub fn rows(&self, pictures: usize) -> impl Iterator<Item = &[T]> {
-        let height = self.grid.size.height;
-        (0..pictures * height).map(move |row| self.row(row / height, row % height))
+    /// Copies the pictures from `first` on, without margins, as many as `to` has room for.
+    pub fn copy_pictures(&self, first: usize, to: &mut [T]) {
+        let Size { height, width, channels } = self.grid.size;
+        for (row, to) in to.chunks_exact_mut(width * channels).enumerate() {
+            to.copy_from_slice(self.row(first + row / height, row % height));
+        }
+    }
+
+    /// Takes over the values of one picture.
+    pub fn take_picture(&mut self, picture: usize, values: &[T]) {
+        let Size { width, channels, .. } = self.grid.size;
+        for (row, values) in values.chunks_exact(width * channels).enumerate() {
+            self.row_mut(picture, row).copy_from_slice(values);
+        }
     }
 
     /// Calls `change` with each row of the first `pictures`, and with the same row of `other`.

@@ -9,6 +9,7 @@
 //! shrink with their number is what each does once a step: it packs the weights, and its gradient is
 //! added to the others'; both grow with the weights, not with the pictures.
 
+mod awake;
 mod direct;
 mod fold;
 mod grid;
@@ -34,6 +35,7 @@ use tch::Tensor;
 use super::{Engine, Model, Step};
 use crate::data::Batch;
 use crate::plan::{Part, Plan};
+use awake::{Pending, Vigil};
 use grid::Size;
 use kernels::{Kernels, Real};
 use lower::{Head, Operation};
@@ -59,6 +61,7 @@ pub(super) struct Native<T: Real> {
     /// one worker, however many cores there are.
     workers: Vec<Worker<T>>,
     pool: rayon::ThreadPool,
+    vigil: Vigil,
     weights: Weights<T>,
     /// Room for those of the next call.
     next_weights: Vec<T>,
@@ -101,6 +104,7 @@ impl<T: Real> Native<T> {
             threads,
             workers: Vec::new(),
             pool,
+            vigil: Vigil::default(),
             weights: Weights { values: zeros(count), version: 0 },
             next_weights: zeros(count),
             input: Size::of(&section.input.0),
@@ -133,14 +137,23 @@ impl<T: Real> Native<T> {
         let shares = (0..pictures).step_by(each).map(|first| first..(first + each).min(pictures));
         let mut jobs = self.workers.iter_mut().zip(shares).zip(parts);
         let first = jobs.next();
+        let pending = &Pending::new(busy - 1);
+        self.vigil.end();
         self.pool.in_place_scope(|scope| {
             for ((worker, share), part) in jobs {
-                scope.spawn(move |_| work(worker, weights, share, part));
+                scope.spawn(move |_| {
+                    work(worker, weights, share, part);
+                    pending.done();
+                });
             }
             if let Some(((worker, share), part)) = first {
                 work(worker, weights, share, part);
             }
+            pending.wait();
         });
+        if busy > 1 {
+            self.vigil.begin(&self.pool);
+        }
         &mut self.workers[..busy]
     }
 

@@ -177,19 +177,33 @@ pub(super) struct Spread<T> {
     bias: Vec<T>,
     /// A picture's coarse pixels with all taps of all fine channels; the margin stays zero.
     taps: Field<T>,
+    /// For each phase of rows and of columns, where the taps of its first pixel stand, counted from the
+    /// first pixel of its window.
+    places: Vec<Vec<usize>>,
 }
 
 impl<T: Real> Spread<T> {
     pub fn new(window: Window, lanes: usize) -> Self {
         let columns = window.taps() * window.fine;
         let size = Size { channels: columns, ..window.coarse_size() };
+        let grid = Grid { size, margin: window.coarse_margin() };
+        let (rows, columns) = (window.rows.scatter(), window.columns.scatter());
+        let places = pairs(&rows, &columns).map(|(down, across)| {
+            let taps = down.taps.iter().enumerate().flat_map(|(r, ky)| {
+                let taps = across.taps.iter().enumerate();
+                taps.map(move |(c, kx)| (r, c, ky * window.columns.taps + kx))
+            });
+            let place = |(r, c, tap)| r * grid.row_step() + c * size.channels + tap * window.fine;
+            taps.map(place).collect()
+        });
         Self {
             window,
-            rows: window.rows.scatter(),
-            columns: window.columns.scatter(),
-            matrix: Packed::new(window.coarse, columns, lanes),
+            places: places.collect(),
+            matrix: Packed::new(window.coarse, size.channels, lanes),
             bias: zeros(window.fine),
-            taps: Field::new(Grid { size, margin: window.coarse_margin() }, 1),
+            taps: Field::new(grid, 1),
+            rows,
+            columns,
         }
     }
 
@@ -234,26 +248,31 @@ impl<T: Real> Spread<T> {
         }
     }
 
+    /// Row `y` of the result: each pixel's bias and its taps.
     fn add_up(&self, y: usize, result: &mut [T]) {
-        let down = &self.rows[y % self.rows.len()];
+        let phase = y % self.rows.len();
+        let down = &self.rows[phase];
         let top = down.window + (y / down.step) as isize;
         let (channels, step) = (self.window.fine, self.taps.grid.size.channels);
-        for pixel in result.chunks_exact_mut(channels) {
-            pixel.copy_from_slice(&self.bias);
-        }
-        for (r, ky) in down.taps.iter().enumerate() {
-            for across in &self.columns {
-                for (c, kx) in across.taps.iter().enumerate() {
-                    let start = self.taps.grid.at(top + r as isize, across.window + c as isize);
-                    let tap = (ky * self.window.columns.taps + kx) * channels;
-                    let taps = &self.taps.tail(0)[start + tap..];
-                    for channel in 0..channels {
-                        let sums = result[across.first * channels + channel..].iter_mut();
-                        let taps = taps[channel..].iter().step_by(step);
-                        for (sum, tap) in sums.step_by(across.step * channels).zip(taps) {
-                            *sum = *sum + *tap;
-                        }
+        let places = self.places[phase * self.columns.len()..].iter();
+        for (across, places) in self.columns.iter().zip(places) {
+            let window = &self.taps.tail(0)[self.taps.grid.at(top, across.window)..];
+            for (channel, &bias) in self.bias.iter().enumerate() {
+                let sums =
+                    result[across.first * channels + channel..].chunks_mut(across.step * channels);
+                let taps =
+                    |place: usize| window[place + channel..].chunks(step).map(|taps| taps[0]);
+                if let [a, b, c, d] = places[..] {
+                    // The usual case, upsampling by two before a window of three, in one go.
+                    let taps = taps(a).zip(taps(b)).zip(taps(c)).zip(taps(d));
+                    for (sum, (((a, b), c), d)) in sums.zip(taps) {
+                        sum[0] = bias + a + b + c + d;
                     }
+                    continue;
+                }
+                for (x, sum) in sums.enumerate() {
+                    let taps = places.iter().map(|place| window[place + channel + x * step]);
+                    sum[0] = taps.fold(bias, |sum, tap| sum + tap);
                 }
             }
         }

@@ -26,7 +26,9 @@ pub(super) struct Worker<T: Real> {
     head: Head,
     /// Pictures that go through the stages at once.
     pictures: usize,
+    /// Room for what one picture should give, and for what it gave.
     targets: Vec<T>,
+    outputs: Vec<T>,
     /// Version of the weights that the stages have packed.
     loaded: Option<u64>,
     /// Summed up over the last batch, over all values.
@@ -74,14 +76,15 @@ impl<T: Real> Worker<T> {
             }
         });
         let edges: Vec<Edge<T>> = edges.collect();
-        let targets = zeros(sizes[0].width * sizes[0].channels);
+        let values = sizes[0].values();
         Self {
             kernels,
             stages,
             edges,
             head,
             pictures,
-            targets,
+            targets: zeros(values),
+            outputs: zeros(values),
             loaded: None,
             loss: 0.0,
             gradient: zeros(weights),
@@ -122,10 +125,10 @@ impl<T: Real> Worker<T> {
     ) {
         self.load(weights);
         self.loss = 0.0;
-        let mut rows = output.chunks_exact_mut(self.output_row());
-        for pictures in self.portions(share.pictures.clone()) {
+        let portions = self.portions(share.pictures.clone());
+        for (pictures, output) in portions.zip(output.chunks_mut(self.portion_values())) {
             self.forward(&share.batch.input, &pictures);
-            self.write_outputs(pictures.len(), &mut rows);
+            self.write_outputs(output);
             self.meet_targets(share.batch.target(), &pictures, count);
         }
     }
@@ -139,30 +142,25 @@ impl<T: Real> Worker<T> {
         output: &mut [T],
     ) {
         self.load(weights);
-        let mut rows = output.chunks_exact_mut(self.output_row());
-        for pictures in self.portions(pictures) {
+        let portions = self.portions(pictures);
+        for (pictures, output) in portions.zip(output.chunks_mut(self.portion_values())) {
             self.forward(input, &pictures);
-            self.write_outputs(pictures.len(), &mut rows);
+            self.write_outputs(output);
         }
     }
 
-    /// Values of a row of what the last stage gives.
-    fn output_row(&self) -> usize {
-        let size = self.edges.last().expect("there is an input").values.grid.size;
-        size.width * size.channels
+    /// Values that a portion of the pictures gives.
+    fn portion_values(&self) -> usize {
+        let last = self.edges.last().expect("there is an input");
+        self.pictures * last.values.grid.size.values()
     }
 
-    /// What the pictures that went forward gave, into the next of `rows`.
-    fn write_outputs<'a>(&self, pictures: usize, rows: &mut impl Iterator<Item = &'a mut [T]>)
-    where
-        T: 'a,
-    {
-        let last = self.edges.last().expect("there is an input");
-        for (row, output) in last.values.rows(pictures).zip(rows) {
-            output.copy_from_slice(row);
-            if self.head == Head::Logits {
-                self.kernels.sigmoid(output);
-            }
+    /// What the pictures that went forward gave.
+    fn write_outputs(&self, output: &mut [T]) {
+        let last = &self.edges.last().expect("there is an input").values;
+        last.copy_pictures(0, output);
+        if self.head == Head::Logits {
+            self.kernels.sigmoid(output);
         }
     }
 
@@ -183,7 +181,8 @@ impl<T: Real> Worker<T> {
 
     fn forward(&mut self, input: &[f32], pictures: &Range<usize>) {
         let field = &mut self.edges[0].values;
-        let (values, row) = (field.grid.size.values(), self.targets.len());
+        let size = field.grid.size;
+        let (values, row) = (size.values(), size.width * size.channels);
         let rows = input[pictures.start * values..pictures.end * values].chunks_exact(row);
         let height = field.grid.size.height;
         for (i, source) in rows.enumerate() {
@@ -199,29 +198,25 @@ impl<T: Real> Worker<T> {
     /// Adds up the loss, and leaves its gradient at the last edge.
     fn meet_targets(&mut self, targets: &[f32], pictures: &Range<usize>, count: usize) {
         let Edge { values, gradient } = self.edges.last_mut().expect("there is an input");
-        let (size, height) = (values.grid.size.values(), values.grid.size.height);
-        let targets =
-            targets[pictures.start * size..pictures.end * size].chunks_exact(self.targets.len());
-        for (i, target) in targets.enumerate() {
-            self.targets
-                .iter_mut()
-                .zip(target)
-                .for_each(|(to, &from)| *to = T::of(f64::from(from)));
-            let gradient = gradient.row_mut(i / height, i % height);
-            gradient.copy_from_slice(values.row(i / height, i % height));
-            let scale = 1.0 / count as f64;
+        let size = values.grid.size.values();
+        let targets = targets[pictures.start * size..pictures.end * size].chunks_exact(size);
+        let bound = |p: f64| T::of((T::of(p).wide() / (1.0 - T::of(p).wide())).ln());
+        let scale = T::of(1.0 / count as f64);
+        let limits = LogitLoss {
+            smallest: bound(loss::EPSILON),
+            largest: bound(1.0 - loss::EPSILON),
+            scale,
+        };
+        // A whole picture at once: its rows may be too short to fill vectors.
+        for (picture, target) in targets.enumerate() {
+            let places = self.targets.iter_mut().zip(target);
+            places.for_each(|(to, &from)| *to = T::of(f64::from(from)));
+            values.copy_pictures(picture, &mut self.outputs);
             self.loss += match self.head {
-                Head::Logits => {
-                    let bound = |p: f64| T::of((T::of(p).wide() / (1.0 - T::of(p).wide())).ln());
-                    let limits = LogitLoss {
-                        smallest: bound(loss::EPSILON),
-                        largest: bound(1.0 - loss::EPSILON),
-                        scale: T::of(scale),
-                    };
-                    self.kernels.logit_loss(limits, gradient, &self.targets)
-                }
-                Head::Outputs(of) => loss::loss(of, gradient, &self.targets, T::of(scale)),
+                Head::Logits => self.kernels.logit_loss(limits, &mut self.outputs, &self.targets),
+                Head::Outputs(of) => loss::loss(of, &mut self.outputs, &self.targets, scale),
             };
+            gradient.take_picture(picture, &self.outputs);
         }
     }
 

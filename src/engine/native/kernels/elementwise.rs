@@ -49,15 +49,25 @@ pub(super) unsafe fn column_sums<V: Lanes>(table: &Table<'_, V::Value>, sums: &m
     let (block, channels) = (VECTORS * V::COUNT, sums.len());
     let divides = block.is_multiple_of(channels);
     let mut columns = [V::splat(V::Value::zero()); VECTORS];
-    for row in table.rows() {
-        let (blocks, rest) = row.split_at(if divides { row.len() / block * block } else { 0 });
-        for block in blocks.chunks_exact(block) {
-            for (v, column) in columns.iter_mut().enumerate() {
-                // SAFETY: a block holds so many vectors.
-                *column = column.add(unsafe { V::load(block[v * V::COUNT..].as_ptr()) });
-            }
+    let mut add_block = |values: &[V::Value]| {
+        for (v, column) in columns.iter_mut().enumerate() {
+            // SAFETY: a block holds so many vectors.
+            *column = column.add(unsafe { V::load(values[v * V::COUNT..].as_ptr()) });
         }
-        rest.chunks_exact(channels).for_each(|pixel| add(sums, pixel));
+    };
+    for row in table.rows() {
+        if !divides {
+            row.chunks_exact(channels).for_each(|pixel| add(sums, pixel));
+            continue;
+        }
+        let blocks = row.chunks_exact(block);
+        let rest = blocks.remainder();
+        blocks.for_each(&mut add_block);
+        if !rest.is_empty() {
+            let mut filled = [V::Value::zero(); VECTORS * LARGEST];
+            filled[..rest.len()].copy_from_slice(rest);
+            add_block(&filled);
+        }
     }
     let mut lanes = [V::Value::zero(); VECTORS * LARGEST];
     for (v, column) in columns.iter().enumerate() {

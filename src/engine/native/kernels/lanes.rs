@@ -13,6 +13,10 @@ pub(super) trait Lanes: Copy {
     const COUNT: usize;
     /// Accumulators of two vectors each that fit into the registers beside what they are fed from.
     const TILE: usize;
+    /// The same of one vector each.
+    const TALL: usize;
+    /// Half as many lanes, where these take half the time; else the same.
+    type Half: Lanes<Value = Self::Value>;
 
     /// All lanes hold `value`.
     fn splat(value: Self::Value) -> Self;
@@ -66,12 +70,14 @@ mod x86 {
     use super::Lanes;
 
     macro_rules! lanes {
-        ($Vector:ident of $count:literal $Value:ident, tile $tile:literal,
+        ($Vector:ident of $count:literal $Value:ident, half $Half:ident, tile $tile:literal,
          $splat:ident, $load:ident, $store:ident, $mul_add:ident, $add:ident, $sub:ident) => {
             impl Lanes for $Vector {
                 type Value = $Value;
                 const COUNT: usize = $count;
                 const TILE: usize = $tile;
+                const TALL: usize = 14;
+                type Half = $Half;
 
                 #[inline(always)]
                 fn splat(value: $Value) -> Self {
@@ -112,10 +118,10 @@ mod x86 {
         };
     }
 
-    lanes!(__m512 of 16 f32, tile 14, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_sub_ps);
-    lanes!(__m512d of 8 f64, tile 14, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_sub_pd);
-    lanes!(__m256 of 8 f32, tile 6, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_sub_ps);
-    lanes!(__m256d of 4 f64, tile 6, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_sub_pd);
+    lanes!(__m512 of 16 f32, half __m256, tile 14, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_sub_ps);
+    lanes!(__m512d of 8 f64, half __m256d, tile 14, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd, _mm512_add_pd, _mm512_sub_pd);
+    lanes!(__m256 of 8 f32, half __m256, tile 6, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_sub_ps);
+    lanes!(__m256d of 4 f64, half __m256d, tile 6, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd, _mm256_add_pd, _mm256_sub_pd);
 }
 
 /// What every CPU can do: the compiler turns these loops into the vectors that it knows of.
@@ -126,6 +132,8 @@ impl<T: Real, const N: usize> Lanes for Portable<T, N> {
     type Value = T;
     const COUNT: usize = N;
     const TILE: usize = 4;
+    const TALL: usize = 8;
+    type Half = Self;
 
     #[inline(always)]
     fn splat(value: T) -> Self {

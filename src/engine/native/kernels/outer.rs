@@ -57,8 +57,9 @@ impl<T: Real> Outer<'_, T> {
 #[inline(always)]
 pub(super) unsafe fn outer<V: Lanes>(run: &Outer<'_, V::Value>, sums: &mut [V::Value]) {
     let stride = Outer::<V::Value>::stride(run.right.length, V::COUNT);
-    let tiles = run.left.length.div_ceil(V::TILE);
     for column in (0..stride).step_by(2 * V::COUNT) {
+        let width = run.right.length - column;
+        let tiles = run.left.length.div_ceil(if width > V::COUNT { V::TILE } else { V::TALL });
         let mut first = 0;
         for rest in (1..=tiles).rev() {
             let size = (run.left.length - first).div_ceil(rest);
@@ -70,7 +71,7 @@ pub(super) unsafe fn outer<V: Lanes>(run: &Outer<'_, V::Value>, sums: &mut [V::V
                     sums: sums.as_mut_ptr().add(first * stride + column),
                     stride,
                 };
-                tile_of_size::<V>(run, place, size, stride - column > V::COUNT);
+                tile_of_size::<V>(run, place, size, width);
             }
             first += size;
         }
@@ -86,21 +87,28 @@ struct Place<T> {
 }
 
 /// # Safety
-/// As [`outer`], for `size` rows of the sums, at most `V::TILE`.
+/// As [`outer`], for `size` rows of the sums: at most `V::TILE`, or `V::TALL` of one vector.
 #[inline(always)]
 unsafe fn tile_of_size<V: Lanes>(
     run: &Outer<'_, V::Value>,
     place: Place<V::Value>,
     size: usize,
-    two: bool,
+    width: usize,
 ) {
     macro_rules! sizes {
         ($($size:literal)+) => {
-            // SAFETY: passed on.
-            match (size, two) {
-                $(($size, false) if $size <= V::TILE => unsafe { tile::<V, $size, 1>(run, place) },
-                  ($size, true) if $size <= V::TILE => unsafe { tile::<V, $size, 2>(run, place) },)+
-                _ => unreachable!("a tile has 1 to TILE rows"),
+            // SAFETY: passed on; half a vector's columns start where the whole one's do.
+            match (size, width > V::COUNT, width <= <V::Half as Lanes>::COUNT) {
+                $(($size, true, _) if $size <= V::TILE => unsafe {
+                    tile::<V, $size, 2>(run, place);
+                },
+                ($size, false, true) if $size <= V::TALL => unsafe {
+                    tile::<V::Half, $size, 1>(run, place);
+                },
+                ($size, false, false) if $size <= V::TALL => unsafe {
+                    tile::<V, $size, 1>(run, place);
+                },)+
+                _ => unreachable!("a tile has 1 to TILE or TALL rows"),
             }
         };
     }

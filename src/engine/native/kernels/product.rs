@@ -51,7 +51,8 @@ impl<T: Real> Product<'_, T> {
 #[inline(always)]
 pub(super) unsafe fn product<V: Lanes>(run: &Product<'_, V::Value>, result: &mut [V::Value]) {
     for panel in run.matrix.panels(V::COUNT) {
-        let tiles = run.pixels.div_ceil(V::TILE);
+        let most = if panel.width > V::COUNT { V::TILE } else { V::TALL };
+        let tiles = run.pixels.div_ceil(most);
         let mut first = 0;
         for rest in (1..=tiles).rev() {
             // Tiles of nearly one size: 16 pixels are 8 + 8, not 14 + 2.
@@ -85,23 +86,31 @@ struct Place<T> {
 }
 
 /// # Safety
-/// As [`product`], for `size` pixels, at most `V::TILE`.
+/// As [`product`], for `size` pixels: at most `V::TILE`, or `V::TALL` of one vector.
 #[inline(always)]
 unsafe fn tile_of_size<V: Lanes>(run: &Product<'_, V::Value>, place: Place<V::Value>, size: usize) {
+    let (two, half) = (place.width > V::COUNT, place.width <= <V::Half as Lanes>::COUNT);
     macro_rules! sizes {
         ($($size:literal)+) => {
-            // SAFETY: passed on.
-            match (size, place.width > V::COUNT) {
-                $(($size, false) if $size <= V::TILE => unsafe { tile::<V, $size, 1>(run, place) },
-                  ($size, true) if $size <= V::TILE => unsafe { tile::<V, $size, 2>(run, place) },)+
-                _ => unreachable!("a tile has 1 to TILE pixels"),
+            // SAFETY: passed on; half a vector's columns start where the whole one's do.
+            match (size, two, half) {
+                $(($size, true, _) if $size <= V::TILE => unsafe {
+                    tile::<V, $size, 2>(run, place, 2 * V::COUNT);
+                },
+                ($size, false, true) if $size <= V::TALL => unsafe {
+                    tile::<V::Half, $size, 1>(run, place, V::COUNT);
+                },
+                ($size, false, false) if $size <= V::TALL => unsafe {
+                    tile::<V, $size, 1>(run, place, V::COUNT);
+                },)+
+                _ => unreachable!("a tile has 1 to TILE or TALL pixels"),
             }
         };
     }
     sizes!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
-/// `R` pixels by `W` vectors of channels, all sums in registers.
+/// `R` pixels by `W` vectors of channels, all sums in registers. Rows of weights are `stride` apart.
 ///
 /// # Safety
 /// As [`product`], for `R` pixels.
@@ -109,15 +118,15 @@ unsafe fn tile_of_size<V: Lanes>(run: &Product<'_, V::Value>, place: Place<V::Va
 unsafe fn tile<V: Lanes, const R: usize, const W: usize>(
     run: &Product<'_, V::Value>,
     place: Place<V::Value>,
+    stride: usize,
 ) {
     // SAFETY: `check` bounds all that is read and written; panels and biases are padded to lanes.
     unsafe {
-        let mut sums = [[V::splat(V::Value::zero()); W]; R];
-        for row in &mut sums {
-            for (w, sum) in row.iter_mut().enumerate() {
-                *sum = V::load(place.bias.add(w * V::COUNT));
-            }
+        let mut bias = [V::splat(V::Value::zero()); W];
+        for (w, bias) in bias.iter_mut().enumerate() {
+            *bias = V::load(place.bias.add(w * V::COUNT));
         }
+        let mut sums = [bias; R];
         let mut weights = place.weights;
         for segment in 0..run.segments {
             let mut source = place.source.add(segment * run.segment_step);
@@ -133,8 +142,16 @@ unsafe fn tile<V: Lanes, const R: usize, const W: usize>(
                     }
                 }
                 source = source.add(1);
-                weights = weights.add(W * V::COUNT);
+                weights = weights.add(stride);
             }
+        }
+        if place.width == W * V::COUNT {
+            for (r, row) in sums.iter().enumerate() {
+                for (w, sum) in row.iter().enumerate() {
+                    sum.store(place.target.add(r * run.result_step + w * V::COUNT));
+                }
+            }
+            return;
         }
         for (r, row) in sums.iter().enumerate() {
             let target = place.target.add(r * run.result_step);
