@@ -1,11 +1,12 @@
 //! A folder that a command is asked to write into.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Context;
 
+use crate::atomic;
 use crate::exit::Misuse;
 
 /// Refuses a file, before the work begins.
@@ -26,6 +27,16 @@ pub fn check(path: &Path) -> Result<(), Misuse> {
 pub fn make(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| {
         format!("the folder {} cannot be made; name another one with --out", path.display())
+    })
+}
+
+/// Writes a file into such a folder, whole or not at all.
+///
+/// # Errors
+/// When the system refuses.
+pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    atomic::write(path, |file| file.write_all(text.as_bytes())).with_context(|| {
+        format!("{} cannot be written; name another folder with --out DIR", path.display())
     })
 }
 

@@ -1,7 +1,6 @@
 //! `convae sweep`: a config trained with every combination of some values, and the runs compared.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -18,7 +17,7 @@ use crate::sweep::{
     Base, Combination, Grid, Job, Outcome, Record, State, change_in_words, supervise,
 };
 use crate::train::choose_device;
-use crate::{atomic, interrupt, output, output_folder};
+use crate::{interrupt, output, output_folder};
 
 /// Plans every combination, trains what is not trained yet, compares all.
 ///
@@ -224,10 +223,7 @@ fn compare(folder: &Path, record: &Record) -> anyhow::Result<()> {
     let comparison = Comparison::of(runs);
     output::print(&format!("\n{}", comparison.table()))?;
     let (json, picture) = (folder.join("compare.json"), folder.join("compare.png"));
-    let text = comparison.json()?;
-    atomic::write(&json, |file| file.write_all(text.as_bytes())).with_context(|| {
-        format!("{} cannot be written; name another folder with --out DIR", json.display())
-    })?;
+    output_folder::write(&json, &comparison.json()?)?;
     comparison.draw(&picture)?;
     let shown = folder.display();
     note(format_args!(

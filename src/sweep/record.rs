@@ -1,15 +1,15 @@
 //! `sweep.json`: what a sweep began with, and what has become of its runs.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Combination, Grid};
-use crate::atomic;
 use crate::comparison::{self, Run};
 use crate::exit::Misuse;
+use crate::output_folder;
 
 const FILE: &str = "sweep.json";
 
@@ -92,11 +92,8 @@ impl Record {
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let path = folder.join(FILE);
         let json = serde_json::to_string_pretty(self).context("the record is not JSON")?;
-        atomic::write(&path, |file| file.write_all(json.as_bytes())).with_context(|| {
-            format!("{} cannot be written; name another folder with --out DIR", path.display())
-        })
+        output_folder::write(&folder.join(FILE), &json)
     }
 
     /// Takes up the runs of another call: those that are there keep their state.

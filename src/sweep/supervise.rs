@@ -1,18 +1,15 @@
 //! Runs the children: so many at once, until all have ended or the user stops them.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
-
-use anyhow::Context;
 
 use super::child::{Child, Ending, Log};
 use super::progress::Progress;
 use super::{Record, State};
 use crate::config::Config;
-use crate::{atomic, interrupt, output, output_folder};
+use crate::{interrupt, output, output_folder};
 
 /// How often the children are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -97,10 +94,7 @@ fn start(folder: &Path, job: &Job) -> anyhow::Result<Option<Child>> {
         output_folder::make(folder)?;
     }
     let Some(log) = Log::open(&logs.join(format!("{}.log", job.name)))? else { return Ok(None) };
-    let config = run.join("config.toml");
-    atomic::write(&config, |file| file.write_all(job.config.to_toml().as_bytes())).with_context(
-        || format!("{} cannot be written; name another folder with --out DIR", config.display()),
-    )?;
+    output_folder::write(&run.join("config.toml"), &job.config.to_toml())?;
     Ok(Some(Child::start(&run, log, job.config.train.threads)?))
 }
 

@@ -24,7 +24,7 @@ fn wait(done: impl Fn() -> bool) {
 }
 
 /// Counts what still runs, on the thread that waits for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pending(AtomicUsize);
 
 impl Pending {

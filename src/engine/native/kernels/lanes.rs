@@ -18,6 +18,12 @@ pub(super) trait Lanes: Copy {
     /// Half as many lanes, where these take half the time; else the same.
     type Half: Lanes<Value = Self::Value>;
 
+    /// Accumulators for so many columns, at most two vectors of them.
+    #[inline(always)]
+    fn most(columns: usize) -> usize {
+        if columns > Self::COUNT { Self::TILE } else { Self::TALL }
+    }
+
     /// All lanes hold `value`.
     fn splat(value: Self::Value) -> Self;
 

@@ -59,7 +59,7 @@ pub(super) unsafe fn outer<V: Lanes>(run: &Outer<'_, V::Value>, sums: &mut [V::V
     let stride = Outer::<V::Value>::stride(run.right.length, V::COUNT);
     for column in (0..stride).step_by(2 * V::COUNT) {
         let width = run.right.length - column;
-        let tiles = run.left.length.div_ceil(if width > V::COUNT { V::TILE } else { V::TALL });
+        let tiles = run.left.length.div_ceil(V::most(width));
         let mut first = 0;
         for rest in (1..=tiles).rev() {
             let size = (run.left.length - first).div_ceil(rest);

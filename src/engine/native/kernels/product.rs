@@ -51,8 +51,7 @@ impl<T: Real> Product<'_, T> {
 #[inline(always)]
 pub(super) unsafe fn product<V: Lanes>(run: &Product<'_, V::Value>, result: &mut [V::Value]) {
     for panel in run.matrix.panels(V::COUNT) {
-        let most = if panel.width > V::COUNT { V::TILE } else { V::TALL };
-        let tiles = run.pixels.div_ceil(most);
+        let tiles = run.pixels.div_ceil(V::most(panel.width));
         let mut first = 0;
         for rest in (1..=tiles).rev() {
             // Tiles of nearly one size: 16 pixels are 8 + 8, not 14 + 2.
