@@ -60,10 +60,6 @@ impl<T: Real> Either<T> {
 impl<T: Real> Direct<T> {
     /// A pooled one must make its rows one by one.
     pub fn new(window: Window, direction: Direction, pooled: bool, lanes: usize) -> Self {
-        let other = match direction {
-            Direction::Gather => Direction::Scatter,
-            Direction::Scatter => Direction::Gather,
-        };
         let stride = Outer::<T>::stride(window.coarse, lanes);
         Self {
             window,
@@ -73,7 +69,7 @@ impl<T: Real> Direct<T> {
             } else {
                 Either::new(window, direction, lanes)
             },
-            backward: Either::new(window, other, lanes),
+            backward: Either::new(window, direction.reverse(), lanes),
             kernel_gradient: zeros(window.taps() * window.fine * stride),
         }
     }

@@ -90,10 +90,15 @@ impl Order<'_> {
     /// its place in the stored kernel.
     fn for_each(&self, mut visit: impl FnMut(usize, usize)) {
         let Window { fine, coarse, .. } = *self.window;
-        let (fine_step, coarse_step) = if self.coarse_first { (1, fine) } else { (coarse, 1) };
-        for f in 0..fine {
-            for c in 0..coarse {
-                visit(f * coarse + c, (f * fine_step + c * coarse_step) * self.taps + self.tap);
+        // In the order in which the kernel is stored.
+        let ((slow, slow_step), (fast, fast_step)) = if self.coarse_first {
+            ((coarse, 1), (fine, coarse))
+        } else {
+            ((fine, coarse), (coarse, 1))
+        };
+        for i in 0..slow {
+            for j in 0..fast {
+                visit(i * slow_step + j * fast_step, (i * fast + j) * self.taps + self.tap);
             }
         }
     }

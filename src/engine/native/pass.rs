@@ -14,6 +14,16 @@ pub(super) enum Direction {
     Scatter,
 }
 
+impl Direction {
+    /// Of the gradient.
+    pub fn reverse(self) -> Self {
+        match self {
+            Self::Gather => Self::Scatter,
+            Self::Scatter => Self::Gather,
+        }
+    }
+}
+
 /// Where a value of a kernel stands: taps row by row, then fine channels, then coarse channels.
 fn tap_of<'a, T>(kernel: &'a [T], window: &Window, row: usize, column: usize) -> &'a [T] {
     let size = window.fine * window.coarse;
@@ -257,22 +267,22 @@ impl<T: Real> Spread<T> {
         let places = self.places[phase * self.columns.len()..].iter();
         for (across, places) in self.columns.iter().zip(places) {
             let window = &self.taps.tail(0)[self.taps.grid.at(top, across.window)..];
+            let result_step = across.step * channels;
             for (channel, &bias) in self.bias.iter().enumerate() {
-                let sums =
-                    result[across.first * channels + channel..].chunks_mut(across.step * channels);
-                let taps =
-                    |place: usize| window[place + channel..].chunks(step).map(|taps| taps[0]);
-                if let [a, b, c, d] = places[..] {
+                let sums = &mut result[across.first * channels + channel..];
+                let taps = |place: usize| &window[place + channel..];
+                if let Ok(places) = <[usize; 4]>::try_from(&places[..]) {
                     // The usual case, upsampling by two before a window of three, in one go.
-                    let taps = taps(a).zip(taps(b)).zip(taps(c)).zip(taps(d));
-                    for (sum, (((a, b), c), d)) in sums.zip(taps) {
-                        sum[0] = bias + a + b + c + d;
+                    let taps = places.map(taps);
+                    for x in 0..across.count {
+                        let sum = taps.iter().fold(bias, |sum, taps| sum + taps[x * step]);
+                        sums[x * result_step] = sum;
                     }
                     continue;
                 }
-                for (x, sum) in sums.enumerate() {
-                    let taps = places.iter().map(|place| window[place + channel + x * step]);
-                    sum[0] = taps.fold(bias, |sum, tap| sum + tap);
+                for x in 0..across.count {
+                    let taps = places.iter().map(|&place| taps(place)[x * step]);
+                    sums[x * result_step] = taps.fold(bias, |sum, tap| sum + tap);
                 }
             }
         }

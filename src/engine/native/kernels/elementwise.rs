@@ -36,6 +36,13 @@ pub(super) fn add<T: Real>(sums: &mut [T], terms: &[T]) {
     }
 }
 
+#[inline(always)]
+pub(super) fn add_scaled<T: Real>(sums: &mut [T], terms: &[T], factor: T) {
+    for (sum, term) in sums.iter_mut().zip(terms) {
+        *sum = *sum + *term * factor;
+    }
+}
+
 /// Vectors of sums that are kept in registers.
 const VECTORS: usize = 4;
 

@@ -2,6 +2,7 @@
 
 use super::lanes::Portable;
 use super::outer::{Outer, outer};
+use super::overlap::{Overlap, overlap};
 use super::product::{Product, product};
 use super::tiles::{TileMap, tiles};
 use super::{Candidates, Kernels, LogitLoss, Table, elementwise};
@@ -40,6 +41,14 @@ macro_rules! form {
             /// # Safety
             /// The CPU has the instructions; else as what is inlined.
             $(#[target_feature(enable = $features)])?
+            unsafe fn overlap_(run: &Overlap<'_, $T>, target: &mut [$T]) {
+                // SAFETY: the caller's.
+                unsafe { overlap::<$Vector>(run, target) }
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
             unsafe fn relu(values: &mut [$T]) {
                 elementwise::relu(values);
             }
@@ -63,6 +72,13 @@ macro_rules! form {
             $(#[target_feature(enable = $features)])?
             unsafe fn add(sums: &mut [$T], terms: &[$T]) {
                 elementwise::add(sums, terms);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn add_scaled(sums: &mut [$T], terms: &[$T], factor: $T) {
+                elementwise::add_scaled(sums, terms, factor);
             }
 
             /// # Safety
@@ -100,10 +116,12 @@ macro_rules! form {
                 product: product_,
                 outer: outer_,
                 tiles: tiles_,
+                overlap: overlap_,
                 relu,
                 relu_gradient,
                 sigmoid,
                 add,
+                add_scaled,
                 column_sums,
                 max_pool,
                 max_pool_gradient,
@@ -119,8 +137,8 @@ form!(portable_f64, "portable", f64, Portable<f64, 2>);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{
-        Candidates, Kernels, LogitLoss, Outer, Product, Table, TileMap, elementwise, outer,
-        product, tiles,
+        Candidates, Kernels, LogitLoss, Outer, Overlap, Product, Table, TileMap, elementwise,
+        outer, overlap, product, tiles,
     };
 
     form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");

@@ -13,6 +13,7 @@ mod elementwise;
 mod forms;
 mod lanes;
 mod outer;
+mod overlap;
 mod packed;
 mod product;
 mod real;
@@ -21,6 +22,7 @@ mod tests;
 mod tiles;
 
 pub(in crate::engine) use outer::{Outer, Pixels};
+pub(in crate::engine) use overlap::{Overlap, covers};
 pub(in crate::engine) use packed::Packed;
 pub(in crate::engine) use product::Product;
 pub(in crate::engine) use real::Real;
@@ -36,10 +38,12 @@ pub(in crate::engine) struct Kernels<T: 'static> {
     product: unsafe fn(&Product<'_, T>, &mut [T]),
     outer: unsafe fn(&Outer<'_, T>, &mut [T]),
     tiles: unsafe fn(&TileMap<'_, T>, &mut [T]),
+    overlap: unsafe fn(&Overlap<'_, T>, &mut [T]),
     relu: unsafe fn(&mut [T]),
     relu_gradient: unsafe fn(&[T], &mut [T]),
     sigmoid: unsafe fn(&mut [T]),
     add: unsafe fn(&mut [T], &[T]),
+    add_scaled: unsafe fn(&mut [T], &[T], T),
     column_sums: unsafe fn(&Table<'_, T>, &mut [T]),
     max_pool: unsafe fn(&[T], &Candidates<'_>, &mut [T], &mut [u8]),
     max_pool_gradient: unsafe fn(&[T], &[u8], &Candidates<'_>, &mut [T]),
@@ -112,6 +116,13 @@ impl<T: Real> Kernels<T> {
         unsafe { (self.tiles)(run, target) }
     }
 
+    /// See [`Overlap`].
+    pub fn overlap(&self, run: &Overlap<'_, T>, target: &mut [T]) {
+        run.check(target, self.lanes);
+        // SAFETY: as above.
+        unsafe { (self.overlap)(run, target) }
+    }
+
     /// `max(x, 0)` in place.
     pub fn relu(&self, values: &mut [T]) {
         // SAFETY: this table exists only where the CPU has the instructions.
@@ -134,6 +145,12 @@ impl<T: Real> Kernels<T> {
     pub fn add(&self, sums: &mut [T], terms: &[T]) {
         // SAFETY: as above.
         unsafe { (self.add)(sums, terms) }
+    }
+
+    /// Adds `factor * term` to each sum.
+    pub fn add_scaled(&self, sums: &mut [T], terms: &[T], factor: T) {
+        // SAFETY: as above.
+        unsafe { (self.add_scaled)(sums, terms, factor) }
     }
 
     /// Adds all pixels channel by channel.

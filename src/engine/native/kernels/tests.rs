@@ -221,6 +221,99 @@ fn maps_of_tiles() {
     }
 }
 
+/// What [`Overlap`] makes, by sums over all pixels of all tiles.
+fn plain_overlap(run: &Overlap<'_, f64>, (y, x, c): (usize, usize, usize)) -> f64 {
+    // Of a source's pixel, the planes' shares along one side.
+    let map = map_of(Transform::WinogradSource);
+    let shares = |place: usize, tile: usize, first: isize| {
+        let pixel = usize::try_from(place as isize - first - 2 * tile as isize).ok();
+        (0..4)
+            .map(|plane| pixel.and_then(|i| map[plane].get(i).copied()).unwrap_or(0.0))
+            .collect::<Vec<_>>()
+    };
+    let mut sum = run.bias[c];
+    for (row, tile) in
+        (0..run.tiles.0).flat_map(|row| (0..run.tiles.1).map(move |tile| (row, tile)))
+    {
+        let first = row * run.from.rows + tile * run.from.tiles + c;
+        for (i, down) in shares(y, row, run.first.0).iter().enumerate() {
+            for (j, across) in shares(x, tile, run.first.1).iter().enumerate() {
+                sum += down * across * run.planes[first + i * run.from.down + j * run.from.across];
+            }
+        }
+    }
+    sum
+}
+
+fn overlap_on_random_shapes<T: Real>() {
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        for _ in 0..CASES {
+            let tiles = (random.random_range(1..5), random.random_range(1..5));
+            let channels = random.random_range(1..40);
+            let whole = usize::next_multiple_of(channels, kernels.lanes);
+            let mut side = |tiles: usize| {
+                let first = -(random.random_range(0..3_usize) as isize);
+                (first, random.random_range(1..=(2 * tiles + 2).strict_sub_signed(-first)))
+            };
+            let ((top, height), (left, width)) = (side(tiles.0), side(tiles.1));
+            let across = channels + random.random_range(0..5);
+            let from = Steps {
+                rows: 4 * across * 5 * tiles.1,
+                tiles: across,
+                down: 20 * across,
+                across: 4 * across,
+            };
+            let row_step = width * channels + random.random_range(0..5);
+
+            let last = (tiles.0 - 1) * from.rows + (tiles.1 - 1) * from.tiles;
+            let planes: Vec<T> = values(&mut random, last + 3 * (from.down + from.across) + whole);
+            let bias: Vec<T> = values(&mut random, whole);
+            // What lies between the rows must stay.
+            let end = (height - 1) * row_step + (width - 1) * channels + whole;
+            let before: Vec<T> = values(&mut random, end);
+            let mut picture = before.clone();
+            let run = Overlap {
+                planes: &planes,
+                from,
+                tiles,
+                first: (top, left),
+                size: (height, width),
+                row_step,
+                channels,
+                bias: &bias,
+            };
+            kernels.overlap(&run, &mut picture);
+
+            let wide = |values: &[T]| values.iter().map(|value| value.wide()).collect::<Vec<f64>>();
+            let (planes, bias) = (wide(&planes), wide(&bias));
+            let run = Overlap {
+                planes: &planes,
+                from,
+                tiles,
+                first: (top, left),
+                size: (height, width),
+                row_step,
+                channels,
+                bias: &bias,
+            };
+            let mut plain = wide(&before);
+            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                for c in 0..channels {
+                    plain[y * row_step + x * channels + c] = plain_overlap(&run, (y, x, c));
+                }
+            }
+            close(&picture, &plain, kernels.name);
+        }
+    }
+}
+
+#[test]
+fn overlapping_tiles() {
+    overlap_on_random_shapes::<f32>();
+    overlap_on_random_shapes::<f64>();
+}
+
 fn refuses(what: impl FnOnce() + std::panic::UnwindSafe) {
     assert!(std::panic::catch_unwind(what).is_err(), "a buffer too short was accepted");
 }
@@ -272,6 +365,22 @@ fn buffers_that_are_one_value_too_short_are_refused() {
         tiles(&vec![0.0; source], &mut vec![0.0; target]);
         refuses(|| tiles(&vec![0.0; source - 1], &mut vec![0.0; target]));
         refuses(|| tiles(&vec![0.0; source], &mut vec![0.0; target - 1]));
+
+        let overlap = |planes: &[f32], bias: &[f32], size, target: &mut [f32]| {
+            let from = Steps { rows: 50, tiles: 6, down: 20, across: 3 };
+            let (tiles, first, row_step, channels) = ((2, 3), (-1, -1), 30, 3);
+            let run = Overlap { planes, from, tiles, first, size, row_step, channels, bias };
+            kernels.overlap(&run, target);
+        };
+        let whole = 3_usize.next_multiple_of(kernels.lanes);
+        let (planes, target, size) =
+            (50 + 2 * 6 + 3 * (20 + 3) + whole, 4 * 30 + 6 * 3 + whole, (5, 7));
+        let zeros = |count| vec![0.0; count];
+        overlap(&zeros(planes), &zeros(whole), size, &mut zeros(target));
+        refuses(|| overlap(&zeros(planes - 1), &zeros(whole), size, &mut zeros(target)));
+        refuses(|| overlap(&zeros(planes), &zeros(whole - 1), size, &mut zeros(target)));
+        refuses(|| overlap(&zeros(planes), &zeros(whole), size, &mut zeros(target - 1)));
+        refuses(|| overlap(&zeros(planes), &zeros(whole), (6, 7), &mut zeros(target + 30)));
     }
 }
 

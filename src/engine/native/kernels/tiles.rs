@@ -95,13 +95,13 @@ impl<T: Real> TileMap<'_, T> {
 }
 
 /// Of a [`Transform`], on vectors.
-trait Map<const N: usize, const K: usize> {
+pub(super) trait Map<const N: usize, const K: usize> {
     fn apply<V: Lanes>(pixels: [V; N]) -> [V; K];
 }
 
 macro_rules! map {
     ($Name:ident, $n:literal to $k:literal, $pixels:pat => $results:expr) => {
-        struct $Name;
+        pub(super) struct $Name;
 
         impl Map<$n, $k> for $Name {
             #[inline(always)]
@@ -115,6 +115,8 @@ macro_rules! map {
 map!(WinogradSource, 4 to 4, [a, b, c, d] => [a.sub(c), b.add(c), c.sub(b), d.sub(b)]);
 map!(WinogradGradient, 2 to 4, [a, b] => [a, a.add(b), a.sub(b), b]);
 map!(WinogradResult, 4 to 2, [a, b, c, d] => [a.add(b).add(c), b.sub(c).add(d)]);
+// The transpose of `WinogradSource`, which `super::overlap` adds up.
+map!(WinogradOverlap, 4 to 4, [a, b, c, d] => [a, b.sub(c).sub(d), b.add(c).sub(a), d]);
 map!(UpsamplingSource, 3 to 3, [a, b, c] => [a.sub(b), b, c.sub(b)]);
 map!(UpsamplingGradient, 4 to 3, [a, b, c, d] => [d.sub(b), b.add(c), a.sub(c)]);
 map!(UpsamplingResult, 3 to 2, [a, b, c] => [a.add(b), b.add(c)]);
@@ -194,9 +196,30 @@ unsafe fn all<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
 /// The CPU has the instructions of `V`; vectors can be read and written at all of a tile's pixels.
 #[inline(always)]
 unsafe fn one<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
-    (mut source, from): (*const V::Value, &Steps),
+    (source, from): (*const V::Value, &Steps),
     (mut target, to): (*mut V::Value, &Steps),
 ) {
+    // SAFETY: the caller's.
+    for column in unsafe { mapped::<V, M, N, K>(source, from) } {
+        let mut pixel = target;
+        for result in column {
+            // SAFETY: the caller's.
+            unsafe { result.store(pixel) }
+            pixel = pixel.wrapping_add(to.down);
+        }
+        target = target.wrapping_add(to.across);
+    }
+}
+
+/// What one vector of a tile's channels becomes, column by column.
+///
+/// # Safety
+/// The CPU has the instructions of `V`; vectors can be read at all of the tile's pixels.
+#[inline(always)]
+pub(super) unsafe fn mapped<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
+    mut source: *const V::Value,
+    from: &Steps,
+) -> [[V; K]; K] {
     let zero = V::splat(V::Value::zero());
     // Columns of what has been mapped across.
     let mut columns = [[zero; N]; K];
@@ -212,13 +235,10 @@ unsafe fn one<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
         }
         source = source.wrapping_add(from.down);
     }
-    for column in columns {
-        let mut pixel = target;
-        for result in M::apply(column) {
-            // SAFETY: the caller's.
-            unsafe { result.store(pixel) }
-            pixel = pixel.wrapping_add(to.down);
-        }
-        target = target.wrapping_add(to.across);
+    // Not `columns.map`, which would not be compiled with the form's instructions.
+    let mut results = [[zero; K]; K];
+    for (result, column) in results.iter_mut().zip(columns) {
+        *result = M::apply(column);
     }
+    results
 }

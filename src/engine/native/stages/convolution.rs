@@ -50,8 +50,8 @@ pub(in crate::engine::native) struct Convolution<T: Real> {
 /// Either way of computing it.
 #[derive(Debug)]
 enum Arithmetic<T> {
-    Direct(Direct<T>),
-    Tiled(Tiled<T>),
+    Direct(Box<Direct<T>>),
+    Tiled(Box<Tiled<T>>),
 }
 
 /// Of the pooling.
@@ -75,10 +75,10 @@ impl<T: Real> Convolution<T> {
             Direction::Scatter => window.fine_size(),
         };
         let arithmetic = if let Some(tiling) = options.tiling {
-            Arithmetic::Tiled(Tiled::new(tiling, window, direction, pictures, lanes))
+            Arithmetic::Tiled(Box::new(Tiled::new(tiling, window, direction, pictures, lanes)))
         } else {
             let pooled = options.pool.is_some();
-            Arithmetic::Direct(Direct::new(window, direction, pooled, lanes))
+            Arithmetic::Direct(Box::new(Direct::new(window, direction, pooled, lanes)))
         };
         let pool = options.pool.map(|size| {
             let pooled = output.height / size.0 * (output.width / size.1) * output.channels;
@@ -205,7 +205,7 @@ impl<T: Real> Stage<T> for Convolution<T> {
         let bias = self.options.bias.clone().map(|range| &weights[range]);
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => direct.load(&self.kernel, bias),
-            Arithmetic::Tiled(tiled) => tiled.load(&self.kernel, bias),
+            Arithmetic::Tiled(tiled) => tiled.load(self.kernels, &self.kernel, bias),
         }
     }
 
@@ -244,14 +244,15 @@ impl<T: Real> Stage<T> for Convolution<T> {
         mut input_gradient: Option<&mut Field<T>>,
         pictures: usize,
     ) {
-        let kernels = self.kernels;
-        if self.options.relu {
-            let relu_gradient =
-                |gradient: &mut [T], result: &[T]| kernels.relu_gradient(result, gradient);
-            output.gradient.zip_rows(&output.values, pictures, relu_gradient);
-        }
+        let (kernels, Edge { values, gradient }) = (self.kernels, &mut *output);
         for picture in 0..pictures {
-            kernels.column_sums(&output.gradient.table(picture), &mut self.bias_gradient);
+            if self.options.relu {
+                for row in 0..gradient.grid.size.height {
+                    let gradient = gradient.row_mut(picture, row);
+                    kernels.relu_gradient(values.row(picture, row), gradient);
+                }
+            }
+            kernels.column_sums(&gradient.table(picture), &mut self.bias_gradient);
         }
         let at_once = self.at_once(pictures);
         for first in (0..pictures).step_by(at_once) {
@@ -283,7 +284,7 @@ impl<T: Real> Stage<T> for Convolution<T> {
         // The kernel has done its work in this step: its place takes the gradient.
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => direct.collect(&mut self.kernel, self.kernels.lanes),
-            Arithmetic::Tiled(tiled) => tiled.collect(&mut self.kernel),
+            Arithmetic::Tiled(tiled) => tiled.collect(self.kernels, &mut self.kernel),
         }
         let stored = &mut gradient[self.options.kernel.clone()];
         fold.gradient(window, *coarse_first, &self.kernel, &mut self.tap, stored);

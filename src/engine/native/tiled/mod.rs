@@ -10,8 +10,9 @@
 //!   multiplications, 16 for 36 in all. From the pixels `a b c d` come
 //!   `w0 (a - c)`, `(w0 + w1 + w2)/2 (b + c)`, `(w0 - w1 + w2)/2 (c - b)` and `w2 (d - b)`; of these, named
 //!   `m0` to `m3`, `m0 + m1 + m2 = w0 a + w1 b + w2 c` and `m1 - m2 + m3 = w0 b + w1 c + w2 d`.
-//!   The input's gradient is a convolution of the same kind, whose kernel is turned around: that
-//!   exchanges `m0` with `m3`. The kernel's gradient is the transpose: `G^T [(B x) * (A dy)]`.
+//!   The gradients are the transposes, both from the planes `A dy` of the output's gradient:
+//!   `G^T [(B x) * (A dy)]` for the kernel, `B^T [(G w) * (A dy)]` for the source, whose tiles of four
+//!   pixels overlap. A transposed convolution goes the other way: its output is `B^T [(G w) * (A x)]`.
 //! - [`Tiling::Upsampling`], for three taps after upsampling by two, which see `a a b b c c` from the
 //!   second `a` on: 3 planes a side where [`super::fold`] has 4 multiplications, 9 for 16 in all.
 //!   `w0 (a - b)`, `(w0 + w1 + w2) b` and `w2 (c - b)` are `m0` to `m2`, of which
@@ -21,44 +22,52 @@
 //!   make it a single product, and the same planes times the source are the kernel's gradient. The
 //!   folded kernel has the taps `v = w2, w1 + w2, w0 + w1, w0`, so that the sum of all is `v1 + v3`.
 
-mod gradients;
 mod planes;
-mod sweep;
 mod tiling;
+mod upsampling;
+mod winograd;
 
 pub(super) use tiling::Tiling;
 
 use super::grid::Field;
-use super::kernels::{Kernels, Outer, Real};
+use super::kernels::{Kernels, Outer, Packed, Product, Real};
 use super::memory::zeros;
 use super::pass::Direction;
 use super::window::Window;
-use gradients::{Back, Upsampling, Winograd};
 use planes::Planes;
-use sweep::Sweep;
+use upsampling::Upsampling;
+use winograd::Winograd;
 
 /// Pixels of a tile's side.
 const TILE: usize = 2;
 /// Tiles that fill the products' loops well; small pictures are put together until they have as many.
 const ENOUGH_TILES: usize = 64;
 
+/// Pictures from this one on.
+type At<'a, T> = (&'a Field<T>, usize);
+type AtMut<'a, T> = (&'a mut Field<T>, usize);
+
 /// A convolution's arithmetic with its buffers.
 #[derive(Debug)]
 pub(super) struct Tiled<T> {
     tiling: Tiling,
-    window: Window,
-    direction: Direction,
+    /// Values of one tap, or plane, of the kernel, and of a row of them.
+    size: usize,
+    coarse: usize,
     /// Pictures at once.
     pictures: usize,
-    forward: Sweep<T>,
-    backward: Back<T>,
+    planes: Either<T>,
     /// `G w` down and across: planes, fine channels, coarse channels.
     kernel: Vec<T>,
     /// Sums of its gradient, whose rows are filled up to whole vectors.
     kernel_gradient: Vec<T>,
-    /// Room for planes of one side and of the other.
-    before: Vec<T>,
-    after: Vec<T>,
+}
+
+/// One for each [`Tiling`].
+#[derive(Debug)]
+enum Either<T> {
+    Winograd(Winograd<T>),
+    Upsampling(Upsampling<T>),
 }
 
 impl<T: Real> Tiled<T> {
@@ -70,36 +79,26 @@ impl<T: Real> Tiled<T> {
         most: usize,
         lanes: usize,
     ) -> Self {
-        let size = match direction {
-            Direction::Gather => window.coarse_size(),
-            Direction::Scatter => window.fine_size(),
-        };
-        let tiles = size.height.div_ceil(TILE) * size.width.div_ceil(TILE);
+        let size = window.coarse_size();
+        // An upsampling has a tile for each coarse pixel.
+        let step = if tiling == Tiling::Winograd { TILE } else { 1 };
+        let tiles = size.height.div_ceil(step) * size.width.div_ceil(step);
         let pictures = (ENOUGH_TILES / tiles).clamp(1, most);
-        let forward = Sweep::new(tiling, &window, direction, pictures, lanes);
-        let backward = Back::new(tiling, &window, direction, pictures, lanes);
-        let room = |planes: &Planes| planes.room(pictures, lanes);
-        let (mut before, mut after) = (room(&forward.source), room(&forward.result));
-        match &backward {
-            Back::Winograd(Winograd { input, planes, .. }) => {
-                before = before.max(room(&input.source)).max(room(&planes.0));
-                after = after.max(room(&input.result)).max(room(&planes.1));
-            }
-            Back::Upsampling(Upsampling { planes, .. }) => before = before.max(room(planes)),
-        }
         let matrices = tiling.planes() * tiling.planes();
         let stride = Outer::<T>::stride(window.coarse, lanes);
         Self {
             tiling,
-            window,
-            direction,
+            size: window.fine * window.coarse,
+            coarse: window.coarse,
             pictures,
-            forward,
-            backward,
+            planes: match tiling {
+                Tiling::Winograd => {
+                    Either::Winograd(Winograd::new(&window, direction, (pictures, most), lanes))
+                }
+                Tiling::Upsampling => Either::Upsampling(Upsampling::new(&window, pictures, lanes)),
+            },
             kernel: zeros(matrices * window.fine * window.coarse),
             kernel_gradient: zeros(matrices * window.fine * stride),
-            before: zeros(before),
-            after: zeros(after),
         }
     }
 
@@ -109,17 +108,16 @@ impl<T: Real> Tiled<T> {
     }
 
     /// Takes over a kernel as the window sees it, and the bias.
-    pub fn load(&mut self, kernel: &[T], bias: Option<&[T]>) {
-        let size = self.window.fine * self.window.coarse;
+    pub fn load(&mut self, kernels: &Kernels<T>, kernel: &[T], bias: Option<&[T]>) {
+        let size = self.size;
         self.kernel.fill(T::zero());
         self.tiling.for_each_share(|plane, tap, share| {
             let plane = &mut self.kernel[plane * size..][..size];
-            add_scaled(plane, &kernel[tap * size..][..size], T::of(share));
+            kernels.add_scaled(plane, &kernel[tap * size..][..size], T::of(share));
         });
-        self.forward.pack(&self.kernel, bias);
-        match &mut self.backward {
-            Back::Winograd(back) => back.input.pack(&self.kernel, None),
-            Back::Upsampling(back) => back.pack(&self.kernel),
+        match &mut self.planes {
+            Either::Winograd(winograd) => winograd.pack(&self.kernel, bias),
+            Either::Upsampling(upsampling) => upsampling.pack(&self.kernel, bias),
         }
     }
 
@@ -127,52 +125,46 @@ impl<T: Real> Tiled<T> {
     pub fn forward(
         &mut self,
         kernels: &Kernels<T>,
-        source: (&Field<T>, usize),
-        result: (&mut Field<T>, usize),
+        source: At<'_, T>,
+        result: AtMut<'_, T>,
         pictures: usize,
     ) {
-        let room = (&mut self.before[..], &mut self.after[..]);
-        self.forward.run(kernels, source, result, pictures, room);
+        match &mut self.planes {
+            Either::Winograd(winograd) => winograd.forward(kernels, source, result, pictures),
+            Either::Upsampling(upsampling) => {
+                upsampling.forward(kernels, source, result, pictures);
+            }
+        }
     }
 
-    /// Adds up the kernel's gradient, and computes the input's where it is wanted.
+    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of pictures that have
+    /// gone forward.
     pub fn backward(
         &mut self,
         kernels: &Kernels<T>,
-        input: (&Field<T>, usize),
-        gradient: (&Field<T>, usize),
-        result: Option<(&mut Field<T>, usize)>,
+        input: At<'_, T>,
+        gradient: At<'_, T>,
+        result: Option<AtMut<'_, T>>,
         pictures: usize,
     ) {
-        let Self { window, direction, backward, kernel_gradient, before, after, .. } = self;
-        let Window { fine, coarse, .. } = *window;
-        let room = (&mut before[..], &mut after[..]);
-        match backward {
-            Back::Winograd(back) => {
-                let fields = match direction {
-                    Direction::Gather => (input, gradient),
-                    Direction::Scatter => (gradient, input),
-                };
-                let size = fine * Outer::<T>::stride(coarse, kernels.lanes);
-                let sums = kernel_gradient.chunks_exact_mut(size);
-                back.add_kernel_gradient(kernels, fields, pictures, (room.0, room.1), sums);
-                if let Some(result) = result {
-                    back.input.run(kernels, gradient, result, pictures, room);
-                }
+        let sums = &mut self.kernel_gradient;
+        match &mut self.planes {
+            Either::Winograd(winograd) => {
+                winograd.backward(kernels, input.1, gradient, result, pictures, sums);
             }
-            Back::Upsampling(back) => {
-                back.take(kernels, gradient, pictures, room.0);
-                back.add_kernel_gradient(kernels, input, pictures, room.0, kernel_gradient);
+            Either::Upsampling(upsampling) => {
+                upsampling.take_gradient(kernels, gradient, pictures);
+                upsampling.add_kernel_gradient(kernels, input, pictures, sums);
                 if let Some(result) = result {
-                    back.input_gradient(kernels, room.0, result, pictures);
+                    upsampling.input_gradient(kernels, result, pictures);
                 }
             }
         }
     }
 
     /// Hands out the kernel's gradient, as the window sees it, and starts it anew.
-    pub fn collect(&mut self, kernel: &mut [T]) {
-        let (coarse, size) = (self.window.coarse, self.window.fine * self.window.coarse);
+    pub fn collect(&mut self, kernels: &Kernels<T>, kernel: &mut [T]) {
+        let Self { size, coarse, .. } = *self;
         let stride = self.kernel_gradient.len() * coarse / self.kernel.len();
         let rows = self.kernel_gradient.chunks_exact(stride);
         // The kernel has done its work in this step: its place takes the gradient.
@@ -182,14 +174,29 @@ impl<T: Real> Tiled<T> {
         kernel.fill(T::zero());
         self.tiling.for_each_share(|plane, tap, share| {
             let tap = &mut kernel[tap * size..][..size];
-            add_scaled(tap, &self.kernel[plane * size..][..size], T::of(share));
+            kernels.add_scaled(tap, &self.kernel[plane * size..][..size], T::of(share));
         });
         self.kernel_gradient.fill(T::zero());
     }
 }
 
-fn add_scaled<T: Real>(sums: &mut [T], terms: &[T], factor: T) {
-    for (sum, &term) in sums.iter_mut().zip(terms) {
-        *sum = *sum + term * factor;
-    }
+/// A plane of one side times its matrix is a plane of the other.
+fn multiply<T: Real>(
+    kernels: &Kernels<T>,
+    (plane, matrix): (usize, &Packed<T>),
+    pixels: usize,
+    (from, source): (Planes, &[T]),
+    (to, result): (Planes, &mut [T]),
+) {
+    let product = Product {
+        source: &source[plane * from.step..],
+        source_step: from.channels,
+        segments: 1,
+        segment_step: 0,
+        segment_length: from.channels,
+        matrix,
+        pixels,
+        result_step: to.channels,
+    };
+    kernels.product(&product, &mut result[plane * to.step..]);
 }

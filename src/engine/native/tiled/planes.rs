@@ -63,7 +63,13 @@ impl Planes {
         pixels.max(self.count * self.count * self.step) + lanes
     }
 
-    fn steps(&self) -> Steps {
+    /// Where the planes of a picture start.
+    pub fn of_picture<'a, T>(&self, picture: usize, values: &'a [T]) -> &'a [T] {
+        &values[picture * self.picture * self.pixel_step..]
+    }
+
+    /// Where their pixels stand.
+    pub fn steps(&self) -> Steps {
         Steps {
             rows: self.row * self.pixel_step,
             tiles: self.pixel_step,
@@ -111,7 +117,7 @@ impl Planes {
         for picture in 0..pictures {
             let tiles = TileMap {
                 transform,
-                source: &planes[picture * self.picture * self.pixel_step..],
+                source: self.of_picture(picture, planes),
                 from: self.steps(),
                 to: cut.steps(result),
                 rows: tiles.0,

@@ -3,6 +3,7 @@
 use super::TILE;
 use crate::engine::native::fold::Fold;
 use crate::engine::native::grid::Margin;
+use crate::engine::native::kernels::covers;
 use crate::engine::native::window::{Side, Window};
 
 /// Which algorithm.
@@ -25,7 +26,10 @@ impl Tiling {
                 |side: &Side| (side.taps, side.offset) == (4, 1) && side.fine == 2 * side.coarse;
             both(twice).then_some(Self::Upsampling)
         } else {
-            let fits = |side: &Side| (side.taps, side.stride) == (3, 1);
+            let fits = |side: &Side| {
+                let tiles = side.coarse.div_ceil(TILE);
+                (side.taps, side.stride) == (3, 1) && covers(tiles, -side.offset, side.fine)
+            };
             both(fits).then_some(Self::Winograd)
         };
         tiling.filter(|_| window.fine.min(window.coarse) >= FEWEST_CHANNELS)
@@ -67,15 +71,11 @@ impl Tiling {
         let side = |side: &Side| match self {
             Self::Upsampling => ((1, 1), (1, 1)),
             Self::Winograd => {
-                let reach = |source: usize, result: usize, offset: isize| {
-                    let end = TILE * result.div_ceil(TILE) + 2;
-                    let after = end as isize - offset - source as isize;
-                    (offset.max(0) as usize, after.max(0) as usize)
-                };
-                let fine = reach(side.fine, side.coarse, side.offset);
-                let coarse = reach(side.coarse, side.fine, 2 - side.offset);
+                let tiles = side.coarse.div_ceil(TILE);
+                let end = (TILE * tiles + 2) as isize - side.offset - side.fine as isize;
                 // The kernel's gradient takes whole tiles.
-                (fine, (coarse.0, coarse.1.max(side.coarse % TILE)))
+                let fine = (side.offset.max(0) as usize, end.max(0) as usize);
+                (fine, (0, side.coarse % TILE))
             }
         };
         let (rows, columns) = (side(&window.rows), side(&window.columns));

@@ -1,0 +1,155 @@
+//! Three taps after an upsampling by two: the way forward, and both gradients from the same planes.
+
+use super::planes::{Cut, Planes};
+use super::{At, AtMut, TILE, Tiling, multiply};
+use crate::engine::native::kernels::{Kernels, Outer, Packed, Pixels, Product, Real, Transform};
+use crate::engine::native::memory::zeros;
+use crate::engine::native::window::Window;
+
+/// With its buffers.
+#[derive(Debug)]
+pub(super) struct Upsampling<T> {
+    forward: Forward<T>,
+    backward: Backward<T>,
+    /// Room for the planes of coarse pictures, or of the gradient; and for what comes of the former.
+    before: Vec<T>,
+    after: Vec<T>,
+}
+
+#[derive(Debug)]
+struct Forward<T> {
+    cut: Cut,
+    source: Planes,
+    result: Planes,
+    /// One for each plane.
+    matrices: Vec<Packed<T>>,
+}
+
+#[derive(Debug)]
+struct Backward<T> {
+    cut: Cut,
+    planes: Planes,
+    /// For all planes.
+    matrix: Packed<T>,
+}
+
+impl<T: Real> Upsampling<T> {
+    /// For up to so many pictures at once.
+    pub fn new(window: &Window, pictures: usize, lanes: usize) -> Self {
+        let (fine, coarse) = (window.fine, window.coarse);
+        let size = window.coarse_size();
+        let (tiles, count) = ((size.height, size.width), Tiling::Upsampling.planes());
+        let cut = |step| Cut { first: (-1, -1), step, tiles };
+        let planes = |channels| Planes::apart(count, channels, &cut(1), pictures, lanes);
+        let matrix = || Packed::new(coarse, fine, lanes);
+        let forward = Forward {
+            cut: cut(1),
+            source: planes(coarse),
+            result: planes(fine),
+            matrices: (0..count * count).map(|_| matrix()).collect(),
+        };
+        let planes = Planes::together(count, fine, &cut(TILE));
+        let matrix = Packed::new(planes.pixel_step, coarse, lanes);
+        let backward = Backward { cut: cut(TILE), planes, matrix };
+        let room = |planes: &Planes| planes.room(pictures, lanes);
+        Self {
+            before: zeros(room(&forward.source).max(room(&planes))),
+            after: zeros(room(&forward.result)),
+            forward,
+            backward,
+        }
+    }
+
+    /// Takes over the planes of a kernel, and the bias: what is added in the middle comes to all four
+    /// pixels of a tile.
+    pub fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
+        let Self { forward, backward, .. } = self;
+        let (fine, coarse) = (forward.result.channels, forward.source.channels);
+        for (matrix, kernel) in forward.matrices.iter_mut().zip(kernel.chunks_exact(fine * coarse))
+        {
+            matrix.set_rows(0, coarse, kernel, 1, coarse);
+        }
+        if let Some(bias) = bias {
+            forward.matrices[forward.result.count + 1].set_bias(bias);
+        }
+        backward.matrix.set_rows(0, backward.planes.pixel_step, kernel, coarse, 1);
+    }
+
+    pub fn forward(
+        &mut self,
+        kernels: &Kernels<T>,
+        source: At<'_, T>,
+        result: AtMut<'_, T>,
+        pictures: usize,
+    ) {
+        let Self { forward: Forward { cut, source: planes, result: results, matrices }, .. } = self;
+        let (before, after) = (&mut self.before[..], &mut self.after[..]);
+        planes.take(kernels, (Transform::UpsamplingSource, cut), source, before, pictures);
+        let pixels = cut.tiles() * pictures;
+        for matrix in matrices.iter().enumerate() {
+            multiply(kernels, matrix, pixels, (*planes, before), (*results, after));
+        }
+        results.give(kernels, Transform::UpsamplingResult, after, result, pictures);
+    }
+
+    /// From the output's gradient to its planes.
+    pub fn take_gradient(&mut self, kernels: &Kernels<T>, gradient: At<'_, T>, pictures: usize) {
+        let Backward { cut, planes, .. } = &self.backward;
+        let map = (Transform::UpsamplingGradient, cut);
+        planes.take(kernels, map, gradient, &mut self.before, pictures);
+    }
+
+    /// Adds to the gradient of the kernel's planes, from those of the output's gradient.
+    pub fn add_kernel_gradient(
+        &self,
+        kernels: &Kernels<T>,
+        (input, from): At<'_, T>,
+        pictures: usize,
+        sums: &mut [T],
+    ) {
+        let Backward { cut, planes, .. } = &self.backward;
+        let Planes { row, pixel_step, .. } = *planes;
+        for place in 0..pictures {
+            let left = Pixels {
+                values: planes.of_picture(place, &self.before),
+                row_step: row * pixel_step,
+                step: pixel_step,
+                length: pixel_step,
+            };
+            let coarse = input.grid.size.channels;
+            let right = Pixels {
+                values: &input.tail(from + place)[input.grid.at(0, 0)..],
+                row_step: input.grid.row_step(),
+                step: coarse,
+                length: coarse,
+            };
+            let (rows, pixels) = cut.tiles;
+            kernels.outer(&Outer { left, right, rows, pixels }, sums);
+        }
+    }
+
+    /// The input's gradient, from the planes of the output's.
+    pub fn input_gradient(
+        &self,
+        kernels: &Kernels<T>,
+        (result, to): AtMut<'_, T>,
+        pictures: usize,
+    ) {
+        let Backward { cut, planes, matrix } = &self.backward;
+        let Planes { row, pixel_step, .. } = *planes;
+        let height = cut.tiles.0;
+        for y in 0..pictures * height {
+            let product = Product {
+                source: &self.before[y * row * pixel_step..],
+                source_step: pixel_step,
+                segments: 1,
+                segment_step: 0,
+                segment_length: pixel_step,
+                matrix,
+                pixels: row,
+                result_step: matrix.columns(),
+            };
+            kernels.product(&product, result.row_mut(to + y / height, y % height));
+        }
+    }
+}

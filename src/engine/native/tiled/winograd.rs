@@ -1,0 +1,210 @@
+//! Three taps: the way forward and both gradients, from planes of both grids.
+
+use super::planes::{Cut, Planes};
+use super::{At, AtMut, TILE, Tiling, multiply};
+use crate::engine::native::kernels::{Kernels, Outer, Overlap, Packed, Pixels, Real, Transform};
+use crate::engine::native::memory::zeros;
+use crate::engine::native::pass::Direction;
+use crate::engine::native::window::Window;
+
+/// The second plane down and across.
+const MIDDLE: usize = 4 + 1;
+
+/// With its buffers.
+#[derive(Debug)]
+pub(super) struct Winograd<T> {
+    /// From input to output.
+    direction: Direction,
+    /// Pictures at once: a group.
+    pictures: usize,
+    fine: Grid<T>,
+    coarse: Grid<T>,
+    /// For each plane, from fine to coarse and back: the transpose.
+    gather: Vec<Packed<T>>,
+    scatter: Vec<Packed<T>>,
+    /// Of fine pixels, filled up to whole vectors.
+    bias: Vec<T>,
+}
+
+/// The tiles of a grid and their planes: of each group for the input, whose planes the kernel's gradient
+/// needs again, and of one group for the output.
+#[derive(Debug)]
+struct Grid<T> {
+    transform: Transform,
+    cut: Cut,
+    planes: Planes,
+    groups: Vec<Vec<T>>,
+}
+
+impl<T: Real> Winograd<T> {
+    /// For up to `most` pictures, so many at once.
+    pub fn new(
+        window: &Window,
+        direction: Direction,
+        (pictures, most): (usize, usize),
+        lanes: usize,
+    ) -> Self {
+        let (count, size) = (Tiling::Winograd.planes(), window.coarse_size());
+        let tiles = (size.height.div_ceil(TILE), size.width.div_ceil(TILE));
+        let grid = |transform, first, channels, is_input| {
+            let cut = Cut { first, step: TILE, tiles };
+            let planes = Planes::apart(count, channels, &cut, pictures, lanes);
+            let groups = if is_input { most.div_ceil(pictures) } else { 1 };
+            let group = || zeros(planes.room(pictures, lanes));
+            Grid { transform, cut, planes, groups: (0..groups).map(|_| group()).collect() }
+        };
+        let matrices = |rows, columns| {
+            let matrix = || Packed::new(rows, columns, lanes);
+            (0..count * count).map(|_| matrix()).collect()
+        };
+        let first = (-window.rows.offset, -window.columns.offset);
+        let gathers = direction == Direction::Gather;
+        Self {
+            direction,
+            pictures,
+            fine: grid(Transform::WinogradSource, first, window.fine, gathers),
+            coarse: grid(Transform::WinogradGradient, (0, 0), window.coarse, !gathers),
+            gather: matrices(window.fine, window.coarse),
+            scatter: matrices(window.coarse, window.fine),
+            bias: zeros(window.fine.next_multiple_of(lanes)),
+        }
+    }
+
+    /// Takes over the planes of a kernel, and the bias.
+    pub fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
+        let (fine, coarse) = (self.fine.planes.channels, self.coarse.planes.channels);
+        let matrices = self.gather.iter_mut().zip(&mut self.scatter);
+        for ((gather, scatter), kernel) in matrices.zip(kernel.chunks_exact(fine * coarse)) {
+            gather.set_rows(0, fine, kernel, coarse, 1);
+            scatter.set_rows(0, coarse, kernel, 1, coarse);
+        }
+        match (bias, self.direction) {
+            // What is added in the middle comes to all four pixels of a tile.
+            (Some(bias), Direction::Gather) => self.gather[MIDDLE].set_bias(bias),
+            (Some(bias), Direction::Scatter) => self.bias[..fine].copy_from_slice(bias),
+            (None, _) => {}
+        }
+    }
+
+    pub fn forward(
+        &mut self,
+        kernels: &Kernels<T>,
+        source: At<'_, T>,
+        result: AtMut<'_, T>,
+        pictures: usize,
+    ) {
+        let (direction, group) = (self.direction, source.1 / self.pictures);
+        match direction {
+            Direction::Gather => self.fine.take(kernels, source, group, pictures),
+            Direction::Scatter => self.coarse.take(kernels, source, group, pictures),
+        }
+        for plane in 0..self.gather.len() {
+            self.multiply(kernels, direction, plane, group, pictures);
+        }
+        self.give(kernels, direction, group, result, pictures);
+    }
+
+    /// Of the pictures from `first` on, which have gone forward: adds up the gradient of the kernel's
+    /// planes, and computes the input's where it is wanted.
+    pub fn backward(
+        &mut self,
+        kernels: &Kernels<T>,
+        first: usize,
+        gradient: At<'_, T>,
+        result: Option<AtMut<'_, T>>,
+        pictures: usize,
+        sums: &mut [T],
+    ) {
+        let (back, group) = (self.direction.reverse(), first / self.pictures);
+        match back {
+            Direction::Gather => self.fine.take(kernels, gradient, group, pictures),
+            Direction::Scatter => self.coarse.take(kernels, gradient, group, pictures),
+        }
+        let (size, pixels) = (sums.len() / self.gather.len(), self.coarse.cut.tiles() * pictures);
+        // Plane by plane, while it is in the cache.
+        for (plane, sums) in sums.chunks_exact_mut(size).enumerate() {
+            let (left, right) = (self.fine.pixels(plane, group), self.coarse.pixels(plane, group));
+            kernels.outer(&Outer { left, right, rows: 1, pixels }, sums);
+            if result.is_some() {
+                self.multiply(kernels, back, plane, group, pictures);
+            }
+        }
+        if let Some(result) = result {
+            self.give(kernels, back, group, result, pictures);
+        }
+    }
+
+    /// A plane of one grid times the kernel's takes the place of the other grid's.
+    fn multiply(
+        &mut self,
+        kernels: &Kernels<T>,
+        direction: Direction,
+        plane: usize,
+        group: usize,
+        pictures: usize,
+    ) {
+        let pixels = self.coarse.cut.tiles() * pictures;
+        let (from, to, matrices) = match direction {
+            Direction::Gather => (&self.fine, &mut self.coarse, &self.gather),
+            Direction::Scatter => (&self.coarse, &mut self.fine, &self.scatter),
+        };
+        let from = (from.planes, from.of_group(group));
+        let to = (to.planes, to.of_group_mut(group));
+        multiply(kernels, (plane, &matrices[plane]), pixels, from, to);
+    }
+
+    /// Pictures from the planes that `direction` leads to.
+    fn give(
+        &self,
+        kernels: &Kernels<T>,
+        direction: Direction,
+        group: usize,
+        (result, to): AtMut<'_, T>,
+        pictures: usize,
+    ) {
+        if direction == Direction::Gather {
+            let (planes, values) = (&self.coarse.planes, self.coarse.of_group(group));
+            planes.give(kernels, Transform::WinogradResult, values, (result, to), pictures);
+            return;
+        }
+        let (Grid { cut, planes, .. }, grid) = (&self.fine, result.grid);
+        for picture in 0..pictures {
+            let overlap = Overlap {
+                planes: planes.of_picture(picture, self.fine.of_group(group)),
+                from: planes.steps(),
+                tiles: cut.tiles,
+                first: cut.first,
+                size: (grid.size.height, grid.size.width),
+                row_step: grid.row_step(),
+                channels: planes.channels,
+                bias: &self.bias,
+            };
+            kernels.overlap(&overlap, &mut result.tail_mut(to + picture)[grid.at(0, 0)..]);
+        }
+    }
+}
+
+impl<T: Real> Grid<T> {
+    fn of_group(&self, group: usize) -> &[T] {
+        &self.groups[group % self.groups.len()]
+    }
+
+    fn of_group_mut(&mut self, group: usize) -> &mut [T] {
+        let groups = self.groups.len();
+        &mut self.groups[group % groups]
+    }
+
+    /// From pictures to planes.
+    fn take(&mut self, kernels: &Kernels<T>, source: At<'_, T>, group: usize, pictures: usize) {
+        let (cut, planes) = (self.cut, self.planes);
+        let map = (self.transform, &cut);
+        planes.take(kernels, map, source, self.of_group_mut(group), pictures);
+    }
+
+    /// A plane's tiles, in one row.
+    fn pixels(&self, plane: usize, group: usize) -> Pixels<'_, T> {
+        let Planes { channels, step, .. } = self.planes;
+        let values = &self.of_group(group)[plane * step..];
+        Pixels { values, row_step: 0, step: channels, length: channels }
+    }
+}
