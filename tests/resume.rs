@@ -24,7 +24,8 @@ use rand_chacha::ChaCha8Rng;
 /// Steps of an epoch below.
 const STEPS: usize = 10;
 
-/// Draws noise in the data and in the model, keeps moving statistics, and needs libtorch.
+/// Draws noise in the data and in the model, keeps moving statistics, averages and the best epoch's
+/// weights, and needs libtorch.
 fn drawing() -> String {
     format!(
         r#"name = "tiny"
@@ -45,7 +46,8 @@ decoder = [
   {{ layer = "Conv2DTranspose", filters = 1, kernel_size = 3, strides = 4, padding = "same", activation = "sigmoid" }},
 ]
 [train]
-optimizer = {{ name = "Adam", amsgrad = true, clipnorm = 1.0 }}
+optimizer = {{ name = "Adam", amsgrad = true, clipnorm = 1.0, use_ema = true }}
+early_stopping = {{ patience = 9, restore_best_weights = true }}
 "#,
         digits().display()
     )
@@ -303,8 +305,10 @@ fn a_checkpoint_is_a_model_that_every_command_opens() {
     let (checkpoint, model) = (newest(&whole.run()), whole.run().join("tiny.pt"));
     let [tensors, weights] = [&checkpoint, &model].map(|file| load(file).unwrap().tensors);
     assert_eq!(tensors[..weights.len()], weights);
-    let slots: Vec<&str> = tensors[weights.len()..].iter().map(|(name, _)| &**name).collect();
-    assert_eq!(slots, ["optimizer.momentum", "optimizer.velocity", "optimizer.velocity_hat"]);
+    let others: Vec<&str> = tensors[weights.len()..].iter().map(|(name, _)| &**name).collect();
+    let slots = ["optimizer.momentum", "optimizer.velocity", "optimizer.velocity_hat"];
+    assert_eq!(others[..3], slots);
+    assert_eq!(others[3..], ["optimizer.average", "policies.remembered"]);
     let evaluate = |file: &Path| convae().args(["evaluate", "--checkpoint"]).arg(file).succeeds();
     let figures = |printed: String| printed.lines().next().unwrap().to_owned();
     assert_eq!(figures(evaluate(&checkpoint)), figures(evaluate(&model)));
