@@ -94,10 +94,7 @@ impl<T: Real> Winograd<T> {
         pictures: usize,
     ) {
         let (direction, group) = (self.direction, source.1 / self.pictures);
-        match direction {
-            Direction::Gather => self.fine.take(kernels, source, group, pictures),
-            Direction::Scatter => self.coarse.take(kernels, source, group, pictures),
-        }
+        self.take(kernels, direction, source, group, pictures);
         for plane in 0..self.gather.len() {
             self.multiply(kernels, direction, plane, group, pictures);
         }
@@ -116,10 +113,7 @@ impl<T: Real> Winograd<T> {
         sums: &mut [T],
     ) {
         let (back, group) = (self.direction.reverse(), first / self.pictures);
-        match back {
-            Direction::Gather => self.fine.take(kernels, gradient, group, pictures),
-            Direction::Scatter => self.coarse.take(kernels, gradient, group, pictures),
-        }
+        self.take(kernels, back, gradient, group, pictures);
         let (size, pixels) = (sums.len() / self.gather.len(), self.coarse.cut.tiles() * pictures);
         // Plane by plane, while it is in the cache.
         for (plane, sums) in sums.chunks_exact_mut(size).enumerate() {
@@ -132,6 +126,24 @@ impl<T: Real> Winograd<T> {
         if let Some(result) = result {
             self.give(kernels, back, group, result, pictures);
         }
+    }
+
+    /// Planes of the grid that `direction` leads from.
+    fn take(
+        &mut self,
+        kernels: &Kernels<T>,
+        direction: Direction,
+        source: At<'_, T>,
+        group: usize,
+        pictures: usize,
+    ) {
+        let grid = match direction {
+            Direction::Gather => &mut self.fine,
+            Direction::Scatter => &mut self.coarse,
+        };
+        let (cut, planes) = (grid.cut, grid.planes);
+        let map = (grid.transform, &cut);
+        planes.take(kernels, map, source, grid.of_group_mut(group), pictures);
     }
 
     /// A plane of one grid times the kernel's takes the place of the other grid's.
@@ -192,13 +204,6 @@ impl<T: Real> Grid<T> {
     fn of_group_mut(&mut self, group: usize) -> &mut [T] {
         let groups = self.groups.len();
         &mut self.groups[group % groups]
-    }
-
-    /// From pictures to planes.
-    fn take(&mut self, kernels: &Kernels<T>, source: At<'_, T>, group: usize, pictures: usize) {
-        let (cut, planes) = (self.cut, self.planes);
-        let map = (self.transform, &cut);
-        planes.take(kernels, map, source, self.of_group_mut(group), pictures);
     }
 
     /// A plane's tiles, in one row.
