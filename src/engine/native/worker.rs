@@ -11,7 +11,7 @@ use super::stages::{AveragePool, Convolution, MaxPool, Place, Repeat, Reshape, S
 use crate::data::Batch;
 
 /// What a worker's pictures may take of the second-level cache, so that a picture on its way back
-/// finds what it left on its way forward.
+/// finds what it left on its way forward. Planes that are kept for it come on top.
 const CACHE: usize = 512 << 10;
 /// More at once gains nothing.
 const MOST_PICTURES: usize = 16;

@@ -22,7 +22,7 @@ mod tests;
 mod tiles;
 
 pub(in crate::engine) use outer::{Outer, Pixels};
-pub(in crate::engine) use overlap::{Overlap, covers};
+pub(in crate::engine) use overlap::Overlap;
 pub(in crate::engine) use packed::Packed;
 pub(in crate::engine) use product::Product;
 pub(in crate::engine) use real::Real;
@@ -92,7 +92,7 @@ pub(in crate::engine) struct Candidates<'a> {
     pub channels: usize,
 }
 
-/// Each method panics where a slice is too short.
+/// Each method panics where a slice is too short; those that go value by value stop where one ends.
 impl<T: Real> Kernels<T> {
     /// See [`Product`].
     pub fn product(&self, run: &Product<'_, T>, result: &mut [T]) {

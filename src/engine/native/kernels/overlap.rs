@@ -35,6 +35,13 @@ pub(in crate::engine) struct Overlap<'a, T> {
 }
 
 impl<T: Real> Overlap<'_, T> {
+    /// Whether so many tiles reach each of a side's pixels, the first of them from `first` on: 0, or up to
+    /// half a tile before.
+    pub(in crate::engine) fn covers(tiles: usize, first: isize, pixels: usize) -> bool {
+        let end = first + (tiles * STEP + SIDE - STEP) as isize;
+        (-(STEP as isize)..=0).contains(&first) && end >= pixels as isize
+    }
+
     /// What the kernel relies on.
     ///
     /// # Panics
@@ -44,18 +51,12 @@ impl<T: Real> Overlap<'_, T> {
         let Self { planes, from, tiles, first, size, row_step, channels, bias } = *self;
         let whole = channels.next_multiple_of(lanes);
         assert!(tiles.0 > 0 && tiles.1 > 0 && size.0 > 0 && size.1 > 0 && channels > 0);
-        assert!(covers(tiles.0, first.0, size.0) && covers(tiles.1, first.1, size.1));
+        assert!(Self::covers(tiles.0, first.0, size.0) && Self::covers(tiles.1, first.1, size.1));
         let last = (tiles.0 - 1) * from.rows + (tiles.1 - 1) * from.tiles;
         assert!(last + (SIDE - 1) * (from.down + from.across) + whole <= planes.len());
         let last = (size.0 - 1) * row_step + (size.1 - 1) * channels;
         assert!(last + whole <= target.len() && whole <= bias.len());
     }
-}
-
-/// Whether so many tiles from `first` on reach each of a side's pixels.
-pub(in crate::engine) fn covers(tiles: usize, first: isize, pixels: usize) -> bool {
-    let end = first + (tiles * STEP + SIDE - STEP) as isize;
-    (-(STEP as isize)..=0).contains(&first) && end >= pixels as isize
 }
 
 /// # Safety
@@ -65,7 +66,8 @@ pub(super) unsafe fn overlap<V: Lanes>(run: &Overlap<'_, V::Value>, target: &mut
     let target = target.as_mut_ptr();
     for row in 0..run.tiles.0 {
         for channel in (0..run.channels).step_by(V::COUNT) {
-            // SAFETY: the caller's; rows come in order.
+            // Rows come in order, as each adds to what the one before has left.
+            // SAFETY: the caller's.
             unsafe {
                 if row == 0 {
                     row_of_tiles::<V, false>(run, row, channel, target);
@@ -94,7 +96,7 @@ unsafe fn row_of_tiles<V: Lanes, const BEGUN: bool>(
     let bias = unsafe { V::load(run.bias.as_ptr().add(channel)) };
     let rows = inside(run.first.0 + (row * STEP) as isize, SIDE, run.size.0);
     let count = (run.channels - channel).min(V::COUNT);
-    let whole = rows.len() == SIDE && count == V::COUNT;
+    let (all_rows, whole) = (rows.len() == SIDE, count == V::COUNT);
     let mut planes = run.planes.as_ptr().wrapping_add(row * run.from.rows + channel);
     // Wrapping, as the first tile may start before the picture.
     let top = (run.first.0 + (row * STEP) as isize).wrapping_mul(run.row_step as isize);
@@ -118,7 +120,7 @@ unsafe fn row_of_tiles<V: Lanes, const BEGUN: bool>(
         for (x, column) in columns.iter().enumerate() {
             let mut to = pixel;
             for (y, sum) in column.iter().enumerate() {
-                if inside.contains(&x) && (whole || rows.contains(&y)) {
+                if inside.contains(&x) && (all_rows || rows.contains(&y)) {
                     // SAFETY: the pixel is inside the picture, whose end `check` knows.
                     unsafe {
                         let begun = if BEGUN && y < STEP { V::load(to) } else { bias };

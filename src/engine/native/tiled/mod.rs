@@ -12,7 +12,8 @@
 //!   `m0` to `m3`, `m0 + m1 + m2 = w0 a + w1 b + w2 c` and `m1 - m2 + m3 = w0 b + w1 c + w2 d`.
 //!   The gradients are the transposes, both from the planes `A dy` of the output's gradient:
 //!   `G^T [(B x) * (A dy)]` for the kernel, `B^T [(G w) * (A dy)]` for the source, whose tiles of four
-//!   pixels overlap. A transposed convolution goes the other way: its output is `B^T [(G w) * (A x)]`.
+//!   pixels overlap. A transposed convolution goes the other way: its output is `B^T [(G w) * (A x)]`. So
+//!   whatever lies on the fine grid goes through `B`, and whatever lies on the coarse one through `A`.
 //! - [`Tiling::Upsampling`], for three taps after upsampling by two, which see `a a b b c c` from the
 //!   second `a` on: 3 planes a side where [`super::fold`] has 4 multiplications, 9 for 16 in all.
 //!   `w0 (a - b)`, `(w0 + w1 + w2) b` and `w2 (c - b)` are `m0` to `m2`, of which
@@ -121,7 +122,8 @@ impl<T: Real> Tiled<T> {
         }
     }
 
-    /// Of at most [`Tiled::pictures`] pictures, from those named in source and result on.
+    /// Of at most [`Tiled::pictures`] pictures, from those named in source and result on; the first of
+    /// the source is a multiple of that number.
     pub fn forward(
         &mut self,
         kernels: &Kernels<T>,
@@ -137,8 +139,8 @@ impl<T: Real> Tiled<T> {
         }
     }
 
-    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of pictures that have
-    /// gone forward.
+    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of pictures that went
+    /// forward last, once for each time.
     pub fn backward(
         &mut self,
         kernels: &Kernels<T>,

@@ -3,7 +3,7 @@
 use super::TILE;
 use crate::engine::native::fold::Fold;
 use crate::engine::native::grid::Margin;
-use crate::engine::native::kernels::covers;
+use crate::engine::native::kernels::Overlap;
 use crate::engine::native::window::{Side, Window};
 
 /// Which algorithm.
@@ -28,7 +28,8 @@ impl Tiling {
         } else {
             let fits = |side: &Side| {
                 let tiles = side.coarse.div_ceil(TILE);
-                (side.taps, side.stride) == (3, 1) && covers(tiles, -side.offset, side.fine)
+                (side.taps, side.stride) == (3, 1)
+                    && Overlap::<f32>::covers(tiles, -side.offset, side.fine)
             };
             both(fits).then_some(Self::Winograd)
         };
@@ -72,9 +73,9 @@ impl Tiling {
             Self::Upsampling => ((1, 1), (1, 1)),
             Self::Winograd => {
                 let tiles = side.coarse.div_ceil(TILE);
-                let end = (TILE * tiles + 2) as isize - side.offset - side.fine as isize;
-                // The kernel's gradient takes whole tiles.
-                let fine = (side.offset.max(0) as usize, end.max(0) as usize);
+                let before = side.offset.unsigned_abs();
+                let fine = (before, TILE * tiles + 2 - before - side.fine);
+                // Tiles of the coarse grid are whole.
                 (fine, (0, side.coarse % TILE))
             }
         };

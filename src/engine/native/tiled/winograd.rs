@@ -1,7 +1,7 @@
 //! Three taps: the way forward and both gradients, from planes of both grids.
 
 use super::planes::{Cut, Planes};
-use super::{At, AtMut, TILE, Tiling, multiply};
+use super::{At, AtMut, TILE, Tiling};
 use crate::engine::native::kernels::{Kernels, Outer, Overlap, Packed, Pixels, Real, Transform};
 use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::Direction;
@@ -17,8 +17,8 @@ pub(super) struct Winograd<T> {
     direction: Direction,
     /// Pictures at once: a group.
     pictures: usize,
-    fine: Grid<T>,
-    coarse: Grid<T>,
+    fine: Tiles<T>,
+    coarse: Tiles<T>,
     /// For each plane, from fine to coarse and back: the transpose.
     gather: Vec<Packed<T>>,
     scatter: Vec<Packed<T>>,
@@ -29,7 +29,7 @@ pub(super) struct Winograd<T> {
 /// The tiles of a grid and their planes: of each group for the input, whose planes the kernel's gradient
 /// needs again, and of one group for the output.
 #[derive(Debug)]
-struct Grid<T> {
+struct Tiles<T> {
     transform: Transform,
     cut: Cut,
     planes: Planes,
@@ -51,7 +51,7 @@ impl<T: Real> Winograd<T> {
             let planes = Planes::apart(count, channels, &cut, pictures, lanes);
             let groups = if is_input { most.div_ceil(pictures) } else { 1 };
             let group = || zeros(planes.room(pictures, lanes));
-            Grid { transform, cut, planes, groups: (0..groups).map(|_| group()).collect() }
+            Tiles { transform, cut, planes, groups: (0..groups).map(|_| group()).collect() }
         };
         let matrices = |rows, columns| {
             let matrix = || Packed::new(rows, columns, lanes);
@@ -93,7 +93,7 @@ impl<T: Real> Winograd<T> {
         result: AtMut<'_, T>,
         pictures: usize,
     ) {
-        let (direction, group) = (self.direction, source.1 / self.pictures);
+        let (direction, group) = (self.direction, self.group(source.1));
         self.take(kernels, direction, source, group, pictures);
         for plane in 0..self.gather.len() {
             self.multiply(kernels, direction, plane, group, pictures);
@@ -101,8 +101,8 @@ impl<T: Real> Winograd<T> {
         self.give(kernels, direction, group, result, pictures);
     }
 
-    /// Of the pictures from `first` on, which have gone forward: adds up the gradient of the kernel's
-    /// planes, and computes the input's where it is wanted.
+    /// Of the pictures from `first` on, which went forward last: adds up the gradient of the kernel's
+    /// planes, and computes the input's where it is wanted, which takes the place of the input's planes.
     pub fn backward(
         &mut self,
         kernels: &Kernels<T>,
@@ -112,7 +112,7 @@ impl<T: Real> Winograd<T> {
         pictures: usize,
         sums: &mut [T],
     ) {
-        let (back, group) = (self.direction.reverse(), first / self.pictures);
+        let (back, group) = (self.direction.reverse(), self.group(first));
         self.take(kernels, back, gradient, group, pictures);
         let (size, pixels) = (sums.len() / self.gather.len(), self.coarse.cut.tiles() * pictures);
         // Plane by plane, while it is in the cache.
@@ -126,6 +126,12 @@ impl<T: Real> Winograd<T> {
         if let Some(result) = result {
             self.give(kernels, back, group, result, pictures);
         }
+    }
+
+    /// Which group begins with this picture.
+    fn group(&self, first: usize) -> usize {
+        assert!(first.is_multiple_of(self.pictures), "a group begins elsewhere");
+        first / self.pictures
     }
 
     /// Planes of the grid that `direction` leads from.
@@ -162,7 +168,7 @@ impl<T: Real> Winograd<T> {
         };
         let from = (from.planes, from.of_group(group));
         let to = (to.planes, to.of_group_mut(group));
-        multiply(kernels, (plane, &matrices[plane]), pixels, from, to);
+        super::multiply(kernels, (plane, &matrices[plane]), pixels, from, to);
     }
 
     /// Pictures from the planes that `direction` leads to.
@@ -179,7 +185,7 @@ impl<T: Real> Winograd<T> {
             planes.give(kernels, Transform::WinogradResult, values, (result, to), pictures);
             return;
         }
-        let (Grid { cut, planes, .. }, grid) = (&self.fine, result.grid);
+        let (Tiles { cut, planes, .. }, grid) = (&self.fine, result.grid);
         for picture in 0..pictures {
             let overlap = Overlap {
                 planes: planes.of_picture(picture, self.fine.of_group(group)),
@@ -196,14 +202,19 @@ impl<T: Real> Winograd<T> {
     }
 }
 
-impl<T: Real> Grid<T> {
+impl<T: Real> Tiles<T> {
     fn of_group(&self, group: usize) -> &[T] {
-        &self.groups[group % self.groups.len()]
+        &self.groups[self.place(group)]
     }
 
     fn of_group_mut(&mut self, group: usize) -> &mut [T] {
-        let groups = self.groups.len();
-        &mut self.groups[group % groups]
+        let place = self.place(group);
+        &mut self.groups[place]
+    }
+
+    /// The output's groups all have the same place.
+    fn place(&self, group: usize) -> usize {
+        if self.groups.len() == 1 { 0 } else { group }
     }
 
     /// A plane's tiles, in one row.
