@@ -131,14 +131,14 @@ impl<T: Real> Field<T> {
         }
     }
 
-    /// Calls `change` with each row of the first `pictures`, and with the same row of `other`.
+    /// Calls `change` with each row of some pictures, and with the same row of `other`.
     pub fn zip_rows(
         &mut self,
         other: &Self,
-        pictures: usize,
+        pictures: std::ops::Range<usize>,
         mut change: impl FnMut(&mut [T], &[T]),
     ) {
-        for picture in 0..pictures {
+        for picture in pictures {
             for row in 0..self.grid.size.height {
                 change(self.row_mut(picture, row), other.row(picture, row));
             }

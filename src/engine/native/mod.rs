@@ -206,7 +206,7 @@ impl<T: Real> Engine for Native<T> {
         let loss = mean_loss(workers, count);
         let (first, others) = workers.split_first_mut().expect("a batch is not empty");
         for worker in others {
-            kernels.add(&mut first.gradient, &worker.gradient);
+            kernels.add_scaled(&mut first.gradient, &worker.gradient, T::one());
         }
         Step { loss, gradient: Tensor::from_slice(&first.gradient) }
     }

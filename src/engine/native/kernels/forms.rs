@@ -70,13 +70,6 @@ macro_rules! form {
             /// # Safety
             /// The CPU has the instructions; else as what is inlined.
             $(#[target_feature(enable = $features)])?
-            unsafe fn add(sums: &mut [$T], terms: &[$T]) {
-                elementwise::add(sums, terms);
-            }
-
-            /// # Safety
-            /// The CPU has the instructions; else as what is inlined.
-            $(#[target_feature(enable = $features)])?
             unsafe fn add_scaled(sums: &mut [$T], terms: &[$T], factor: $T) {
                 elementwise::add_scaled(sums, terms, factor);
             }
@@ -120,7 +113,6 @@ macro_rules! form {
                 relu,
                 relu_gradient,
                 sigmoid,
-                add,
                 add_scaled,
                 column_sums,
                 max_pool,

@@ -42,7 +42,6 @@ pub(in crate::engine) struct Kernels<T: 'static> {
     relu: unsafe fn(&mut [T]),
     relu_gradient: unsafe fn(&[T], &mut [T]),
     sigmoid: unsafe fn(&mut [T]),
-    add: unsafe fn(&mut [T], &[T]),
     add_scaled: unsafe fn(&mut [T], &[T], T),
     column_sums: unsafe fn(&Table<'_, T>, &mut [T]),
     max_pool: unsafe fn(&[T], &Candidates<'_>, &mut [T], &mut [u8]),
@@ -139,12 +138,6 @@ impl<T: Real> Kernels<T> {
     pub fn sigmoid(&self, values: &mut [T]) {
         // SAFETY: as above.
         unsafe { (self.sigmoid)(values) }
-    }
-
-    /// Value by value.
-    pub fn add(&self, sums: &mut [T], terms: &[T]) {
-        // SAFETY: as above.
-        unsafe { (self.add)(sums, terms) }
     }
 
     /// Adds `factor * term` to each sum.

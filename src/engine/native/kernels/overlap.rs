@@ -94,12 +94,13 @@ unsafe fn row_of_tiles<V: Lanes, const BEGUN: bool>(
     let zero = V::splat(V::Value::zero());
     // SAFETY: `check` bounds the bias.
     let bias = unsafe { V::load(run.bias.as_ptr().add(channel)) };
-    let rows = inside(run.first.0 + (row * STEP) as isize, SIDE, run.size.0);
+    let first_row = run.first.0 + (row * STEP) as isize;
+    let rows = inside(first_row, SIDE, run.size.0);
     let count = (run.channels - channel).min(V::COUNT);
     let (all_rows, whole) = (rows.len() == SIDE, count == V::COUNT);
     let mut planes = run.planes.as_ptr().wrapping_add(row * run.from.rows + channel);
     // Wrapping, as the first tile may start before the picture.
-    let top = (run.first.0 + (row * STEP) as isize).wrapping_mul(run.row_step as isize);
+    let top = first_row.wrapping_mul(run.row_step as isize);
     let mut pixel = target.wrapping_offset(top).wrapping_add(channel);
     pixel = pixel.wrapping_offset(run.first.1 * run.channels as isize);
     // The right half of the tile before, by columns.

@@ -222,7 +222,7 @@ fn maps_of_tiles() {
 }
 
 /// What [`Overlap`] makes, by sums over all pixels of all tiles.
-fn plain_overlap(run: &Overlap<'_, f64>, (y, x, c): (usize, usize, usize)) -> f64 {
+fn plain_overlap<T: Real>(run: &Overlap<'_, T>, (y, x, c): (usize, usize, usize)) -> f64 {
     // Of a source's pixel, the planes' shares along one side.
     let map = map_of(Transform::WinogradSource);
     let shares = |place: usize, tile: usize, first: isize| {
@@ -231,14 +231,15 @@ fn plain_overlap(run: &Overlap<'_, f64>, (y, x, c): (usize, usize, usize)) -> f6
             .map(|plane| pixel.and_then(|i| map[plane].get(i).copied()).unwrap_or(0.0))
             .collect::<Vec<_>>()
     };
-    let mut sum = run.bias[c];
+    let mut sum = run.bias[c].wide();
     for (row, tile) in
         (0..run.tiles.0).flat_map(|row| (0..run.tiles.1).map(move |tile| (row, tile)))
     {
         let first = row * run.from.rows + tile * run.from.tiles + c;
         for (i, down) in shares(y, row, run.first.0).iter().enumerate() {
             for (j, across) in shares(x, tile, run.first.1).iter().enumerate() {
-                sum += down * across * run.planes[first + i * run.from.down + j * run.from.across];
+                let value = run.planes[first + i * run.from.down + j * run.from.across];
+                sum += down * across * value.wide();
             }
         }
     }
@@ -285,19 +286,7 @@ fn overlap_on_random_shapes<T: Real>() {
             };
             kernels.overlap(&run, &mut picture);
 
-            let wide = |values: &[T]| values.iter().map(|value| value.wide()).collect::<Vec<f64>>();
-            let (planes, bias) = (wide(&planes), wide(&bias));
-            let run = Overlap {
-                planes: &planes,
-                from,
-                tiles,
-                first: (top, left),
-                size: (height, width),
-                row_step,
-                channels,
-                bias: &bias,
-            };
-            let mut plain = wide(&before);
+            let mut plain: Vec<f64> = before.iter().map(|value| value.wide()).collect();
             for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
                 for c in 0..channels {
                     plain[y * row_step + x * channels + c] = plain_overlap(&run, (y, x, c));

@@ -247,10 +247,9 @@ impl<T: Real> Stage<T> for Convolution<T> {
         let (kernels, Edge { values, gradient }) = (self.kernels, &mut *output);
         for picture in 0..pictures {
             if self.options.relu {
-                for row in 0..gradient.grid.size.height {
-                    let gradient = gradient.row_mut(picture, row);
-                    kernels.relu_gradient(values.row(picture, row), gradient);
-                }
+                gradient.zip_rows(values, picture..picture + 1, |gradient, result| {
+                    kernels.relu_gradient(result, gradient);
+                });
             }
             kernels.column_sums(&gradient.table(picture), &mut self.bias_gradient);
         }

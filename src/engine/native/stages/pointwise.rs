@@ -110,7 +110,7 @@ fn gelu<T: Real>(x: T) -> (T, T) {
 
 impl<T: Real> Stage<T> for Activate {
     fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
-        output.zip_rows(input, pictures, |output, input| {
+        output.zip_rows(input, 0..pictures, |output, input| {
             for (y, &x) in output.iter_mut().zip(input) {
                 *y = self.at(x).0;
             }
@@ -125,12 +125,12 @@ impl<T: Real> Stage<T> for Activate {
         pictures: usize,
     ) {
         let Some(result) = input_gradient else { return };
-        output.gradient.zip_rows(input, pictures, |gradient, input| {
+        output.gradient.zip_rows(input, 0..pictures, |gradient, input| {
             for (gradient, &x) in gradient.iter_mut().zip(input) {
                 *gradient = *gradient * self.at(x).1;
             }
         });
-        result.zip_rows(&output.gradient, pictures, |result, gradient| {
+        result.zip_rows(&output.gradient, 0..pictures, |result, gradient| {
             result.copy_from_slice(gradient);
         });
     }

@@ -30,7 +30,7 @@ mod winograd;
 
 pub(super) use tiling::Tiling;
 
-use super::grid::Field;
+use super::grid::{Field, Size};
 use super::kernels::{Kernels, Outer, Packed, Product, Real};
 use super::memory::zeros;
 use super::pass::Direction;
@@ -80,11 +80,11 @@ impl<T: Real> Tiled<T> {
         most: usize,
         lanes: usize,
     ) -> Self {
-        let size = window.coarse_size();
-        // An upsampling has a tile for each coarse pixel.
-        let step = if tiling == Tiling::Winograd { TILE } else { 1 };
-        let tiles = size.height.div_ceil(step) * size.width.div_ceil(step);
-        let pictures = (ENOUGH_TILES / tiles).clamp(1, most);
+        let tiles = tiles_of(match tiling {
+            Tiling::Winograd => window.coarse_size(),
+            Tiling::Upsampling => window.fine_size(),
+        });
+        let pictures = (ENOUGH_TILES / (tiles.0 * tiles.1)).clamp(1, most);
         let matrices = tiling.planes() * tiling.planes();
         let stride = Outer::<T>::stride(window.coarse, lanes);
         Self {
@@ -180,6 +180,17 @@ impl<T: Real> Tiled<T> {
         });
         self.kernel_gradient.fill(T::zero());
     }
+}
+
+/// Rows of tiles, and tiles of a row, that cover pictures.
+fn tiles_of(size: Size) -> (usize, usize) {
+    (size.height.div_ceil(TILE), size.width.div_ceil(TILE))
+}
+
+/// One for each plane.
+fn matrices<T: Real>(tiling: Tiling, rows: usize, columns: usize, lanes: usize) -> Vec<Packed<T>> {
+    let matrix = |_| Packed::new(rows, columns, lanes);
+    (0..tiling.planes() * tiling.planes()).map(matrix).collect()
 }
 
 /// A plane of one side times its matrix is a plane of the other.

@@ -1,6 +1,6 @@
 //! From pictures to planes and back.
 
-use super::TILE;
+use super::{TILE, tiles_of};
 use crate::engine::native::grid::Field;
 use crate::engine::native::kernels::{Kernels, Real, Steps, TileMap, Transform};
 
@@ -63,6 +63,11 @@ impl Planes {
         pixels.max(self.count * self.count * self.step) + lanes
     }
 
+    /// The second plane down and across: what is added there comes to all four pixels of a tile.
+    pub fn middle(&self) -> usize {
+        self.count + 1
+    }
+
     /// Where the planes of a picture start.
     pub fn of_picture<'a, T>(&self, picture: usize, values: &'a [T]) -> &'a [T] {
         &values[picture * self.picture * self.pixel_step..]
@@ -112,7 +117,7 @@ impl Planes {
         pictures: usize,
     ) {
         let size = result.grid.size;
-        let tiles = (size.height.div_ceil(TILE), size.width.div_ceil(TILE));
+        let tiles = tiles_of(size);
         let cut = Cut { first: (0, 0), step: TILE, tiles };
         for picture in 0..pictures {
             let tiles = TileMap {

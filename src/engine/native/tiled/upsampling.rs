@@ -1,7 +1,7 @@
 //! Three taps after an upsampling by two: the way forward, and both gradients from the same planes.
 
 use super::planes::{Cut, Planes};
-use super::{At, AtMut, TILE, Tiling, multiply};
+use super::{At, AtMut, TILE, Tiling, matrices, multiply};
 use crate::engine::native::kernels::{Kernels, Outer, Packed, Pixels, Product, Real, Transform};
 use crate::engine::native::memory::zeros;
 use crate::engine::native::window::Window;
@@ -41,12 +41,11 @@ impl<T: Real> Upsampling<T> {
         let (tiles, count) = ((size.height, size.width), Tiling::Upsampling.planes());
         let cut = |step| Cut { first: (-1, -1), step, tiles };
         let planes = |channels| Planes::apart(count, channels, &cut(1), pictures, lanes);
-        let matrix = || Packed::new(coarse, fine, lanes);
         let forward = Forward {
             cut: cut(1),
             source: planes(coarse),
             result: planes(fine),
-            matrices: (0..count * count).map(|_| matrix()).collect(),
+            matrices: matrices(Tiling::Upsampling, coarse, fine, lanes),
         };
         let planes = Planes::together(count, fine, &cut(TILE));
         let matrix = Packed::new(planes.pixel_step, coarse, lanes);
@@ -60,8 +59,7 @@ impl<T: Real> Upsampling<T> {
         }
     }
 
-    /// Takes over the planes of a kernel, and the bias: what is added in the middle comes to all four
-    /// pixels of a tile.
+    /// Takes over the planes of a kernel, and the bias.
     pub fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
         let Self { forward, backward, .. } = self;
         let (fine, coarse) = (forward.result.channels, forward.source.channels);
@@ -70,7 +68,7 @@ impl<T: Real> Upsampling<T> {
             matrix.set_rows(0, coarse, kernel, 1, coarse);
         }
         if let Some(bias) = bias {
-            forward.matrices[forward.result.count + 1].set_bias(bias);
+            forward.matrices[forward.result.middle()].set_bias(bias);
         }
         backward.matrix.set_rows(0, backward.planes.pixel_step, kernel, coarse, 1);
     }

@@ -1,14 +1,11 @@
 //! Three taps: the way forward and both gradients, from planes of both grids.
 
 use super::planes::{Cut, Planes};
-use super::{At, AtMut, TILE, Tiling};
+use super::{At, AtMut, TILE, Tiling, matrices, tiles_of};
 use crate::engine::native::kernels::{Kernels, Outer, Overlap, Packed, Pixels, Real, Transform};
 use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::Direction;
 use crate::engine::native::window::Window;
-
-/// The second plane down and across.
-const MIDDLE: usize = 4 + 1;
 
 /// With its buffers.
 #[derive(Debug)]
@@ -44,8 +41,7 @@ impl<T: Real> Winograd<T> {
         (pictures, most): (usize, usize),
         lanes: usize,
     ) -> Self {
-        let (count, size) = (Tiling::Winograd.planes(), window.coarse_size());
-        let tiles = (size.height.div_ceil(TILE), size.width.div_ceil(TILE));
+        let (count, tiles) = (Tiling::Winograd.planes(), tiles_of(window.coarse_size()));
         let grid = |transform, first, channels, is_input| {
             let cut = Cut { first, step: TILE, tiles };
             let planes = Planes::apart(count, channels, &cut, pictures, lanes);
@@ -53,10 +49,7 @@ impl<T: Real> Winograd<T> {
             let group = || zeros(planes.room(pictures, lanes));
             Tiles { transform, cut, planes, groups: (0..groups).map(|_| group()).collect() }
         };
-        let matrices = |rows, columns| {
-            let matrix = || Packed::new(rows, columns, lanes);
-            (0..count * count).map(|_| matrix()).collect()
-        };
+        let matrices = |rows, columns| matrices(Tiling::Winograd, rows, columns, lanes);
         let first = (-window.rows.offset, -window.columns.offset);
         let gathers = direction == Direction::Gather;
         Self {
@@ -79,8 +72,9 @@ impl<T: Real> Winograd<T> {
             scatter.set_rows(0, coarse, kernel, 1, coarse);
         }
         match (bias, self.direction) {
-            // What is added in the middle comes to all four pixels of a tile.
-            (Some(bias), Direction::Gather) => self.gather[MIDDLE].set_bias(bias),
+            (Some(bias), Direction::Gather) => {
+                self.gather[self.coarse.planes.middle()].set_bias(bias);
+            }
             (Some(bias), Direction::Scatter) => self.bias[..fine].copy_from_slice(bias),
             (None, _) => {}
         }
