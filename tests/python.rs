@@ -1,4 +1,4 @@
-//! What Python makes of our files: the README's own code, run by a real interpreter.
+//! What Python makes of our files: the code in docs/export.md, run by a real interpreter.
 //!
 //! `scripts/test.sh` names the interpreter in CONVAE_PYTHON; without it these tests say that they
 //! were skipped.
@@ -18,7 +18,7 @@ use tch::Device;
 /// Largest difference of two float32 forward passes through the same weights.
 const TOLERANCE: f64 = 1e-6;
 
-/// What follows the README's code: its outputs beside ours.
+/// What follows the page's code: its outputs beside ours.
 const COMPARISON: &str = r#"
 from safetensors.torch import load_file
 ours = load_file("ours.safetensors")
@@ -28,24 +28,24 @@ print((theirs - ours["output"]).abs().max().item())
 "#;
 
 #[test]
-fn the_readmes_torch_module_loads_the_weights_and_gives_our_outputs() {
+fn the_documented_torch_module_loads_the_weights_and_gives_our_outputs() {
     let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
         println!("skipped: CONVAE_PYTHON is not set");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
     train_a_little(folder.path());
-    let code = readme_code().replace("runs/noise/noise.pt", "noise.pt") + COMPARISON;
+    let code = documented_code().replace("runs/noise/noise.pt", "noise.pt") + COMPARISON;
     let run = Command::new(python).args(["-c", &code]).current_dir(folder.path()).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let difference: f64 = String::from_utf8_lossy(&run.stdout).trim().parse().unwrap();
     assert!(difference <= TOLERANCE, "PyTorch's outputs differ from ours by {difference}");
 }
 
-/// The Python block of the README.
-fn readme_code() -> String {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("```python\n").expect("the README shows Python code");
+/// The Python block of docs/export.md.
+fn documented_code() -> String {
+    let page = std::fs::read_to_string(root().join("docs/export.md")).unwrap();
+    let (_, rest) = page.split_once("```python\n").expect("docs/export.md shows Python code");
     rest.split_once("```").expect("the block ends").0.to_owned()
 }
 
