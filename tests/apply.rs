@@ -640,6 +640,99 @@ fn a_result_that_would_replace_another_image() {
     assert_eq!(read(&folder.at("a.tif")).shape, [8, 8, 1]);
 }
 
+/// Those of a call, by their images' names.
+fn results(printed: &str) -> BTreeMap<String, String> {
+    let name = |path: &str| Path::new(path).file_name().unwrap().to_str().unwrap().to_owned();
+    let lines = printed.lines().filter_map(|line| line.split_once(" -> "));
+    lines.map(|(image, result)| (name(image), name(result))).collect()
+}
+
+#[test]
+fn images_of_one_name_and_several_formats_give_a_result_each_in_any_order() {
+    let folder = Folder::new();
+    let inputs = ["a.png", "a.bmp", "a.tif", "b.bmp", "c.PNG", "c.png"];
+    for (i, name) in inputs.iter().enumerate() {
+        let image = eight([8 + i, 8, 1]);
+        let Samples::Eight(values) = &image.samples else { panic!() };
+        fs::create_dir_all(folder.at("in")).unwrap();
+        let image = image::GrayImage::from_raw(8, 8 + i as u32, values.clone()).unwrap();
+        image.save(folder.at("in").join(name)).unwrap();
+    }
+    let expected = BTreeMap::from(
+        [
+            ("a.png", "a.png"),
+            ("a.bmp", "a.bmp.png"),
+            ("a.tif", "a.tif"),
+            ("b.bmp", "b.png"),
+            ("c.PNG", "c.PNG.png"),
+            ("c.png", "c.png"),
+        ]
+        .map(|(image, result)| (image.to_owned(), result.to_owned())),
+    );
+    let files: Vec<PathBuf> = inputs.iter().map(|name| folder.at("in").join(name)).collect();
+    let call = |out: &str| apply(trained()).out(folder.at(out));
+    assert_eq!(results(&call("folder").arg(folder.at("in")).succeeds()), expected);
+    assert_eq!(results(&call("files").args(&files).succeeds()), expected);
+    assert_eq!(results(&call("back").args(files.iter().rev()).succeeds()), expected);
+    for (i, name) in inputs.iter().enumerate() {
+        assert_eq!(read(&folder.at("back").join(&expected[*name])).shape, [8 + i, 8, 1], "{name}");
+        // Each by itself; what is there by then is not taken for its result.
+        let one = results(&call("single").arg(&files[i]).succeeds());
+        assert_eq!(one, BTreeMap::from([((*name).to_owned(), expected[*name].clone())]));
+    }
+    let again = call("back").arg(folder.at("in")).succeeds();
+    assert_eq!(again.matches("already there, kept").count(), inputs.len(), "{again}");
+}
+
+#[test]
+fn what_is_no_image_takes_no_name() {
+    let folder = Folder::new();
+    let image = eight([8, 9, 1]);
+    write(&folder, "in/a.png", &image);
+    let Samples::Eight(values) = &image.samples else { panic!() };
+    let jpeg = |name: &str| {
+        let image = image::GrayImage::from_raw(9, 8, values.clone()).unwrap();
+        image.save(folder.at(name)).unwrap();
+    };
+    jpeg("in/b.jpg");
+    jpeg("in/d.jpg");
+    for (name, bytes) in [
+        ("in/a.json", &b"{}"[..]),
+        ("in/a.gif", b"GIF89a......"),
+        ("in/b.CR3", b"\0\0\0\x18ftypcrx "), // a raw photograph
+        ("in/d.png", b"a note under an image's name"),
+        ("in/a.png.xmp", b"<x:xmpmeta/>"),
+    ] {
+        folder.write(name, bytes);
+    }
+    let mut files = ["a.json", "a.gif", "a.png.xmp", "a.png", "b.CR3", "b.jpg", "d.png", "d.jpg"]
+        .map(|name| folder.at("in").join(name));
+    for out in ["forwards", "backwards"] {
+        let assert = apply(trained()).out(folder.at(out)).args(&files).assert().code(1);
+        let expected = [("a.png", "a.png"), ("b.jpg", "b.png"), ("d.jpg", "d.png")];
+        let expected = expected.map(|(image, result)| (image.to_owned(), result.to_owned()));
+        assert_eq!(results(&text(&assert.get_output().stdout)), BTreeMap::from(expected));
+        let stderr = text(&assert.get_output().stderr);
+        assert!(stderr.ends_with("5 of 8 images failed\n"), "{stderr}");
+        files.reverse();
+    }
+    assert_eq!(read(&folder.at("forwards/a.png")).shape, [8, 9, 1]);
+}
+
+#[test]
+fn a_name_of_two_images_goes_to_the_first_that_is_one() {
+    let folder = Folder::new();
+    write(&folder, "in/real/a.png", &eight([8, 9, 1]));
+    folder.write("in/false/a.png", "no image");
+    let paths = ["in/false/a.png", "in/real/a.png"].map(|name| folder.at(name));
+    for (out, paths) in [("x", [&paths[0], &paths[1]]), ("y", [&paths[1], &paths[0]])] {
+        let assert = apply(trained()).out(folder.at(out)).args(paths).assert().code(1);
+        let stderr = text(&assert.get_output().stderr);
+        assert!(stderr.contains("false/a.png: it is not an image"), "{stderr}");
+        assert_eq!(read(&folder.at(out).join("a.png")).shape, [8, 9, 1]);
+    }
+}
+
 #[test]
 fn a_folder_without_an_image() {
     let folder = Folder::new();
