@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::{
     Convae, Folder, convae, convae_in, copy_bare_weights, digits, files_of, is_sentence, names,
-    root, text, tiny, train,
+    on_terminal, root, text, tiny, train,
 };
 use convae::checkpoint::{Array, load};
 use convae::config::layers::Layer;
@@ -339,6 +339,40 @@ fn a_pipe_gets_plain_lines() {
         assert!(lines[0].contains("val_loss") && lines[0].contains("images/s"), "{printed}");
     }
     assert!(printed.lines().last().unwrap().starts_with("Saved in "), "{printed}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_nothing_is_left_of_the_bars() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    let call = train(&config).out(folder.at("run")).set("train.epochs=3");
+    let (code, seen) = on_terminal(call.command());
+    assert_eq!(code, Some(0), "{seen:#?}");
+    assert!(
+        !seen.iter().any(|line| line.contains("ETA") || line.contains('\u{2591}')),
+        "{seen:#?}"
+    );
+    let epochs: Vec<&String> = seen.iter().filter(|line| line.starts_with("epoch ")).collect();
+    let told = |(number, line): (usize, &&String)| {
+        line.starts_with(&format!("epoch {number}/3  loss ")) && line.contains("  val_loss ")
+    };
+    assert!(epochs.len() == 3 && (1..).zip(&epochs).all(told), "{seen:#?}");
+
+    let sweep = convae().arg("sweep").arg("--config").arg(&config).out(folder.at("sweep"));
+    let sweep = sweep.set(&format!("data.dir={}", digits().display())).samples(64, 20);
+    let (code, seen) = on_terminal(sweep.args(["--grid", "seed=1,2"]).command());
+    assert_eq!(code, Some(0), "{seen:#?}");
+    assert!(
+        !seen.iter().any(|line| line.contains("ETA") || line.contains('\u{2591}')),
+        "{seen:#?}"
+    );
+
+    let apply = convae().args(["apply", "--checkpoint"]).arg(folder.at("run/tiny.pt"));
+    let apply = apply.out(folder.at("out")).arg(folder.at("run/input_tiny.png"));
+    let (code, seen) = on_terminal(apply.command());
+    assert_eq!((code, seen.len()), (Some(0), 1), "{seen:#?}");
+    assert!(seen[0].starts_with("1 image in "), "{seen:#?}");
 }
 
 #[test]
