@@ -877,3 +877,18 @@ fn output_that_cannot_be_written_is_a_failure_in_one_sentence() {
     full().fails(&["No space left"]);
     full().args(["summary", "--config", "plain.toml"]).fails(&["No space left"]);
 }
+
+/// Somebody's LD_LIBRARY_PATH may hold another libtorch, of which ours must load nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_foreign_libtorch_in_the_library_path_is_not_loaded() {
+    let folder = Folder::new();
+    for name in ["libtorch.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libgomp.so.1"]
+    {
+        folder.write(name, "another libtorch");
+    }
+    let mut command = convae().args(["summary", "--config", "plain.toml"]).command();
+    let output = command.env("LD_LIBRARY_PATH", folder.path()).output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert!(output.status.success() && text(&output.stdout).contains(PARAMETERS));
+}
