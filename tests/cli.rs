@@ -375,6 +375,73 @@ fn on_a_terminal_nothing_is_left_of_the_bars() {
     assert!(seen[0].starts_with("1 image in "), "{seen:#?}");
 }
 
+/// Names of files and folders, and what is typed, steer no terminal.
+#[test]
+fn what_is_printed_has_no_letters_that_steer_a_terminal() {
+    const HOSTILE: &str = "a\u{1b}[31m\u{9b}2J\nb\u{202e}";
+    let shown = r"a\u{1b}[31m\u{9b}2J\nb\u{202e}";
+    let folder = Folder::new();
+    let place = folder.at(HOSTILE);
+    fs::create_dir(&place).unwrap();
+    let config = place.join("tiny.toml");
+    fs::write(&config, tiny().replace("[model]", "[output]\nsafetensors = true\n[model]")).unwrap();
+    let image = place.join(format!("{HOSTILE}.png"));
+    image::GrayImage::new(28, 28).save(&image).unwrap();
+    fs::write(place.join("broken.png"), "no image").unwrap();
+    let run = place.join("run");
+    let weights = run.join("tiny.pt");
+    let images = format!("data.test=\"{}\"", place.display().to_string().escape_default());
+    let checkpoint = |command: &str| convae().arg(command).arg("--checkpoint").arg(&weights);
+    let calls = [
+        train(&config).out(&run),
+        train(&config).out(&run), // it is there
+        train(&config).out(&run).arg("--resume"),
+        train(place.join("none.toml")).out(&run),
+        convae().args(["summary", "--checkpoint"]).arg(&weights),
+        convae().args(["report"]).arg(&run),
+        convae().args(["compare"]).arg(&run),
+        convae().args(["compare", "--json"]).arg(&run),
+        checkpoint("apply").out(place.join("out")).arg(&place),
+        checkpoint("apply").out(place.join("out")).arg(&place), // kept
+        checkpoint("encode").out(place.join("codes.npz")).arg(&image),
+        checkpoint("encode").out(place.join("more.npz")).arg(&place),
+        checkpoint("decode").arg("--codes").arg(place.join("codes.npz")).out(place.join("drawn")),
+        checkpoint("neighbours").out(place.join("n.png")).arg("--among").arg(&place).arg(&image),
+        checkpoint("evaluate")
+            .args(["--json", "--per-file"])
+            .set("data.source=images")
+            .set(&images),
+        checkpoint("evaluate").arg("--per-file").set("data.source=images").set(&images),
+        convae().arg("corrupt").arg("--config").arg(&config).out(place.join("looks")),
+        convae().arg("export").arg(&weights).out(place.join("x.onnx")),
+        convae().arg("export").arg(&weights).out(place.join(HOSTILE)),
+        convae()
+            .arg("sweep")
+            .arg("--config")
+            .arg(&config)
+            .out(place.join("s"))
+            .samples(64, 20)
+            .args(["--grid", "seed=1,2"]),
+        convae().arg(HOSTILE),
+        convae().arg("apply").arg(format!("--{HOSTILE}")),
+        convae().args(["apply", "--tile", HOSTILE]),
+        train(&config).set(&format!("name={HOSTILE}")),
+    ];
+    let mut names = 0;
+    for call in calls {
+        let mut command = call.command();
+        let output = command.output().unwrap();
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert!(!printed.is_empty(), "{command:?}");
+        let steers = |letter: char| letter != '\n' && convae::plain_text::steers(letter);
+        assert!(!printed.contains(steers), "{command:?}: {printed:?}");
+        // Nor did a name's line feed begin a line.
+        assert!(!printed.lines().any(|line| line.starts_with('b')), "{command:?}: {printed:?}");
+        names += usize::from(printed.contains(shown));
+    }
+    assert!(names > 15, "{names} outputs show the name");
+}
+
 #[test]
 fn the_safetensors_hold_the_same_weights() {
     let weights = ["normal.pt", "normal.safetensors"].map(|file| weights(&plain().join(file)));
