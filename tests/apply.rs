@@ -244,8 +244,10 @@ fn resized(config: &str, [height, width]: [usize; 2], channels: usize) -> Option
 fn models_own(config: &str, checkpoint: &Checkpoint, image: &ImageFile) -> ImageFile {
     let [height, width, channels] = image.shape;
     let [own_height, own_width] = own_sides(config);
-    let rows = (height..).find(|&side| resized(config, [side, own_width], channels).is_some());
-    let columns = (width..).find(|&side| resized(config, [own_height, side], channels).is_some());
+    let rows = (height..height + 1000)
+        .find(|&side| resized(config, [side, own_width], channels).is_some());
+    let columns =
+        (width..width + 1000).find(|&side| resized(config, [own_height, side], channels).is_some());
     let [rows, columns] = [rows.unwrap(), columns.unwrap()];
     let plan = resized(config, [rows, columns], channels).unwrap();
     let values = image.scaled();
