@@ -12,6 +12,9 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
 
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        // As RPATH and not as RUNPATH, which a foreign LD_LIBRARY_PATH would come before: another
+        // libtorch there would be loaded in place of ours, and the loader would end the program.
+        println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
         // scripts/setup.sh may put a libtorch with CUDA at the place of one without, or the reverse.
         println!("cargo:rerun-if-changed={lib}/libtorch_cpu.so");
         if Path::new(&lib).join("libtorch_cuda.so").exists() {

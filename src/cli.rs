@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and how the program ends. No behaviour of its own.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::codes::CodesError;
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::plain_text::one_line;
 use crate::saved_model::SavedModelError;
 use crate::{commands, exit, export, failure, interrupt, output};
 
@@ -135,7 +137,8 @@ pub struct Apply {
     /// The model to apply.
     #[command(flatten)]
     pub model: SavedModel,
-    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF.
+    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF. Where
+    /// a.png lies beside a.jpg, they give a.png and a.jpg.png.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replaces results that are already there; without it they are kept.
@@ -318,20 +321,36 @@ pub struct SavedModel {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let parsed =
-        Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let outcome = match parsed {
+    let outcome = match parsed(std::env::args_os()) {
         _ if std::env::args_os().len() <= 1 => output::print(FIRST_STEPS).map(|()| 0),
         Ok(cli) => failure::caught(|| run(cli)),
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::MISUSED } else { 0 });
+        Err(error) if error.use_stderr() => {
+            explain(&error);
+            return ExitCode::from(exit::MISUSED);
+        }
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
         }
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
         output::complain(format_args!("{error:#}"));
         code_of(&error)
     }))
+}
+
+fn parsed<A: Into<OsString> + Clone>(args: impl Iterator<Item = A>) -> Result<Cli, clap::Error> {
+    Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
+}
+
+/// Says what is wrong with the command line, of which it repeats a part: without what steers a
+/// terminal.
+fn explain(error: &clap::Error) {
+    let plain = std::env::args_os().map(|arg| one_line(&arg.to_string_lossy()));
+    let _ = match parsed(plain) {
+        Err(the_same) => the_same.print(),
+        Ok(_) => return output::complain(format_args!("{}", error.kind())),
+    };
 }
 
 fn run(cli: Cli) -> anyhow::Result<u8> {

@@ -53,6 +53,7 @@ pub mod optim;
 pub mod output;
 pub mod output_file;
 pub mod output_folder;
+pub mod plain_text;
 pub mod plan;
 pub mod random;
 pub mod report;

@@ -96,7 +96,7 @@ impl Denoiser {
         let (plan, checkpoint) = open_model(path, None, &[])?;
         let device = choose_device(&plan.config.train.device)?;
         let fit = Fit::new(&plan, None)?.into_owned();
-        let models = Models::new(path, &plan, &checkpoint, device)?.into_owned();
+        let models = Models::new(path, &plan, &checkpoint, device)?;
         let channels = plan.input_shape[2];
         Ok(Self { applier: Applier { fit, models, channels, per_channel: true } })
     }

@@ -1,17 +1,28 @@
 //! Printing. What a command is asked for must arrive, or it failed; what it says while it works is
-//! for whoever reads it, and a reader that has gone must not cost the work.
+//! for whoever reads it, and a reader that has gone must not cost the work. All text passes here, and
+//! leaves without control characters, which names of files could bring to a terminal.
 
 use std::fmt;
 use std::io::{ErrorKind, Write, stderr, stdout};
 
 use anyhow::anyhow;
 
-/// Prints the result that a command is for.
+use crate::plain_text::{self, one_line};
+
+/// Prints the result that a command is for, a text of lines.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    print_bytes(text.as_bytes())
+    print_bytes(plain_text::lines(text).as_bytes())
+}
+
+/// Prints a JSON document.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_json(document: &str) -> anyhow::Result<()> {
+    print_bytes(plain_text::json(document).as_bytes())
 }
 
 /// The same of a result that is no text.
@@ -28,23 +39,10 @@ pub fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Prints a line about the work under way.
 pub fn note(line: fmt::Arguments<'_>) {
-    let _ = writeln!(stdout(), "{line}");
+    let _ = writeln!(stdout(), "{}", one_line(&line.to_string()));
 }
 
 /// Prints a line about something that went wrong.
 pub fn complain(line: fmt::Arguments<'_>) {
     let _ = writeln!(stderr(), "convae: {}", one_line(&line.to_string()));
-}
-
-/// Without control characters, which could come from a file's name and confuse a terminal.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            line.extend(letter.escape_default());
-        } else {
-            line.push(letter);
-        }
-    }
-    line
 }

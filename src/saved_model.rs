@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use crate::checkpoint::{Array, Checkpoint, CheckpointError, DType, Element, load, save};
 use crate::coder::Coder;
 use crate::config::{ConfigError, Source};
+use crate::engine::{Model, kind_of};
 use crate::exit::Misuse;
 use crate::nn::{Parameter, Parameters};
 use crate::plan::{Part, Plan};
@@ -210,6 +211,22 @@ pub fn restore(
     let learner = Learner::new(plan, device)?;
     fill(path, learner.parameters(), checkpoint)?;
     Ok(learner)
+}
+
+/// The model with the checkpoint's weights, and nothing to train or run it with.
+///
+/// # Errors
+/// As [`restore`].
+pub(crate) fn restore_model(
+    path: &Path,
+    plan: &Plan,
+    checkpoint: &Checkpoint,
+    device: Device,
+) -> Result<Model, SavedModelError> {
+    check_size(path, plan, checkpoint)?;
+    let model = Model::new(plan, device, kind_of(plan.config.train.dtype));
+    fill(path, &model.layers.parameters, checkpoint)?;
+    Ok(model)
 }
 
 /// One half of the model, with the checkpoint's weights.

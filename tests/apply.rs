@@ -16,7 +16,7 @@ use convae::checkpoint::{Checkpoint, save};
 use convae::config::Source;
 use convae::image_file::{Format, ImageFile, MOST_PIXELS, Samples, decode, decode_bytes};
 use convae::plan::Plan;
-use convae::saved_model::array_of;
+use convae::saved_model::{array_of, restore};
 use convae::train::Learner;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -182,14 +182,6 @@ fn poolings_of_odd_lengths_and_a_valid_convolution_leave_no_seam() {
 
 #[test]
 fn strided_and_transposed_convolutions_leave_no_seam() {
-    let transposed = |kernel: usize, stride: usize, padding: &str| {
-        layer(
-            "Conv2DTranspose",
-            &format!(
-                ", filters = 4, kernel_size = {kernel}, strides = {stride}, padding = \"{padding}\", kernel_initializer = \"he_normal\", activation = \"relu\""
-            ),
-        )
-    };
     let strided = |stride: usize| conv(4, &format!(", strides = {stride}, padding = \"same\""));
     for (kernel, stride) in [(3, 2), (4, 2), (5, 3), (2, 4)] {
         let decoder = [transposed(kernel, stride, "same"), last(1)].concat();
@@ -233,6 +225,188 @@ fn a_trained_model_gives_the_same_from_tiles_as_from_the_whole() {
     let (whole, tiled) = (read(&folder.at("whole/page.png")), read(&folder.at("tiled/page.png")));
     assert!(distance(&whole, &read(&image)) > 50, "the model does something");
     assert!(distance(&whole, &tiled) <= 1);
+}
+
+// ---- any size gives what the model gives ----
+
+/// The plan for images of that height and width, computed by libtorch; `None` where the model does not
+/// give back this size.
+fn resized(config: &str, [height, width]: [usize; 2], channels: usize) -> Option<Plan> {
+    let changes = [
+        format!("model.input_shape=[{height}, {width}, {channels}]"),
+        "train.engine=libtorch".to_owned(),
+    ];
+    Plan::new(Source::parse(config, "case", &changes).unwrap()).ok()
+}
+
+/// What libtorch makes of the whole image. Where the model does not give back its size, the image goes
+/// on as in a mirror, to the right and below, to the next side that it does.
+fn models_own(config: &str, checkpoint: &Checkpoint, image: &ImageFile) -> ImageFile {
+    let [height, width, channels] = image.shape;
+    let [own_height, own_width] = own_sides(config);
+    let rows = (height..height + 1000)
+        .find(|&side| resized(config, [side, own_width], channels).is_some());
+    let columns =
+        (width..width + 1000).find(|&side| resized(config, [own_height, side], channels).is_some());
+    let [rows, columns] = [rows.unwrap(), columns.unwrap()];
+    let plan = resized(config, [rows, columns], channels).unwrap();
+    let values = image.scaled();
+    let mut input = Vec::new();
+    for y in 0..rows {
+        for x in 0..columns {
+            let pixel = mirrored(y, height) * width + mirrored(x, width);
+            input.extend_from_slice(&values[pixel * channels..][..channels]);
+        }
+    }
+    let output =
+        restore(Path::new("x.pt"), &plan, checkpoint, Device::Cpu).unwrap().predict(&input);
+    let mut result = ImageFile { samples: image.samples.zeros(values.len()), ..image.clone() };
+    for (i, row) in output.chunks_exact(columns * channels).take(height).enumerate() {
+        for (j, &value) in row[..width * channels].iter().enumerate() {
+            result.samples.set_scaled(i * width * channels + j, value);
+        }
+    }
+    result
+}
+
+fn own_sides(config: &str) -> [usize; 2] {
+    let [height, width, _] =
+        Plan::new(Source::parse(config, "case", &[]).unwrap()).unwrap().input_shape;
+    [height, width]
+}
+
+/// 0 1 2 | 1 0 1 2 ...
+fn mirrored(i: usize, length: usize) -> usize {
+    let there_and_back: Vec<usize> = (0..length).chain((1..length.max(2) - 1).rev()).collect();
+    there_and_back[i % there_and_back.len()]
+}
+
+/// At 16 bits, of which 257 steps are one of 8 bits: images of random sizes give what the whole image
+/// gives, with tiles and without.
+fn gives_the_models_own(shape: [usize; 3], encoder: &str, decoder: &str, tile: usize) {
+    let config = config(shape, encoder, decoder);
+    let (plan, checkpoint) = untrained(&config);
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    let mut sizes: Vec<[usize; 2]> =
+        (0..16).map(|_| [random.random_range(1..120), random.random_range(1..120)]).collect();
+    sizes.extend([[1, 1], [tile, tile + 1], [2 * tile - 1, 2 * tile + 3]]);
+    for [height, width] in sizes {
+        let image = noise([height, width, shape[2]]);
+        let wanted = models_own(&config, &checkpoint, &image);
+        let Samples::Sixteen(values) = &wanted.samples else { panic!("16 bits stay 16 bits") };
+        let spread = values.iter().max().unwrap() - values.iter().min().unwrap();
+        assert!(height * width < 100 || spread > 2000, "{spread} steps hide differences: {config}");
+        for tile in [None, Some(tile)] {
+            let found = output(&plan, &checkpoint, tile, &image);
+            let distance = distance(&wanted, &found);
+            let tiles = tile.map_or("whole".to_owned(), |tile| format!("tiles of {tile}"));
+            assert!(distance <= 2, "{height}x{width}, {tiles}: {distance} steps; {config}");
+        }
+    }
+}
+
+fn transposed(kernel: usize, stride: usize, padding: &str) -> String {
+    layer(
+        "Conv2DTranspose",
+        &format!(
+            ", filters = 4, kernel_size = {kernel}, strides = {stride}, padding = \"{padding}\", kernel_initializer = \"he_normal\", activation = \"relu\""
+        ),
+    )
+}
+
+#[test]
+fn the_shipped_layers_give_the_models_own_output_at_every_size() {
+    let (pool, up) = (layer("MaxPooling2D", ""), layer("UpSampling2D", ""));
+    let encoder = [conv(8, SAME), pool.clone(), conv(4, SAME), pool, conv(4, SAME)].concat();
+    let decoder = [conv(4, SAME), up.clone(), conv(8, SAME), up, last(1)].concat();
+    gives_the_models_own([28, 28, 1], &encoder, &decoder, 50);
+    gives_the_models_own(
+        [32, 16, 3],
+        &encoder,
+        &decoder.replace("filters = 1,", "filters = 3,"),
+        64,
+    );
+}
+
+#[test]
+fn a_model_without_strides_is_never_padded() {
+    gives_the_models_own([16, 16, 1], &[conv(4, SAME), conv(4, SAME)].concat(), &last(1), 31);
+    // Valid convolutions, whose margin comes back: the smallest side that they take is 7.
+    let decoder = [transposed(5, 1, "valid"), transposed(3, 1, "valid"), last(1)].concat();
+    let valid = conv(4, "").replace("kernel_size = 3", "kernel_size = [5, 5]");
+    gives_the_models_own([16, 16, 1], &[valid, conv(4, "")].concat(), &decoder, 40);
+}
+
+#[test]
+fn strides_give_the_models_own_output_at_every_size() {
+    let strided = |stride: usize| conv(4, &format!(", strides = {stride}, padding = \"same\""));
+    for (kernel, stride) in [(3, 2), (5, 3), (2, 4)] {
+        let decoder = [transposed(kernel, stride, "same"), last(1)].concat();
+        gives_the_models_own([24, 24, 1], &strided(stride), &decoder, 55);
+    }
+    // 24, 22, 20 ... lose nothing to a window of 4 with strides of 2.
+    let valid = conv(4, ", strides = 2").replace("kernel_size = 3", "kernel_size = 4");
+    gives_the_models_own([24, 24, 1], &valid, &[transposed(4, 2, "valid"), last(1)].concat(), 51);
+}
+
+/// These give back odd sides alone, at which `same` begins its windows elsewhere than at even ones.
+#[test]
+fn odd_sides_give_the_models_own_output() {
+    let longer = layer("ZeroPadding2D", ", padding = [[0, 1], [0, 1]]");
+    let shorter = layer("Cropping2D", ", cropping = [[0, 1], [0, 1]]");
+    let strided = conv(4, ", strides = 2, padding = \"same\"");
+    gives_the_models_own(
+        [29, 29, 1],
+        &[conv(4, SAME), strided].concat(),
+        &[transposed(3, 2, "same"), shorter.clone(), last(1)].concat(),
+        40,
+    );
+    let (pool, up) = (layer("MaxPooling2D", ""), layer("UpSampling2D", ""));
+    gives_the_models_own(
+        [29, 29, 1],
+        &[conv(4, SAME), pool].concat(),
+        &[up, longer, last(1)].concat(),
+        40,
+    );
+    let same = layer("MaxPooling2D", ", pool_size = 3, strides = 2, padding = \"same\"");
+    let blend = layer("UpSampling2D", ", interpolation = \"bilinear\"");
+    gives_the_models_own(
+        [31, 29, 1],
+        &[conv(4, SAME), same].concat(),
+        &[blend, shorter, last(1)].concat(),
+        37,
+    );
+}
+
+#[test]
+fn every_other_layer_gives_the_models_own_output_at_every_size() {
+    let average = layer("AveragePooling2D", ", pool_size = 3, strides = 2, padding = \"same\"");
+    let blend = layer("UpSampling2D", ", interpolation = \"bilinear\"");
+    let decoder = [layer("BatchNormalization", ""), blend, last(1)].concat();
+    gives_the_models_own([24, 24, 1], &[conv(4, SAME), average].concat(), &decoder, 60);
+    let different = [
+        conv(4, ", strides = [2, 3], padding = \"same\""),
+        layer("UpSampling2D", ", size = [2, 3]"),
+    ];
+    gives_the_models_own([24, 24, 1], &different.concat(), &last(1), 44);
+    let larger = [layer("UpSampling2D", ""), conv(4, SAME), layer("MaxPooling2D", "")].concat();
+    gives_the_models_own([24, 24, 1], &larger, &last(1), 45);
+}
+
+#[test]
+fn tiles_that_are_made_unasked_give_the_models_own_output() {
+    let config = config(
+        [16, 16, 1],
+        &[conv(2, SAME), layer("MaxPooling2D", "")].concat(),
+        &[layer("UpSampling2D", ""), last(1)].concat(),
+    );
+    let (plan, checkpoint) = untrained(&config);
+    for size in [[255, 257], [258, 519], [1001, 40]] {
+        let image = noise([size[0], size[1], 1]);
+        let wanted = models_own(&config, &checkpoint, &image);
+        let distance = distance(&wanted, &output(&plan, &checkpoint, None, &image));
+        assert!(distance <= 2, "{size:?}: {distance} steps");
+    }
 }
 
 // ---- sizes, depths, colours ----
@@ -466,6 +640,99 @@ fn a_result_that_would_replace_another_image() {
     let stderr = text(&assert.get_output().stderr);
     assert!(stderr.contains("b/a.tif: its result would replace another image"), "{stderr}");
     assert_eq!(read(&folder.at("a.tif")).shape, [8, 8, 1]);
+}
+
+/// Those of a call, by their images' names.
+fn results(printed: &str) -> BTreeMap<String, String> {
+    let name = |path: &str| Path::new(path).file_name().unwrap().to_str().unwrap().to_owned();
+    let lines = printed.lines().filter_map(|line| line.split_once(" -> "));
+    lines.map(|(image, result)| (name(image), name(result))).collect()
+}
+
+#[test]
+fn images_of_one_name_and_several_formats_give_a_result_each_in_any_order() {
+    let folder = Folder::new();
+    let inputs = ["a.png", "a.bmp", "a.tif", "b.bmp", "c.PNG", "c.png"];
+    for (i, name) in inputs.iter().enumerate() {
+        let image = eight([8 + i, 8, 1]);
+        let Samples::Eight(values) = &image.samples else { panic!() };
+        fs::create_dir_all(folder.at("in")).unwrap();
+        let image = image::GrayImage::from_raw(8, 8 + i as u32, values.clone()).unwrap();
+        image.save(folder.at("in").join(name)).unwrap();
+    }
+    let expected = BTreeMap::from(
+        [
+            ("a.png", "a.png"),
+            ("a.bmp", "a.bmp.png"),
+            ("a.tif", "a.tif"),
+            ("b.bmp", "b.png"),
+            ("c.PNG", "c.PNG.png"),
+            ("c.png", "c.png"),
+        ]
+        .map(|(image, result)| (image.to_owned(), result.to_owned())),
+    );
+    let files: Vec<PathBuf> = inputs.iter().map(|name| folder.at("in").join(name)).collect();
+    let call = |out: &str| apply(trained()).out(folder.at(out));
+    assert_eq!(results(&call("folder").arg(folder.at("in")).succeeds()), expected);
+    assert_eq!(results(&call("files").args(&files).succeeds()), expected);
+    assert_eq!(results(&call("back").args(files.iter().rev()).succeeds()), expected);
+    for (i, name) in inputs.iter().enumerate() {
+        assert_eq!(read(&folder.at("back").join(&expected[*name])).shape, [8 + i, 8, 1], "{name}");
+        // Each by itself; what is there by then is not taken for its result.
+        let one = results(&call("single").arg(&files[i]).succeeds());
+        assert_eq!(one, BTreeMap::from([((*name).to_owned(), expected[*name].clone())]));
+    }
+    let again = call("back").arg(folder.at("in")).succeeds();
+    assert_eq!(again.matches("already there, kept").count(), inputs.len(), "{again}");
+}
+
+#[test]
+fn what_is_no_image_takes_no_name() {
+    let folder = Folder::new();
+    let image = eight([8, 9, 1]);
+    write(&folder, "in/a.png", &image);
+    let Samples::Eight(values) = &image.samples else { panic!() };
+    let jpeg = |name: &str| {
+        let image = image::GrayImage::from_raw(9, 8, values.clone()).unwrap();
+        image.save(folder.at(name)).unwrap();
+    };
+    jpeg("in/b.jpg");
+    jpeg("in/d.jpg");
+    for (name, bytes) in [
+        ("in/a.json", &b"{}"[..]),
+        ("in/a.gif", b"GIF89a......"),
+        ("in/b.CR3", b"\0\0\0\x18ftypcrx "), // a raw photograph
+        ("in/d.png", b"a note under an image's name"),
+        ("in/a.png.xmp", b"<x:xmpmeta/>"),
+    ] {
+        folder.write(name, bytes);
+    }
+    let mut files = ["a.json", "a.gif", "a.png.xmp", "a.png", "b.CR3", "b.jpg", "d.png", "d.jpg"]
+        .map(|name| folder.at("in").join(name));
+    for out in ["forwards", "backwards"] {
+        let assert = apply(trained()).out(folder.at(out)).args(&files).assert().code(1);
+        let expected = [("a.png", "a.png"), ("b.jpg", "b.png"), ("d.jpg", "d.png")];
+        let expected = expected.map(|(image, result)| (image.to_owned(), result.to_owned()));
+        assert_eq!(results(&text(&assert.get_output().stdout)), BTreeMap::from(expected));
+        let stderr = text(&assert.get_output().stderr);
+        assert!(stderr.ends_with("5 of 8 images failed\n"), "{stderr}");
+        files.reverse();
+    }
+    assert_eq!(read(&folder.at("forwards/a.png")).shape, [8, 9, 1]);
+}
+
+#[test]
+fn a_name_of_two_images_goes_to_the_first_that_is_one() {
+    let folder = Folder::new();
+    write(&folder, "in/real/a.png", &eight([8, 9, 1]));
+    folder.write("in/false/a.png", "no image");
+    let paths = ["in/false/a.png", "in/real/a.png"].map(|name| folder.at(name));
+    for (out, paths) in [("x", [&paths[0], &paths[1]]), ("y", [&paths[1], &paths[0]])] {
+        let assert = apply(trained()).out(folder.at(out)).args(paths).assert().code(1);
+        let stderr = text(&assert.get_output().stderr);
+        assert!(stderr.contains("false/a.png: it is not an image"), "{stderr}");
+        assert_eq!(read(&folder.at(out).join("a.png")).shape, [8, 9, 1]);
+    }
 }
 
 #[test]

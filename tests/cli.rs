@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::{
     Convae, Folder, convae, convae_in, copy_bare_weights, digits, files_of, is_sentence, names,
-    root, text, tiny, train,
+    on_terminal, root, text, tiny, train,
 };
 use convae::checkpoint::{Array, load};
 use convae::config::layers::Layer;
@@ -339,6 +339,102 @@ fn a_pipe_gets_plain_lines() {
         assert!(lines[0].contains("val_loss") && lines[0].contains("images/s"), "{printed}");
     }
     assert!(printed.lines().last().unwrap().starts_with("Saved in "), "{printed}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_nothing_is_left_of_the_bars() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", tiny());
+    let call = train(&config).out(folder.at("run")).set("train.epochs=3");
+    let (code, seen) = on_terminal(call.command());
+    assert_eq!(code, Some(0), "{seen:#?}");
+    let bars = |seen: &[String]| seen.iter().any(|line| line.contains(['\u{2591}', '\u{2588}']));
+    assert!(!bars(&seen), "{seen:#?}");
+    let epochs: Vec<&String> = seen.iter().filter(|line| line.starts_with("epoch ")).collect();
+    let told = |(number, line): (usize, &&String)| {
+        line.starts_with(&format!("epoch {number}/3  loss ")) && line.contains("  val_loss ")
+    };
+    assert!(epochs.len() == 3 && (1..).zip(&epochs).all(told), "{seen:#?}");
+
+    let sweep = convae().arg("sweep").arg("--config").arg(&config).out(folder.at("sweep"));
+    let sweep = sweep.set(&format!("data.dir={}", digits().display())).samples(64, 20);
+    let (code, seen) = on_terminal(sweep.args(["--grid", "seed=1,2"]).command());
+    assert_eq!(code, Some(0), "{seen:#?}");
+    assert!(!bars(&seen), "{seen:#?}");
+
+    let apply = convae().args(["apply", "--checkpoint"]).arg(folder.at("run/tiny.pt"));
+    let apply = apply.out(folder.at("out")).arg(folder.at("run/input_tiny.png"));
+    let (code, seen) = on_terminal(apply.command());
+    assert_eq!((code, seen.len()), (Some(0), 1), "{seen:#?}");
+    assert!(seen[0].starts_with("1 image in "), "{seen:#?}");
+}
+
+/// Names of files and folders, and what is typed, steer no terminal.
+#[test]
+fn what_is_printed_has_no_letters_that_steer_a_terminal() {
+    const HOSTILE: &str = "a\u{1b}[31m\u{9b}2J\nb\u{202e}";
+    let shown = r"a\u{1b}[31m\u{9b}2J\nb\u{202e}";
+    let folder = Folder::new();
+    let place = folder.at(HOSTILE);
+    fs::create_dir(&place).unwrap();
+    let config = place.join("tiny.toml");
+    fs::write(&config, tiny().replace("[model]", "[output]\nsafetensors = true\n[model]")).unwrap();
+    let image = place.join(format!("{HOSTILE}.png"));
+    image::GrayImage::new(28, 28).save(&image).unwrap();
+    fs::write(place.join("broken.png"), "no image").unwrap();
+    let run = place.join("run");
+    let weights = run.join("tiny.pt");
+    let images = format!("data.test=\"{}\"", place.display().to_string().escape_default());
+    let checkpoint = |command: &str| convae().arg(command).arg("--checkpoint").arg(&weights);
+    let calls = [
+        train(&config).out(&run),
+        train(&config).out(&run), // it is there
+        train(&config).out(&run).arg("--resume"),
+        train(place.join("none.toml")).out(&run),
+        convae().args(["summary", "--checkpoint"]).arg(&weights),
+        convae().args(["report"]).arg(&run),
+        convae().args(["compare"]).arg(&run),
+        convae().args(["compare", "--json"]).arg(&run),
+        checkpoint("apply").out(place.join("out")).arg(&place),
+        checkpoint("apply").out(place.join("out")).arg(&place), // kept
+        checkpoint("encode").out(place.join("codes.npz")).arg(&image),
+        checkpoint("encode").out(place.join("more.npz")).arg(&place),
+        checkpoint("decode").arg("--codes").arg(place.join("codes.npz")).out(place.join("drawn")),
+        checkpoint("neighbours").out(place.join("n.png")).arg("--among").arg(&place).arg(&image),
+        checkpoint("evaluate")
+            .args(["--json", "--per-file"])
+            .set("data.source=images")
+            .set(&images),
+        checkpoint("evaluate").arg("--per-file").set("data.source=images").set(&images),
+        convae().arg("corrupt").arg("--config").arg(&config).out(place.join("looks")),
+        convae().arg("export").arg(&weights).out(place.join("x.onnx")),
+        convae().arg("export").arg(&weights).out(place.join(HOSTILE)),
+        convae()
+            .arg("sweep")
+            .arg("--config")
+            .arg(&config)
+            .out(place.join("s"))
+            .samples(64, 20)
+            .args(["--grid", "seed=1,2"]),
+        convae().arg(HOSTILE),
+        convae().arg("apply").arg(format!("--{HOSTILE}")),
+        convae().args(["apply", "--tile", HOSTILE]),
+        train(&config).set(&format!("name={HOSTILE}")),
+    ];
+    let mut names = 0;
+    for call in calls {
+        let mut command = call.command();
+        let output = command.output().unwrap();
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert!(!printed.is_empty(), "{command:?}");
+        let steers = |letter: char| letter != '\n' && convae::plain_text::steers(letter);
+        assert!(!printed.contains(steers), "{command:?}: {printed:?}");
+        // Nor did a name's line feed begin a line.
+        assert!(!printed.lines().any(|line| line.starts_with('b')), "{command:?}: {printed:?}");
+        names += usize::from(printed.contains(shown));
+    }
+    assert!(names > 15, "{names} outputs show the name");
 }
 
 #[test]
@@ -842,4 +938,19 @@ fn output_that_cannot_be_written_is_a_failure_in_one_sentence() {
     let full = || convae_in(r#"exec "$0" "$@" >/dev/full"#);
     full().fails(&["No space left"]);
     full().args(["summary", "--config", "plain.toml"]).fails(&["No space left"]);
+}
+
+/// Somebody's LD_LIBRARY_PATH may hold another libtorch, of which ours must load nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_foreign_libtorch_in_the_library_path_is_not_loaded() {
+    let folder = Folder::new();
+    for name in ["libtorch.so", "libtorch_cpu.so", "libtorch_cuda.so", "libc10.so", "libgomp.so.1"]
+    {
+        folder.write(name, "another libtorch");
+    }
+    let mut command = convae().args(["summary", "--config", "plain.toml"]).command();
+    let output = command.env("LD_LIBRARY_PATH", folder.path()).output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert!(output.status.success() && text(&output.stdout).contains(PARAMETERS));
 }

@@ -725,6 +725,14 @@ fn pictures_whose_names_differ_in_their_endings_are_all_drawn() {
     encode(&codes).arg(folder.at("cat.png")).arg(folder.at("cat.bmp")).succeeds();
     decode(&codes, &folder.at("drawn")).succeeds();
     assert_eq!(names(&folder.at("drawn")), ["cat.bmp.png", "cat.png"]);
+    // In whatever order.
+    let back = folder.at("back.npz");
+    encode(&back).arg(folder.at("cat.bmp")).arg(folder.at("cat.png")).succeeds();
+    decode(&back, &folder.at("back")).succeeds();
+    for name in ["cat.bmp.png", "cat.png"] {
+        let drawn = ["drawn", "back"].map(|out| fs::read(folder.at(out).join(name)).unwrap());
+        assert_eq!(drawn[0], drawn[1], "{name}");
+    }
     // Two codes of the very same name are still refused.
     let mut twice = Codes::open(&codes).unwrap();
     twice.names = vec!["cat.png".to_owned(); 2];

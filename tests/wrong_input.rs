@@ -846,15 +846,16 @@ fn an_image_in_colour() {
 #[test]
 fn two_images_that_would_give_the_same_result() {
     let folder = Folder::new();
-    for name in ["digit.png", "digit.bmp"] {
+    for name in ["a/digit.png", "b/digit.png"] {
+        fs::create_dir_all(folder.at(name).parent().unwrap()).unwrap();
         GrayImage::new(28, 28).save(folder.at(name)).unwrap();
     }
     for overwrite in [&[][..], &["--overwrite"]] {
         let call = apply(&folder).args(overwrite);
-        let call = call.arg(folder.at("digit.png")).arg(folder.at("digit.bmp"));
+        let call = call.arg(folder.at("a/digit.png")).arg(folder.at("b/digit.png"));
         let assert = call.assert().code(1);
         let stderr = text(&assert.get_output().stderr);
-        assert!(stderr.contains("digit.bmp: another image has already given"), "{stderr}");
+        assert!(stderr.contains("b/digit.png: another image, ") && stderr.contains("rename one"));
         assert!(stderr.ends_with("convae: 1 of 2 images failed\n"), "{stderr}");
         assert_eq!(names(&folder.at("out")), ["digit.png"]);
         fs::remove_dir_all(folder.at("out")).unwrap();

@@ -18,8 +18,8 @@ const BATCH_TILES: usize = 128;
 pub struct Applier<'a> {
     /// What sizes the model can take.
     pub fit: Fit<'a>,
-    /// The model for each of them.
-    pub models: Models<'a>,
+    /// Computes images of each of them.
+    pub models: Models,
     /// Channels of the model's pictures.
     pub channels: usize,
     /// Whether a grey model takes the channels of a coloured image one by one.
@@ -64,8 +64,8 @@ impl Applier<'_> {
         places: &[Place],
         sheets: &mut [Result<Sheet, String>],
     ) {
-        let model = match self.models.of(size) {
-            Ok(model) => model,
+        let mut predict = match self.models.of(size) {
+            Ok(predict) => predict,
             Err(error) => return refuse(places, sheets, &error.to_string()),
         };
         let values = size[0] * size[1] * self.channels;
@@ -74,7 +74,7 @@ impl Applier<'_> {
             let Ok(sheet) = &sheets[place.0] else { continue };
             tile(&sheet.sides, place).read(&sheet.image, &mut input);
         }
-        let output = model.predict(&input);
+        let output = predict(&input);
         for (&place, output) in places.iter().zip(output.chunks_exact(values)) {
             let Ok(sheet) = &mut sheets[place.0] else { continue };
             tile(&sheet.sides, place).write(output, &mut sheet.result);

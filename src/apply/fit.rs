@@ -1,8 +1,11 @@
-//! How a picture of any size fits a model: what it is padded to, and the tiles that it is cut into.
+//! How an image of any size fits a model: what it is padded to, and the tiles that it is cut into.
 //!
-//! A tile's output is kept only where it does not depend on what lies beyond the tile
-//! ([`Plan::clear`]), and tiles start at multiples of the model's [period](Plan::period). So the
-//! tiles put together are what the whole picture would have given, up to rounding: there is no seam.
+//! A side is padded only where the model does not give back one of that length, and then to the next
+//! one that it does. Tiles differ from that length by multiples of the model's
+//! [period](Plan::period) and start at such multiples, so that every stride and every `same` padding
+//! falls as it does in the whole image; and a tile's output is kept only where it does not depend on
+//! what lies beyond the tile ([`Plan::clear`]). So the tiles put together are what the whole image
+//! gives, up to rounding: there is no seam.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -13,18 +16,15 @@ use std::rc::Rc;
 use crate::exit::Misuse;
 use crate::plan::{Axis, Plan};
 
-/// Sides of a tile where none is asked for: the first of which at least half is kept.
+/// Longest sides of tiles where none is asked for: the first by which at least half is kept.
 const TILES: [usize; 4] = [256, 512, 1024, 2048];
 /// Tiles beyond this are not looked for.
 const LARGEST_TILE: usize = 4096;
-/// Sides are padded to a multiple of this, so that pictures of many sizes share a few models. One
-/// of the model's own size is not padded.
-const STEP: usize = 16;
 /// Part of a tile that is given up at either end where the model knows one size only, and nothing
 /// is clear.
 const FIXED_MARGIN: usize = 8;
 
-/// One side of a picture, as the model takes it.
+/// One side of an image, as the model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Side {
     /// Length of a tile.
@@ -51,12 +51,15 @@ pub struct Fit<'a> {
     known: RefCell<HashMap<(Axis, usize), Rc<Side>>>,
 }
 
-/// Tiles along one axis.
+/// Tiles along one axis. Images differ in how far they are from a multiple of the period; each kind
+/// has a tile of its own. There is none where images are never cut.
 #[derive(Debug, Clone, Default)]
-struct Tiling {
-    /// `None` where pictures are never cut.
-    tile: Option<usize>,
-    /// What is kept of a tile that has neighbours.
+struct Tiling(Vec<Tile>);
+
+#[derive(Debug, Clone)]
+struct Tile {
+    length: usize,
+    /// What is kept of one that has neighbours.
     clear: Range<usize>,
 }
 
@@ -132,7 +135,7 @@ impl Tiling {
             (Some(_), None) => Ok(Self::default()),
             (Some(_), Some(asked)) if asked == own => {
                 let margin = own / FIXED_MARGIN;
-                Ok(Self { tile: Some(own), clear: margin..own - margin })
+                Ok(Self(vec![Tile { length: own, clear: margin..own - margin }]))
             }
             (Some(layer), Some(asked)) => Err(Misuse(format!(
                 "--tile is {asked}, but the model has a {} layer and takes {}x{} only; give its \
@@ -142,10 +145,13 @@ impl Tiling {
                 plan.input_shape[0]
             ))),
             (None, None) => {
+                let half = |tile: &Tile| tile.clear.len() * 2 >= tile.length;
                 let tilings = TILES.iter().filter_map(|&most| Self::of(plan, axis, most));
-                let good = |tiling: &Self| tiling.clear.len() * 2 >= tiling.tile.unwrap_or(0);
-                // A model that sees farther than this takes its pictures whole.
-                Ok(tilings.into_iter().find(good).unwrap_or_default())
+                // A model that sees farther than this takes its images whole.
+                Ok(tilings
+                    .into_iter()
+                    .find(|Self(tiles)| tiles.iter().all(half))
+                    .unwrap_or_default())
             }
             (None, Some(asked)) => {
                 Self::of(plan, axis, asked).ok_or_else(|| too_small(plan, axis, asked))
@@ -153,18 +159,54 @@ impl Tiling {
         }
     }
 
-    /// The largest tile of at most `most` pixels, if it leaves something to keep.
+    /// The longest tiles of at most `most` pixels, if each leaves something to keep.
     fn of(plan: &Plan, axis: Axis, most: usize) -> Option<Self> {
-        let least = most.saturating_sub(2 * plan.period(axis)).max(1);
-        let (tile, sized) =
-            (least..=most).rev().find_map(|tile| Some((tile, resized(plan, axis, tile)?)))?;
-        let clear = sized.clear(axis);
-        (clear.len() >= plan.period(axis)).then_some(Self { tile: Some(tile), clear })
+        let period = plan.period(axis);
+        let lengths = (most + 1).checked_sub(period)?.max(1)..=most;
+        let lengths = lengths.filter(|&length| is_repeated(plan, axis, length));
+        let tiles: Option<Vec<Tile>> =
+            lengths.map(|length| Tile::of(plan, axis, length, period)).collect();
+        tiles.filter(|tiles| !tiles.is_empty()).map(Self)
+    }
+
+    /// The tile for a side of that length, where it is longer than one.
+    fn tile(&self, period: usize, length: usize) -> Option<&Tile> {
+        self.0
+            .iter()
+            .find(|tile| tile.length < length && (length - tile.length).is_multiple_of(period))
     }
 }
 
+impl Tile {
+    /// `None` where nothing could be kept of it.
+    fn of(plan: &Plan, axis: Axis, length: usize, period: usize) -> Option<Self> {
+        let [height, width, _] = plan.input_shape;
+        let sides = match axis {
+            Axis::Rows => [length, width],
+            Axis::Columns => [height, length],
+        };
+        let clear = plan.with_input_size(sides).ok()?.clear(axis);
+        (clear.len() >= period).then_some(Self { length, clear })
+    }
+}
+
+/// Whether the model gives back sides that are longer by some multiple of the period.
+fn is_repeated(plan: &Plan, axis: Axis, length: usize) -> bool {
+    let (own, period) = (own(plan, axis), plan.period(axis));
+    let periods = own.saturating_sub(length).div_ceil(period) + 1;
+    plan.gives_back(axis, length + periods * period)
+}
+
 fn too_small(plan: &Plan, axis: Axis, asked: usize) -> Misuse {
-    let enough = (asked..=LARGEST_TILE).find(|&side| Tiling::of(plan, axis, side).is_some());
+    let period = plan.period(axis);
+    // As many lengths one after the other as the period has.
+    let mut good = 0;
+    let enough = ((asked + 1).saturating_sub(period).max(1)..=LARGEST_TILE).find(|&length| {
+        let usable =
+            !is_repeated(plan, axis, length) || Tile::of(plan, axis, length, period).is_some();
+        good = if usable { good + 1 } else { 0 };
+        good >= period && Tiling::of(plan, axis, length).is_some()
+    });
     Misuse(match enough {
         Some(enough) => format!(
             "--tile is {asked}, but the model looks so far that a tile needs {enough} pixels a \
@@ -176,43 +218,25 @@ fn too_small(plan: &Plan, axis: Axis, asked: usize) -> Misuse {
     })
 }
 
-/// The plan for pictures with that side; `None` where its output would have another.
-fn resized(plan: &Plan, axis: Axis, side: usize) -> Option<Plan> {
-    let [height, width, _] = plan.input_shape;
-    let sides = match axis {
-        Axis::Rows => [side, width],
-        Axis::Columns => [height, side],
-    };
-    plan.with_input_size(sides).ok()
-}
-
 /// A side of a model that takes any length that its strides lead back to.
 fn flexible(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<Side> {
-    let (own, period) = (own(plan, axis), plan.period(axis));
-    let padded = if length == own {
-        own
-    } else {
-        let from = length.next_multiple_of(STEP);
-        let to = (from + 2 * period).max(own);
-        (from..=to).find(|&side| resized(plan, axis, side).is_some())?
-    };
-    match tiling.tile {
-        Some(tile) if tile < padded && (padded - tile).is_multiple_of(period) => {
-            let step = tiling.clear.len() / period * period;
-            Some(cut(tile, &tiling.clear, step, padded, length))
+    let period = plan.period(axis);
+    let most = (length + period).max(own(plan, axis));
+    let padded = (length..=most).find(|&padded| plan.gives_back(axis, padded))?;
+    Some(match tiling.tile(period, padded) {
+        Some(Tile { length: tile, clear }) => {
+            cut(*tile, clear, clear.len() / period * period, padded, length)
         }
-        _ => Some(whole(padded, length)),
-    }
+        None => whole(padded, length),
+    })
 }
 
 /// A side of a model that takes its own length only.
 fn fixed(own: usize, tiling: &Tiling, length: usize) -> Option<Side> {
-    match tiling.tile {
+    match tiling.tile(1, length) {
         _ if length == own => Some(whole(own, length)),
-        Some(tile) if length > tile => {
-            Some(cut(tile, &tiling.clear, tiling.clear.len(), length, length))
-        }
-        _ => None,
+        Some(Tile { length: tile, clear }) => Some(cut(*tile, clear, clear.len(), length, length)),
+        None => None,
     }
 }
 
@@ -271,28 +295,64 @@ mod tests {
     fn the_parts_of_a_side_keep_each_pixel_once_and_only_what_is_clear() {
         let plan = plan([16, 16, 1], &[CONV, POOL, CONV, POOL, CONV, UP, UP, CONV].concat());
         let fit = Fit::new(&plan, Some(50)).unwrap();
+        let [Tile { length: 48, clear }] = fit.rows.0.as_slice() else { panic!("{:?}", fit.rows) };
         for length in 1..400 {
             let [rows, columns] = fit.sides([length, 16]).unwrap();
             assert_eq!(*columns, whole(16, 16));
             let mut kept = 0;
             for (i, Part { origin, keep }) in rows.parts.iter().enumerate() {
                 assert_eq!((keep.start, origin % 4), (kept, 0), "{length}: {rows:?}");
-                let inner = i == 0 || origin + fit.rows.clear.start <= keep.start;
+                let inner = i == 0 || origin + clear.start <= keep.start;
                 assert!(inner && keep.end <= origin + rows.tile, "{length}: {rows:?}");
                 kept = keep.end;
             }
             assert_eq!(kept, length);
+            let end = rows.parts.last().unwrap().origin + rows.tile;
+            assert!(end <= length.next_multiple_of(4), "{length}: {rows:?}");
         }
-        assert_eq!(fit.rows.tile, Some(48));
+    }
+
+    /// What the sides of an image are padded to.
+    fn padded(fit: &Fit<'_>, sides: [usize; 2]) -> [usize; 2] {
+        let last = |side: &Side| side.parts.last().unwrap().origin + side.tile;
+        fit.sides(sides).unwrap().map(|side| last(&side))
     }
 
     #[test]
-    fn a_picture_of_the_models_own_size_is_not_padded() {
-        let plan = plan([14, 14, 1], &[CONV, POOL, UP].concat());
+    fn a_side_is_padded_to_the_next_one_that_the_model_gives_back() {
+        let even = plan([14, 14, 1], &[CONV, POOL, UP].concat());
+        let fit = Fit::new(&even, None).unwrap();
+        assert_eq!(padded(&fit, [14, 14]), [14, 14]);
+        assert_eq!(padded(&fit, [13, 15]), [14, 16]);
+        assert_eq!(padded(&fit, [1, 100]), [2, 100]);
+        assert_eq!(padded(&fit, [355, 1002]), [356, 1002]);
+        let any = plan([16, 16, 1], &CONV.repeat(2));
+        let fit = Fit::new(&any, Some(30)).unwrap();
+        for side in 1..100 {
+            assert_eq!(padded(&fit, [side, 100 - side]), [side, 100 - side]);
+        }
+    }
+
+    #[test]
+    fn a_pooling_that_drops_the_last_of_an_odd_side_may_give_back_odd_sides_alone() {
+        let longer = "{ layer = \"ZeroPadding2D\", padding = [[0, 1], [0, 1]] }, ";
+        let odd = plan([29, 29, 1], &[CONV, POOL, UP, longer].concat());
+        let fit = Fit::new(&odd, Some(20)).unwrap();
+        assert_eq!(fit.sides([101, 28]).unwrap().map(|side| side.tile), [19, 19]);
+        assert_eq!(padded(&fit, [101, 28]), [101, 29]);
+    }
+
+    #[test]
+    fn a_model_whose_scales_do_not_cancel_takes_what_it_gives_back_and_no_more() {
+        // Two thirds and 8 pixels: 24, 26 and 28 come out as they went in.
+        let pool = "{ layer = \"MaxPooling2D\", pool_size = 3, padding = \"same\" }, ";
+        let longer = "{ layer = \"ZeroPadding2D\", padding = 4 }, ";
+        let plan = plan([28, 28, 1], &[CONV, pool, UP, longer].concat());
         let fit = Fit::new(&plan, None).unwrap();
-        assert_eq!(fit.sides([14, 14]).unwrap()[0].tile, 14);
-        assert_eq!(fit.sides([13, 15]).unwrap().map(|side| side.tile), [16, 16]);
-        assert_eq!(fit.sides([1, 17]).unwrap().map(|side| side.tile), [16, 32]);
+        assert_eq!(padded(&fit, [1, 25]), [24, 26]);
+        assert_eq!(padded(&fit, [27, 28]), [28, 28]);
+        let refused = fit.sides([29, 28]).unwrap_err();
+        assert!(refused.contains("28x29 pixels") && refused.contains("to 28x28"), "{refused}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Which images there are, and which file each result goes to: settled before anything is read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
+use super::names::{Names, sniff};
 use crate::image_file::{Format, Found, find};
 
 /// What is to be done with an image.
@@ -37,8 +38,9 @@ pub struct Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    /// The jobs for files and folders, in their order. Results keep the images' names and their
-    /// places below the folders that were named. What lies in the results' own folder is no image.
+    /// The jobs for files and folders, in their order. Results keep the images' names, as [`Names`]
+    /// says, and their places below the folders that were named. What lies in the results' own folder
+    /// is no image.
     #[must_use]
     pub fn list(&self, paths: &[PathBuf]) -> Vec<Job> {
         let mut jobs = Vec::new();
@@ -57,37 +59,41 @@ impl Jobs<'_> {
                 }
             }
         }
+        jobs.extend(self.of_images(&found));
+        jobs
+    }
+
+    fn of_images(&self, found: &[Found]) -> Vec<Job> {
+        let names = Names::new(self.out, self.format, found);
         let inputs: HashSet<PathBuf> =
             found.iter().filter_map(|found| found.path.canonicalize().ok()).collect();
-        let mut results = HashSet::new();
-        jobs.extend(found.into_iter().map(|Found { path, relative }| {
-            let task = self.task(&path, &relative, &inputs, &mut results);
-            Job { image: path, task }
-        }));
-        jobs
+        let results: Vec<PathBuf> = found.iter().map(|image| names.name(image)).collect();
+        // First those that keep their names, whatever comes before them.
+        let (mut order, others): (Vec<usize>, Vec<usize>) =
+            (0..found.len()).partition(|&index| results[index] == found[index].relative);
+        order.extend(others);
+        let mut taken = HashMap::new();
+        let mut jobs: Vec<(usize, Job)> = Vec::with_capacity(found.len());
+        for index in order {
+            let (image, result) = (&found[index], self.out.join(&results[index]));
+            let refusal = refused(&mut taken, &result, image);
+            let task = refusal.map_or_else(
+                || self.task(&image.path, result, names.format(image), &inputs),
+                Task::Refuse,
+            );
+            jobs.push((index, Job { image: image.path.clone(), task }));
+        }
+        jobs.sort_by_key(|&(index, _)| index);
+        jobs.into_iter().map(|(_, job)| job).collect()
     }
 
     fn task(
         &self,
         image: &Path,
-        relative: &Path,
+        result: PathBuf,
+        format: Format,
         inputs: &HashSet<PathBuf>,
-        results: &mut HashSet<PathBuf>,
     ) -> Task {
-        if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Task::Refuse("it has no file name".to_owned());
-        }
-        let format = self.format.unwrap_or_else(|| Format::for_result_of(image));
-        let mut result = self.out.join(relative);
-        if format != Format::for_result_of(&result) || format == Format::Png {
-            result.set_extension("png");
-        }
-        if !results.insert(result.clone()) {
-            return Task::Refuse(format!(
-                "another image has already given {}; rename one of them",
-                result.display()
-            ));
-        }
         match result.canonicalize() {
             Ok(present) if image.canonicalize().is_ok_and(|image| image == present) => {
                 Task::Refuse("its result would replace it; name another folder with --out".into())
@@ -100,6 +106,30 @@ impl Jobs<'_> {
             _ => Task::Write(result, format),
         }
     }
+}
+
+/// Takes a result's name for an image, or says why it gets none. Only what is an image can have taken
+/// it before.
+fn refused<'a>(
+    taken: &mut HashMap<PathBuf, &'a Path>,
+    result: &Path,
+    image: &'a Found,
+) -> Option<String> {
+    if !image.relative.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Some("it has no file name".to_owned());
+    }
+    let first = taken.get(result).copied().filter(|first| sniff(first).is_ok());
+    let Some(first) = first else {
+        taken.insert(result.to_owned(), &image.path);
+        return None;
+    };
+    if first.canonicalize().ok() == image.path.canonicalize().ok() {
+        return Some("it is named twice; name it once".to_owned());
+    }
+    Some(sniff(&image.path).err().unwrap_or_else(|| {
+        let (first, result) = (first.display(), result.display());
+        format!("another image, {first}, gives {result} too; rename one of them")
+    }))
 }
 
 /// Not so a folder, nor a file that was on its way to the disk when the power went.

@@ -11,6 +11,7 @@ mod compute;
 mod fit;
 mod jobs;
 mod models;
+mod names;
 mod pipeline;
 mod report;
 

@@ -1,80 +1,82 @@
-//! The trained model, laid out for each size of pictures that it is given.
+//! The trained model, laid out for each size of images that it is given. The weights are there once;
+//! what is laid out is an engine's room to compute in.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tch::Device;
 
 use crate::checkpoint::Checkpoint;
+use crate::engine::{self, Engine, Model};
 use crate::exit::Misuse;
-use crate::plan::Plan;
-use crate::saved_model::{SavedModelError, restore};
-use crate::train::Learner;
+use crate::plan::{Part, Plan};
+use crate::saved_model::{SavedModelError, restore_model};
 
 /// Pixels of all layouts that are kept at hand; one larger one is kept alone. The shipped layers take
 /// about 0.7 KB a pixel on two threads.
 const MOST_PIXELS: usize = 1 << 18;
+/// What a layout counts for beside its pixels: it has threads of its own.
+const EACH: usize = 1 << 12;
 
 /// Layouts of one model, the one used last at the end.
 #[derive(Debug)]
-pub struct Models<'a> {
-    path: PathBuf,
-    plan: Cow<'a, Plan>,
-    checkpoint: Cow<'a, Checkpoint>,
+pub struct Models {
+    plan: Plan,
+    model: Model,
     device: Device,
-    ready: Vec<([usize; 2], Learner)>,
+    ready: Vec<([usize; 2], Box<dyn Engine>)>,
 }
 
-impl<'a> Models<'a> {
-    /// With the layout for the model's own size ready, which shows that the weights fit.
+impl Models {
+    /// With the layout for the model's own size ready.
     ///
     /// # Errors
-    /// When they do not.
+    /// When the weights do not fit.
     pub fn new(
         path: &Path,
-        plan: &'a Plan,
-        checkpoint: &'a Checkpoint,
+        plan: &Plan,
+        checkpoint: &Checkpoint,
         device: Device,
     ) -> Result<Self, SavedModelError> {
-        let learner = restore(path, plan, checkpoint, device)?;
+        let model = restore_model(path, plan, checkpoint, device)?;
+        let (engine, _) = engine::choose(plan, Part::Whole, device)?;
         let [height, width, _] = plan.input_shape;
-        let ready = vec![([height, width], learner)];
-        let (plan, checkpoint) = (Cow::Borrowed(plan), Cow::Borrowed(checkpoint));
-        Ok(Self { path: path.to_owned(), plan, checkpoint, device, ready })
+        Ok(Self { plan: plan.clone(), model, device, ready: vec![([height, width], engine)] })
     }
 
-    /// The same with a plan and weights of its own.
-    #[must_use]
-    pub fn into_owned(self) -> Models<'static> {
-        let Self { path, plan, checkpoint, device, ready } = self;
-        let (plan, checkpoint) =
-            (Cow::Owned(plan.into_owned()), Cow::Owned(checkpoint.into_owned()));
-        Models { path, plan, checkpoint, device, ready }
-    }
-
-    /// The model for pictures of that size.
+    /// The model for images of that size: values channels last, one image after the other, in and out.
     ///
     /// # Errors
-    /// When it cannot be laid out for it.
-    pub fn of(&mut self, size: [usize; 2]) -> Result<&mut Learner, SavedModelError> {
+    /// When it cannot be laid out for them.
+    pub fn of(&mut self, size: [usize; 2]) -> Result<impl FnMut(&[f32]) -> Vec<f32>, Misuse> {
         let place = if let Some(place) = self.ready.iter().position(|(ready, _)| *ready == size) {
             self.ready[place..].rotate_left(1);
             self.ready.len() - 1
         } else {
-            let plan = self.plan.with_input_size(size).map_err(|error| {
-                Misuse(format!("the model cannot be laid out for {size:?}: it {}", error.problem))
-            })?;
+            let engine = self.laid_out(size)?;
             self.make_room(size);
-            self.ready.push((size, restore(&self.path, &plan, &self.checkpoint, self.device)?));
+            self.ready.push((size, engine));
             self.ready.len() - 1
         };
-        Ok(&mut self.ready[place].1)
+        let (engine, model) = (&mut self.ready[place].1, &self.model);
+        Ok(|input: &[f32]| engine.predict(model, input))
     }
 
-    fn make_room(&mut self, [height, width]: [usize; 2]) {
-        let area = |&([height, width], _): &([usize; 2], Learner)| height * width;
+    fn laid_out(&self, size @ [height, width]: [usize; 2]) -> Result<Box<dyn Engine>, Misuse> {
+        let plan = self.plan.with_input_size(size).map_err(|error| {
+            Misuse(format!(
+                "the model cannot be laid out for {width}x{height} pixels: a layer {}; resize it, or \
+                 cut it into smaller ones",
+                error.problem
+            ))
+        })?;
+        Ok(engine::choose(&plan, Part::Whole, self.device)?.0)
+    }
+
+    fn make_room(&mut self, size: [usize; 2]) {
+        let cost = |[height, width]: [usize; 2]| height * width + EACH;
         while !self.ready.is_empty()
-            && self.ready.iter().map(area).sum::<usize>() + height * width > MOST_PIXELS
+            && self.ready.iter().map(|&(size, _)| cost(size)).sum::<usize>() + cost(size)
+                > MOST_PIXELS
         {
             self.ready.remove(0);
         }

@@ -20,7 +20,11 @@ pub fn run(args: &Compare) -> anyhow::Result<u8> {
     let picture = picture(args)?;
     let comparison = Comparison::of(runs(&args.runs)?);
 
-    output::print(&if args.json { comparison.json()? } else { comparison.table() })?;
+    if args.json {
+        output::print_json(&comparison.json()?)?;
+    } else {
+        output::print(&comparison.table())?;
+    }
     if let Some(picture) = &picture {
         comparison.draw(picture)?;
     }

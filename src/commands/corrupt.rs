@@ -10,6 +10,7 @@ use crate::data::{DataError, Dataset, Feed};
 use crate::exit::Misuse;
 use crate::output;
 use crate::output_folder;
+use crate::plain_text::one_line;
 use crate::plan::Plan;
 use crate::report::{GridRow, Picture, write_grid};
 use crate::showcase::pictures;
@@ -35,7 +36,7 @@ pub fn run(args: &Corrupt) -> anyhow::Result<u8> {
     write_grid(&file, &rows)?;
     output::print(&format!(
         "Drawn in {}: {}\n",
-        file.display(),
+        one_line(&file.display().to_string()),
         plan.config.corruption.describe()
     ))?;
     Ok(0)

@@ -1,6 +1,6 @@
 //! `convae decode`: draws what a model makes of codes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
@@ -61,19 +61,27 @@ fn fitting(args: &Decode, plan: &Plan, codes: &Codes) -> Result<Plan, Misuse> {
     })
 }
 
-/// Where each picture goes: below the folder, by its name, which is not trusted.
+/// Where each picture goes: below the folder, by its name, which is not trusted. Where cat.png and
+/// cat.jpg would both give cat.png, that is cat.png's, whichever comes first, and cat.jpg gives
+/// cat.jpg.png.
 fn files(args: &Decode, codes: &Codes) -> Result<Vec<PathBuf>, Misuse> {
     output_folder::check(&args.out)?;
+    let plain = codes.names.iter().map(|name| {
+        relative(name).ok_or_else(|| {
+            Misuse(format!("{} names a code {name:?}; {NAMING}", args.codes.display()))
+        })
+    });
+    let plain: Vec<PathBuf> = plain.collect::<Result<_, _>>()?;
+    let mut alike: HashMap<&Path, HashSet<&str>> = HashMap::new();
+    for (file, name) in plain.iter().zip(&codes.names) {
+        alike.entry(file).or_default().insert(name);
+    }
     let mut taken = HashMap::new();
     let mut files = Vec::with_capacity(codes.len());
-    for name in &codes.names {
-        let mut file = args.out.join(relative(name).ok_or_else(|| {
-            Misuse(format!("{} names a code {name:?}; {NAMING}", args.codes.display()))
-        })?);
-        if taken.get(&file).is_some_and(|first| *first != name) {
-            // cat.png is taken by a cat.png, say: cat.jpg becomes cat.jpg.png.
-            file = args.out.join(name.clone() + ENDING);
-        }
+    for (plain, name) in plain.iter().zip(&codes.names) {
+        let contested = plain != Path::new(name) && alike[plain.as_path()].len() > 1;
+        let long = || PathBuf::from(name.clone() + ENDING);
+        let file = args.out.join(if contested { long() } else { plain.clone() });
         if let Some(first) = taken.insert(file.clone(), name) {
             return Err(Misuse(format!(
                 "the codes named {first:?} and {name:?} would both give {}; give them other names",

@@ -10,6 +10,7 @@ use crate::data::Dataset;
 use crate::evaluation::{Evaluation, PictureQuality, Quality, measure};
 use crate::exit::Misuse;
 use crate::output;
+use crate::plain_text::one_line;
 use crate::plan::Plan;
 use crate::saved_model::{open_model, restore};
 use crate::train::choose_device;
@@ -39,12 +40,11 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     for (noise, plan) in plans(&plan, &levels)? {
         results.push((noise, measure(&plan, &test, &mut learner)?));
     }
-    let printed = if args.json {
-        json(args, &plan, test.len(), &results)?
+    if args.json {
+        output::print_json(&json(args, &plan, test.len(), &results)?)?;
     } else {
-        text(args, &plan, test.len(), &results)
-    };
-    output::print(&printed)?;
+        output::print(&text(args, &plan, test.len(), &results))?;
+    }
     Ok(0)
 }
 
@@ -166,7 +166,7 @@ fn level_table(loss: &str, levels: &[(Option<f64>, Evaluation)]) -> String {
 fn picture_table(pictures: &[PictureQuality]) -> String {
     let rows = pictures.iter().map(|picture| {
         let PictureQuality { name, input, output } = picture;
-        (vec![name.escape_debug().to_string()], *input, *output)
+        (vec![one_line(name)], *input, *output)
     });
     table(&["picture".to_owned()], rows)
 }

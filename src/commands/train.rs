@@ -168,7 +168,9 @@ fn earlier(args: &Train) -> Result<Earlier, Misuse> {
 /// What is about to happen.
 fn introduce(plan: &Plan, data: &Dataset, learner: &Learner) {
     let train = &plan.config.train;
-    note(format_args!("{}", summary(plan).trim_end()));
+    for line in summary(plan).lines() {
+        note(format_args!("{line}"));
+    }
     note(format_args!(
         "Training on {} pictures, validating on {}: {} epoch(s), batch size {}, {}, {}, {} on {}, \
          engine {}",

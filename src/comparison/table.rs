@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::Comparison;
 use super::figures::Best;
 use super::run::{Run, State};
+use crate::plain_text::one_line;
 
 /// Differing keys that have room as columns; more of them get a table of their own.
 const MOST_COLUMNS: usize = 6;
@@ -36,7 +37,7 @@ pub(super) fn text(comparison: &Comparison) -> String {
     }
     for run in runs {
         if let State::Failed(reason) = &run.state {
-            parts.push(format!("{} failed: {reason}\n", run.label));
+            parts.push(one_line(&format!("{} failed: {reason}", run.label)) + "\n");
         }
     }
     parts.concat()
@@ -45,7 +46,7 @@ pub(super) fn text(comparison: &Comparison) -> String {
 /// A row for each key, a column for each run.
 fn settings_table(runs: &[Run], differing: &[String]) -> String {
     let mut table = bare();
-    let labels = runs.iter().map(|run| run.label.clone());
+    let labels = runs.iter().map(|run| one_line(&run.label));
     table.set_header(std::iter::once("config".to_owned()).chain(labels));
     for key in differing {
         let values = runs.iter().map(|run| setting(run, key));
@@ -74,7 +75,7 @@ fn run_table(runs: &[Run], keys: &[String], best: &Best) -> String {
     for run in runs {
         let values = keys.iter().map(|key| setting(run, key));
         let state = (!all_finished).then(|| run.state.name().to_owned());
-        let row = std::iter::once(run.label.clone()).chain(values);
+        let row = std::iter::once(one_line(&run.label)).chain(values);
         table.add_row(row.chain(cells(run, best)).chain(state));
     }
     let last = 1 + keys.len() + figures.len();
@@ -119,7 +120,7 @@ fn loss(loss: f64) -> String {
 fn setting(run: &Run, key: &str) -> String {
     let text = match run.setting(key) {
         None => return NONE.to_owned(),
-        Some(Json::String(text)) => text.escape_debug().to_string(),
+        Some(Json::String(text)) => one_line(text),
         // As short as in the names of a sweep's runs: 1e-5.
         Some(Json::Number(number)) if number.is_f64() => {
             number.as_f64().map_or(NONE.to_owned(), |number| format!("{number:?}"))

@@ -73,7 +73,9 @@ fn search(
     Ok(())
 }
 
-fn has_ending(path: &Path) -> bool {
+/// Whether a file is called as an image that we read.
+#[must_use]
+pub fn has_ending(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }

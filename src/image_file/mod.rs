@@ -14,7 +14,7 @@ use std::path::Path;
 pub use decode::{decode, decode_bytes, dimensions, is_tiff, measure};
 pub use encode::Format;
 pub use error::{ImageError, ImageProblem};
-pub use find::{Found, find};
+pub use find::{Found, find, has_ending};
 
 /// Pixels that an image may have where nothing else is said: 2^28, as 16,384x16,384. Files of a few
 /// kilobytes can claim more, and memory would end before they do.

@@ -66,6 +66,20 @@ impl Plan {
         Ok(Self { config, input_shape, layers, encoder_length: self.encoder_length })
     }
 
+    /// Whether an image with a side of that length comes out with the same; its other side does not
+    /// matter. Not for models with a [`sized_layer`](Self::sized_layer).
+    #[must_use]
+    pub fn gives_back(&self, axis: Axis, length: usize) -> bool {
+        let mut shape = Shape(self.input_shape.to_vec());
+        shape.0[axis.of([0, 1])] = length;
+        let wanted = shape.clone();
+        for planned in &self.layers {
+            let Ok(traced) = trace::trace(&planned.layer, &shape) else { return false };
+            shape = traced.output;
+        }
+        shape == wanted
+    }
+
     /// The first layer whose weights or meaning hang on the size of the pictures.
     #[must_use]
     pub fn sized_layer(&self) -> Option<&PlannedLayer> {

@@ -106,9 +106,8 @@ impl Observer for Progress {
 
     fn epoch_done(&mut self, record: &EpochRecord) {
         self.end();
-        if let Some(bar) = &self.bar {
-            bar.reset();
-        }
+        // A new one: `reset` would draw the old one again, which would then stay on the terminal.
+        self.bar = self.bar.is_some().then(styled_bar);
         (self.pictures, self.steps, self.started) = (0, 0, Instant::now());
         let EpochRecord { epoch, loss, val_loss, .. } = record;
         let timing = self.timing.take().map_or_else(String::new, |timing| {

@@ -228,3 +228,79 @@ pub fn copy_bare_weights(checkpoint: &Path, bare: &Path) {
     let tensors = load(checkpoint).unwrap().tensors;
     save(bare, &Checkpoint { tensors, records: BTreeMap::new() }).unwrap();
 }
+
+/// Of the terminal that programs are run on.
+const COLUMNS: usize = 100;
+
+/// Runs a program on a terminal, and gives its exit code and what is to be seen there in
+/// the end.
+#[cfg(target_os = "linux")]
+pub fn on_terminal(mut command: Command) -> (Option<i32>, Vec<String>) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{Winsize, tcsetwinsize};
+    use std::io::Read;
+
+    let main = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&main).unwrap();
+    unlockpt(&main).unwrap();
+    let size = Winsize { ws_row: 50, ws_col: COLUMNS as u16, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&main, size).unwrap();
+    let name = ptsname(&main, Vec::new()).unwrap().into_string().unwrap();
+    let end = fs::File::options().read(true).write(true).open(name).unwrap();
+    command.stdout(end.try_clone().unwrap()).stderr(end).env("TERM", "xterm-256color");
+    let mut child = command.spawn().unwrap();
+    drop(command); // it holds the terminal's other end
+    let mut bytes = Vec::new();
+    // Linux ends a terminal that everybody has left with an error.
+    let _ = fs::File::from(main).read_to_end(&mut bytes);
+    (child.wait().unwrap().code(), seen(&text(&bytes)))
+}
+
+/// The lines that a terminal shows after it was sent a text, without those that are empty.
+fn seen(sent: &str) -> Vec<String> {
+    let mut lines = vec![Vec::new()];
+    let (mut row, mut column) = (0, 0);
+    let mut letters = sent.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\u{1b}' => {
+                assert_eq!(letters.next(), Some('['), "another kind of sequence: {sent:?}");
+                let mut number = String::new();
+                let command = loop {
+                    match letters.next().unwrap() {
+                        digit @ ('0'..='9' | ';' | '?') => number.push(digit),
+                        command => break command,
+                    }
+                };
+                let count = number.parse().unwrap_or(1);
+                match command {
+                    'A' => row -= row.min(count),
+                    'B' => row += count,
+                    'K' if number == "2" => lines[row].clear(),
+                    'K' => lines[row].truncate(column),
+                    'J' => {
+                        lines[row].truncate(column);
+                        lines.truncate(row + 1);
+                    }
+                    'm' | 'h' | 'l' => {} // colours; the cursor shown or hidden
+                    _ => panic!("another command: {command}{number} in {sent:?}"),
+                }
+            }
+            letter => {
+                if column == COLUMNS {
+                    (row, column) = (row + 1, 0);
+                    lines.resize(lines.len().max(row + 1), Vec::new());
+                }
+                let line: &mut Vec<char> = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = letter;
+                column += 1;
+            }
+        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
+    }
+    let lines = lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
+}

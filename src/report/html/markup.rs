@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::plain_text::steers;
+
 /// Elements of HTML that have no content, and no end either.
 const VOID: [&str; 3] = ["img", "link", "meta"];
 
@@ -94,7 +96,7 @@ impl Write for Escaped<'_> {
                 '\n' | '\t' => self.0.push(letter),
                 // HTML has no way to write these; names of files may hold them, and marks that turn
                 // the direction of a text would show another name than the file's.
-                _ if letter.is_control() || turns_text(letter) || is_nothing(letter) => {
+                _ if steers(letter) || is_nothing(letter) => {
                     self.0.push(char::REPLACEMENT_CHARACTER);
                 }
                 _ => self.0.push(letter),
@@ -102,10 +104,6 @@ impl Write for Escaped<'_> {
         }
         Ok(())
     }
-}
-
-fn turns_text(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Code points that stand for no character, which HTML forbids.
