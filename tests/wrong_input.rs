@@ -336,7 +336,7 @@ fn a_set_without_an_equals_sign() {
 fn a_set_that_leads_nowhere() {
     refuses_each(
         [
-            ("model.encoder[9].filters=3", "leads nowhere at `9`"),
+            ("model.encoder[9].filters=3", "leads nowhere at `[9]`"),
             ("model.encoder.x.filters=3", "leads nowhere at `x`"),
             ("name.x=3", "leads nowhere at `x`"),
             ("=3", "`` is not a key"),
