@@ -964,7 +964,7 @@ fn what_set_cannot_reach_is_refused_with_what_would() {
         ),
         (&text, "model.encoder[0].kernel_size[1]=5", ["kernel_size` is 3", "set all of it"]),
         (&text, "model[0].encoder=1", ["`model` is a table", "leave [0] out"]),
-        (&text, "train.loss[0]=mse", ["`train.loss` is no list", "set all of it"]),
+        (&text, "train.loss[0]=mse", ["`train.loss` is not written as a list", "set all of it"]),
     ] {
         check_says(&refusal(text, &[set]), &[&[set][..], &words].concat());
     }

@@ -204,8 +204,9 @@ impl Node {
             Some(plain_value(DeValue::parse(&text).ok()?.get_ref(), &self.path, &place))
         });
         let Some(value @ Value::Array(_)) = value else {
-            let remedy = format!("set all of it: --set {}=[...]", self.path);
-            return Err(ConfigError::at(self, "is no list unless it is written as one", remedy));
+            let remedy =
+                format!("leave the brackets out, or set all of it: --set {}=...", self.path);
+            return Err(ConfigError::at(self, "is not written as a list", remedy));
         };
         let mut list = Node { value, ..self.clone() };
         for (step, entry) in entries {
