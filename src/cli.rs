@@ -148,7 +148,8 @@ pub struct Apply {
     /// needs].
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub tile: Option<u32>,
-    /// Lets a grey model take the channels of coloured images one by one.
+    /// Lets a grey model take the channels of coloured images one by one; without it, it sees their grey
+    /// and gives grey results.
     #[arg(long)]
     pub per_channel: bool,
     /// Writes input, output and their difference side by side, in place of the output.

@@ -2,6 +2,7 @@
 
 use tch::Device;
 
+use crate::data::SEES_GREY;
 use crate::engine::{self, Engine, Model, kind_of};
 use crate::exit::Misuse;
 use crate::gallery::Gallery;
@@ -87,6 +88,13 @@ impl Coder {
             0 => {}
             some => complain(format_args!(
                 "{some} of {} images have transparency, which is dropped",
+                gallery.len()
+            )),
+        }
+        match gallery.coloured() {
+            0 => {}
+            some => complain(format_args!(
+                "{some} of {} images are coloured; {SEES_GREY}",
                 gallery.len()
             )),
         }

@@ -31,6 +31,31 @@ pub struct Quality {
     pub ssim: Option<f64>,
 }
 
+/// Of several images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Means {
+    /// In decibels, over the images that do not equal their targets; infinite where all do, which JSON
+    /// writes as null.
+    pub psnr: f64,
+    /// Over all images; `None` where they are too small for it.
+    pub ssim: Option<f64>,
+    /// Images that `psnr` leaves out, as they equal their targets: one infinite PSNR would make the mean
+    /// infinite.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: usize,
+}
+
+impl From<Means> for Quality {
+    fn from(Means { psnr, ssim, .. }: Means) -> Self {
+        Self { psnr, ssim }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for it
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// Of one picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PictureQuality {
@@ -47,12 +72,31 @@ pub struct PictureQuality {
 pub struct Evaluation {
     /// As training calls it val_loss.
     pub loss: f64,
-    /// Means; `None` where the inputs are the targets.
-    pub input: Option<Quality>,
-    /// Means.
-    pub output: Quality,
+    /// `None` where the inputs are the targets.
+    pub input: Option<Means>,
+    /// Of what the model makes of them.
+    pub output: Means,
     /// In the set's order.
     pub pictures: Vec<PictureQuality>,
+}
+
+/// "1 input and 2 outputs equal their targets, and the mean PSNR leaves them out"; `None` where it
+/// leaves none out.
+#[must_use]
+pub fn left_out(input: Option<Means>, output: Means) -> Option<String> {
+    let count = |count: usize, what: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {what}{plural}"))
+    };
+    let inputs = input.map_or(0, |input| input.left_out);
+    let counts = [count(inputs, "input"), count(output.left_out, "output")];
+    let told: Vec<String> = counts.into_iter().flatten().collect();
+    let (equal, them) = match inputs + output.left_out {
+        1 => ("equals its target", "it"),
+        _ => ("equal their targets", "them"),
+    };
+    let sentence = format!("{} {equal}, and the mean PSNR leaves {them} out", told.join(" and "));
+    (!told.is_empty()).then_some(sentence)
 }
 
 /// Runs the model over all pictures, corrupted as the plan says.
@@ -131,12 +175,53 @@ fn quality(shape: [usize; 3], picture: &[f32], target: &[f32]) -> Result<Quality
 }
 
 /// Picture by picture, in order, so that threads decide nothing.
-fn mean(qualities: impl Iterator<Item = Quality>) -> Quality {
-    let (mut psnr, mut ssim, mut count) = (0.0, Some(0.0), 0.0);
+fn mean(qualities: impl Iterator<Item = Quality>) -> Means {
+    let (mut psnr, mut ssim, mut count, mut equal) = (0.0, Some(0.0), 0, 0);
     for quality in qualities {
-        psnr += quality.psnr;
+        if quality.psnr == f64::INFINITY {
+            equal += 1;
+        } else {
+            psnr += quality.psnr;
+        }
         ssim = ssim.zip(quality.ssim).map(|(sum, ssim)| sum + ssim);
-        count += 1.0;
+        count += 1;
     }
-    Quality { psnr: psnr / count, ssim: ssim.map(|sum| sum / count) }
+    let ssim = ssim.map(|sum| sum / f64::from(count));
+    if equal == count {
+        return Means { psnr: f64::INFINITY, ssim, left_out: 0 };
+    }
+    Means { psnr: psnr / f64::from(count - equal), ssim, left_out: equal as usize }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mean_of(psnrs: &[f64]) -> Means {
+        mean(psnrs.iter().map(|&psnr| Quality { psnr, ssim: Some(0.5) }))
+    }
+
+    #[test]
+    fn images_that_equal_their_targets_are_left_out_of_the_mean_psnr_alone() {
+        let means = mean_of(&[10.0, f64::INFINITY, 20.0]);
+        assert_eq!(means, Means { psnr: 15.0, ssim: Some(0.5), left_out: 1 });
+        let json = serde_json::to_string(&means).unwrap();
+        assert_eq!(json, r#"{"psnr":15.0,"ssim":0.5,"left_out":1}"#);
+        let none = Means { left_out: 0, ..means };
+        assert_eq!(serde_json::to_string(&none).unwrap(), r#"{"psnr":15.0,"ssim":0.5}"#);
+        assert!(mean_of(&[f64::INFINITY; 2]).psnr.is_infinite());
+        assert!(mean_of(&[10.0, f64::NAN]).psnr.is_nan());
+    }
+
+    #[test]
+    fn what_is_left_out_is_said_with_its_number() {
+        let with = |left_out: usize| Means { psnr: 1.0, ssim: None, left_out };
+        assert_eq!(left_out(Some(with(0)), with(0)), None);
+        let said = |input, output| left_out(input, with(output)).unwrap();
+        assert_eq!(said(None, 1), "1 output equals its target, and the mean PSNR leaves it out");
+        assert_eq!(
+            said(Some(with(1)), 2),
+            "1 input and 2 outputs equal their targets, and the mean PSNR leaves them out"
+        );
+    }
 }

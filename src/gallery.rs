@@ -19,6 +19,8 @@ pub struct Gallery {
     source: Source,
     /// Images read so far whose alpha channel was left out.
     transparent: AtomicUsize,
+    /// Images read so far of whose colours a grey model sees the grey.
+    coloured: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -32,15 +34,18 @@ impl Gallery {
     /// Image files, and those in folders; each has to be of this shape.
     #[must_use]
     pub fn of_files(files: Vec<Found>, shape: [usize; 3]) -> Self {
-        Self { shape, source: Source::Files(files), transparent: AtomicUsize::new(0) }
+        Self::new(shape, Source::Files(files))
     }
 
     /// The first `count` pictures of a set, or all.
     #[must_use]
     pub fn of_set(images: Images, count: Option<usize>) -> Self {
         let count = count.map_or(images.len(), |count| count.min(images.len()));
-        let (shape, transparent) = (images.shape(), AtomicUsize::new(0));
-        Self { shape, source: Source::Set(images, count), transparent }
+        Self::new(images.shape(), Source::Set(images, count))
+    }
+
+    fn new(shape: [usize; 3], source: Source) -> Self {
+        Self { shape, source, transparent: AtomicUsize::new(0), coloured: AtomicUsize::new(0) }
     }
 
     /// Number of pictures, readable or not.
@@ -106,15 +111,24 @@ impl Gallery {
         self.transparent.load(Ordering::Relaxed)
     }
 
+    /// Files read so far that are coloured, while the model is grey; a set has said so itself.
+    #[must_use]
+    pub fn coloured(&self) -> usize {
+        self.coloured.load(Ordering::Relaxed)
+    }
+
     fn read_file(&self, path: &Path) -> Result<Vec<f32>, String> {
         let image = read(path, self.shape)?;
+        let channels = self.shape[2];
+        let coloured = channels == 1 && image.is_coloured();
         self.transparent.fetch_add(usize::from(image.alpha_dropped), Ordering::Relaxed);
-        Ok(image.scaled())
+        self.coloured.fetch_add(usize::from(coloured), Ordering::Relaxed);
+        Ok(image.with_channels(channels).scaled())
     }
 }
 
-/// An image of the shape.
-fn read(path: &Path, [height, width, channels]: [usize; 3]) -> Result<ImageFile, String> {
+/// An image of that height and width, in its own channels.
+fn read(path: &Path, [height, width, _]: [usize; 3]) -> Result<ImageFile, String> {
     let refuse = |problem: &str| format!("{}: {problem}", path.display());
     // The size is known from the first bytes, before memory is taken for the pixels.
     let (found_height, found_width) = dimensions(path).map_err(|error| error.to_string())?;
@@ -123,11 +137,7 @@ fn read(path: &Path, [height, width, channels]: [usize; 3]) -> Result<ImageFile,
             "it is {found_width}x{found_height} pixels, {width}x{height} are expected; resize it"
         )));
     }
-    let image = decode(path, MOST_PIXELS).map_err(|error| error.to_string())?;
-    if channels == 1 && image.is_coloured() {
-        return Err(refuse("it is coloured and the model is grey; convert it to grey"));
-    }
-    Ok(image.with_channels(channels))
+    decode(path, MOST_PIXELS).map_err(|error| error.to_string())
 }
 
 /// The images that paths stand for, of which there is at least one.

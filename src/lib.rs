@@ -66,6 +66,7 @@ pub mod showcase;
 pub mod summary;
 pub mod sweep;
 pub mod tensorboard;
+pub mod text_file;
 pub mod trace;
 pub mod train;
 

@@ -7,10 +7,12 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::checkpoint::{Array, Checkpoint, CheckpointError, DType, Element, load, save};
 use crate::coder::Coder;
+use crate::config::layers::Layer;
 use crate::config::{ConfigError, Source};
 use crate::engine::{Model, kind_of};
 use crate::exit::Misuse;
 use crate::nn::{Parameter, Parameters};
+use crate::output::complain;
 use crate::plan::{Part, Plan};
 use crate::train::{History, Learner};
 
@@ -65,6 +67,16 @@ pub enum SavedModelError {
     /// The config asks for an engine that cannot run the model.
     #[error("{0}")]
     Refused(String),
+    /// One of its weights is no number that a model can compute with.
+    #[error(
+        "{} cannot be used: {problem}; train again with a lower train.optimizer.learning_rate, or use \
+         another checkpoint", path.display())]
+    NoNumber {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The first such weight, and its value.
+        problem: String,
+    },
     /// Its weights have other names, shapes or types than the plan's.
     #[error("{} is of another model: {problem}; name its own config with --config FILE", path.display())]
     OtherModel {
@@ -87,7 +99,7 @@ impl SavedModelError {
     pub fn is_misuse(&self) -> bool {
         match self {
             Self::Checkpoint(error) => error.is_missing(),
-            Self::Newer { .. } => false,
+            Self::Newer { .. } | Self::NoNumber { .. } => false,
             Self::Config(_)
             | Self::Nameless { .. }
             | Self::Refused(_)
@@ -174,7 +186,11 @@ pub fn open_model(
     config: Option<&Path>,
     overrides: &[String],
 ) -> Result<(Plan, Checkpoint), SavedModelError> {
-    let checkpoint = load(path)?;
+    let mut checkpoint = load(path)?;
+    if let Some(wrappers) = checkpoint.unwrap_names() {
+        let shown = path.display();
+        complain(format_args!("{shown}: the names of its weights have {wrappers}, left out"));
+    }
     match format_of(&checkpoint) {
         Some(format) if format > NEWEST => {
             return Err(SavedModelError::Newer { path: path.to_owned(), format });
@@ -188,7 +204,11 @@ pub fn open_model(
         }
         (None, None) => return Err(SavedModelError::Nameless { path: path.to_owned() }),
     };
-    Ok((Plan::new(source)?, checkpoint))
+    let plan = Plan::new(source)?;
+    match negative_variance(&plan, &checkpoint) {
+        Some(problem) => Err(SavedModelError::NoNumber { path: path.to_owned(), problem }),
+        None => Ok((plan, checkpoint)),
+    }
 }
 
 /// The number that the file gives its format; one of another program's gives none.
@@ -266,36 +286,97 @@ fn fill(
     parameters: &Parameters,
     checkpoint: &Checkpoint,
 ) -> Result<(), SavedModelError> {
-    copy_weights(parameters, checkpoint)
-        .map_err(|problem| SavedModelError::OtherModel { path: path.to_owned(), problem })
+    copy_weights(parameters, checkpoint).map_err(|misfit| {
+        let path = path.to_owned();
+        match misfit {
+            Misfit::Other(problem) => SavedModelError::OtherModel { path, problem },
+            Misfit::NoNumber(problem) => SavedModelError::NoNumber { path, problem },
+        }
+    })
+}
+
+/// Why a checkpoint's tensors cannot be a model's weights; a sentence about the checkpoint as "it".
+#[derive(Debug, thiserror::Error)]
+pub enum Misfit {
+    /// They are another model's.
+    #[error("{0}")]
+    Other(String),
+    /// One of them holds NaN, infinity, or what comes to the same.
+    #[error("{0}")]
+    NoNumber(String),
 }
 
 /// Copies every tensor into the weight of its name.
 ///
 /// # Errors
-/// Says of the first tensor that is missing, left over, or of another shape, what is wrong with it.
-pub fn copy_weights(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), String> {
+/// Says of the first tensor that is missing, left over, of another shape, or not finite, what is wrong
+/// with it.
+pub fn copy_weights(parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), Misfit> {
+    let other = |problem: String| Misfit::Other(problem);
     for Parameter { name, tensor, .. } in parameters.iter() {
-        let array = checkpoint.tensor(name).ok_or_else(|| format!("it has no `{name}`"))?;
+        let array = checkpoint.tensor(name).ok_or_else(|| other(format!("it has no `{name}`")))?;
         let shape = tensor.size();
         let found: Vec<i64> = array.shape().iter().map(|&side| side as i64).collect();
         if found != shape {
-            return Err(format!("its `{name}` has shape {found:?}, this model's has {shape:?}"));
+            let problem = format!("its `{name}` has shape {found:?}, this model's has {shape:?}");
+            return Err(other(problem));
         }
-        let values = tensor_of(array).ok_or_else(|| format!("its `{name}` holds whole numbers"))?;
+        let values = tensor_of(array);
+        let values = values.ok_or_else(|| other(format!("its `{name}` holds whole numbers")))?;
+        check_finite(name, array, tensor.kind())?;
         no_grad(|| tensor.shallow_clone().copy_(&values));
     }
     let known = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
     match checkpoint.tensors.iter().find(|(name, _)| !known(name) && !is_beside(name)) {
-        Some((name, _)) => Err(format!("this model has no `{name}`")),
+        Some((name, _)) => Err(other(format!("this model has no `{name}`"))),
         None => Ok(()),
     }
 }
 
+/// A model with one such weight would give images of nothing but black.
+fn check_finite(name: &str, array: &Array, kind: Kind) -> Result<(), Misfit> {
+    let kept = |value: f64| if kind == Kind::Float { f64::from(value as f32) } else { value };
+    match array.find(|value| !kept(value).is_finite()) {
+        Some(value) if value.is_finite() => {
+            let problem = format!("its `{name}` holds {value:e}, which is beyond float32");
+            Err(Misfit::NoNumber(problem))
+        }
+        Some(value) => Err(Misfit::NoNumber(format!("its `{name}` holds {value}"))),
+        None => Ok(()),
+    }
+}
+
+/// Of a variance below `-epsilon` there is no root. One that is a little below 0 is rounding's, as of a
+/// mean of squares less the square of a mean.
+fn negative_variance(plan: &Plan, checkpoint: &Checkpoint) -> Option<String> {
+    let encoder = plan.encoder().iter().map(|planned| ("encoder", planned));
+    let decoder = plan.decoder().iter().map(|planned| ("decoder", planned));
+    encoder.chain(decoder).find_map(|(part, planned)| {
+        let Layer::BatchNormalization(norm) = &planned.layer else { return None };
+        let name = format!("{part}.{}.running_var", planned.name);
+        let value = checkpoint.tensor(&name)?.find(|value| value + norm.epsilon <= 0.0)?;
+        Some(format!("its `{name}` holds {value}, and no variance is negative"))
+    })
+}
+
 /// Whether a model's outputs do not depend on the tensor: PyTorch's batch normalisation counts its
-/// batches, and a training's checkpoint holds what the training goes on from.
+/// batches, its `AveragedModel` the models, and a training's checkpoint holds what the training goes on
+/// from.
 fn is_beside(name: &str) -> bool {
-    name.ends_with(".num_batches_tracked") || BESIDE.iter().any(|prefix| name.starts_with(prefix))
+    name.ends_with(".num_batches_tracked")
+        || name == "n_averaged"
+        || BESIDE.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The first tensor of a training's state that holds no number. An optimizer's sums of squares may be
+/// infinite, which only makes its steps 0.
+#[must_use]
+pub fn not_a_number(state: &Checkpoint) -> Option<(&str, f64)> {
+    let of = |(name, array): &'_ (String, Array)| {
+        let infinite = !name.starts_with(OPTIMIZER);
+        array.find(|value| value.is_nan() || (infinite && value.is_infinite()))
+    };
+    state.tensors.iter().find_map(|entry| Some((entry.0.as_str(), of(entry)?)))
 }
 
 /// An array of floating-point numbers as a tensor in the CPU's memory; `None` of whole numbers.

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -15,7 +16,7 @@ use common::{
     Convae, Folder, convae, convae_in, copy_bare_weights, digits, files_of, is_sentence, names,
     on_terminal, root, text, tiny, train,
 };
-use convae::checkpoint::{Array, load};
+use convae::checkpoint::{Array, Checkpoint, load, save};
 use convae::config::layers::Layer;
 use convae::config::sections::Optimizer;
 use flate2::read::GzDecoder;
@@ -577,6 +578,38 @@ fn evaluate_takes_weights_without_a_config_when_one_is_named() {
     let data = format!("data.dir={}", digits().display());
     let printed = evaluate(&bare).args(["--config", "plain.toml"]).set(&data).succeeds();
     assert_eq!(printed, evaluate(&plain().join("normal.pt")).succeeds());
+}
+
+#[test]
+fn wrappers_of_pytorch_are_taken_out_of_the_names_and_said() {
+    let folder = Folder::new();
+    let expected = evaluate(&plain().join("normal.pt")).succeeds();
+    for (prefix, who) in [
+        ("module.", "`module.` (DataParallel"),
+        ("_orig_mod.", "`_orig_mod.` (torch.compile)"),
+        ("module._orig_mod.", "and `_orig_mod.` (torch.compile)"),
+    ] {
+        let mut tensors = load(&plain().join("normal.pt")).unwrap().tensors;
+        for (name, _) in &mut tensors {
+            name.insert_str(0, prefix);
+        }
+        if prefix == "module." {
+            // What AveragedModel counts.
+            let count = Array::from_values(&[], &[7_i64]).unwrap();
+            tensors.insert(0, ("n_averaged".to_owned(), count));
+        }
+        for file in ["wrapped.pt", "wrapped.safetensors"] {
+            let wrapped = folder.at(file);
+            let records = BTreeMap::new();
+            save(&wrapped, &Checkpoint { tensors: tensors.clone(), records }).unwrap();
+            let data = format!("data.dir={}", digits().display());
+            let call = evaluate(&wrapped).args(["--config", "plain.toml"]).set(&data);
+            let run = call.assert().success();
+            let said = text(&run.get_output().stderr);
+            assert!(is_sentence(&said) && said.contains(file) && said.contains(who), "{said}");
+            assert_eq!(text(&run.get_output().stdout), expected);
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{Convae, Folder, convae, digits, names, sentence, text, tiny, train};
+use common::{Convae, Folder, convae, digits, is_sentence, names, sentence, text, tiny, train};
 use convae::codes::Codes;
 use image::{GrayImage, RgbImage, RgbaImage};
 use serde_json::Value;
@@ -288,18 +288,70 @@ fn an_image_that_fails_does_not_stop_the_others() {
     let (images, folder) = (stripe_folder(28, 28), Folder::new());
     images.write("a broken.png", "no image");
     stripes(28, 30, 5).save(images.at("high.png")).unwrap();
-    RgbImage::from_fn(28, 28, |x, _| image::Rgb([x as u8, 0, 0]))
-        .save(images.at("red.png"))
-        .unwrap();
     let assert = encode(&folder.at("codes.npz")).arg(images.path()).assert().code(1);
     let stderr = text(&assert.get_output().stderr);
     let lines: Vec<&str> = stderr.lines().collect();
     assert!(lines[0].contains("a broken.png: it is not an image"), "{stderr}");
     assert!(lines[1].contains("high.png: it is 28x30 pixels, 28x28 are expected"), "{stderr}");
-    assert!(lines[2].contains("red.png: it is coloured and the model is grey"), "{stderr}");
-    assert_eq!(lines[3..], ["convae: 3 of 6 images failed"]);
+    assert_eq!(lines[2..], ["convae: 2 of 5 images failed"]);
     let codes = Codes::open(&folder.at("codes.npz")).unwrap();
     assert_eq!(codes.names, ["below/nine.png", "five.png", "six.png"]);
+}
+
+#[test]
+fn a_grey_model_encodes_the_grey_of_coloured_images_and_says_how_many_there_are() {
+    let folder = Folder::new();
+    let red = RgbImage::from_fn(28, 28, |x, _| image::Rgb([x as u8 * 9, 0, 0]));
+    red.save(folder.at("a red.png")).unwrap();
+    // BT.601 in Pillow's integers.
+    let luma = |x: u32| ((x * 9 * 19_595 + (1 << 15)) >> 16) as u8;
+    let grey = GrayImage::from_fn(28, 28, |x, _| image::Luma([luma(x)]));
+    grey.save(folder.at("grey.png")).unwrap();
+    let call =
+        encode(&folder.at("codes.npz")).args([folder.at("a red.png"), folder.at("grey.png")]);
+    let said = text(&call.assert().success().get_output().stderr);
+    assert!(is_sentence(&said), "{said}");
+    assert!(said.contains("1 of 2 images are coloured; the model is grey"), "{said}");
+    let codes = Codes::open(&folder.at("codes.npz")).unwrap();
+    let (red, grey) = codes.values.split_at(codes.length());
+    assert_eq!(red, grey);
+    let call = neighbours(&folder.at("alike.png")).arg("--among").arg(folder.at("grey.png"));
+    let said = text(&call.arg(folder.at("a red.png")).assert().success().get_output().stderr);
+    assert!(said.contains("1 of 1 images are coloured"), "{said}");
+}
+
+#[test]
+fn an_image_that_equals_its_target_is_left_out_of_the_mean_psnr_and_said() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.at("images")).unwrap();
+    for (name, image) in [
+        ("a.png", stripes(28, 28, 3)),
+        ("b.png", stripes(28, 28, 5)),
+        ("c.png", stripes(28, 28, 7)),
+        ("black.png", GrayImage::new(28, 28)),
+    ] {
+        image.save(folder.at("images").join(name)).unwrap();
+    }
+    let (learned, images) = (stripe_folder(28, 28), folder.at("images"));
+    // Noise in proportion to the values leaves black as it is.
+    let trained = trained_on(learned.path(), &images, "\n[corruption]\nkind = \"speckle\"\n");
+    let call = || call("evaluate", trained.at("run/tiny.pt"));
+    let report = json(&call().args(["--json", "--per-file"]).succeeds());
+    let found = &report["results"][0];
+    let psnr = |file: &Value| file["input"]["psnr"].as_f64();
+    let all: Vec<Option<f64>> = found["files"].as_array().unwrap().iter().map(psnr).collect();
+    let finite: Vec<f64> = all.iter().copied().flatten().collect();
+    assert_eq!((all.len(), finite.len()), (4, 3));
+    let mean = finite.iter().sum::<f64>() / 3.0;
+    assert!((found["input"]["psnr"].as_f64().unwrap() - mean).abs() < 1e-12, "{found}");
+    assert_eq!(found["input"]["left_out"], 1);
+    assert!(found["output"].get("left_out").is_none(), "{found}");
+    let printed = call().succeeds();
+    assert!(printed.contains(&format!("input:  PSNR {mean:.2} dB")), "{printed}");
+    let said = "1 input equals its target, and the mean PSNR leaves it out\n";
+    assert!(printed.ends_with(said), "{printed}");
+    let page = fs::read_to_string(trained.at("run/report.html")).unwrap();
+    assert!(page.contains("as trained: 1 input equals its target"), "the page is silent");
 }
 
 #[test]

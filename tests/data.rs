@@ -11,9 +11,11 @@ use std::process::{Command, Stdio};
 use common::{Convae, Folder, convae, digits, names, text};
 use convae::config::Source;
 use convae::corruption::Split;
-use convae::data::{Batch, DataError, Dataset, Feed};
+use convae::data::{Batch, DataError, Dataset, Feed, Images};
 use convae::plan::Plan;
 use convae::train::feed;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -158,6 +160,64 @@ fn colour_becomes_grey_and_grey_becomes_colour_as_the_model_asks() {
     assert_eq!(data.test.clean(0).unwrap(), repeated);
 }
 
+/// Colours, and their grey by ITU-R BT.601: 0.299, 0.587 and 0.114 of white.
+const COLOURS: [([u8; 3], u8); 4] =
+    [([255, 0, 0], 76), ([0, 255, 0], 150), ([0, 0, 255], 29), ([9, 9, 9], 9)];
+
+#[test]
+fn a_grey_model_sees_the_grey_of_coloured_images_and_says_how_many_there_are() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.at("images")).unwrap();
+    // The last one is grey, though stored as RGB.
+    for (which, (colour, _)) in COLOURS.into_iter().enumerate() {
+        let image = RgbImage::from_pixel(8, 8, Rgb(colour));
+        image.save(folder.at(&format!("images/{which}.png"))).unwrap();
+    }
+    let lines = images(&folder, "test_fraction = 0.5");
+    let data = open(&lines, 1).unwrap();
+    for (index, (_, grey)) in COLOURS.into_iter().enumerate() {
+        let set = if index < 2 { &data.train } else { &data.test };
+        assert_eq!(set.clean(index % 2).unwrap(), vec![f32::from(grey) / 255.0; 64]);
+    }
+    let said = |channels: usize| {
+        let own = folder.write("own.toml", config(&lines, channels));
+        let call = convae().arg("--config").arg(own).out(folder.at("out")).arg("--overwrite");
+        text(&call.assert().success().get_output().stderr)
+    };
+    let grey = said(1);
+    for (line, words) in grey.lines().zip(["2 of 2 training images", "1 of 2 test images"]) {
+        assert!(line.contains(&format!("{words} are coloured; the model is grey")), "{line}");
+        assert!(common::is_sentence(line), "{line}");
+    }
+    assert_eq!((grey.lines().count(), said(3)), (2, String::new()));
+}
+
+#[test]
+fn a_grey_model_sees_the_grey_of_coloured_arrays_too() {
+    let folder = Folder::new();
+    let pixels = |colour: [u8; 3]| -> Vec<u8> { (0..64).flat_map(|_| colour).collect() };
+    let all: Vec<u8> = COLOURS.iter().flat_map(|(colour, _)| pixels(*colour)).collect();
+    let header: Vec<u8> = [0x0804_u32, 4, 8, 8, 3].iter().flat_map(|w| w.to_be_bytes()).collect();
+    let idx = folder.write("own.idx", [header, all.clone()].concat());
+    let npy = folder.write("own.npy", npy(&[4, 8, 8, 3], &all));
+    for (kind, key, file) in [("idx", "train", idx), ("npz", "file", npy)] {
+        let file = file.display();
+        let lines = format!("kind = \"{kind}\"\n{key} = \"{file}\"\ntest_fraction = 0.25");
+        let data = open(&lines, 1).unwrap();
+        let seen: Vec<Vec<f32>> = (0..3).map(|index| data.train.clean(index).unwrap()).collect();
+        let grey = |(_, grey): ([u8; 3], u8)| vec![f32::from(grey) / 255.0; 64];
+        assert_eq!(seen, COLOURS.map(grey)[..3], "{kind}");
+        assert_eq!(data.test.clean(0).unwrap(), grey(COLOURS[3]), "{kind}");
+        let own = folder.write("own.toml", config(&lines, 1));
+        let call = convae().arg("--config").arg(own).out(folder.at(kind));
+        let said = text(&call.assert().success().get_output().stderr);
+        assert!(said.contains("its 4 images are in colour; the model is grey"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        // And a model of colour sees grey arrays repeated.
+        assert_eq!(open(&lines, 3).unwrap().train.clean(0).unwrap()[..3], [1.0, 0.0, 0.0]);
+    }
+}
+
 #[test]
 fn the_test_set_is_the_last_part_a_folder_or_a_list() {
     let folder = folder_of(10, SIDE, SIDE);
@@ -181,6 +241,24 @@ fn the_test_set_is_the_last_part_a_folder_or_a_list() {
     assert_eq!(data.test.clean(1).unwrap(), part(1, 0, 0));
     let tested = [part(3, 0, 0), part(1, 0, 0)];
     assert!((0..9).all(|index| !tested.contains(&data.train.clean(index).unwrap())));
+}
+
+#[test]
+fn a_list_may_begin_with_a_byte_order_mark_and_have_the_line_ends_of_windows() {
+    let folder = folder_of(5, SIDE, SIDE);
+    let list = folder.write("list.txt", "\u{feff}003.png\r\n001.png\r\n");
+    let lines = images(&folder, &format!("test = \"{}\"", list.display()));
+    let data = open(&lines, 1).unwrap();
+    assert_eq!((data.train.len(), data.test.len()), (3, 2));
+    assert_eq!(data.test.clean(0).unwrap(), part(3, 0, 0));
+    assert_eq!(data.test.clean(1).unwrap(), part(1, 0, 0));
+
+    let utf16: Vec<u8> = "\u{feff}003.png\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (other, words) in [(&utf16[..], "text in UTF-16"), (b"003.png\n\xe9.png", "line 2 is not")]
+    {
+        fs::write(&list, other).unwrap();
+        assert!(refuses(&lines, &["list.txt", words, "save it as text in UTF-8"]).is_misuse());
+    }
 }
 
 #[test]
@@ -242,6 +320,78 @@ fn a_grid_of_patches_covers_the_images() {
         assert_eq!(data.train.clean(index).unwrap(), part(index / 6, top, left), "patch {index}");
     }
     assert_eq!(data.train.name(7).as_deref(), Some("001.png#1"));
+}
+
+#[test]
+fn a_single_image_has_patches_to_learn_from_and_patches_to_test_on_that_share_no_pixel() {
+    let folder = folder_of(1, 40, 16);
+    let lines = |patches: &str, more: &str| {
+        images(&folder, &format!("patches = {patches}\ntest_fraction = 0.25\n{more}"))
+    };
+    // 30 rows to learn from, of which the last patches end where the part does, and 10 to test on.
+    for memory in ["", "memory_mb = 0"] {
+        let data = open(&lines("{ on = \"grid\" }", memory), 1).unwrap();
+        assert_eq!((data.train.len(), data.test.len()), (8, 4));
+        let places = |tops: &[usize]| -> Vec<Vec<f32>> {
+            tops.iter().flat_map(|&top| [part(0, top, 0), part(0, top, 8)]).collect()
+        };
+        let seen = |images: &Images| -> Vec<Vec<f32>> {
+            (0..images.len()).map(|index| images.clean(index).unwrap()).collect()
+        };
+        assert_eq!(seen(&data.train), places(&[0, 8, 16, 22]));
+        assert_eq!(seen(&data.test), places(&[30, 32]));
+        let plan = plan(&lines("{ on = \"grid\" }", memory), 1);
+        let test = Dataset::open_test(&plan.config.data, plan.input_shape).unwrap();
+        assert_eq!(seen(&test), seen(&data.test));
+        // A training patch of the same file is another image than a test patch.
+        assert_eq!((data.train.path(0), data.test.path(0)), (None, None));
+    }
+    let random = lines("{ on = \"random\", per_picture = 50 }", "");
+    let (plan, data) = (plan(&random, 1), open(&random, 1).unwrap());
+    let order: Vec<usize> = (0..50).collect();
+    for (split, images, tops) in
+        [(Split::Train, &data.train, 0..23), (Split::Test, &data.test, 30..33)]
+    {
+        for patch in feed(&plan, images, split).batch(1, &order).unwrap().input.chunks(64) {
+            let mut places = tops.clone().flat_map(|top| (0..=8).map(move |left| (top, left)));
+            assert!(places.any(|(top, left)| part(0, top, left) == patch), "{split:?}");
+        }
+    }
+    let own = folder.write("own.toml", config(&random, 1));
+    let call = convae().arg("--config").arg(own).out(folder.at("out"));
+    let said = text(&call.assert().success().get_output().stderr);
+    assert!(said.contains("000.png is the only image"), "{said}");
+    assert!(said.contains("its first 16x30 pixels, test patches from its last 16x10"), "{said}");
+    assert!(common::is_sentence(&said), "{said}");
+}
+
+#[test]
+fn a_single_pair_is_divided_in_both_its_images() {
+    let folder = pairs_of(1, 16, 40);
+    let data =
+        open(&pairs(&folder, "patches = { on = \"grid\" }\ntest_fraction = 0.2"), 1).unwrap();
+    assert_eq!((data.train.len(), data.test.len()), (8, 2));
+    assert_eq!(data.test.clean(0).unwrap(), part(0, 0, 32));
+    let order = [0, 1];
+    let plan = plan(&pairs(&folder, "patches = { on = \"grid\" }"), 1);
+    let seen = feed(&plan, &data.test, Split::Test).batch(0, &order).unwrap();
+    assert_eq!(seen.input, [part(100, 0, 32), part(100, 8, 32)].concat());
+    assert_eq!(seen.clean.unwrap(), [part(0, 0, 32), part(0, 8, 32)].concat());
+}
+
+#[test]
+fn a_single_image_that_cannot_be_divided_is_refused_with_a_remedy_that_works() {
+    let folder = folder_of(1, 15, 12);
+    let said = refuses(&images(&folder, "patches = { on = \"grid\" }"), &["share no pixel"]);
+    assert!(said.is_misuse());
+    let words = ["000.png is the only image and 12x15 pixels", "--set data.test=PATH"];
+    assert!(words.iter().all(|word| said.to_string().contains(word)), "{said}");
+    save(&grey(1, SIDE, SIDE), &folder.at("test/a.png"));
+    let test = format!("patches = {{ on = \"grid\" }}\ntest = \"{}\"", folder.at("test").display());
+    assert_eq!(open(&images(&folder, &test), 1).unwrap().train.len(), 4);
+    // Without patches there is nothing to divide.
+    let whole = refuses(&images(&folder, "resize = \"fit\""), &["1 picture(s)", "data.test=PATH"]);
+    assert!(!whole.to_string().contains("--set data.test_fraction"), "{whole}");
 }
 
 #[test]
@@ -551,6 +701,36 @@ fn idx_files_may_have_any_name_and_the_test_set_may_be_their_last_part() {
     refuses(&lines("test = \"nowhere.idx\""), &["nowhere.idx is missing", "name a file"]);
     fs::write(&path, [0; 100]).unwrap();
     refuses(&lines(""), &["mine.idx is damaged", "magic number", "another copy"]);
+}
+
+#[test]
+fn a_gzip_file_of_several_members_is_read_whole_and_nothing_else_may_stand_behind_them() {
+    let gzip = |bytes: &[u8]| {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    };
+    let folder = Folder::new();
+    let header: Vec<u8> = [0x0803_u32, 10, 8, 8].iter().flat_map(|w| w.to_be_bytes()).collect();
+    let raw = [header, bytes_of(10)].concat();
+    // Within the header, and within an image; an empty one at the end, as bgzip writes it.
+    let members = [gzip(&raw[..7]), gzip(&raw[7..300]), gzip(&raw[300..]), gzip(&[])].concat();
+    let lines = format!("kind = \"idx\"\ntrain = \"{}\"", folder.at("mine.idx").display());
+    for file in [&members, &[members.clone(), vec![0; 1024]].concat()] {
+        folder.write("mine.idx.gz", file);
+        let data = open(&lines, 1).unwrap();
+        assert_eq!((data.train.len(), data.test.len()), (9, 1));
+        assert_eq!(data.train.clean(8).unwrap(), part(8, 0, 0));
+        assert_eq!(data.test.clean(0).unwrap(), part(9, 0, 0));
+    }
+    for (behind, words) in [
+        (b"garbage".to_vec(), "behind its last gzip member are 7 other bytes"),
+        (gzip(b"more"), "[10, 8, 8] bytes, it holds 641"),
+        (gzip(b"more")[..9].to_vec(), "cannot be unpacked"),
+    ] {
+        folder.write("mine.idx.gz", [members.clone(), behind].concat());
+        refuses(&lines, &["mine.idx.gz is damaged", words, "another copy"]);
+    }
 }
 
 // ---- what can be wrong with a folder ----

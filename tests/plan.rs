@@ -914,6 +914,68 @@ fn set_makes_sections_that_the_file_does_not_have() {
 }
 
 #[test]
+fn set_reaches_any_key_of_what_the_file_does_not_write() {
+    let text = model([28, 28, 1], CONV, CONV);
+    assert!(!text.contains("optimizer") && !text.contains("[train]"));
+    let set = ["train.optimizer.learning_rate=0.25", "train.early_stopping.patience=3"];
+    let changed = config(&text, &[&set[..], &["data.train_samples=7"]].concat());
+    let Optimizer::Adam(adam) = &changed.train.optimizer else { panic!("the default is Adam") };
+    assert_eq!((adam.learning_rate, adam.beta_2), (0.25, 0.999));
+    assert_eq!(changed.train.early_stopping.map(|stop| stop.patience), Some(3));
+    // Whatever comes first, what was set stays, and the rest is of the kind that was set.
+    for set in [
+        ["train.optimizer.learning_rate=0.25", "train.optimizer.name=SGD"],
+        ["train.optimizer.name=SGD", "train.optimizer.learning_rate=0.25"],
+    ] {
+        let Optimizer::SGD(sgd) = config(&text, &set).train.optimizer else { panic!("{set:?}") };
+        assert_eq!((sgd.learning_rate, sgd.momentum), (0.25, 0.0));
+    }
+    let Optimizer::SGD(sgd) = config(&text, &["train.optimizer.name=SGD"]).train.optimizer else {
+        panic!("it was set")
+    };
+    assert_eq!(sgd.learning_rate.to_string(), "0.01");
+}
+
+#[test]
+fn set_reaches_entries_of_a_list_that_the_file_does_not_write() {
+    let text = model([28, 28, 1], CONV, CONV).replace("input_shape = [28, 28, 1]", "");
+    let changed = config(&text, &["model.input_shape[0]=16", "model.input_shape[1]=20"]);
+    assert_eq!(changed.model.input_shape, [16, 20, 1]);
+    let words = ["--set model.input_shape[3]=1", "`model.input_shape` is a list of 3"];
+    check_says(&refusal(&text, &["model.input_shape[3]=1"]), &words);
+}
+
+#[test]
+fn what_set_cannot_reach_is_refused_with_what_would() {
+    let text = model([28, 28, 1], CONV, CONV);
+    let corrupted = format!("{text}\n[[corruption]]\nkind = \"blur\"\n");
+    for (text, set, words) in [
+        (&text, "corruption.factor=0.2", ["`corruption` has no `kind`", "set corruption.kind too"]),
+        (
+            &text,
+            "train.learning_rate_schedule.decay_steps=9",
+            ["has no `name`", "set train.learning_rate_schedule.name too"],
+        ),
+        (&corrupted, "corruption.sigma=2", ["`corruption` is a list of 1", "corruption[0].sigma"]),
+        (
+            &text,
+            "train.optimizer.momentum=0.9",
+            ["`train.optimizer.momentum` is not a key", "known"],
+        ),
+        (&text, "model.encoder[0].kernel_size[1]=5", ["kernel_size` is 3", "set all of it"]),
+        (&text, "model[0].encoder=1", ["`model` is a table", "leave [0] out"]),
+        (&text, "train.loss[0]=mse", ["`train.loss` is not written as a list", "set all of it"]),
+    ] {
+        check_says(&refusal(text, &[set]), &[&[set][..], &words].concat());
+    }
+    let both = config(&text, &["corruption.factor=0.2", "corruption.kind=gaussian"]);
+    assert_eq!(
+        both.corruption,
+        config(&text, &["corruption={kind='gaussian',factor=0.2}"]).corruption
+    );
+}
+
+#[test]
 fn set_replaces_a_whole_table_or_list() {
     let layer = "{ layer = \"Conv2D\", filters = 1, kernel_size = 1 }";
     let config = config(

@@ -8,6 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -16,8 +17,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use common::{Convae, Folder, convae, convae_in, digits, is_sentence, names, text, tiny};
-use convae::checkpoint::{load, load_sealed};
+use common::{Convae, Folder, convae, convae_in, digits, is_sentence, names, sentence, text, tiny};
+use convae::checkpoint::{Array, load, load_sealed, save_sealed};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use image::{GrayImage, Luma};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -463,6 +467,126 @@ fn pictures_that_came_or_went_are_noticed() {
     let stderr = text(&end.get_output().stderr);
     assert!(is_sentence(&stderr), "{stderr}");
     assert!(stderr.contains("6 training and 2 test pictures, and are now 5 and 2"), "{stderr}");
+}
+
+/// A run on folders of images and what it takes to go on with it.
+struct OnImages {
+    folder: Folder,
+    config: PathBuf,
+}
+
+impl OnImages {
+    fn new() -> Self {
+        let folder = Folder::new();
+        for (set, count) in [("train", 6), ("test", 2)] {
+            for i in 0..count {
+                let image = GrayImage::from_pixel(28, 28, Luma([i * 40]));
+                fs::create_dir_all(folder.at(set)).unwrap();
+                image.save(folder.at(&format!("{set}/{i}.png"))).unwrap();
+            }
+        }
+        let [train, test] = ["train", "test"].map(|set| folder.at(set).display().to_string());
+        let data = format!("kind = \"images\"\ntrain = {train:?}\ntest = {test:?}");
+        let dir = format!("dir = \"{}\"", digits().display());
+        let config = folder.write("own.toml", tiny().replace(&dir, &data));
+        Self { folder, config }
+    }
+
+    fn call(&self) -> Convae {
+        convae().arg("--config").arg(&self.config).out(self.folder.at("run"))
+    }
+
+    fn refused(&self, words: &[&str]) {
+        let end = self.call().arg("--resume").set("train.epochs=9").assert().code(2);
+        let said = text(&end.get_output().stderr);
+        assert!(is_sentence(&said), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{said} lacks some of {words:?}");
+    }
+}
+
+#[test]
+fn an_image_with_another_content_is_named_and_one_with_another_time_is_not() {
+    let run = OnImages::new();
+    run.call().succeeds();
+    // As a copy of the data set would be.
+    for name in ["train/0.png", "test/1.png"] {
+        let bytes = fs::read(run.folder.at(name)).unwrap();
+        fs::remove_file(run.folder.at(name)).unwrap();
+        run.folder.write(name, bytes);
+    }
+    run.call().arg("--resume").set("train.epochs=2").succeeds();
+    let old = fs::read(run.folder.at("train/2.png")).unwrap();
+    GrayImage::from_pixel(28, 28, Luma([81])).save(run.folder.at("train/2.png")).unwrap();
+    let words = ["train/2.png is not what it was when this run began", "--overwrite"];
+    run.refused(&words);
+    // Two files that changed places are two that changed.
+    run.folder.write("train/2.png", &old);
+    fs::rename(run.folder.at("test/0.png"), run.folder.at("x")).unwrap();
+    fs::rename(run.folder.at("test/1.png"), run.folder.at("test/0.png")).unwrap();
+    fs::rename(run.folder.at("x"), run.folder.at("test/1.png")).unwrap();
+    run.refused(&["test/0.png (and 1 more) is not what it was"]);
+}
+
+#[test]
+fn a_checkpoint_without_digests_goes_on_as_it_always_did() {
+    let run = OnImages::new();
+    run.call().succeeds();
+    let checkpoint = newest(&run.folder.at("run"));
+    let mut old = load_sealed(&checkpoint).unwrap();
+    assert!(old.records.remove("data.json").is_some());
+    save_sealed(&checkpoint, &old).unwrap();
+    GrayImage::from_pixel(28, 28, Luma([81])).save(run.folder.at("train/2.png")).unwrap();
+    run.call().arg("--resume").set("train.epochs=2").succeeds();
+    // From then on it knows.
+    GrayImage::from_pixel(28, 28, Luma([82])).save(run.folder.at("train/2.png")).unwrap();
+    run.refused(&["train/2.png is not what it was"]);
+}
+
+#[test]
+fn an_array_with_another_value_is_named_and_its_packing_does_not_count() {
+    let folder = Folder::new();
+    let header: Vec<u8> = [0x0803_u32, 10, 28, 28].iter().flat_map(|w| w.to_be_bytes()).collect();
+    let mut file: Vec<u8> = header.into_iter().chain((0..10 * 784).map(|i| i as u8)).collect();
+    let data = format!("kind = \"idx\"\ntrain = {:?}", folder.at("own.idx"));
+    let dir = format!("dir = \"{}\"", digits().display());
+    let config = folder.write("own.toml", tiny().replace(&dir, &data));
+    let call = || convae().arg("--config").arg(&config).out(folder.at("run"));
+    folder.write("own.idx", &file);
+    call().succeeds();
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(&file).unwrap();
+    folder.write("own.idx.gz", packer.finish().unwrap());
+    fs::remove_file(folder.at("own.idx")).unwrap();
+    call().arg("--resume").set("train.epochs=2").succeeds();
+    *file.last_mut().unwrap() ^= 1; // of the test set
+    folder.write("own.idx", &file);
+    let before = files(&folder.at("run"));
+    let end = call().arg("--resume").set("train.epochs=3").assert().code(2);
+    sentence(end, &["own.idx is not what it was when this run began", "--overwrite"]);
+    assert!(files(&folder.at("run")) == before, "a refused call leaves no trace");
+}
+
+#[test]
+fn a_checkpoint_that_holds_nan_is_named_and_the_one_before_it_used() {
+    for (whole, tensor, value) in [
+        (native(), "encoder.conv2d.weight", f32::INFINITY),
+        (native(), "optimizer.momentum", f32::NAN),
+        (libtorch(), "encoder.batch_normalization.running_var", f32::NAN),
+    ] {
+        let folder = Folder::new();
+        let out = copied(&whole.run(), &folder);
+        let mut checkpoint = load_sealed(&newest(&out)).unwrap();
+        let (_, array) = checkpoint.tensors.iter_mut().find(|(name, _)| name == tensor).unwrap();
+        let mut values = array.to_values::<f32>().unwrap();
+        values[0] = value;
+        *array = Array::from_values(array.shape(), &values).unwrap();
+        save_sealed(&newest(&out), &checkpoint).unwrap();
+        let end = whole.call(&out).arg("--resume").assert().success();
+        let said = text(&end.get_output().stderr);
+        let holds = format!("holds {value} in its `{tensor}`; the checkpoint before it is used");
+        assert!(is_sentence(&said) && said.contains(&holds), "{said}");
+        same_files(&out, &whole.run()).unwrap();
+    }
 }
 
 #[test]

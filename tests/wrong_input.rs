@@ -22,7 +22,7 @@ use convae::config::Source;
 use convae::plan::Plan;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use image::{GrayImage, RgbImage};
+use image::GrayImage;
 
 /// What a run's folder holds before its first epoch.
 const NOTHING_YET: [&str; 3] = ["checkpoints", "config.toml", "run.lock"];
@@ -84,7 +84,7 @@ fn a_folder_in_place_of_a_config() {
 
 #[test]
 fn a_config_that_is_not_text() {
-    refuses(b"name = \"\xff\xfe\"", &["wrong.toml", "UTF-8", "name a TOML file"]);
+    refuses(b"name = \"\xff\xfe\"", &["wrong.toml", "line 1 is not in UTF-8", "save it as text"]);
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn a_set_without_an_equals_sign() {
 fn a_set_that_leads_nowhere() {
     refuses_each(
         [
-            ("model.encoder[9].filters=3", "leads nowhere at `9`"),
+            ("model.encoder[9].filters=3", "leads nowhere at `[9]`"),
             ("model.encoder.x.filters=3", "leads nowhere at `x`"),
             ("name.x=3", "leads nowhere at `x`"),
             ("=3", "`` is not a key"),
@@ -377,6 +377,34 @@ fn a_command_line_that_makes_no_sense() {
 fn a_summary_of_a_wrong_config() {
     let call = convae().args(["summary", "--config", "plain.toml", "--set", "seed=-1"]);
     call.refused(&["--set seed=-1", "`seed`"]);
+}
+
+#[test]
+fn a_config_may_begin_with_a_byte_order_mark_and_have_the_line_ends_of_windows() {
+    let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", windows(&tiny()));
+    let (source, plain) =
+        (Source::open(&config, &[]).unwrap(), Source::parse(&tiny(), "tiny.toml", &[]).unwrap());
+    assert_eq!(source.config, plain.config);
+    // Its place is still counted from the first letter.
+    refuses(windows("nome = \"tiny\"\n"), &["wrong.toml:1", "`nome` is not a key", "`name`"]);
+    refuses(windows(&(tiny() + "odd = 1\n")), &["wrong.toml:12", "`model.odd` is not a key"]);
+}
+
+#[test]
+fn a_config_in_another_encoding_is_named() {
+    let utf16 =
+        |to: fn(u16) -> [u8; 2]| -> Vec<u8> { tiny().encode_utf16().flat_map(to).collect() };
+    for bytes in [
+        utf16(u16::to_le_bytes),
+        utf16(u16::to_be_bytes),
+        [b"\xff\xfe".to_vec(), utf16(u16::to_le_bytes)].concat(),
+    ] {
+        refuses(bytes, &["wrong.toml", "cannot be read", "UTF-16", "save it as text in UTF-8"]);
+    }
+    let latin1 = [tiny().as_bytes(), b"# B\xfccher\n"].concat();
+    refuses(latin1, &["wrong.toml", "line 12 is not in UTF-8", "save it as text in UTF-8"]);
 }
 
 // ---- the data ----
@@ -745,6 +773,100 @@ fn a_checkpoint_whose_own_config_is_damaged() {
     sentence(call.assert().failure().stdout(""), &["odd.pt", "config.toml", "`name` is 3"]);
 }
 
+/// A file of these weights, with one value replaced.
+fn replaced(from: &Path, to: &Path, tensor: &str, value: f32) {
+    let mut checkpoint = load(from).unwrap();
+    let (_, array) =
+        checkpoint.tensors.iter_mut().find(|(name, _)| name == tensor).expect("it is there");
+    let mut values = array.to_values::<f32>().unwrap();
+    *values.last_mut().unwrap() = value;
+    *array = Array::from_values(array.shape(), &values).unwrap();
+    save(to, &checkpoint).unwrap();
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_named_by_every_command() {
+    let folder = Folder::new();
+    let image = run().join("input_tiny.png");
+    let codes = folder.at("codes.npz");
+    let encode = |model: &Path, out: &Path| {
+        convae().args(["encode", "--checkpoint"]).arg(model).out(out).arg(&image)
+    };
+    encode(&weights(), &codes).succeeds();
+    for (file, tensor, value) in [
+        ("odd.pt", "decoder.conv2d_transpose.weight", f32::NAN),
+        ("odd.safetensors", "encoder.conv2d.bias", f32::INFINITY),
+        ("bare.pt", "encoder.conv2d.weight", f32::NEG_INFINITY),
+    ] {
+        let model = folder.at(file);
+        replaced(&weights(), &model, tensor, value);
+        let config = run().join("config.toml");
+        if file == "bare.pt" {
+            copy_bare_weights(&model.clone(), &model);
+        }
+        let call = |command: &str| {
+            let call = convae().args([command, "--checkpoint"]).arg(&model);
+            call.arg_if(file == "bare.pt", "--config", &config)
+        };
+        let out = folder.at("out");
+        for call in [
+            call("apply").out(&out).arg(&image),
+            call("evaluate"),
+            call("encode").out(folder.at("out.npz")).arg(&image),
+            call("decode").out(&out).arg("--codes").arg(&codes),
+            call("neighbours").out(folder.at("out.png")),
+            convae().arg("export").arg(&model).out(folder.at("out.onnx")).arg_if(
+                file == "bare.pt",
+                "--config",
+                &config,
+            ),
+        ] {
+            let holds = format!("its `{tensor}` holds {value}");
+            call.fails(&[file, "cannot be used", &holds, "learning_rate"]).stdout("");
+        }
+        if file != "bare.pt" {
+            let said = convae::Denoiser::open(&model).unwrap_err().to_string();
+            assert!(said.contains(tensor) && said.contains(&value.to_string()), "{said}");
+        }
+        fs::remove_file(model).unwrap();
+        assert_eq!(names(folder.path()), ["codes.npz"]);
+    }
+}
+
+#[test]
+fn a_variance_below_zero_is_refused_and_one_that_rounding_made_is_not() {
+    let folder = Folder::new();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1/digits.pt");
+    let (tensor, model) = ("encoder.batch_normalization.running_var", folder.at("odd.pt"));
+    let evaluate = || convae().args(["evaluate", "--checkpoint"]).arg(&model);
+    replaced(&from, &model, tensor, -1e-7);
+    evaluate().succeeds();
+    // Its epsilon is 0.001.
+    replaced(&from, &model, tensor, -0.5);
+    evaluate().fails(&["odd.pt", tensor, "holds -0.5", "no variance is negative"]).stdout("");
+}
+
+#[test]
+fn a_weight_beyond_float32_is_refused_where_that_is_what_computes() {
+    let folder = Folder::new();
+    let mut checkpoint = load(&weights()).unwrap();
+    for (_, array) in &mut checkpoint.tensors {
+        let values = array.to_values::<f32>().unwrap();
+        let doubles: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
+        *array = Array::from_values(array.shape(), &doubles).unwrap();
+    }
+    let (name, first) = &mut checkpoint.tensors[0];
+    let mut values = first.to_values::<f64>().unwrap();
+    values[0] = 1e39;
+    *first = Array::from_values(first.shape(), &values).unwrap();
+    let words =
+        ["large.pt".to_owned(), format!("its `{name}` holds 1e39, which is beyond float32")];
+    save(&folder.at("large.pt"), &checkpoint).unwrap();
+    let call = || convae().args(["evaluate", "--checkpoint"]).arg(folder.at("large.pt"));
+    call().fails(&words.each_ref().map(String::as_str)).stdout("");
+    call().set("train.dtype=float64").set("train.engine=libtorch").succeeds();
+}
+
 #[test]
 fn weights_that_are_whole_numbers() {
     let folder = Folder::new();
@@ -833,14 +955,6 @@ fn an_image_that_claims_to_be_huge() {
     let sum = crc32fast::hash(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&sum.to_be_bytes());
     bad_image(&folder, &folder.write("huge.png", bytes), &["it is 65536x65536 pixels", "in all"]);
-}
-
-#[test]
-fn an_image_in_colour() {
-    let folder = Folder::new();
-    let red = RgbImage::from_pixel(28, 28, image::Rgb([200, 0, 0]));
-    red.save(folder.at("red.png")).unwrap();
-    bad_image(&folder, &folder.at("red.png"), &["coloured", "convert it to grey", "--per-channel"]);
 }
 
 #[test]

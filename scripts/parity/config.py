@@ -191,7 +191,7 @@ def experiment(tree: dict[str, Any]) -> Experiment:
         _only(tree.get(section, {}), keys, f"{section}.")
     data, model, train = (tree.get(name, {}) for name in ("data", "model", "train"))
     optimizer = dict(train.get("optimizer", {"name": "Adam"}))
-    kind = optimizer.pop("name", None)
+    kind = optimizer.pop("name", "Adam")
     if kind not in OPTIMIZER_KEYS:
         raise Failure(f"the optimizer {kind!r} is not known here; known are {_list(OPTIMIZER_KEYS)}")
     _only(optimizer, OPTIMIZER_KEYS[kind], "train.optimizer.")

@@ -39,6 +39,12 @@ struct Sheet {
 type Place = (usize, usize, usize, Option<usize>);
 
 impl Applier<'_> {
+    /// Whether a grey model makes a grey image of this coloured one.
+    #[must_use]
+    pub fn loses_colour(&self, image: &ImageFile) -> bool {
+        self.channels == 1 && !self.per_channel && image.is_coloured()
+    }
+
     /// The model's outputs for some images, in their order and depth.
     ///
     /// Each comes back with the image as the model saw it, grey or coloured, or as a sentence that says
@@ -85,13 +91,9 @@ impl Applier<'_> {
     fn sheet(&self, image: ImageFile) -> Result<Sheet, String> {
         let [height, width, present] = image.shape;
         let sides = self.fit.sides([height, width])?;
-        let coloured = image.is_coloured();
         let (image, planes) = match (self.channels, present) {
-            (1, 3) if coloured && self.per_channel => (image, (0..3).map(Some).collect()),
-            (1, 3) if coloured => {
-                return Err("it is coloured and the model is grey; convert it to grey, or add \
-                            --per-channel"
-                    .to_owned());
+            (1, 3) if self.per_channel && image.is_coloured() => {
+                (image, (0..3).map(Some).collect())
             }
             _ => (image.with_channels(self.channels), vec![None]),
         };

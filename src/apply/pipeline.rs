@@ -41,6 +41,7 @@ struct Computed<'a> {
     index: usize,
     image: ImageFile,
     output: ImageFile,
+    colour_lost: bool,
     result: PathBuf,
     format: Format,
     _share: Option<Share<'a>>,
@@ -195,20 +196,29 @@ fn compute_all<'a>(
         for (index, Loaded { image, share }) in window {
             match image {
                 Ok(image) => {
-                    places.push((index, share));
+                    places.push((index, share, applier.loses_colour(&image)));
                     images.push(image);
                 }
                 Err(sentence) => report.add(index, &jobs[index].image, Outcome::Failed(sentence)),
             }
         }
-        for ((index, share), output) in places.into_iter().zip(applier.outputs(images)) {
+        let outputs = applier.outputs(images);
+        for ((index, share, colour_lost), output) in places.into_iter().zip(outputs) {
             let Job { image: path, task: Task::Write(result, format) } = &jobs[index] else {
                 continue;
             };
             match output {
                 Ok((image, output)) => {
                     let (result, format) = (result.clone(), *format);
-                    let done = Computed { index, image, output, result, format, _share: share };
+                    let done = Computed {
+                        index,
+                        image,
+                        output,
+                        colour_lost,
+                        result,
+                        format,
+                        _share: share,
+                    };
                     // The writers last as long as this sender.
                     let _ = to_write.send(done);
                 }
@@ -229,10 +239,13 @@ fn write_all(
 ) {
     loop {
         let next = computed.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Computed { index, image, output, result, format, _share }) = next else { return };
+        let Ok(Computed { index, image, output, colour_lost, result, format, _share }) = next
+        else {
+            return;
+        };
         let alpha_dropped = output.alpha_dropped;
         let outcome = match write(&image, output, [out, &result], format, render) {
-            Ok(()) => Outcome::Written { result, alpha_dropped },
+            Ok(()) => Outcome::Written { result, alpha_dropped, colour_lost },
             Err(sentence) => Outcome::Failed(sentence),
         };
         if finished.send((index, outcome)).is_err() {

@@ -21,6 +21,8 @@ pub enum Outcome {
         result: PathBuf,
         /// Whether the image had an alpha channel, which the result has not.
         alpha_dropped: bool,
+        /// Whether the image is coloured and the result, of a grey model, is not.
+        colour_lost: bool,
     },
     /// An earlier result was left as it is.
     Kept(PathBuf),
@@ -35,6 +37,8 @@ pub struct Report {
     written: usize,
     /// Written, but without the alpha channel that their images have.
     without_alpha: usize,
+    /// Written, but without the colours that their images have.
+    without_colour: usize,
     kept: usize,
     failed: usize,
     /// Heard of, but not yet their turn.
@@ -54,6 +58,7 @@ impl Report {
             total,
             written: 0,
             without_alpha: 0,
+            without_colour: 0,
             kept: 0,
             failed: 0,
             early: BTreeMap::new(),
@@ -75,11 +80,13 @@ impl Report {
     fn tell(&mut self, image: &Path, outcome: &Outcome) {
         let image = image.display();
         match outcome {
-            Outcome::Written { result, alpha_dropped } => {
+            Outcome::Written { result, alpha_dropped, colour_lost } => {
                 self.written += 1;
                 self.without_alpha += usize::from(*alpha_dropped);
+                self.without_colour += usize::from(*colour_lost);
                 let alpha = if *alpha_dropped { " (without its alpha channel)" } else { "" };
-                self.say(format_args!("{image} -> {}{alpha}", result.display()));
+                let colour = if *colour_lost { " (grey, as the model is)" } else { "" };
+                self.say(format_args!("{image} -> {}{alpha}{colour}", result.display()));
             }
             Outcome::Kept(result) => {
                 self.kept += 1;
@@ -153,12 +160,17 @@ impl Report {
             1 => "; 1 without its alpha channel".to_owned(),
             count => format!("; {count} without their alpha channels"),
         };
+        let colour = match self.without_colour {
+            0 => String::new(),
+            1 => "; 1 of a coloured image is grey (--per-channel keeps colours)".to_owned(),
+            count => format!("; {count} of coloured images are grey (--per-channel keeps colours)"),
+        };
         let kept = match self.kept {
             0 => String::new(),
             1 => "; 1 kept that was already there (--overwrite replaces it)".to_owned(),
             count => format!("; {count} kept that were already there (--overwrite replaces them)"),
         };
-        format!("{} image{plural} in {seconds:.1} s, {rate}{alpha}{kept}", self.written)
+        format!("{} image{plural} in {seconds:.1} s, {rate}{alpha}{colour}{kept}", self.written)
     }
 }
 

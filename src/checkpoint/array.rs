@@ -150,6 +150,16 @@ impl Array {
         &self.bytes
     }
 
+    /// The first floating-point number that is `odd`; none of whole numbers.
+    #[must_use]
+    pub fn find(&self, odd: impl Fn(f64) -> bool) -> Option<f64> {
+        match self.dtype {
+            DType::F32 => f32::decode(&self.bytes).into_iter().map(f64::from).find(|&v| odd(v)),
+            DType::F64 => f64::decode(&self.bytes).into_iter().find(|&v| odd(v)),
+            DType::I64 => None,
+        }
+    }
+
     /// How many elements there are; 1 for a scalar.
     #[must_use]
     pub fn element_count(&self) -> usize {

@@ -17,6 +17,7 @@ mod seal;
 mod state_dict;
 mod strided;
 mod unpickle;
+mod wrappers;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};

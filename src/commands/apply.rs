@@ -88,6 +88,11 @@ fn apply_to_stdin(args: &Apply, applier: &mut Applier<'_>) -> anyhow::Result<u8>
     let image = decode_bytes(&bytes, MOST_PIXELS).map_err(|problem| bad(problem.to_string()))?;
     let format = if is_tiff(&bytes) && !args.compare { Format::Tiff } else { Format::Png };
     drop(bytes);
+    if applier.loses_colour(&image) {
+        complain(format_args!(
+            "stdin: it is coloured and the model is grey, so the result is grey; --per-channel keeps colours"
+        ));
+    }
     for output in applier.outputs(vec![image]) {
         let (image, output) = output.map_err(bad)?;
         if output.alpha_dropped {

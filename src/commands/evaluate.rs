@@ -1,5 +1,6 @@
 //! `convae evaluate`: how good a trained model is on the test set.
 
+use anyhow::bail;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use crate::cli::Evaluate;
 use crate::config::Source;
 use crate::data::Dataset;
-use crate::evaluation::{Evaluation, PictureQuality, Quality, measure};
+use crate::evaluation::{Evaluation, Means, PictureQuality, Quality, left_out, measure};
 use crate::exit::Misuse;
 use crate::output;
 use crate::plain_text::one_line;
@@ -38,7 +39,9 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
 
     let mut results = Vec::new();
     for (noise, plan) in plans(&plan, &levels)? {
-        results.push((noise, measure(&plan, &test, &mut learner)?));
+        let found = measure(&plan, &test, &mut learner)?;
+        check_numbers(&found)?;
+        results.push((noise, found));
     }
     if args.json {
         output::print_json(&json(args, &plan, test.len(), &results)?)?;
@@ -46,6 +49,18 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         output::print(&text(args, &plan, test.len(), &results))?;
     }
     Ok(0)
+}
+
+/// Refuses outputs that are no images, of which no mean says anything.
+fn check_numbers(found: &Evaluation) -> anyhow::Result<()> {
+    let odd = |psnr: f64| psnr.is_nan() || psnr == f64::NEG_INFINITY;
+    match found.pictures.iter().find(|picture| odd(picture.output.psnr)) {
+        Some(PictureQuality { name, .. }) => bail!(
+            "the model's output of test image {name} holds NaN or infinity; train again with a lower \
+             train.optimizer.learning_rate, or use another checkpoint"
+        ),
+        None => Ok(()),
+    }
 }
 
 /// The levels of noise as numbers.
@@ -92,8 +107,8 @@ struct Measured<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     noise: Option<f64>,
     loss: f64,
-    input: Option<Quality>,
-    output: Quality,
+    input: Option<Means>,
+    output: Means,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<&'a [PictureQuality]>,
 }
@@ -137,6 +152,10 @@ fn text(
         }
         levels => parts.push(level_table(loss, levels)),
     }
+    parts.extend(results.iter().filter_map(|(noise, found)| {
+        let level = noise.map_or(String::new(), |noise| format!("noise {noise}: "));
+        Some(format!("{level}{}\n", left_out(found.input, found.output)?))
+    }));
     if args.per_file {
         for (noise, found) in results {
             parts.push(noise.map_or("\n".to_owned(), |noise| format!("\nnoise {noise}\n")));
@@ -146,7 +165,7 @@ fn text(
     parts.concat()
 }
 
-fn line(Quality { psnr, ssim }: Quality) -> String {
+fn line(Means { psnr, ssim, .. }: Means) -> String {
     let ssim = ssim.map_or("none (too small)".to_owned(), |ssim| format!("{ssim:.4}"));
     format!("PSNR {psnr:.2} dB  SSIM {ssim}")
 }
@@ -157,7 +176,7 @@ fn level_table(loss: &str, levels: &[(Option<f64>, Evaluation)]) -> String {
     let rows = levels.iter().map(|(noise, found)| {
         let noise = noise.unwrap_or_default();
         let start = [noise.to_string(), format!("{:.6}", found.loss)];
-        (start.to_vec(), found.input, found.output)
+        (start.to_vec(), found.input.map(Quality::from), found.output.into())
     });
     table(&header, rows)
 }

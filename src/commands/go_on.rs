@@ -75,19 +75,25 @@ fn check_plan(saved: &Saved, plan: &Plan) -> Result<(), Misuse> {
     Ok(())
 }
 
+/// Refuses data that are no longer those of the checkpoint.
+///
+/// # Errors
+/// When there are more or fewer images, or other ones.
+pub fn check_data(saved: &Saved, data: &Dataset) -> Result<(), Misuse> {
+    check_pictures(saved, data)?;
+    check_content(saved, data)
+}
+
 /// Gives the learner what it had learned. `now` is the history of a run that would begin here.
 ///
 /// # Errors
-/// When the pictures are no longer as many, or the checkpoint is of another model, which its config does
-/// not say.
+/// When the checkpoint is of another model, which its config does not say.
 pub fn restore(
     mut saved: Saved,
     folder: &RunFolder,
-    data: &Dataset,
     learner: &mut Learner,
     now: &History,
 ) -> anyhow::Result<TrainingState> {
-    check_pictures(&saved, data)?;
     tell_what_computes(&saved.history, now);
     saved.history = saved.history.going_on(now);
     let mut state = saved.restore(learner).context("the checkpoint does not fit")?;
@@ -107,6 +113,21 @@ fn check_pictures(saved: &Saved, data: &Dataset) -> Result<(), Misuse> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// A file with another content would make it another run.
+fn check_content(saved: &Saved, data: &Dataset) -> Result<(), Misuse> {
+    let changed = saved.digests.as_ref().map(|digests| data.changed_since(digests));
+    let Some([first, more @ ..]) = changed.as_deref() else { return Ok(()) };
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Err(Misuse(format!(
+        "{}{more} is not what it was when this run began; put the same data back, or begin anew with \
+         --overwrite",
+        first.display()
+    )))
 }
 
 /// Another processor, or another version of a library, rounds differently.

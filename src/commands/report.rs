@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::run_folder::RunFolder;
 use crate::run_report::write_report;
 use crate::saved_model::{open_model, restore};
+use crate::text_file;
 use crate::train::choose_device;
 
 /// Writes `report.html` from what the run left.
@@ -38,7 +39,7 @@ fn finished(args: &Report) -> anyhow::Result<RunFolder> {
     if !unnamed.config().is_file() || !unnamed.history().is_file() {
         return Err(no_run(args, "config.toml or history.json is missing").into());
     }
-    let text = std::fs::read_to_string(unnamed.config())
+    let text = text_file::read(&unnamed.config())
         .with_context(|| format!("{} cannot be read", unnamed.config().display()))?;
     let file = unnamed.config().display().to_string();
     // The files have the name of the run's own config, whatever is set now.

@@ -45,6 +45,9 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let saved = if args.resume { go_on::find(&folder, &plan)? } else { None };
     let opening = Instant::now();
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    if let Some(saved) = &saved {
+        go_on::check_data(saved, &data)?;
+    }
     let opening = opening.elapsed().as_secs_f64();
     let _lock = held.map_or_else(|| folder.open(earlier), Ok)?;
     folder.write_config(&plan)?;
@@ -60,9 +63,10 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     introduce(&plan, &data, &learner);
     let goes_on = saved.is_some();
     let mut state = match saved {
-        Some(saved) => go_on::restore(saved, &folder, &data, &mut learner, &history)?,
+        Some(saved) => go_on::restore(saved, &folder, &mut learner, &history)?,
         None => TrainingState::new(history),
     };
+    state.digests = Some(data.digests());
     let mut progress = Progress::new(plan.config.train.epochs);
     let mut trace =
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &learner)).transpose()?;

@@ -16,6 +16,7 @@ use super::figures::Figures;
 use crate::config::Source;
 use crate::config::schema::Section;
 use crate::exit::Misuse;
+use crate::text_file;
 
 /// The files of a run that a comparison reads.
 const CONFIG: &str = "config.toml";
@@ -177,7 +178,7 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Misuse> {
 }
 
 fn text(path: &Path) -> Result<Option<String>, Misuse> {
-    match std::fs::read_to_string(path) {
+    match text_file::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Ok(None)

@@ -61,8 +61,8 @@ family! {
         /// are divided by 255, 16-bit numbers by 65535, floating point must be in 0..1 already.
         Npz(Npz) = "npz",
         /// A folder of images, searched recursively in the order of their paths: PNG, JPEG, BMP,
-        /// TIFF, WebP and PNM of 8 or 16 bits. Colour becomes grey and grey becomes colour as
-        /// `model.input_shape` asks; alpha is dropped.
+        /// TIFF, WebP and PNM of 8 or 16 bits. Colour becomes grey, which is said, and grey becomes
+        /// colour as `model.input_shape` asks, here and in arrays; alpha is dropped.
         Images(ImageFolder) = "images",
         /// Images that somebody else made noisy, beside the clean ones: two folders, matched by
         /// relative path without the ending. `[corruption]`, if any, comes on top.
@@ -97,7 +97,8 @@ section! {
 section! {
     /// IDX files under any name.
     pub struct IdxFiles {
-        /// File of training pictures, raw or gzipped; `.gz` may be left out.
+        /// File of training pictures, raw or gzipped (in any number of members); `.gz` may be left
+        /// out.
         train: PathBuf;
         /// File of test pictures.
         test: Option<PathBuf> = None;
@@ -143,7 +144,8 @@ macro_rules! image_files {
             pub struct $Section {
                 $($key)*
                 /// Without `test`: this last part of the pictures is the test set, as Keras's
-                /// `validation_split` has it; 0.1 where neither is set.
+                /// `validation_split` has it; 0.1 where neither is set. Where `patches` are cut from a
+                /// single image, it is the last part of that image, and the two share no pixel.
                 test_fraction: Option<f64> = None, in FRACTION;
                 /// How images of another size become pictures of the model's: `exact` stretches
                 /// them; `fit` keeps their proportions and fills up with black; `fill` keeps them

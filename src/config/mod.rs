@@ -12,6 +12,7 @@ pub mod schema;
 pub mod sections;
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub use reference::reference;
@@ -19,6 +20,8 @@ pub use sections::Config;
 
 use node::Node;
 use schema::Section;
+
+use crate::text_file;
 
 /// Folder that is searched for a config that is not where it was named.
 const SHIPPED: &str = "configs";
@@ -113,10 +116,13 @@ impl Source {
 pub fn read(named: &Path, overrides: &[String]) -> Result<Node, ConfigError> {
     let path = find(named)?;
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError {
+    let text = text_file::read(&path).map_err(|error| ConfigError {
         place: file.clone(),
         problem: format!("the config cannot be read: {error}"),
-        remedy: "name a TOML file that you may read".to_owned(),
+        remedy: match error.kind() {
+            ErrorKind::InvalidData => text_file::SAVE_AS_UTF_8.to_owned(),
+            _ => "name a TOML file that you may read".to_owned(),
+        },
     })?;
     tree(&text, &file, overrides)
 }

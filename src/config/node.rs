@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a key means; `schema` reads typed values out of this tree.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -132,28 +133,92 @@ impl Node {
         };
         let mut node = self;
         for step in steps(path) {
-            node = node.child(&step, &origin).ok_or_else(|| {
-                let remedy = "name a key as in `convae reference`, like model.encoder[0].filters";
-                refuse(format!("{path} leads nowhere at `{step}`"), remedy)
-            })?;
+            if let Some((problem, remedy)) = node.dead_end(&step) {
+                let problem = format!("{path} leads nowhere at `{step}`: {problem}");
+                return Err(refuse(problem, &remedy));
+            }
+            node = node.child(&step, &origin);
         }
         node.origin = origin;
         node.value = value;
         Ok(())
     }
 
-    /// The child that a step of a path names; a missing key of a table is made.
-    fn child(&mut self, step: &str, origin: &Origin) -> Option<&mut Node> {
+    /// Why a path goes no further than this value, and what to write instead; `None` where it does.
+    fn dead_end(&self, step: &str) -> Option<(String, String)> {
+        let here = if self.path.is_empty() { "the config" } else { &self.path };
+        let place = index_of(step);
+        match &self.value {
+            Value::Table(_) if !is_bracketed(step) || self.is_unwritten_list() => None,
+            Value::Table(_) => {
+                Some((format!("`{here}` is a table, not a list"), format!("leave {step} out")))
+            }
+            Value::Array(items) if place.is_some_and(|place| place < items.len()) => None,
+            Value::Array(items) => {
+                let example = if place.is_some() { "" } else { &format!(".{step}") };
+                let problem = format!("`{here}` is a list of {}", items.len());
+                Some((problem, format!("name one of its entries, like {here}[0]{example}")))
+            }
+            value => {
+                Some((format!("`{here}` is {value}"), format!("set all of it: --set {here}=...")))
+            }
+        }
+    }
+
+    /// Whether it stands for a list that no file writes, and of which `--set` has changed entries so
+    /// far: a table with places for keys, which [`Node::completed`] makes a list.
+    fn is_unwritten_list(&self) -> bool {
+        match (&self.value, &self.origin) {
+            (Value::Table(entries), Origin::Set(_)) => entries.keys().all(|key| is_bracketed(key)),
+            _ => false,
+        }
+    }
+
+    /// The child that a step of a path names, which leads somewhere; a missing key of a table is made.
+    fn child(&mut self, step: &str, origin: &Origin) -> &mut Node {
         let path = join(&self.path, step);
-        match &mut self.value {
-            Value::Table(table) => Some(table.entry(step.to_owned()).or_insert_with(|| Node {
+        match (&mut self.value, index_of(step)) {
+            (Value::Array(items), Some(place)) => &mut items[place],
+            (Value::Table(table), _) => table.entry(step.to_owned()).or_insert_with(|| Node {
                 origin: origin.clone(),
                 path,
                 value: Value::Table(BTreeMap::new()),
-            })),
-            Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
-            _ => None,
+            }),
+            _ => unreachable!("the path has a dead end here"),
         }
+    }
+
+    /// The value itself; of a list that no file writes, its default with the entries that `--set`
+    /// gives.
+    ///
+    /// # Errors
+    /// When the default is no list, or has no such entry.
+    pub fn completed(&self, default: Option<&toml::Value>) -> Result<Cow<'_, Node>, ConfigError> {
+        let Value::Table(entries) = &self.value else { return Ok(Cow::Borrowed(self)) };
+        if entries.is_empty() || !self.is_unwritten_list() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let text = default.filter(|value| value.is_array()).map(toml::Value::to_string);
+        let place = |_| self.origin.clone();
+        let value = text.and_then(|text| {
+            Some(plain_value(DeValue::parse(&text).ok()?.get_ref(), &self.path, &place))
+        });
+        let Some(value @ Value::Array(_)) = value else {
+            let remedy =
+                format!("leave the brackets out, or set all of it: --set {}=...", self.path);
+            return Err(ConfigError::at(self, "is not written as a list", remedy));
+        };
+        let mut list = Node { value, ..self.clone() };
+        for (step, entry) in entries {
+            match list.dead_end(step) {
+                Some((problem, remedy)) => {
+                    let place = entry.origin.to_string();
+                    return Err(ConfigError { place, problem, remedy });
+                }
+                None => *list.child(step, &entry.origin) = entry.clone(),
+            }
+        }
+        Ok(Cow::Owned(list))
     }
 
     /// Where the deepest existing part of `path` was written.
@@ -163,7 +228,7 @@ impl Node {
         for step in steps(path) {
             let child = match &node.value {
                 Value::Table(table) => table.get(&step),
-                Value::Array(items) => step.parse::<usize>().ok().and_then(|i| items.get(i)),
+                Value::Array(items) => index_of(&step).and_then(|place| items.get(place)),
                 _ => None,
             };
             match child {
@@ -175,14 +240,30 @@ impl Node {
     }
 }
 
-/// `model.encoder[2].filters` as `model`, `encoder`, `2`, `filters`.
+/// `model.encoder[2].filters` as `model`, `encoder`, `[2]`, `filters`.
 fn steps(path: &str) -> impl Iterator<Item = String> {
-    path.split(['.', '[']).map(|step| step.trim_end_matches(']').trim().to_owned())
+    let steps = path.replace('[', ".[");
+    steps.split('.').map(|step| step.trim().to_owned()).collect::<Vec<_>>().into_iter()
 }
 
-/// The path of a key inside the table at `parent`.
+/// Whether a step names an entry of a list, and no key.
+fn is_bracketed(step: &str) -> bool {
+    step.starts_with('[')
+}
+
+/// The place in a list that a step names: `[2]`, or `2`.
+fn index_of(step: &str) -> Option<usize> {
+    let inside = step.strip_prefix('[').and_then(|step| step.strip_suffix(']'));
+    inside.unwrap_or(step).trim().parse().ok()
+}
+
+/// The path of a key inside the table, or of an entry of the list, at `parent`.
 pub(super) fn join(parent: &str, key: &str) -> String {
-    if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
+    match parent {
+        "" => key.to_owned(),
+        _ if is_bracketed(key) => format!("{parent}{key}"),
+        _ => format!("{parent}.{key}"),
+    }
 }
 
 fn table_value(table: &DeTable<'_>, path: &str, place: &dyn Fn(usize) -> Origin) -> Value {

@@ -175,7 +175,11 @@ pub fn read_key<T: Field>(
     default: Option<T>,
 ) -> Result<T, ConfigError> {
     match (table(node)?.get(key), default) {
-        (Some(child), _) => T::read(child, bounds),
+        (Some(child), default) => {
+            let default = default.as_ref().and_then(Field::write);
+            let child = child.completed(default.as_ref())?;
+            T::read(&child, bounds)
+        }
         (None, Some(default)) => Ok(default),
         (None, None) => Err(ConfigError {
             place: node.origin.to_string(),
@@ -410,10 +414,14 @@ pub fn take_kind(
         path: join(&node.path, key),
         value: Value::String(name.to_owned()),
     };
-    let kind = entries
-        .remove(key)
-        .or_else(|| default.map(unwritten))
-        .ok_or_else(|| ConfigError::at(node, format!("has no `{key}`"), format!("give {takes}")))?;
+    let missing = || {
+        let remedy = match node.origin {
+            Origin::Set(_) => format!("set {} too, for {takes}", join(&node.path, key)),
+            Origin::Line(..) => format!("give {takes}"),
+        };
+        ConfigError::at(node, format!("has no `{key}`"), remedy)
+    };
+    let kind = entries.remove(key).or_else(|| default.map(unwritten)).ok_or_else(missing)?;
     let name = String::read(&kind, None)?;
     Ok(((kind, name), rest))
 }

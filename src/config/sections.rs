@@ -133,8 +133,8 @@ section! {
 }
 
 family! {
-    /// How the weights follow the gradient.
-    pub enum Optimizer by "name", like "{ name = \"Adam\", learning_rate = 0.001 }" {
+    /// How the weights follow the gradient; `Adam` where no name is written.
+    pub enum Optimizer by "name" or "Adam", like "{ name = \"Adam\", learning_rate = 0.001 }" {
         /// Adam; epsilon is added to the root of the uncorrected second moment, as in Keras.
         Adam(Adam) = "Adam",
         /// Adam with weight decay by default.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::image_file::ImageError;
+use crate::text_file;
 
 /// Where a file comes from, which decides how to get it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,14 @@ pub enum DataError {
         /// As it was opened.
         path: PathBuf,
         /// The system's reason.
+        error: std::io::Error,
+    },
+    /// A list that is no text in UTF-8.
+    #[error("{} cannot be read: {error}; {}", path.display(), text_file::SAVE_AS_UTF_8)]
+    NotText {
+        /// The list.
+        path: PathBuf,
+        /// What it is instead.
         error: std::io::Error,
     },
     /// The file does not unpack, or its header does not fit its length.
@@ -219,6 +228,19 @@ pub enum DataError {
         /// Height and width.
         expected: [usize; 2],
     },
+    /// The only image of all, in which two patches find no room.
+    #[error(
+        "{} is the only image and {}x{} pixels, too small for training patches and test patches of {}x{} \
+         that share no pixel; give more images, a smaller model.input_shape, or a test set with --set \
+         data.test=PATH", path.display(), found[1], found[0], expected[1], expected[0])]
+    Undivided {
+        /// The image.
+        path: PathBuf,
+        /// Height and width.
+        found: [usize; 2],
+        /// Height and width.
+        expected: [usize; 2],
+    },
     /// A pair of two sizes, before either is resized.
     #[error(
         "{} is {}x{} pixels and its partner {} is {}x{}; give both the same size",
@@ -252,10 +274,12 @@ impl DataError {
             | Self::NothingFound { .. }
             | Self::NoPairs { .. }
             | Self::Twins { .. }
+            | Self::NotText { .. }
             | Self::NotListed { .. }
             | Self::Split { .. }
             | Self::Size { .. }
             | Self::Small { .. }
+            | Self::Undivided { .. }
             | Self::PairSizes { .. } => true,
         }
     }

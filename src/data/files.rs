@@ -8,6 +8,7 @@ use super::cut::Cut;
 use super::error::DataError;
 use super::fit::resized;
 use super::listing::Entry;
+use super::part::Part;
 use super::scan::{Budget, scan};
 use crate::config::data::{MEGABYTE, Rules};
 use crate::image_file::{ImageFile, Samples, decode};
@@ -18,6 +19,7 @@ use crate::output::complain;
 pub(super) struct Files {
     shape: [usize; 3],
     cut: Cut,
+    part: Part,
     max_pixels: u64,
     threads: usize,
     items: Vec<Item>,
@@ -33,6 +35,8 @@ pub(super) struct Item {
     pub entry: Entry,
     /// Height and width once decoded and resized.
     pub size: [usize; 2],
+    /// Of its file.
+    pub digest: u32,
     /// Where memory has room for the whole set.
     pub kept: Option<Picture>,
 }
@@ -42,12 +46,14 @@ pub(super) struct Item {
 pub(super) struct Picture {
     pub input: ImageFile,
     pub clean: Option<ImageFile>,
+    /// Whether its file has colours, of which a grey model sees the grey.
+    pub lost_colour: bool,
 }
 
 impl Files {
-    /// Decodes every image once; `set` names them in messages.
+    /// Decodes every image once, of which `part` is used; `set` names them in messages.
     pub(super) fn open(
-        entries: Vec<Entry>,
+        (entries, part): (Vec<Entry>, Part),
         set: &'static str,
         shape: [usize; 3],
         rules: &Rules,
@@ -57,7 +63,7 @@ impl Files {
             Some(patches) => Cut::Patches(patches.clone()),
             None => Cut::Whole(rules.resize),
         };
-        let reader = Reader { shape, cut: &cut, max_pixels: rules.max_pixels };
+        let reader = Reader { shape, cut: &cut, part, max_pixels: rules.max_pixels };
         let (items, skipped) = scan(entries, set, reader, rules, budget)?;
         let mut starts = vec![0];
         for item in &items {
@@ -66,7 +72,7 @@ impl Files {
         }
         hint_at_memory(&items, starts[items.len()], set, rules.memory);
         let (max_pixels, threads) = (rules.max_pixels, rules.threads());
-        Ok(Self { shape, cut, max_pixels, threads, items, starts, skipped })
+        Ok(Self { shape, cut, part, max_pixels, threads, items, starts, skipped })
     }
 
     pub(super) fn shape(&self) -> [usize; 3] {
@@ -106,10 +112,28 @@ impl Files {
         }
     }
 
-    /// The image that a sample is taken from; of a pair the clean one.
-    pub(super) fn path(&self, sample: usize) -> &Path {
+    /// The image that a sample is taken from; of a pair the clean one. `None` where the other set has
+    /// samples of the same image.
+    pub(super) fn path(&self, sample: usize) -> Option<&Path> {
         let entry = &self.items[self.image_of(sample)].entry;
-        entry.clean.as_ref().unwrap_or(&entry.input)
+        let path = entry.clean.as_deref().unwrap_or(&entry.input);
+        (self.part == Part::Whole).then_some(path)
+    }
+
+    /// Of each image's file, in their order.
+    pub(super) fn digests(&self) -> Vec<u32> {
+        self.items.iter().map(|item| item.digest).collect()
+    }
+
+    /// The file of image `index`, which counts images and not samples.
+    pub(super) fn file(&self, index: usize) -> &Path {
+        &self.items[index].entry.input
+    }
+
+    /// Width and height of the part of the first image that is used.
+    pub(super) fn extent(&self) -> String {
+        let [height, width] = self.items[0].size;
+        format!("{width}x{height}")
     }
 
     /// Appends a sample's values in 0..1, and those of its clean partner where it has one.
@@ -122,10 +146,9 @@ impl Files {
     ) -> Result<(), DataError> {
         let image = self.image_of(sample);
         let item = &self.items[image];
-        let reader = Reader { shape: self.shape, cut: &self.cut, max_pixels: self.max_pixels };
         let picture = match &item.kept {
             Some(picture) => Cow::Borrowed(picture),
-            None => Cow::Owned(reader.read(&item.entry).map_err(changed_since)?),
+            None => Cow::Owned(self.reader().read(&item.entry).map_err(changed_since)?),
         };
         let size = picture.size();
         if size != item.size {
@@ -140,6 +163,11 @@ impl Files {
         Ok(())
     }
 
+    fn reader(&self) -> Reader<'_> {
+        let &Self { shape, ref cut, part, max_pixels, .. } = self;
+        Reader { shape, cut, part, max_pixels }
+    }
+
     fn image_of(&self, sample: usize) -> usize {
         self.starts.partition_point(|&start| start <= sample) - 1
     }
@@ -147,9 +175,12 @@ impl Files {
 
 /// An image that fitted once and does not any more was replaced while the model learned.
 fn changed_since(error: DataError) -> DataError {
-    use DataError::{Changed, PairSizes, Size, Small};
+    use DataError::{Changed, PairSizes, Size, Small, Undivided};
     match error {
-        Size { path, .. } | Small { path, .. } | PairSizes { noisy: path, .. } => Changed { path },
+        Size { path, .. }
+        | Small { path, .. }
+        | Undivided { path, .. }
+        | PairSizes { noisy: path, .. } => Changed { path },
         error => error,
     }
 }
@@ -194,14 +225,18 @@ impl Picture {
 pub(super) struct Reader<'a> {
     pub shape: [usize; 3],
     pub cut: &'a Cut,
+    /// Of what patches are cut from.
+    pub part: Part,
     pub max_pixels: u64,
 }
 
 impl Reader<'_> {
     /// Decodes an image, or a pair, and sees whether it can be used.
     pub(super) fn read(self, entry: &Entry) -> Result<Picture, DataError> {
-        let input = self.decode(&entry.input)?;
-        let clean = entry.clean.as_deref().map(|path| self.decode(path)).transpose()?;
+        let mut lost_colour = false;
+        let mut decode = |path: &Path| self.decode(path, &mut lost_colour);
+        let input = decode(&entry.input)?;
+        let clean = entry.clean.as_deref().map(decode).transpose()?;
         // Once they are resized they differ no more, and yet show different parts.
         if let (Some(partner), Some(path)) = (&clean, &entry.clean)
             && partner.shape != input.shape
@@ -217,11 +252,14 @@ impl Reader<'_> {
         Ok(Picture {
             input: self.fitting(&entry.input, input)?,
             clean: partner.map(|(path, image)| self.fitting(path, image)).transpose()?,
+            lost_colour,
         })
     }
 
-    fn decode(self, path: &Path) -> Result<ImageFile, DataError> {
+    /// In the model's channels; a grey model sees the grey of what is coloured.
+    fn decode(self, path: &Path, lost_colour: &mut bool) -> Result<ImageFile, DataError> {
         let image = decode(path, self.max_pixels).map_err(DataError::Image)?;
+        *lost_colour |= self.shape[2] == 1 && image.is_coloured();
         Ok(image.with_channels(self.shape[2]))
     }
 
@@ -236,7 +274,12 @@ impl Reader<'_> {
             Cut::Patches(_) if self.cut.count(found, expected) == 0 => {
                 Err(DataError::Small { path: path.to_owned(), found, expected })
             }
-            _ => Ok(image),
+            Cut::Patches(_) => self.part.of(image, expected).ok_or_else(|| DataError::Undivided {
+                path: path.to_owned(),
+                found,
+                expected,
+            }),
+            Cut::Whole(None) => Ok(image),
         }
     }
 }

@@ -6,9 +6,8 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use flate2::read::GzDecoder;
-
 use super::error::{DataError, Supply};
+use super::gzip::{Gzip, MAGIC};
 use super::stored::{Pixels, Stored};
 
 /// Magic number of unsigned bytes in three dimensions: pictures.
@@ -17,8 +16,6 @@ const IMAGES: u32 = 0x0803;
 const COLOUR_IMAGES: u32 = 0x0804;
 /// Magic number of unsigned bytes in one dimension: labels.
 const LABELS: u32 = 0x0801;
-/// First bytes of a gzipped file.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Bytes of the longer header, that of pictures with channels.
 const LONGEST_HEADER: u64 = 20;
 
@@ -37,7 +34,7 @@ pub(super) fn open(
     let [height, width, channels] = header.shape;
     bytes.truncate(header.length + count * height * width * channels);
     bytes.drain(..header.length);
-    Ok(Stored { shape: header.shape, pixels: Pixels::Eight(bytes) })
+    Ok(Stored { file: path.to_owned(), shape: header.shape, pixels: Pixels::Eight(bytes) })
 }
 
 /// What the file's first bytes promise, already held against the file's length.
@@ -105,7 +102,7 @@ fn read(path: &Path, supply: Supply) -> Result<Vec<u8>, DataError> {
     let unreadable = |error| DataError::Unreadable { path: path.to_owned(), error };
     let damaged = |problem: String| DataError::Damaged { path: path.to_owned(), problem, supply };
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    if !bytes.starts_with(&GZIP) {
+    if !bytes.starts_with(&MAGIC) {
         return Ok(bytes);
     }
     unpack(&bytes).map_err(|error| damaged(format!("it cannot be unpacked ({error})")))
@@ -114,7 +111,7 @@ fn read(path: &Path, supply: Supply) -> Result<Vec<u8>, DataError> {
 /// Unpacks no more than the header promises, and one byte that shows when there is more: a small
 /// file can unpack to fill all memory.
 fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
-    let mut decoder = GzDecoder::new(packed);
+    let mut decoder = Gzip::new(packed);
     let mut bytes = Vec::new();
     decoder.by_ref().take(LONGEST_HEADER).read_to_end(&mut bytes)?;
     let promised = sizes(&bytes).and_then(|(sizes, length)| product(&sizes)?.checked_add(length));

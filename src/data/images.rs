@@ -91,12 +91,13 @@ impl Images {
         }
     }
 
-    /// The file that [`clean`](Self::clean) takes a picture's values from, where there is one.
+    /// The file that [`clean`](Self::clean) takes a picture's values from, where there is one that no
+    /// other set has parts of.
     #[must_use]
     pub fn path(&self, index: usize) -> Option<&Path> {
         match &self.0 {
             Source::Stored(_) => None,
-            Source::Files(files) => Some(files.path(index)),
+            Source::Files(files) => files.path(index),
         }
     }
 
@@ -124,6 +125,22 @@ impl Images {
         match &self.0 {
             Source::Stored(_) => 0,
             Source::Files(files) => files.skipped(),
+        }
+    }
+
+    /// Digests of what the images are made of: one for each file, or one for an array.
+    pub(super) fn digests(&self) -> Vec<u32> {
+        match &self.0 {
+            Source::Stored(stored) => vec![stored.digest()],
+            Source::Files(files) => files.digests(),
+        }
+    }
+
+    /// The file that digest `index` is of.
+    pub(super) fn file(&self, index: usize) -> &Path {
+        match &self.0 {
+            Source::Stored(stored) => &stored.file,
+            Source::Files(files) => files.file(index),
         }
     }
 

@@ -1,13 +1,16 @@
 //! Which image files are learned from and which are tested on. No file is opened here but lists.
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::DataError;
+use super::part::Part;
 use super::stored::split_at;
 use crate::config::data::{ImageFolder, Pairs};
 use crate::image_file::{Found, find};
 use crate::output::complain;
+use crate::text_file;
 
 /// Share of the pictures that are the test set where nothing is said.
 pub(super) const TEST_FRACTION: f64 = 0.1;
@@ -29,8 +32,14 @@ pub(super) struct Entry {
 /// Both sets, each in the order of its paths; a list keeps its own.
 #[derive(Debug)]
 pub(super) struct Listing {
-    pub train: Vec<Entry>,
-    pub test: Vec<Entry>,
+    pub train: (Vec<Entry>, Part),
+    pub test: (Vec<Entry>, Part),
+}
+
+impl Listing {
+    fn of(train: Vec<Entry>, test: Vec<Entry>) -> Self {
+        Self { train: (train, Part::Whole), test: (test, Part::Whole) }
+    }
 }
 
 /// The images of a folder.
@@ -40,9 +49,9 @@ pub(super) fn images(data: &ImageFolder) -> Result<Listing, DataError> {
         Some(test) if !test.is_file() => {
             let test = folder("data.test", test)?;
             let train = without(all, &test, &data.train, "the images of data.test")?;
-            Ok(Listing { train, test })
+            Ok(Listing::of(train, test))
         }
-        list => divide(all, &data.train, list, data.test_fraction),
+        list => divide(all, &data.train, list, data.test_fraction, data.patches.is_some()),
     }
 }
 
@@ -53,24 +62,24 @@ pub(super) fn pairs(data: &Pairs) -> Result<Listing, DataError> {
         Some(test) if !test.is_file() => {
             let test = pair_folder(test)?;
             let train = without(all, &test, &data.noisy, "the pairs of data.test")?;
-            Ok(Listing { train, test })
+            Ok(Listing::of(train, test))
         }
-        list => divide(all, &data.noisy, list, data.test_fraction),
+        list => divide(all, &data.noisy, list, data.test_fraction, data.patches.is_some()),
     }
 }
 
 /// The test images alone: a folder of theirs does not need the training folder.
-pub(super) fn test_images(data: &ImageFolder) -> Result<Vec<Entry>, DataError> {
+pub(super) fn test_images(data: &ImageFolder) -> Result<(Vec<Entry>, Part), DataError> {
     match data.test.as_deref() {
-        Some(test) if !test.is_file() => folder("data.test", test),
+        Some(test) if !test.is_file() => Ok((folder("data.test", test)?, Part::Whole)),
         _ => images(data).map(|listing| listing.test),
     }
 }
 
 /// The test pairs alone.
-pub(super) fn test_pairs(data: &Pairs) -> Result<Vec<Entry>, DataError> {
+pub(super) fn test_pairs(data: &Pairs) -> Result<(Vec<Entry>, Part), DataError> {
     match data.test.as_deref() {
-        Some(test) if !test.is_file() => pair_folder(test),
+        Some(test) if !test.is_file() => Ok((pair_folder(test)?, Part::Whole)),
         _ => pairs(data).map(|listing| listing.test),
     }
 }
@@ -157,22 +166,33 @@ fn without(
     Ok(all)
 }
 
-/// The test set is what a list names, or the last part.
+/// The test set is what a list names, or the last part; where `patches` are cut from a single image, the
+/// last part of that image.
 fn divide(
     mut all: Vec<Entry>,
     folder: &Path,
     list: Option<&Path>,
     fraction: Option<f64>,
+    patches: bool,
 ) -> Result<Listing, DataError> {
     let Some(list) = list else {
         let fraction = fraction.unwrap_or(TEST_FRACTION);
+        if patches && all.len() == 1 {
+            let train = (all.clone(), Part::First(fraction));
+            return Ok(Listing { train, test: (all, Part::Last(fraction)) });
+        }
         let at =
             split_at(all.len(), fraction).ok_or_else(|| too_few(all.len(), folder, fraction))?;
         let test = all.split_off(at);
-        return Ok(Listing { train: all, test });
+        return Ok(Listing::of(all, test));
     };
-    let lines = std::fs::read_to_string(list)
-        .map_err(|error| DataError::Unreadable { path: list.to_owned(), error })?;
+    let lines = text_file::read(list).map_err(|error| {
+        let path = list.to_owned();
+        match error.kind() {
+            ErrorKind::InvalidData => DataError::NotText { path, error },
+            _ => DataError::Unreadable { path, error },
+        }
+    })?;
     let places: HashMap<&Path, usize> =
         all.iter().enumerate().map(|(i, entry)| (entry.relative.as_path(), i)).collect();
     let (mut chosen, mut seen) = (Vec::new(), HashSet::new());
@@ -197,7 +217,7 @@ fn divide(
         return Err(DataError::Split { count, path, split: listed(), left, setting });
     }
     let train = (0..).zip(all).filter(|(i, _)| !seen.contains(i)).map(|(_, entry)| entry);
-    Ok(Listing { train: train.collect(), test })
+    Ok(Listing::of(train.collect(), test))
 }
 
 /// The refusal of a fraction that would leave one of the sets empty.
@@ -205,6 +225,7 @@ pub(super) fn too_few(count: usize, path: &Path, fraction: f64) -> DataError {
     let at = (count as f64 * (1.0 - fraction)).floor() as usize;
     let left = if at == 0 { "nothing to learn from" } else { "no test set" };
     let split = format!("test_fraction = {fraction}");
-    let setting = "data.test_fraction=0.1";
+    // Of one image no fraction makes two sets.
+    let setting = if count > 1 { "data.test_fraction=0.1" } else { OTHER_TEST };
     DataError::Split { count, path: path.to_owned(), split, left, setting }
 }

@@ -3,14 +3,17 @@
 mod ahead;
 mod batches;
 mod cut;
+mod digest;
 mod error;
 mod files;
 mod fit;
+mod gzip;
 mod idx;
 mod images;
 mod listing;
 mod npy;
 mod npz;
+mod part;
 mod scan;
 mod stored;
 
@@ -19,14 +22,18 @@ use std::path::{Path, PathBuf};
 pub use ahead::Ahead;
 pub(crate) use ahead::join;
 pub use batches::{Batch, Feed};
+pub use digest::Digests;
 pub use error::{DataError, Supply};
 pub use images::{Draw, Images};
 
 use crate::config::data::{IdxFiles, Npz, Rules};
 use crate::config::sections::Data;
+use crate::output::complain;
 use files::Files;
-use listing::{Listing, TEST_FRACTION};
+use listing::{Entry, Listing, TEST_FRACTION};
+use part::Part;
 use scan::Budget;
+pub(crate) use scan::SEES_GREY;
 use stored::{Stored, split_at};
 
 /// Names of MNIST's files of pictures, and of those that take their place.
@@ -67,6 +74,24 @@ impl Dataset {
         }
     }
 
+    /// What both sets are made of, to know them again.
+    #[must_use]
+    pub fn digests(&self) -> Digests {
+        Digests { train: self.train.digests(), test: self.test.digests() }
+    }
+
+    /// The files that are not what they were when sets of as many images had these digests.
+    #[must_use]
+    pub fn changed_since(&self, before: &Digests) -> Vec<&Path> {
+        let sets = [(&self.train, &before.train), (&self.test, &before.test)];
+        let changed = sets.into_iter().flat_map(|(images, before)| {
+            let now = images.digests();
+            let differ = move |index: &usize| before.get(*index) != now.get(*index);
+            (0..images.digests().len()).filter(differ).map(|index| images.file(index))
+        });
+        changed.collect()
+    }
+
     /// The test pictures alone.
     ///
     /// # Errors
@@ -96,16 +121,25 @@ fn of_files(
     shape: [usize; 3],
 ) -> Result<Dataset, DataError> {
     let budget = Budget::new(rules.memory);
-    let open = |entries, set| Files::open(entries, set, shape, rules, &budget).map(Images::from);
-    Ok(Dataset {
-        train: open(first(listing.train, train), "training images")?,
-        test: open(first(listing.test, test), "test images")?,
-    })
+    let divided = listing.train.1 != Part::Whole;
+    let open = |entries, set| Files::open(entries, set, shape, rules, &budget);
+    let train = open(first(listing.train, train), "training images")?;
+    let test = open(first(listing.test, test), "test images")?;
+    if divided {
+        complain(format_args!(
+            "{} is the only image: training patches are cut from its first {} pixels, test patches from \
+             its last {}",
+            train.file(0).display(),
+            train.extent(),
+            test.extent()
+        ));
+    }
+    Ok(Dataset { train: train.into(), test: test.into() })
 }
 
-fn first<T>(mut all: Vec<T>, samples: Option<usize>) -> Vec<T> {
+fn first((mut all, part): (Vec<Entry>, Part), samples: Option<usize>) -> (Vec<Entry>, Part) {
     all.truncate(samples.unwrap_or(usize::MAX));
-    all
+    (all, part)
 }
 
 /// The training pictures, and the test pictures where they are a part of the same file.
@@ -201,9 +235,15 @@ fn idx(
     fitting(idx::open(&path, samples, supply)?, &path, shape)
 }
 
+/// The images in the model's channels, if they have its height and width.
 fn fitting(stored: Stored, path: &Path, shape: [usize; 3]) -> Result<Stored, DataError> {
-    if stored.shape == shape {
-        return Ok(stored);
+    let ([height, width, channels], found) = (shape, stored.shape);
+    if found[..2] == [height, width] && matches!(found[2], 1 | 3) {
+        if found[2] > channels {
+            let (count, file) = (stored.len(), path.display());
+            complain(format_args!("{file}: its {count} images are in colour; {SEES_GREY}"));
+        }
+        return Ok(stored.with_channels(channels));
     }
     Err(DataError::Shape { path: path.to_owned(), found: stored.shape, expected: shape })
 }

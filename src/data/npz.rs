@@ -98,7 +98,7 @@ fn stored(
         let problem = format!("{what} has shape {shape:?}, which is no picture");
         return Err(refuse(path, problem, "name another array"));
     }
-    Ok(Stored { shape: sides, pixels })
+    Ok(Stored { file: path.to_owned(), shape: sides, pixels })
 }
 
 fn refuse(path: &Path, problem: String, remedy: &str) -> DataError {

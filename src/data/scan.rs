@@ -8,11 +8,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
+use super::digest;
 use super::error::DataError;
 use super::files::{Item, Picture, Reader};
 use super::listing::Entry;
 use crate::config::data::{OnError, Rules};
 use crate::output::complain;
+
+/// What becomes of coloured images, wherever they come from.
+pub(crate) const SEES_GREY: &str = "the model is grey, so it sees their grey (a model.input_shape of 3 \
+                                    channels sees colour)";
 
 /// Bytes that decoded images may take, those of all sets together.
 #[derive(Debug)]
@@ -66,24 +71,32 @@ pub(super) fn scan(
     budget: &Budget,
 ) -> Result<(Vec<Item>, usize), DataError> {
     let (count, used) = (entries.len(), budget.used());
-    let (bar, alpha) = (bar(set, count), AtomicUsize::new(0));
+    let bar = bar(set, count);
+    let (alpha, colour) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // A file may hold several images, and is read once for its digest.
+    let same_file = |index: usize| index > 0 && entries[index].input == entries[index - 1].input;
+    let begins_file: Vec<bool> = (0..count).map(|index| !same_file(index)).collect();
     // The first that cannot be used ends the run; those behind it are of no interest then.
     let first_broken = AtomicUsize::new(usize::MAX);
     let look = |(index, entry): (usize, Entry)| {
         if rules.on_error == OnError::Stop && index > first_broken.load(Ordering::Relaxed) {
             return None;
         }
-        let read = reader.read(&entry);
+        let read = reader.read(&entry).and_then(|picture| {
+            let digest = if begins_file[index] { digest::of_entry(&entry)? } else { 0 };
+            Ok((picture, digest))
+        });
         bar.inc(1);
         match &read {
-            Ok(picture) => {
+            Ok((picture, _)) => {
                 alpha.fetch_add(usize::from(picture.alpha_dropped()), Ordering::Relaxed);
+                colour.fetch_add(usize::from(picture.lost_colour), Ordering::Relaxed);
             }
             Err(_) => {
                 first_broken.fetch_min(index, Ordering::Relaxed);
             }
         }
-        Some(read.map(|picture| item(entry, picture, budget)))
+        Some(read.map(|(picture, digest)| item(entry, picture, digest, budget)))
     };
     let pool = ThreadPoolBuilder::new().num_threads(rules.threads().min(count).max(1)).build();
     let pool = pool.expect("not enough memory for threads");
@@ -110,14 +123,18 @@ pub(super) fn scan(
     if alpha > 0 {
         complain(format_args!("{alpha} of {count} {set} have transparency, which is dropped"));
     }
+    let colour = colour.into_inner();
+    if colour > 0 {
+        complain(format_args!("{colour} of {count} {set} are coloured; {SEES_GREY}"));
+    }
     Ok((items, broken.len()))
 }
 
 /// Keeps the picture while there is room.
-fn item(entry: Entry, picture: Picture, budget: &Budget) -> Item {
+fn item(entry: Entry, picture: Picture, digest: u32, budget: &Budget) -> Item {
     let size = picture.size();
     let kept = budget.take(picture.bytes()).then_some(picture);
-    Item { entry, size, kept }
+    Item { entry, size, digest, kept }
 }
 
 /// What can be used, and why the rest cannot; or the first of the rest, where that ends the run.

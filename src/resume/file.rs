@@ -3,18 +3,22 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, load_sealed, save_sealed};
 use crate::config::{Config, Source};
+use crate::data::Digests;
 use crate::plan::Plan;
 use crate::saved_model::{
-    CONFIG, HISTORY, OPTIMIZER, POLICIES, array_of, copy_weights, described_with_history, tensor_of,
+    CONFIG, HISTORY, OPTIMIZER, POLICIES, array_of, copy_weights, described_with_history,
+    not_a_number, tensor_of,
 };
 use crate::train::{History, Learner, Numbers, TrainingState};
 
 /// Name of the record of what is no tensor and no history.
 const STATE: &str = "state.json";
+/// Name of the record of the data's digests.
+const DATA: &str = "data.json";
 /// Name of the weights that a policy remembers.
 const REMEMBERED: &str = "remembered";
 
@@ -27,6 +31,8 @@ pub struct Saved {
     pub history: History,
     /// Where it stood.
     pub numbers: Numbers,
+    /// Of its data; older versions kept none.
+    pub digests: Option<Digests>,
     checkpoint: Checkpoint,
 }
 
@@ -49,17 +55,24 @@ pub fn write(
     }
     let numbers = serde_json::to_string_pretty(&state.numbers(learner));
     checkpoint.records.insert(STATE.to_owned(), numbers.context("the state is not JSON")?);
+    if let Some(digests) = &state.digests {
+        let digests = serde_json::to_string_pretty(digests).context("the digests are not JSON")?;
+        checkpoint.records.insert(DATA.to_owned(), digests);
+    }
     Ok(save_sealed(path, &checkpoint)?)
 }
 
 /// Reads what [`write()`] wrote.
 ///
 /// # Errors
-/// When the file cannot be read, is damaged by a byte, or is no training's state.
+/// When the file cannot be read, is damaged by a byte, holds NaN, or is no training's state.
 pub fn read(path: &Path) -> anyhow::Result<Saved> {
     let checkpoint =
         load_sealed(path).map_err(|error: CheckpointError| anyhow!(error.problem()))?;
     let shown = path.display();
+    if let Some((name, value)) = not_a_number(&checkpoint) {
+        bail!("`{shown}` holds {value} in its `{name}`");
+    }
     let record = |name: &str| {
         let text = checkpoint.records.get(name);
         text.with_context(|| format!("`{shown}` holds no {name}"))
@@ -68,8 +81,10 @@ pub fn read(path: &Path) -> anyhow::Result<Saved> {
     let config = Source::parse(record(CONFIG)?, CONFIG, &[]).with_context(|| odd(CONFIG))?.config;
     let history: History = serde_json::from_str(record(HISTORY)?).with_context(|| odd(HISTORY))?;
     let numbers: Numbers = serde_json::from_str(record(STATE)?).with_context(|| odd(STATE))?;
+    let digests = checkpoint.records.get(DATA).map(|text| serde_json::from_str(text)).transpose();
+    let digests = digests.with_context(|| odd(DATA))?;
     ensure!(numbers.epochs == history.epochs.len(), "`{shown}` contradicts itself");
-    Ok(Saved { config, history, numbers, checkpoint })
+    Ok(Saved { config, history, numbers, digests, checkpoint })
 }
 
 impl Saved {
@@ -78,7 +93,7 @@ impl Saved {
     /// # Errors
     /// When the file is of another model.
     pub fn restore(self, learner: &mut Learner) -> anyhow::Result<TrainingState> {
-        copy_weights(learner.parameters(), &self.checkpoint).map_err(|problem| anyhow!(problem))?;
+        copy_weights(learner.parameters(), &self.checkpoint)?;
         let mut slots = Vec::new();
         for (name, array) in &self.checkpoint.tensors {
             if let Some(name) = name.strip_prefix(OPTIMIZER) {

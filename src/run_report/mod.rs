@@ -20,6 +20,7 @@ use crate::report::html::{Level, RANKED, RunReport, Sample};
 use crate::report::{Curves, LossPoint, Picture};
 use crate::run_folder::RunFolder;
 use crate::showcase::pictures;
+use crate::text_file;
 use crate::train::{Learner, feed};
 use records::{Records, Times};
 
@@ -59,7 +60,7 @@ fn gather(
 ) -> anyhow::Result<RunReport> {
     let records = Records::read(&folder.history())?;
     let times = Times::read(folder, &records)?;
-    let config = std::fs::read_to_string(folder.config())
+    let config = text_file::read(&folder.config())
         .with_context(|| format!("{} cannot be read", folder.config().display()))?;
     let measured = measured(test);
     let (levels, trained_level, evaluation) = levels(plan, test, measured, learner)?;

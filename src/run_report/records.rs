@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::report::html::{EpochTime, Figures};
 use crate::run_folder::RunFolder;
+use crate::text_file;
 
 /// Figures of an epoch that are times, which have a section of their own.
 const TIMES: [&str; 3] = ["seconds", "images_per_second", "waiting"];
@@ -38,8 +39,8 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let text =
+            text_file::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
         let damaged =
             || format!("{} is damaged; train again, or leave the page out", path.display());
         serde_json::from_str(&text).with_context(damaged)
@@ -122,7 +123,7 @@ struct Timed {
 impl Times {
     pub(super) fn read(folder: &RunFolder, records: &Records) -> anyhow::Result<Self> {
         let path = folder.dir().join("timings.json");
-        let mut times = match std::fs::read_to_string(&path) {
+        let mut times = match text_file::read(&path) {
             Ok(text) => serde_json::from_str(&text)
                 .with_context(|| format!("{} is damaged; delete it", path.display()))?,
             Err(error) if error.kind() == ErrorKind::NotFound => Self::of(records),

@@ -10,6 +10,7 @@ use super::{Base, Combination, Grid};
 use crate::comparison::{self, Run};
 use crate::exit::Misuse;
 use crate::output_folder;
+use crate::text_file;
 
 const FILE: &str = "sweep.json";
 
@@ -71,7 +72,7 @@ impl Record {
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let path = folder.join(FILE);
         let shown = path.display();
-        let text = match std::fs::read_to_string(&path) {
+        let text = match text_file::read(&path) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {

@@ -88,10 +88,12 @@ impl Learner {
         self.optimizer.finalize(&mut self.model.weights)
     }
 
-    /// Whether all learned weights are numbers.
+    /// Whether all weights are numbers, the moving statistics too.
     #[must_use]
     pub fn is_finite(&self) -> bool {
-        self.model.weights.isfinite().all().int64_value(&[]) != 0
+        let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) != 0;
+        let mut moving = self.parameters().iter().filter(|parameter| !parameter.trainable);
+        finite(&self.model.weights) && moving.all(|parameter| finite(&parameter.tensor))
     }
 
     /// The device's name in a config.

@@ -5,6 +5,7 @@ use tch::Tensor;
 
 use super::policies::PolicyState;
 use super::{History, Learner, LossTotal, RunningLoss, Timings};
+use crate::data::Digests;
 use crate::plan::Plan;
 
 /// Between two steps, or between two epochs.
@@ -18,6 +19,8 @@ pub struct TrainingState {
     pub running: RunningLoss,
     /// Training and test pictures, known once training has begun.
     pub pictures: Option<[usize; 2]>,
+    /// Of these, where somebody has asked for them.
+    pub digests: Option<Digests>,
     /// What policies remember.
     pub policies: PolicyState,
     /// Weights that a policy remembers.
@@ -60,6 +63,7 @@ impl TrainingState {
             step: 0,
             running: RunningLoss::default(),
             pictures: None,
+            digests: None,
             policies: PolicyState::default(),
             remembered: None,
             timings: Timings::default(),

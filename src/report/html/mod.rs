@@ -12,7 +12,7 @@ mod tables;
 mod times;
 
 use super::{Curves, Picture};
-use crate::evaluation::Quality;
+use crate::evaluation::{Means, Quality};
 
 /// Pictures among the best, and among the worst.
 pub const RANKED: usize = 10;
@@ -115,10 +115,10 @@ pub struct Level {
     pub corruption: String,
     /// Mean over the measured pictures.
     pub loss: f64,
-    /// Means; `None` where the inputs are the targets.
-    pub input: Option<Quality>,
-    /// Means.
-    pub output: Quality,
+    /// `None` where the inputs are the targets.
+    pub input: Option<Means>,
+    /// Of what the model makes of them.
+    pub output: Means,
     /// The first test pictures.
     pub samples: Vec<Sample>,
 }

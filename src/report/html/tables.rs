@@ -2,7 +2,7 @@
 
 use super::markup::Markup;
 use super::{Figures, Level, RunReport};
-use crate::evaluation::Quality;
+use crate::evaluation::{Means, left_out};
 use crate::summary::thousands;
 
 /// The handful of figures that a reader looks for first.
@@ -49,6 +49,11 @@ pub(super) fn metrics(html: &mut Markup, report: &RunReport) {
         rows: report.levels.iter().map(level_row).collect(),
     };
     table(html, "Metrics on the test set", &figures);
+    for level in &report.levels {
+        if let Some(sentence) = left_out(level.input, level.output) {
+            html.words("p", &[], format_args!("{}: {sentence}.", level.title));
+        }
+    }
     html.words("h3", &[], "Epochs");
     if report.epochs.rows.is_empty() {
         html.words("p", &[], "No whole epoch was trained.");
@@ -64,7 +69,7 @@ fn level_row(level: &Level) -> Vec<String> {
     row
 }
 
-fn cells(Quality { psnr, ssim }: Quality) -> [String; 2] {
+fn cells(Means { psnr, ssim, .. }: Means) -> [String; 2] {
     let psnr = if psnr == f64::INFINITY { "\u{221e}".to_owned() } else { format!("{psnr:.2}") };
     [psnr, ssim.map_or("\u{2013}".to_owned(), similarity)]
 }

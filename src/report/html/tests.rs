@@ -7,6 +7,10 @@ use crate::report::LossPoint;
 
 const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u{202e}";
 
+fn means(psnr: f64) -> Means {
+    Means { psnr, ssim: Some(0.5), left_out: 0 }
+}
+
 fn quality(psnr: f64) -> Quality {
     Quality { psnr, ssim: Some(0.5) }
 }
@@ -39,8 +43,8 @@ fn level(title: &str) -> Level {
         title: title.to_owned(),
         corruption: "{ kind = \"gaussian\" }".to_owned(),
         loss: 0.1,
-        input: Some(quality(9.0)),
-        output: quality(20.0),
+        input: Some(means(9.0)),
+        output: Means { left_out: 1, ..means(20.0) },
         samples: vec![sample("0"), sample("1")],
     }
 }
