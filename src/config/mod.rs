@@ -14,7 +14,7 @@ pub mod sections;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-pub use reference::reference;
+pub use reference::{reference, reference_json};
 pub use sections::Config;
 
 use node::Node;
