@@ -33,7 +33,7 @@ def main(words: list[str] | None = None) -> int:
     arguments = parse(words)
     try:
         arguments.run(arguments)
-    except Failure as failure:
+    except (Failure, OSError) as failure:
         print(f"keras_weights: {failure}", file=sys.stderr)
         return 1
     return 0
@@ -57,8 +57,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 def to_keras(arguments: argparse.Namespace) -> None:
     """Builds the config's model in Keras and gives it the weights."""
-    if arguments.out.suffix != ".keras":
-        raise Failure(f"{arguments.out} does not end in .keras")
+    _check_out(arguments.out, ".keras")
     saved = checkpoint.read(arguments.checkpoint)
     experiment = config.experiment(tomllib.loads(_config_text(arguments, saved)))
     import keras
@@ -73,7 +72,9 @@ def to_keras(arguments: argparse.Namespace) -> None:
     except (KeyError, ValueError) as error:
         raise Failure(f"{arguments.checkpoint} is of another model: {error}") from None
     model.optimizer.build(model.trainable_variables)  # else Keras warns when it opens the file
-    model.save(arguments.out)
+    part = arguments.out.with_name(f"{arguments.out.stem}.part.keras")
+    model.save(part)
+    part.replace(arguments.out)  # so that a file of this name is always whole
     print(f"{arguments.out}: {model.count_params()} parameters, compiled with {experiment.optimizer} and"
           f" {experiment.loss}")
     for key in config.NOT_REPLAYED:
@@ -87,8 +88,7 @@ def from_keras(arguments: argparse.Namespace) -> None:
 
     from parity.from_keras import read
 
-    if arguments.out.suffix != ".pt":
-        raise Failure(f"{arguments.out} does not end in .pt")
+    _check_out(arguments.out, ".pt")
     if not arguments.model.is_file():
         raise Failure(f"there is no model {arguments.model}")
     # The optimizer's state, which Keras may find incomplete, is not taken along.
@@ -118,6 +118,14 @@ def _have_convae_check(text: str, model: Path) -> None:
     if done.returncode:
         said = done.stderr.strip().replace(str(file), "its config").removeprefix("convae: ")
         raise Failure(f"convae cannot run {model}: {said}")
+
+
+def _check_out(out: Path, ending: str) -> None:
+    """Before Keras is imported, which takes long."""
+    if out.suffix != ending:
+        raise Failure(f"{out} does not end in {ending}")
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise Failure(f"{out} cannot be written; name a file in a folder that is there and that you may write to")
 
 
 def _config_text(arguments: argparse.Namespace, saved: checkpoint.Checkpoint) -> str:

@@ -129,9 +129,12 @@ def override(tree: dict[str, Any], argument: str) -> KeyPath:
         value = text
     *way, last = [int(k) if k.isdigit() else k for k in re.findall(r"[^.\[\]]+", path)]
     place: Any = tree
-    for key in way:
-        place = place[key] if isinstance(key, int) else place.setdefault(key, {})
-    place[last] = value
+    try:
+        for key in way:
+            place = place[key] if isinstance(key, int) else place.setdefault(key, {})
+        place[last] = value
+    except (AttributeError, IndexError, TypeError):
+        raise Failure(f"--set {argument} leads nowhere; name a key as in `convae reference`") from None
     return (*way, last)
 
 

@@ -376,6 +376,16 @@ class KerasWeights(Sandbox):
         self.assertIn("train.warmup_steps is left out", said)
         self.assertIn("train.early_stopping is left out", said)
 
+    def test_a_file_that_cannot_be_written_is_refused_in_a_sentence(self) -> None:
+        sequential(layers.Conv2D(1, 1)).save(self.folder / "m.keras")
+        self.run_script("from-keras", "m.keras", "m.pt")
+        for command, source, out in (("from-keras", "m.keras", "no/m.pt"), ("to-keras", "m.pt", "no/m.keras"),
+                                     ("from-keras", "m.keras", "m.npz"), ("to-keras", "m.pt", "m.h5")):
+            with self.subTest(out):
+                code, complaint = self.script(command, source, out)
+                self.assertEqual((code, len(complaint.splitlines())), (1, 1))
+                self.assertRegex(complaint, "cannot be written|does not end in")
+
     def test_weights_of_another_model_are_refused(self) -> None:
         (self.folder / "rows.toml").write_text(ROWS)
         trained, _ = self.train("pictures", PICTURES)

@@ -84,6 +84,13 @@ class Keys(Sandbox):
         self.assertEqual(read.tree["data"], {"kind": "pairs", "resize": "fit", "noisy": "c", "clean": "d"})
         self.convae("summary", "--config", file, *(word for argument in sets for word in ("--set", argument)))
 
+    def test_a_set_that_leads_nowhere_is_refused(self) -> None:
+        file = self.folder / "little.toml"
+        file.write_text(MODEL)
+        for argument in ("model.encoder[7].filters=3", "name.of.it=3", "model.encoder.filters=3", "seed"):
+            with self.subTest(argument), self.assertRaisesRegex(Failure, "leads nowhere|has no `=`"):
+                config.read(file, [argument])
+
     def test_what_is_not_written_is_what_the_program_takes(self) -> None:
         written = config.read(self.written("plain"), [])
         short = config.experiment(tomllib.loads(MODEL))
