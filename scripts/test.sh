@@ -86,8 +86,9 @@ sum_of() { # passed|failed
 
 # A workspace of its own, which shares what is built with the application.
 check_fuzzers() {
-    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" \
-        cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+    cargo fmt --check --manifest-path fuzz/Cargo.toml &&
+        CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" \
+            cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 }
 
 test_scripts() {
