@@ -28,8 +28,11 @@ main() {
     stage "shell scripts (shellcheck)" check_shell_scripts
     stage "tests of scripts/setup.sh" count bash tests/setup_test.sh
     stage "tests (cargo test)" count cargo test --locked --no-fail-fast
+    stage "the program in examples/" count bash tests/examples_test.sh
     stage "the kernels' unsafe loops (valgrind)" check_memory
+    stage "the fuzzers build (cargo clippy)" check_fuzzers
     if [ -n "$python" ]; then
+        stage "tests of the scripts (Python)" test_scripts
         stage "the same numbers as Keras (quick parity, TensorFlow and JAX)" scripts/parity.sh
     fi
     report
@@ -79,6 +82,18 @@ sum_of() { # passed|failed
             for (i = 2; i <= NF; i++) if ($i ~ "^" what "[;,]?$") sum += $(i - 1)
         }
         END { print sum + 0 }' "$results"
+}
+
+# A workspace of its own, which shares what is built with the application.
+check_fuzzers() {
+    cargo fmt --check --manifest-path fuzz/Cargo.toml &&
+        CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" \
+            cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+}
+
+test_scripts() {
+    CONVAE="${CARGO_TARGET_DIR:-$PWD/target}/debug/convae" PYTHONDONTWRITEBYTECODE=1 \
+        count "$CONVAE_PYTHON" scripts/run_tests.py
 }
 
 check_shell_scripts() {

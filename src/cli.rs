@@ -59,8 +59,7 @@ enum Command {
     Summary(Summary),
     Sweep(Sweep),
     Report(Report),
-    /// Prints every section, key and layer of a config, as Markdown.
-    Reference,
+    Reference(Reference),
 }
 
 /// Trains the model that a config describes.
@@ -294,6 +293,14 @@ pub struct Summary {
     pub overrides: Vec<String>,
 }
 
+/// Prints every section, key and layer of a config, as Markdown.
+#[derive(Debug, Args)]
+pub struct Reference {
+    /// Prints them as JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Makes the page report.html of a finished run anew.
 #[derive(Debug, Args)]
 pub struct Report {
@@ -368,7 +375,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Summary(args)), _) => commands::summary::run(&args),
         (Some(Command::Sweep(args)), _) => commands::sweep::run(&args),
         (Some(Command::Report(args)), _) => commands::report::run(&args),
-        (Some(Command::Reference), _) => commands::reference::run(),
+        (Some(Command::Reference(args)), _) => commands::reference::run(&args),
         (None, Some(args)) => commands::train::run(&args),
         (None, None) => Err(exit::Misuse("name a config: --config denoise.toml".to_owned()).into()),
     }

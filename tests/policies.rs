@@ -654,6 +654,7 @@ fn keras_itself_does_the_same_on_sequences_drawn_now() {
         .arg(script)
         .args(["--quick", "--seed", &day.to_string(), "--out"])
         .arg(&drawn)
+        .env("CONVAE", env!("CARGO_BIN_EXE_convae"))
         .output()
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from parity import config
+from parity import config, program
 from parity.failure import Failure
 
 from . import plot, whole, work
@@ -21,6 +21,7 @@ SCALING_CELLS = [cell for cell in CELLS if cell.batch == 128]
 def main() -> int:
     try:
         arguments = parse()
+        program.use(arguments.built / "convae")
         measure(settings_of(arguments))
         return 0
     except Failure as failure:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import config, plants, seeds, single
+from . import config, plants, program, seeds, single
 from .driver import BACKENDS, Case, run, say
 from .failure import Failure
 from .report import Report
@@ -19,7 +19,10 @@ SEEDS = 10
 
 def main() -> int:
     try:
-        return compare(parse())
+        arguments = parse()
+        arguments.convae = arguments.convae or program.find()
+        program.use(arguments.convae)
+        return compare(arguments)
     except Failure as failure:
         say(str(failure))
         return 2
@@ -61,7 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, default=Path("runs/parity"), metavar="DIR")
     parser.add_argument("--full", action="store_true", help="every bar: hours")
-    parser.add_argument("--convae", type=Path, default=Path("target/debug/convae"), help=argparse.SUPPRESS)
+    parser.add_argument("--convae", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--plant", help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import config, doubles, faults, idx
-from .localise import PICTURES
+from . import config, doubles, faults
 from .model import build, set_weights
 from .runs import read_trace
 
@@ -23,8 +22,8 @@ def main() -> None:
     model = build(experiment)
     set_weights(model, experiment, read_trace(Path(job["trace"])).weights["initial"])
     every = keras.Model(model.inputs, [model.get_layer(layer.name).output for layer in experiment.layers])
-    pictures = idx.scaled(idx.clean_bytes(experiment.data_dir, "test", PICTURES)).astype(float)
-    outputs = every.predict(pictures, verbose=0)
+    with np.load(job["pictures"]) as arrays:
+        outputs = every.predict(arrays["pictures"].astype(float), verbose=0)
     outputs = outputs if isinstance(outputs, list) else [outputs]
     np.savez(Path(job["out"]) / "activations.npz", **{f"layer_{i}": a for i, a in enumerate(outputs)})
 

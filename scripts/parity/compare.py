@@ -77,14 +77,18 @@ def _first_loss(bar: float) -> Quantity:
 
 def _gradient(bar: float, chaotic: bool) -> Quantity:
     culprit = "the gradient of step 1 by {at}, the loss being right: the backward pass"
-    return Quantity("gradient of step 1", _gradients_apart, bar, culprit, chaotic)
+
+    def apart(a: Run, b: Run) -> Distance:
+        return _worst(weight_distances(a.gradient, b.gradient, bar))
+
+    return Quantity("gradient of step 1", apart, bar, culprit, chaotic)
 
 
 def _weights(stage: str, bar: float, chaotic: bool) -> Quantity:
     when = {"step_1": "step 1", "step_10": "step 10", "last": "the last step"}[stage]
 
     def apart(a: Run, b: Run) -> Distance:
-        return _worst(weight_distances(a.weights[stage], b.weights[stage]))
+        return _worst(weight_distances(a.weights[stage], b.weights[stage], bar))
 
     culprit = f"{{at}} after {when}, the gradient being right: the optimizer, or a moving statistic"
     return Quantity(f"weights after {when}", apart, bar, culprit, chaotic)
@@ -112,15 +116,18 @@ def relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.abs(a - b) / np.maximum(np.abs(b), np.finfo(float).tiny)
 
 
-def weight_distances(a: Weights, b: Weights) -> dict[str, float]:
-    """By tensor, relative to its norm; where that is 0, the distance itself. In `b`'s order."""
+def weight_distances(a: Weights, b: Weights, bar: float) -> dict[str, float]:
+    """By tensor, relative to its norm, in `b`'s order. A tensor whose norm is no more than `bar` of all
+    tensors' is held against all: it is 0 but for rounding, like the gradient of a bias before a batch
+    normalization (and what an optimizer makes of that bias), of which no digit says anything."""
     if a.keys() != b.keys():
         return {name: float("nan") for name in a.keys() ^ b.keys()}
+    norms = {name: float(np.linalg.norm(array.astype(float))) for name, array in b.items()}
+    whole = float(np.linalg.norm(list(norms.values())))
     distances = {}
-    for name in b:
-        one, other = a[name].astype(float), b[name].astype(float)
-        norm = np.linalg.norm(other)
-        distances[name] = float(np.linalg.norm(one - other) / (norm or 1.0))
+    for name, array in b.items():
+        norm = norms[name] if norms[name] > bar * whole else whole
+        distances[name] = float(np.linalg.norm(a[name].astype(float) - array.astype(float)) / (norm or 1.0))
     return distances
 
 
@@ -134,12 +141,8 @@ def _steps_apart(count: int) -> Callable[[Run, Run], Distance]:
     return apart
 
 
-def _gradients_apart(a: Run, b: Run) -> Distance:
-    return _worst(weight_distances(a.gradient, b.gradient))
-
-
 def _outputs_apart(a: Run, b: Run) -> Distance:
-    return weight_distances({"": a.outputs}, {"": b.outputs})[""], f"{len(b.outputs)} test pictures"
+    return weight_distances({"": a.outputs}, {"": b.outputs}, 0.0)[""], f"{len(b.outputs)} test pictures"
 
 
 def _means(a: list[float], b: list[float]) -> Distance:
@@ -189,7 +192,7 @@ def _first_over(quantity: Quantity, ours: Run, replay: Run, bar: float, worst: s
         return f"step {over[0] + 1}" if len(over) else worst
     if quantity.name.startswith("gradient"):
         # A wrong backward pass spoils what lies before it, so it stands after the last wrong one.
-        distances = weight_distances(ours.gradient, replay.gradient)
+        distances = weight_distances(ours.gradient, replay.gradient, quantity.bar)
         over = [name for name, distance in distances.items() if not distance <= bar]
         return over[-1] if over else worst
     return worst

@@ -1,113 +1,20 @@
-"""A convae config as Python reads it: TOML plus `--set`, every key known by name or refused.
+"""A convae config as Python reads it: TOML plus `--set`, every key known to the program or refused.
 
-Only what the config says is kept: defaults are left to Keras, so that a default of convae's which
-is not Keras's shows up as a difference. The few that Keras has no say in are in `Experiment`.
+Of layers, optimizers and schedules only what the config says is kept: defaults are left to Keras, so
+that a default of convae's which is not Keras's shows up as a difference. What Keras has no say in has
+the program's own defaults.
 """
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import keys
 from .failure import Failure
+from .keys import Path as KeyPath
 
-_CONVOLUTION = "filters kernel_size strides padding activation use_bias kernel_initializer"
-_POOLING = "pool_size strides padding"
-LAYER_KEYS = {
-    kind: frozenset(keys.split())
-    for kind, keys in {
-        "Conv2D": _CONVOLUTION,
-        "Conv2DTranspose": _CONVOLUTION,
-        "MaxPooling2D": _POOLING,
-        "AveragePooling2D": _POOLING,
-        "UpSampling2D": "size interpolation",
-        "Dense": "units activation use_bias kernel_initializer",
-        "Flatten": "",
-        "Reshape": "target_shape",
-        "BatchNormalization": "momentum epsilon center scale",
-        "Dropout": "rate",
-        "GaussianNoise": "stddev",
-        "ZeroPadding2D": "padding",
-        "Cropping2D": "cropping",
-        "ReLU": "",
-        "LeakyReLU": "negative_slope",
-        "Activation": "activation",
-    }.items()
-}
-_EVERY_OPTIMIZER = (
-    "learning_rate weight_decay clipnorm clipvalue global_clipnorm use_ema ema_momentum "
-    "ema_overwrite_frequency gradient_accumulation_steps "
-)
-OPTIMIZER_KEYS = {
-    name: frozenset((_EVERY_OPTIMIZER + keys).split())
-    for name, keys in {
-        "Adam": "beta_1 beta_2 epsilon amsgrad",
-        "AdamW": "beta_1 beta_2 epsilon amsgrad",
-        "SGD": "momentum nesterov",
-        "RMSprop": "rho momentum epsilon centered",
-        "Adadelta": "rho epsilon",
-    }.items()
-}
-LOSSES = {
-    "binary_crossentropy": "binary_crossentropy",
-    "mean_squared_error": "mean_squared_error",
-    "mse": "mean_squared_error",
-    "mean_absolute_error": "mean_absolute_error",
-    "mae": "mean_absolute_error",
-}
-_SAMPLES = "train_samples test_samples "
-_IMAGE_FILES = (
-    _SAMPLES + "test test_fraction resize patches on_error max_pixels memory_mb threads "
-)
-DATA_KEYS = {
-    kind: frozenset(keys.split())
-    for kind, keys in {
-        "mnist": _SAMPLES + "dir",
-        "fashion-mnist": _SAMPLES + "dir",
-        "idx": _SAMPLES + "train test test_fraction",
-        "npz": _SAMPLES + "file train test test_fraction",
-        "images": _IMAGE_FILES + "train",
-        "pairs": _IMAGE_FILES + "noisy clean",
-    }.items()
-}
-DATA_DIRS = {"mnist": Path("data/mnist"), "fashion-mnist": Path("data/fashion-mnist")}
-"""Kinds whose pictures are read here from their own files; those of the others are in the trace."""
-CORRUPTION_KEYS = {
-    kind: frozenset(keys.split())
-    for kind, keys in {
-        "none": "",
-        "gaussian": "factor clip resample",
-        "poisson": "peak clip resample",
-        "speckle": "factor clip resample",
-        "salt_and_pepper": "amount salt resample",
-        "mask": "shape boxes size amount value resample",
-        "blur": "sigma resample",
-        "downscale": "scale clip resample",
-        "jpeg": "quality resample",
-    }.items()
-}
-GAUSSIAN = {"factor": 0.5, "clip": True, "resample": "never"}
-SECTIONS = {
-    "model": {"input_shape", "encoder", "decoder"},
-    "train": {
-        "epochs", "batch_size", "loss", "optimizer", "shuffle", "device", "dtype", "engine", "threads",
-        "learning_rate_schedule", "warmup_steps", "early_stopping", "reduce_lr_on_plateau",
-        "checkpoint_every", "keep_checkpoints", "keep_best",
-    },
-    "output": {"dir", "safetensors", "grid_samples"},
-}
-SCHEDULE_KEYS = {
-    name: frozenset(keys.split())
-    for name, keys in {
-        "ExponentialDecay": "decay_steps decay_rate staircase",
-        "CosineDecay": "decay_steps alpha warmup_target warmup_steps",
-        "CosineDecayRestarts": "first_decay_steps t_mul m_mul alpha",
-        "PiecewiseConstantDecay": "boundaries values",
-        "PolynomialDecay": "decay_steps end_learning_rate power cycle",
-        "InverseTimeDecay": "decay_steps decay_rate staircase",
-    }.items()
-}
 NOT_REPLAYED = ("warmup_steps", "early_stopping", "reduce_lr_on_plateau")
 DRAWING_LAYERS = {"Dropout": "rate", "GaussianNoise": "stddev"}
 
@@ -131,25 +38,27 @@ class Experiment:
 
     name: str
     layers: list[Layer]
-    input_shape: tuple[int, int, int] = (28, 28, 1)
-    data_kind: str = "mnist"
-    data_dir: Path | None = Path("data/mnist")
+    input_shape: tuple[int, int, int]
+    data_kind: str
+    data_dir: Path | None
     """Of MNIST's files; None where the pictures come from elsewhere."""
-    train_samples: int | None = None
-    test_samples: int | None = None
-    corruption: list[dict[str, Any]] = field(default_factory=list)
+    train_samples: int | None
+    test_samples: int | None
+    corruption: list[dict[str, Any]]
     """Its tables, in the order in which they are applied; those that do nothing are left out."""
-    epochs: int = 1
-    batch_size: int = 32
-    loss: str = "binary_crossentropy"
-    optimizer: str = "Adam"
-    optimizer_options: dict[str, Any] = field(default_factory=dict)
-    learning_rate_schedule: dict[str, Any] | None = None
+    epochs: int
+    batch_size: int
+    loss: str
+    optimizer: str
+    optimizer_options: dict[str, Any]
+    learning_rate_schedule: dict[str, Any] | None
     """Its `name` and options."""
-    not_replayed: tuple[str, ...] = ()
+    not_replayed: tuple[str, ...]
     """What the config asks for beside, which a replay does not do."""
-    shuffle: bool = True
-    dtype: str = "float32"
+    shuffle: bool
+    dtype: str
+    tree: dict[str, Any]
+    """The config itself, each key of which is known."""
 
     @property
     def corrupts(self) -> bool:
@@ -161,7 +70,7 @@ class Experiment:
         too. All others come from the trace."""
         if [table["kind"] for table in self.corruption] != ["gaussian"]:
             return None
-        gaussian = GAUSSIAN | self.corruption[0]
+        gaussian = keys.defaults("corruption", "gaussian") | self.corruption[0]
         return None if isinstance(gaussian["factor"], list) else gaussian
 
 
@@ -179,42 +88,38 @@ def read(path: Path, overrides: list[str]) -> Experiment:
         tree = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
-    for argument in overrides:
-        override(tree, argument)
-    return experiment(tree)
+    set_paths = frozenset(override(tree, argument) for argument in overrides)
+    return experiment(tree, set_paths)
 
 
-def experiment(tree: dict[str, Any]) -> Experiment:
-    """A parsed config, each key of which is known."""
-    _only(tree, {"name", "seed", "corruption", "data", *SECTIONS}, "")
-    for section, keys in SECTIONS.items():
-        _only(tree.get(section, {}), keys, f"{section}.")
-    data, model, train = (tree.get(name, {}) for name in ("data", "model", "train"))
-    optimizer = dict(train.get("optimizer", {"name": "Adam"}))
-    kind = optimizer.pop("name", "Adam")
-    if kind not in OPTIMIZER_KEYS:
-        raise Failure(f"the optimizer {kind!r} is not known here; known are {_list(OPTIMIZER_KEYS)}")
-    _only(optimizer, OPTIMIZER_KEYS[kind], "train.optimizer.")
-    given = {
-        "input_shape": tuple(model["input_shape"]) if "input_shape" in model else None,
-        "train_samples": data.get("train_samples"),
-        "test_samples": data.get("test_samples"),
-        "corruption": _corruption(tree.get("corruption")),
-        "loss": _loss(train.get("loss")),
-        "optimizer": kind,
-        "optimizer_options": optimizer,
-        "learning_rate_schedule": _schedule(train.get("learning_rate_schedule")),
-        "not_replayed": tuple(f"train.{key}" for key in NOT_REPLAYED if key in train)
+def experiment(tree: dict[str, Any], set_paths: frozenset[KeyPath] = frozenset()) -> Experiment:
+    """A parsed config, of which the program knows each key."""
+    tree = keys.check(tree, set_paths)
+    model = keys.defaults("model") | tree.get("model", {})
+    train = keys.defaults("train") | tree.get("train", {})
+    data = tree.get("data", keys.defaults("")["data"])
+    optimizer = dict(train["optimizer"] if "optimizer" in tree.get("train", {}) else _unwritten_optimizer())
+    return Experiment(
+        name=tree.get("name", "model"),
+        layers=_layers(model),
+        input_shape=tuple(model["input_shape"]),
+        data_kind=data["kind"],
+        data_dir=_data_dir(data),
+        train_samples=data.get("train_samples"),
+        test_samples=data.get("test_samples"),
+        corruption=_corruption(tree.get("corruption", [])),
+        optimizer=optimizer.pop("name"),
+        optimizer_options=optimizer,
+        learning_rate_schedule=train.get("learning_rate_schedule"),
+        not_replayed=tuple(f"train.{key}" for key in NOT_REPLAYED if key in train)
         + (("train.optimizer.use_ema",) if optimizer.get("use_ema") else ()),
-        **{key: train.get(key) for key in ("epochs", "batch_size", "shuffle", "dtype")},
-    }
-    given = {key: value for key, value in given.items() if value is not None}
-    name, layers = tree.get("name", "model"), _layers(model)
-    return Experiment(name=name, layers=layers, **given, **_data(data))
+        tree=tree,
+        **{key: train[key] for key in ("epochs", "batch_size", "loss", "shuffle", "dtype")},
+    )
 
 
-def override(tree: dict[str, Any], argument: str) -> None:
-    """Applies `model.encoder[0].filters=16`; text that is no TOML value is a string."""
+def override(tree: dict[str, Any], argument: str) -> KeyPath:
+    """Applies `model.encoder[0].filters=16` and gives its path; text that is no TOML value is a string."""
     path, found, text = argument.partition("=")
     if not found:
         raise Failure(f"--set {argument} has no `=`; write it as KEY=VALUE")
@@ -224,13 +129,13 @@ def override(tree: dict[str, Any], argument: str) -> None:
         value = text
     *way, last = [int(k) if k.isdigit() else k for k in re.findall(r"[^.\[\]]+", path)]
     place: Any = tree
-    for key in way:
-        place = place[key] if isinstance(key, int) else place.setdefault(key, {})
-    place[last] = value
-    if last == "kind" and value in CORRUPTION_KEYS:
-        # As in convae: what the file says of its own kind goes when another one is named.
-        for key in place.keys() - CORRUPTION_KEYS[value] - {"kind"}:
-            del place[key]
+    try:
+        for key in way:
+            place = place[key] if isinstance(key, int) else place.setdefault(key, {})
+        place[last] = value
+    except (AttributeError, IndexError, TypeError):
+        raise Failure(f"--set {argument} leads nowhere; name a key as in `convae reference`") from None
+    return (*way, last)
 
 
 def refuse_drawing(experiment: Experiment) -> None:
@@ -263,61 +168,26 @@ def _layers(model: dict[str, Any]) -> list[Layer]:
     counts: dict[str, int] = {}
     layers = []
     for part in ("encoder", "decoder"):
-        for index, given in enumerate(model.get(part, [])):
+        for given in model.get(part, []):
             options = dict(given)
-            kind, place = options.pop("layer", None), f"model.{part}[{index}]"
-            if kind not in LAYER_KEYS:
-                raise Failure(f"{place}: the layer {kind!r} is not known here")
-            _only(options, LAYER_KEYS[kind], f"{place}.")
+            kind = options.pop("layer")
             stem = snake_case(kind)
             number = counts[stem] = counts.get(stem, -1) + 1
             layers.append(Layer(kind, part, f"{stem}_{number}" if number else stem, options))
     return layers
 
 
-def _data(given: dict[str, Any]) -> dict[str, Any]:
-    kind = given.get("kind", "mnist")
-    if kind not in DATA_KEYS:
-        raise Failure(f"data.kind {kind!r} is not known here; known are {_list(DATA_KEYS)}")
-    _only(given, DATA_KEYS[kind] | {"kind"}, "data.")
-    folder = Path(given["dir"]) if "dir" in given else DATA_DIRS.get(kind)
-    return {"data_kind": kind, "data_dir": folder}
+def _unwritten_optimizer() -> dict[str, Any]:
+    """By its name alone: its options are left to Keras."""
+    return {"name": keys.defaults("train")["optimizer"]["name"]}
 
 
-def _corruption(given: Any) -> list[dict[str, Any]] | None:
+def _data_dir(data: dict[str, Any]) -> Path | None:
+    folder = (keys.defaults("data", data["kind"]) | data).get("dir")
+    return None if folder is None else Path(folder)
+
+
+def _corruption(given: Any) -> list[dict[str, Any]]:
     """One table or a list of them."""
-    if given is None:
-        return None
     tables = given if isinstance(given, list) else [given]
-    for table in tables:
-        kind = table.get("kind")
-        if kind not in CORRUPTION_KEYS:
-            raise Failure(f"corruption.kind {kind!r} is not known here; known are {_list(CORRUPTION_KEYS)}")
-        _only(table, CORRUPTION_KEYS[kind] | {"kind"}, "corruption.")
     return [table for table in tables if table["kind"] != "none"]
-
-
-def _schedule(given: dict[str, Any] | None) -> dict[str, Any] | None:
-    if given is None:
-        return None
-    name = given.get("name")
-    if name not in SCHEDULE_KEYS:
-        raise Failure(f"the schedule {name!r} is not known here; known are {_list(SCHEDULE_KEYS)}")
-    _only(given, SCHEDULE_KEYS[name] | {"name"}, "train.learning_rate_schedule.")
-    return given
-
-
-def _loss(name: str | None) -> str | None:
-    if name is not None and name not in LOSSES:
-        raise Failure(f"the loss {name!r} is not known here; known are {_list(LOSSES)}")
-    return LOSSES.get(name) if name else None
-
-
-def _only(table: dict[str, Any], known: Any, place: str) -> None:
-    for key in table:
-        if key not in known:
-            raise Failure(f"the key `{place}{key}` is not known here; known are {_list(known)}")
-
-
-def _list(names: Any) -> str:
-    return ", ".join(sorted(names)) or "none"

@@ -1,29 +1,28 @@
 """Finds the layer whose output parts first, where the loss of step 1 already differs.
 
-convae gives no inner outputs, but it evaluates any model: the first so many layers, followed by a
-random projection to a picture, whose loss it prints. Keras's inner outputs go through the same
-projection here. So nothing but `convae evaluate` is needed, and what it runs is what a user runs.
+`convae encode` gives what a model's encoder gives, and which layers are the encoder is for the config
+to say. So the model is cut after its first layer, after its second, and so on, and each code is held
+against what Keras's layer gives for the same pictures: the first of the test set, clean, which both
+sides get in one file, whatever kind of data they come from.
 """
 
 import json
-import re
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
-from . import config, driver, idx
-from .runs import Run
+from . import config, driver
+from .config import Experiment
+from .feed import Feed
+from .runs import Run, Weights
 from .toml_text import toml_text
 
 PICTURES = 8
-SCALE = 100.0
-"""Makes the loss large, as convae prints six decimals of it."""
 APART = 1e-6
-"""Relative. In float64, and six decimals of a loss above 1."""
+"""Relative to the norm of what the layer gives. Computed in float64, but codes are written as float32."""
 
 
 def first_layer_apart(case: "driver.Case", ours: Run) -> str | None:
@@ -31,25 +30,30 @@ def first_layer_apart(case: "driver.Case", ours: Run) -> str | None:
     experiment = config.read(case.config, case.sets())
     folder = case.out / "layers"
     folder.mkdir(exist_ok=True)
-    activations = _of_keras(case, folder)
-    clean = idx.scaled(idx.clean_bytes(experiment.data_dir, "test", PICTURES)).astype(float)
+    pictures = Feed(experiment, case.out / "trace").clean("test")[:PICTURES]
+    np.savez(folder / "pictures.npz", pictures=pictures)
+    theirs = _of_keras(case, folder)
     for index, layer in enumerate(experiment.layers):
-        weights = {k: v for k, v in ours.weights["initial"].items()
-                   if _index_of(experiment, k) <= index}
-        inner = activations[f"layer_{index}"].reshape(len(clean), -1)
-        projection = _projection(inner.shape[1], clean[0].size, index)
-        expected = np.mean((inner @ projection.T - clean.reshape(len(clean), -1)) ** 2)
-        found = _of_convae(case, experiment, folder, index, weights, projection)
-        if not abs(found - expected) <= APART * max(expected, 1.0):
+        found = _of_convae(case, experiment, folder, index, ours.weights["initial"])
+        expected = theirs[f"layer_{index}"]
+        if found is None or not _distance(found, expected) <= APART:
             return f"{layer.part}.{layer.name}"
     return None
 
 
+def _distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Infinite for another shape, so that a layer that gives one is found, too."""
+    if ours.shape != theirs.shape:
+        return np.inf
+    norm = np.linalg.norm(theirs.ravel())
+    return float(np.linalg.norm((ours - theirs).ravel()) / (norm or 1.0))
+
+
 def _of_keras(case: "driver.Case", folder: Path) -> dict[str, np.ndarray]:
-    """Every layer's output for the first test pictures, from a child process."""
+    """Every layer's output, from a child process."""
     job = {
         "config": str(case.config), "overrides": case.sets(), "trace": str(case.out / "trace"),
-        "dtype": "float64", "out": str(folder), "fault": case.fault,
+        "out": str(folder), "pictures": str(folder / "pictures.npz"), "fault": case.fault,
     }
     (folder / "job.json").write_text(json.dumps(job))
     driver.child("parity.activations", str(folder / "job.json"), case.backends[0], "float64",
@@ -58,46 +62,39 @@ def _of_keras(case: "driver.Case", folder: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def _of_convae(case: Any, experiment: Any, folder: Path, index: int, weights: dict, projection: np.ndarray) -> float:
-    """The loss that convae prints for the first layers and the projection."""
-    tree = tomllib.loads(case.config.read_text())
-    for argument in case.sets():
-        config.override(tree, argument)
-    model = tree["model"]
-    layers = (model["encoder"] + model["decoder"])[: index + 1]
-    values, shape = projection.shape[0], list(experiment.input_shape)
-    tail = [{"layer": "Flatten"}, {"layer": "Dense", "units": values},
-            {"layer": "Reshape", "target_shape": shape}]
-    name = f"encoder.dense_{_count(layers)}" if _count(layers) else "encoder.dense"
-    # All layers stand in the encoder here, so the decoder's weights change their first word.
-    arrays = {re.sub("^decoder", "encoder", key): value.astype(float) for key, value in weights.items()}
-    arrays |= {f"{name}.weight": projection, f"{name}.bias": np.zeros(values)}
-    arrays = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
-    file = folder / "first_layers.safetensors"
-    save_file(arrays, file, metadata={"config.toml": toml_text(_tree(experiment, shape, layers + tail))})
-    done = subprocess.run([str(case.convae), "evaluate", "--checkpoint", str(file)], capture_output=True, text=True)
-    found = re.search(r"loss \(\S+\)\s+([\d.einfNa+-]+)", done.stdout)
-    return float(found[1]) if found else float("nan")
+def _of_convae(
+    case: "driver.Case", experiment: Experiment, folder: Path, index: int, weights: Weights
+) -> np.ndarray | None:
+    """The output of the layer at `index`; None where convae gives none, which it says itself."""
+    model, codes = folder / "first_layers.safetensors", folder / "codes.npz"
+    text = toml_text(_cut_after(experiment, index, folder / "pictures.npz"))
+    save_file(_renamed(experiment, index, weights), model, metadata={"config.toml": text})
+    command = [str(case.convae), "encode", "--checkpoint", str(model), "--out", str(codes), "--overwrite"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        driver.say(f"{case.name}: {experiment.layers[index].name}: {done.stderr.strip()}")
+        return None
+    with np.load(codes) as arrays:
+        return arrays["codes"].astype(float)
 
 
-def _tree(experiment: Any, shape: list[int], layers: list[dict]) -> dict[str, Any]:
+def _cut_after(experiment: Experiment, index: int, pictures: Path) -> dict[str, Any]:
+    layers = [{"layer": layer.kind} | layer.options for layer in experiment.layers]
     return {
         "name": "first-layers",
-        "data": {"dir": str(experiment.data_dir), "test_samples": PICTURES},
-        "model": {"input_shape": shape, "encoder": layers, "decoder": []},
-        "train": {"loss": "mean_squared_error", "dtype": "float64", "device": "cpu"},
+        "data": {"kind": "npz", "file": str(pictures), "train": "pictures", "test": "pictures"},
+        "model": {"input_shape": list(experiment.input_shape), "encoder": layers[: index + 1],
+                  "decoder": layers[index + 1 :]},
+        "train": {"dtype": "float64", "device": "cpu"},
     }
 
 
-def _projection(inputs: int, outputs: int, seed: int) -> np.ndarray:
-    """`(out, in)`, as PyTorch has it."""
-    return np.random.default_rng(seed).normal(0, SCALE / inputs**0.5, (outputs, inputs))
-
-
-def _index_of(experiment: Any, weight: str) -> int:
-    names = [f"{layer.part}.{layer.name}" for layer in experiment.layers]
-    return names.index(weight.rpartition(".")[0])
-
-
-def _count(layers: list[dict]) -> int:
-    return sum(layer["layer"] == "Dense" for layer in layers)
+def _renamed(experiment: Experiment, index: int, weights: Weights) -> Weights:
+    """All layers up to `index` stand in the encoder here, those after it in the decoder."""
+    places = {f"{layer.part}.{layer.name}": f"{'encoder' if i <= index else 'decoder'}.{layer.name}"
+              for i, layer in enumerate(experiment.layers)}
+    named = {}
+    for name, array in weights.items():
+        layer, _, suffix = name.rpartition(".")
+        named[f"{places[layer]}.{suffix}"] = np.ascontiguousarray(array.astype(float))
+    return named

@@ -1,13 +1,19 @@
 //! `convae reference`: every key of a config.
 
-use crate::config::reference;
+use crate::cli::Reference;
+use crate::config::{reference, reference_json};
 use crate::output;
 
-/// Prints the reference as Markdown.
+/// Prints the reference as Markdown, or as JSON.
 ///
 /// # Errors
 /// When it cannot be printed.
-pub fn run() -> anyhow::Result<u8> {
-    output::print(&reference())?;
+pub fn run(args: &Reference) -> anyhow::Result<u8> {
+    let page = if args.json {
+        serde_json::to_string_pretty(&reference_json())? + "\n"
+    } else {
+        reference()
+    };
+    output::print(&page)?;
     Ok(0)
 }

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use reference::reference;
+pub use reference::{reference, reference_json};
 pub use sections::Config;
 
 use node::Node;

@@ -1,65 +1,232 @@
-//! The reference of all keys, written from the declarations themselves.
+//! The reference of all keys, written from the declarations themselves: one table, as Markdown for
+//! people and as JSON for programs.
+
+use serde_json::{Value, json};
 
 use super::corruption::CorruptionKind;
 use super::data::{Data, Patches};
 use super::layers::Layer;
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
-use super::schema::{Key, Section};
+use super::schema::{Key, Section, Unwritten};
 use super::sections::{Config, Model, Optimizer, Output, Train};
+
+/// One kind of table that a config has.
+struct Entry {
+    /// Heads its part of the page.
+    title: &'static str,
+    /// Where such a table may stand; `[]` after a list of them.
+    places: &'static [&'static str],
+    keys: Keys,
+}
+
+/// What may stand in a table.
+enum Keys {
+    /// The same keys always, and what the table is for.
+    Fixed(&'static str, Vec<Key>),
+    /// The keys of one of several members, told apart by the key `by`.
+    Family { by: &'static str, default: Option<&'static str>, members: Vec<Member> },
+}
+
+/// Name, description and keys.
+type Member = (&'static str, &'static str, Vec<Key>);
+
+/// Every kind of table, in the order of the page.
+fn entries() -> Vec<Entry> {
+    let mut entries = vec![
+        fixed::<Config>("The top of the file", &[""]),
+        fixed::<Model>("`[model]`", &["model"]),
+        fixed::<Train>("`[train]`", &["train"]),
+        fixed::<EarlyStopping>("`[train.early_stopping]`", &["train.early_stopping"]),
+        fixed::<ReduceLROnPlateau>(
+            "`[train.reduce_lr_on_plateau]`",
+            &["train.reduce_lr_on_plateau"],
+        ),
+        fixed::<Output>("`[output]`", &["output"]),
+        fixed::<Patches>("`[data.patches]`", &["data.patches"]),
+    ];
+    macro_rules! family {
+        ($Family:ident, $title:literal, $places:expr) => {
+            entries.push(Entry {
+                title: $title,
+                places: $places,
+                keys: Keys::Family {
+                    by: $Family::KIND,
+                    default: $Family::DEFAULT,
+                    members: $Family::reference(),
+                },
+            });
+        };
+    }
+    family!(Data, "`[data]`, by `kind`", &["data"]);
+    family!(CorruptionKind, "`[corruption]`, by `kind`", &["corruption", "corruption[]"]);
+    family!(Optimizer, "`[train.optimizer]`, by `name`", &["train.optimizer"]);
+    family!(
+        LearningRateSchedule,
+        "`[train.learning_rate_schedule]`, by `name`",
+        &["train.learning_rate_schedule"]
+    );
+    family!(
+        Layer,
+        "Layers of `model.encoder` and `model.decoder`, by `layer`",
+        &["model.encoder[]", "model.decoder[]"]
+    );
+    entries
+}
+
+fn fixed<S: Section>(title: &'static str, places: &'static [&'static str]) -> Entry {
+    Entry { title, places, keys: Keys::Fixed(S::DOC, S::keys()) }
+}
 
 /// Every section, key, default and layer of the config language, as Markdown.
 #[must_use]
 pub fn reference() -> String {
     let mut page = vec![INTRODUCTION.to_owned()];
-    for (title, doc, keys) in [
-        ("The top of the file", Config::DOC, Config::keys()),
-        ("`[model]`", Model::DOC, Model::keys()),
-        ("`[train]`", Train::DOC, Train::keys()),
-        ("`[train.early_stopping]`", EarlyStopping::DOC, EarlyStopping::keys()),
-        ("`[train.reduce_lr_on_plateau]`", ReduceLROnPlateau::DOC, ReduceLROnPlateau::keys()),
-        ("`[output]`", Output::DOC, Output::keys()),
-        ("`[data.patches]`", Patches::DOC, Patches::keys()),
-    ] {
-        page.push(format!("\n## {title}\n\n{}\n\n{}", doc.trim(), key_table(&keys)));
-    }
-    for (title, members) in [
-        ("`[data]`, by `kind`", Data::reference()),
-        ("`[corruption]`, by `kind`", CorruptionKind::reference()),
-        ("`[train.optimizer]`, by `name`", Optimizer::reference()),
-        ("`[train.learning_rate_schedule]`, by `name`", LearningRateSchedule::reference()),
-        ("Layers of `model.encoder` and `model.decoder`, by `layer`", Layer::reference()),
-    ] {
-        page.push(format!("\n## {title}\n"));
-        for (name, doc, keys) in members {
-            page.push(format!("\n### {name}\n\n{}\n", doc.trim()));
-            if !keys.is_empty() {
-                page.push(format!("\n{}", key_table(&keys)));
+    for Entry { title, keys, .. } in entries() {
+        match keys {
+            Keys::Fixed(doc, keys) => {
+                page.push(format!("\n## {title}\n\n{}\n\n{}", doc.trim(), key_table(&keys)));
+            }
+            Keys::Family { members, .. } => {
+                page.push(format!("\n## {title}\n"));
+                page.extend(members.iter().map(member_text));
             }
         }
     }
     page.concat()
 }
 
+/// The same for programs: `{"sections": [...]}`, each section with the `places` where it may stand.
+/// A section has `keys`; or it has `members`, each with keys of its own, and the key `by` that tells
+/// them apart. A key has a `name`, its `type` in words, a `default` (null where it is `required`, or
+/// not set), the `choices` where it takes only those, and its `doc`.
+#[must_use]
+pub fn reference_json() -> Value {
+    let sections = entries().into_iter().map(|Entry { places, keys, .. }| match keys {
+        Keys::Fixed(doc, keys) => {
+            json!({ "places": places, "doc": doc.trim(), "keys": keys_json(&keys) })
+        }
+        Keys::Family { by, default, members } => {
+            let members = members.iter().map(
+                |(name, doc, keys)| json!({ "name": name, "doc": doc.trim(), "keys": keys_json(keys) }),
+            );
+            let members: Vec<Value> = members.collect();
+            json!({ "places": places, "by": by, "default": default, "members": members })
+        }
+    });
+    json!({ "sections": sections.collect::<Vec<_>>() })
+}
+
+fn keys_json(keys: &[Key]) -> Vec<Value> {
+    let key = |key: &Key| {
+        json!({
+            "name": key.name,
+            "type": key.takes,
+            "required": key.default == Unwritten::Refused,
+            "default": if let Unwritten::Value(value) = &key.default { json!(value) } else { Value::Null },
+            "choices": key.choices,
+            "doc": key.doc.trim(),
+        })
+    };
+    keys.iter().map(key).collect()
+}
+
 const INTRODUCTION: &str = "\
 # The config, key by key
 
 Written by `cargo run -- reference > configs/REFERENCE.md`; a test fails when it is out of date.
+`cargo run -- reference --json` gives the same to programs.
 Names and defaults are Keras's where Keras has them. A key without a default must be given.
 Any key can be set from the command line: `--set train.epochs=3`,
 `--set model.encoder[0].filters=16`.
 ";
 
+fn member_text((name, doc, keys): &Member) -> String {
+    let table = if keys.is_empty() { String::new() } else { format!("\n{}", key_table(keys)) };
+    format!("\n### {name}\n\n{}\n{table}", doc.trim())
+}
+
 fn key_table(keys: &[Key]) -> String {
     let rows = keys.iter().map(|key| {
-        let default = key.default.as_ref().map_or("**must be given**".to_owned(), |value| {
-            if is_short(value) { format!("`{value}`") } else { "see its section".to_owned() }
-        });
+        let default = match &key.default {
+            Unwritten::Refused => "**must be given**".to_owned(),
+            Unwritten::Unset => "`not set`".to_owned(),
+            Unwritten::Value(value) => short(&value.to_string()),
+        };
         format!("| `{}` | {} | {default} | {} |\n", key.name, key.takes, key.doc.trim())
     });
     format!("| key | takes | default | |\n|---|---|---|---|\n{}", rows.collect::<String>())
 }
 
 /// Defaults that are whole sections would fill the page, and stand in their own tables.
-fn is_short(value: &str) -> bool {
-    !value.starts_with('{') || value.len() < 30
+fn short(value: &str) -> String {
+    let is_short = !value.starts_with('{') || value.len() < 30;
+    if is_short { format!("`{value}`") } else { "see its section".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of every table, with the places where the table may stand.
+    fn all_keys() -> Vec<(&'static [&'static str], Vec<Key>)> {
+        let mut all = Vec::new();
+        for Entry { places, keys, .. } in entries() {
+            match keys {
+                Keys::Fixed(_, keys) => all.push((places, keys)),
+                Keys::Family { members, .. } => {
+                    all.extend(members.into_iter().map(|(_, _, keys)| (places, keys)));
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_key_that_takes_a_table_has_a_section_that_says_what_stands_in_it() {
+        let places: Vec<&str> = entries().iter().flat_map(|entry| entry.places).copied().collect();
+        for (within, keys) in all_keys() {
+            for key in keys {
+                let (alone, listed) =
+                    (key.takes.starts_with("a table"), key.takes.contains("list"));
+                if !key.takes.contains("table") {
+                    continue;
+                }
+                for place in within {
+                    let place = super::super::node::join(place, key.name);
+                    assert!(!alone || places.contains(&place.as_str()), "{place} has no section");
+                    let entry = format!("{place}[]");
+                    assert!(!listed || places.contains(&entry.as_str()), "{entry} has no section");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_json_says_of_a_key_what_its_declaration_says() {
+        let reference = reference_json();
+        let sections = reference["sections"].as_array().unwrap();
+        let train = sections.iter().find(|section| section["places"][0] == "train").unwrap();
+        let key = |name: &str| {
+            let keys = train["keys"].as_array().unwrap();
+            keys.iter().find(|key| key["name"] == name).unwrap().clone()
+        };
+        assert_eq!(key("epochs")["type"], "a whole number from 1 to 1000000");
+        assert_eq!(
+            (&key("epochs")["default"], &key("epochs")["required"]),
+            (&json!(1), &json!(false))
+        );
+        assert_eq!(key("epochs")["choices"], json!([]));
+        assert_eq!(key("warmup_steps")["default"], Value::Null);
+        assert_eq!(key("optimizer")["default"]["beta_2"], 0.999);
+        assert_eq!(
+            key("loss")["choices"][1],
+            json!({ "name": "mean_squared_error", "aliases": ["mse"] })
+        );
+        let layers = sections.iter().find(|section| section["by"] == "layer").unwrap();
+        assert_eq!(layers["places"], json!(["model.encoder[]", "model.decoder[]"]));
+        let filters = &layers["members"][0]["keys"][0];
+        assert_eq!((&filters["name"], &filters["required"]), (&json!("filters"), &json!(true)));
+        let data = sections.iter().find(|section| section["places"][0] == "data").unwrap();
+        assert_eq!((&data["by"], &data["default"]), (&json!("kind"), &json!("mnist")));
+    }
 }

@@ -67,14 +67,42 @@ pub struct Key {
     pub doc: &'static str,
     /// What it takes, in words.
     pub takes: String,
-    /// As TOML; `None` where the key must be given.
-    pub default: Option<String>,
+    /// The only texts that it takes; empty where it takes something else.
+    pub choices: &'static [Choice],
+    /// What it is where a config does not write it.
+    pub default: Unwritten,
+}
+
+/// What becomes of a key that a config does not write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unwritten {
+    /// The config is refused: the key must be given.
+    Refused,
+    /// The key is not set, which is no value that a config could write.
+    Unset,
+    /// The key has this value.
+    Value(toml::Value),
+}
+
+/// A name that a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Choice {
+    /// Keras's name, which is also what we write.
+    pub name: &'static str,
+    /// Other spellings of the same.
+    pub aliases: &'static [&'static str],
 }
 
 /// A type that one key of a config can hold.
 pub trait Field: Sized {
     /// What it takes, in words: "a whole number".
     fn takes() -> String;
+
+    /// The only texts that it takes, where there is a fixed list of them.
+    #[must_use]
+    fn choices() -> &'static [Choice] {
+        &[]
+    }
 
     /// Reads the value, refusing another type.
     ///
@@ -225,6 +253,7 @@ macro_rules! section {
                     name: stringify!($key),
                     doc: concat!($($key_doc,)+),
                     takes: taking::<$Type>(section!(@optional $($bounds)?)),
+                    choices: <$Type as Field>::choices(),
                     default: section!(@default $Type $(, $default)?),
                 }, )*]
             }
@@ -279,10 +308,11 @@ macro_rules! section {
     };
     (@optional) => { None };
     (@optional $value:expr) => { Some($value) };
-    (@default $Type:ty) => { None };
+    (@default $Type:ty) => { $crate::config::schema::Unwritten::Refused };
     (@default $Type:ty, $default:expr) => {{
+        use $crate::config::schema::Unwritten;
         let default: $Type = $default;
-        Some(default.write().map_or_else(|| "not set".to_owned(), |value| value.to_string()))
+        default.write().map_or(Unwritten::Unset, Unwritten::Value)
     }};
 }
 pub(crate) use section;
@@ -302,6 +332,11 @@ macro_rules! choice {
             fn takes() -> String {
                 let names = [$(concat!("\"", $name, "\"")),+];
                 format!("one of {}", names.join(", "))
+            }
+
+            fn choices() -> &'static [$crate::config::schema::Choice] {
+                use $crate::config::schema::Choice;
+                const { &[$(Choice { name: $name, aliases: &[$($alias),*] }),+] }
             }
 
             fn read(
@@ -348,6 +383,10 @@ macro_rules! family {
         impl $Family {
             /// The names of all members, which are Keras's.
             pub const NAMES: &[&str] = &[$($name),+];
+            /// The key that tells them apart.
+            pub const KIND: &str = $kind;
+            /// The member that is meant where that key is not written, if one is.
+            pub const DEFAULT: Option<&str> = family!(@default $($default)?);
 
             /// Its name in Keras.
             #[must_use]
@@ -373,8 +412,7 @@ macro_rules! family {
                 _: Option<$crate::config::schema::Bounds>,
             ) -> Result<Self, $crate::config::ConfigError> {
                 use $crate::config::schema::{Section, keep_keys, take_kind, unknown_kind};
-                let default = family!(@default $($default)?);
-                let (kind, rest) = take_kind(node, $kind, default, &Self::takes())?;
+                let (kind, rest) = take_kind(node, $kind, Self::DEFAULT, &Self::takes())?;
                 match kind.1.as_str() {
                     $($name => {
                         let keys = $Section::keys();
@@ -556,6 +594,10 @@ impl Field for PathBuf {
 impl<T: Field> Field for Option<T> {
     fn takes() -> String {
         T::takes()
+    }
+
+    fn choices() -> &'static [Choice] {
+        T::choices()
     }
 
     fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import keys
 from . import reference
 from .case import Case, distance, generator
 
@@ -13,9 +14,8 @@ KERNELS = range(1, 8)
 STRIDES = range(1, 4)
 # Keeps a case's files and Keras's time small; 33x33 pictures of five channels still fit.
 LARGEST_INPUT = 6000
-ACTIVATIONS = [
-    "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish",
-    "sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign", "softmax", "exponential"]
+ACTIVATIONS = list(keys.names("model.encoder[]", "activation", "Activation"))
+"""With their other spellings."""
 
 
 def pick(rng, choices):

@@ -1,0 +1,53 @@
+"""Tests that the benchmark's contestants do what they are told; what they take is measured, not tested."""
+
+from pathlib import Path
+
+from parity import config, program
+from parity.sandbox import DIGITS, Sandbox
+
+from .contestants import CONTESTANTS, DEFAULT, Cell
+from .work import mflop_per_image
+
+CONFIG = f"""
+name = "little"
+[data]
+dir = "{DIGITS}"
+[model]
+encoder = [
+  {{ layer = "Conv2D", filters = 4, kernel_size = 3, padding = "same", activation = "relu" }},
+  {{ layer = "MaxPooling2D" }},
+]
+decoder = [
+  {{ layer = "UpSampling2D" }},
+  {{ layer = "Conv2D", filters = 1, kernel_size = 3, padding = "same", activation = "sigmoid" }},
+]
+"""
+# One of each program that a contestant runs; the others are the same with other settings.
+TRIED = ("native", "libtorch", "keras-jax", "torch-eager", "torch-tuned")
+
+
+class Bench(Sandbox):
+    def test_contestants_train_and_predict_when_they_are_told_to(self) -> None:
+        file = self.folder / "little.toml"
+        file.write_text(CONFIG)
+        program.use(program.find())
+        for contestant in CONTESTANTS:
+            if contestant.name not in TRIED:
+                continue
+            with self.subTest(contestant.name):
+                cell = Cell("little", str(file), 16)  # the warm-up's 20 steps and one more are an epoch at most
+                child = contestant.start(cell, 1, program.find().parent, self.folder)
+                try:
+                    self.assertGreater(child.answer()["peak_mb"], 1)
+                    self.assertGreater(child.ask("train 2")["seconds"], 0)
+                    self.assertGreater(child.ask("predict 1")["seconds"], 0)
+                finally:
+                    child.stop()
+
+    def test_the_arithmetic_of_a_step_is_that_of_its_convolutions(self) -> None:
+        """28x28x9x4 multiplications without the input's gradient, then 14x14x16x4, thrice."""
+        file = self.folder / "little.toml"
+        file.write_text(CONFIG)
+        expected = 2 * (2 * 28 * 28 * 9 * 4 + 3 * 14 * 14 * 16 * 4) / 1e6
+        self.assertAlmostEqual(mflop_per_image(config.read(file, [])), expected)
+        self.assertGreater(mflop_per_image(config.read(program.ROOT / Path(DEFAULT[1]), [])), 1)

@@ -1,0 +1,71 @@
+"""Tests of whole comparisons with Keras, on a few steps: `driver.run`, as `python -m parity` calls it."""
+
+import numpy as np
+
+from . import config, driver, program
+from .plants import OWN_CONFIGS
+from .sandbox import DIGITS, Sandbox
+
+NORMALIZED = """
+name = "normalized"
+[model]
+encoder = [
+  { layer = "Conv2D", filters = 4, kernel_size = 3, strides = 4, padding = "same" },
+  { layer = "BatchNormalization" },
+  { layer = "ReLU" },
+]
+decoder = [
+  { layer = "Conv2DTranspose", filters = 1, kernel_size = 3, strides = 4, padding = "same", activation = "sigmoid" },
+]
+"""
+COLOURS = """
+name = "colours"
+[data]
+kind = "npz"
+file = "FILE"
+train = "pictures"
+test = "pictures"
+[model]
+input_shape = [12, 8, 3]
+encoder = [
+  { layer = "Conv2D", filters = 4, kernel_size = 3, padding = "same", activation = "relu" },
+  { layer = "Conv2D", filters = 4, kernel_size = 3, strides = 2, padding = "same", activation = "relu" },
+]
+decoder = [
+  { layer = "Conv2DTranspose", filters = 3, kernel_size = 3, strides = 2, padding = "same", activation = "sigmoid" },
+]
+"""
+
+
+class Parity(Sandbox):
+    def test_the_config_of_a_run_with_a_bias_before_a_batch_normalization_is_compared(self) -> None:
+        """That bias has a gradient of 0, of which either side has its own rounding."""
+        (self.folder / "normalized.toml").write_text(NORMALIZED)
+        sets = [f"data.dir={DIGITS}", "data.train_samples=64", "data.test_samples=32"]
+        self.convae("--config", self.folder / "normalized.toml", "--out", self.folder / "run",
+                    *(word for argument in sets for word in ("--set", argument)))
+        compared = self.compared(self.folder / "run/config.toml", dtype="float64")
+        rows = {row.comparison: row for row in compared.rows}
+        self.assertEqual([row.comparison for row in compared.rows if not row.ok], [])
+        self.assertLess(float(rows["jax: gradient of step 1"].measured), 1e-9)
+        bias = compared.replays[0].gradient["encoder.conv2d.bias"]
+        self.assertLess(np.abs(bias).max(), 1e-12)
+
+    def test_the_layer_that_parts_first_is_found_whatever_the_data_are(self) -> None:
+        """Planted: `same` padding with its odd pixel on the other side, which a stride of 2 shows."""
+        random = np.random.default_rng(3)
+        np.savez(self.folder / "colours.npz", pictures=random.integers(0, 256, (40, 12, 8, 3), np.uint8))
+        (self.folder / "colours.toml").write_text(COLOURS.replace("FILE", str(self.folder / "colours.npz")))
+        for file, sets in (
+            (self.folder / "colours.toml", ()),
+            (OWN_CONFIGS / "strided.toml", (f"data.dir={DIGITS}", "data.train_samples=64", "data.test_samples=32")),
+        ):
+            with self.subTest(file.name):
+                compared = self.compared(file, *sets, dtype="float64", fault="same-padding")
+                missed = [row for row in compared.rows if row.ok is False]
+                self.assertIn("the first layer that gives another output is encoder.conv2d_1", missed[0].culprit)
+
+    def compared(self, file, *sets: str, **options) -> driver.Compared:
+        program.use(program.find())
+        return driver.run(driver.Case(file, self.folder / "out" / file.stem, overrides=sets, backends=("jax",),
+                                      convae=program.find(), **options))
