@@ -85,7 +85,7 @@ def find(named: str) -> Path:
 def read(path: Path, overrides: list[str]) -> Experiment:
     """Reads a config with `--set` arguments applied in order."""
     try:
-        tree = tomllib.loads(path.read_text())
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
     set_paths = frozenset(override(tree, argument) for argument in overrides)
