@@ -559,6 +559,7 @@ fn an_array_with_another_value_is_named_and_its_packing_does_not_count() {
     fs::remove_file(folder.at("own.idx")).unwrap();
     call().arg("--resume").set("train.epochs=2").succeeds();
     *file.last_mut().unwrap() ^= 1; // of the test set
+    file[100] ^= 1; // of the training set
     folder.write("own.idx", &file);
     let before = files(&folder.at("run"));
     let end = call().arg("--resume").set("train.epochs=3").assert().code(2);

@@ -90,7 +90,8 @@ fn apply_to_stdin(args: &Apply, applier: &mut Applier<'_>) -> anyhow::Result<u8>
     drop(bytes);
     if applier.loses_colour(&image) {
         complain(format_args!(
-            "stdin: it is coloured and the model is grey, so the result is grey; --per-channel keeps colours"
+            "stdin: it is coloured and the model is grey, so the result is grey; --per-channel keeps \
+             colours"
         ));
     }
     for output in applier.outputs(vec![image]) {

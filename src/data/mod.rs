@@ -80,16 +80,19 @@ impl Dataset {
         Digests { train: self.train.digests(), test: self.test.digests() }
     }
 
-    /// The files that are not what they were when sets of as many images had these digests.
+    /// The files that are not what they were when sets of as many images had these digests, each once.
     #[must_use]
     pub fn changed_since(&self, before: &Digests) -> Vec<&Path> {
-        let sets = [(&self.train, &before.train), (&self.test, &before.test)];
-        let changed = sets.into_iter().flat_map(|(images, before)| {
-            let now = images.digests();
-            let differ = move |index: &usize| before.get(*index) != now.get(*index);
-            (0..images.digests().len()).filter(differ).map(|index| images.file(index))
-        });
-        changed.collect()
+        let now = self.digests();
+        let mut changed: Vec<&Path> = Vec::new();
+        for (images, before, now) in
+            [(&self.train, &before.train, &now.train), (&self.test, &before.test, &now.test)]
+        {
+            let differ = |index: &usize| before.get(*index) != now.get(*index);
+            changed.extend((0..now.len()).filter(differ).map(|index| images.file(index)));
+        }
+        changed.dedup(); // both sets may be of one file
+        changed
     }
 
     /// The test pictures alone.
