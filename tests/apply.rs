@@ -61,13 +61,13 @@ fn saved(folder: &Folder, config: &str) -> PathBuf {
 fn noise(shape: [usize; 3]) -> ImageFile {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let values = (0..shape.iter().product()).map(|_| random.random()).collect();
-    ImageFile { shape, samples: Samples::Sixteen(values), alpha_dropped: false }
+    ImageFile::new(shape, Samples::Sixteen(values)).unwrap()
 }
 
 fn eight(shape: [usize; 3]) -> ImageFile {
     let Samples::Sixteen(values) = noise(shape).samples else { unreachable!("16 bits") };
     let values = values.into_iter().map(|value| (value >> 8) as u8).collect();
-    ImageFile { shape, samples: Samples::Eight(values), alpha_dropped: false }
+    ImageFile::new(shape, Samples::Eight(values)).unwrap()
 }
 
 fn write(folder: &Folder, name: &str, image: &ImageFile) -> PathBuf {

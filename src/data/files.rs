@@ -1,7 +1,6 @@
 //! A set of image files as samples of the model's shape: kept in memory, or decoded when asked for.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use super::Draw;
 use super::cut::Cut;
@@ -10,7 +9,7 @@ use super::fit::resized;
 use super::listing::Entry;
 use super::scan::{Budget, scan};
 use crate::config::data::{MEGABYTE, Rules};
-use crate::image_file::{ImageFile, Samples, decode};
+use crate::image_file::{ImageFile, ImagePlace, Samples};
 use crate::output::complain;
 
 /// Images that were all decoded once, so that each can be used.
@@ -99,15 +98,15 @@ impl Files {
     /// The image's path below its folder, with the patch's number where there are several.
     pub(super) fn name(&self, sample: usize) -> String {
         let image = self.image_of(sample);
-        let name = self.items[image].entry.relative.display();
+        let name = self.items[image].entry.name();
         match self.starts[image + 1] - self.starts[image] {
-            1 => name.to_string(),
+            1 => name,
             _ => format!("{name}#{}", sample - self.starts[image]),
         }
     }
 
     /// The image that a sample is taken from; of a pair the clean one.
-    pub(super) fn path(&self, sample: usize) -> &Path {
+    pub(super) fn place(&self, sample: usize) -> &ImagePlace {
         let entry = &self.items[self.image_of(sample)].entry;
         entry.clean.as_ref().unwrap_or(&entry.input)
     }
@@ -129,7 +128,7 @@ impl Files {
         };
         let size = picture.size();
         if size != item.size {
-            return Err(DataError::Changed { path: item.entry.input.clone() });
+            return Err(DataError::Changed { path: item.entry.input.shown() });
         }
         let patch = [self.shape[0], self.shape[1]];
         let spot = self.cut.spot(draw, sample, sample - self.starts[image], size, patch);
@@ -201,40 +200,40 @@ impl Reader<'_> {
     /// Decodes an image, or a pair, and sees whether it can be used.
     pub(super) fn read(self, entry: &Entry) -> Result<Picture, DataError> {
         let input = self.decode(&entry.input)?;
-        let clean = entry.clean.as_deref().map(|path| self.decode(path)).transpose()?;
+        let clean = entry.clean.as_ref().map(|place| self.decode(place)).transpose()?;
         // Once they are resized they differ no more, and yet show different parts.
-        if let (Some(partner), Some(path)) = (&clean, &entry.clean)
+        if let (Some(partner), Some(place)) = (&clean, &entry.clean)
             && partner.shape != input.shape
         {
             let size = |image: &ImageFile| [image.shape[0], image.shape[1]];
             return Err(DataError::PairSizes {
-                noisy: entry.input.clone(),
-                clean: path.clone(),
+                noisy: entry.input.shown(),
+                clean: place.shown(),
                 sizes: [size(&input), size(partner)],
             });
         }
-        let partner = entry.clean.as_deref().zip(clean);
+        let partner = entry.clean.as_ref().zip(clean);
         Ok(Picture {
             input: self.fitting(&entry.input, input)?,
-            clean: partner.map(|(path, image)| self.fitting(path, image)).transpose()?,
+            clean: partner.map(|(place, image)| self.fitting(place, image)).transpose()?,
         })
     }
 
-    fn decode(self, path: &Path) -> Result<ImageFile, DataError> {
-        let image = decode(path, self.max_pixels).map_err(DataError::Image)?;
-        Ok(image.with_channels(self.shape[2]))
+    fn decode(self, place: &ImagePlace) -> Result<ImageFile, DataError> {
+        let image = place.decode(self.max_pixels).map_err(DataError::Image)?;
+        Ok(image.bare().with_channels(self.shape[2]))
     }
 
     /// The image resized where the config says so; otherwise it has to be of a size that fits.
-    fn fitting(self, path: &Path, image: ImageFile) -> Result<ImageFile, DataError> {
+    fn fitting(self, place: &ImagePlace, image: ImageFile) -> Result<ImageFile, DataError> {
         let (found, expected) = ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
         match self.cut {
             Cut::Whole(Some(how)) => Ok(resized(image, expected, *how)),
             Cut::Whole(None) if found != expected => {
-                Err(DataError::Size { path: path.to_owned(), found, expected })
+                Err(DataError::Size { path: place.shown(), found, expected })
             }
             Cut::Patches(_) if self.cut.count(found, expected) == 0 => {
-                Err(DataError::Small { path: path.to_owned(), found, expected })
+                Err(DataError::Small { path: place.shown(), found, expected })
             }
             _ => Ok(image),
         }
