@@ -135,7 +135,8 @@ pub struct Apply {
     /// The model to apply.
     #[command(flatten)]
     pub model: SavedModel,
-    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF.
+    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF
+    /// of as many pages.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replaces results that are already there; without it they are kept.

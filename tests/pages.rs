@@ -358,13 +358,13 @@ fn a_jpeg_that_breaks_off_is_left_out_of_training_and_refused_elsewhere() {
 // ---- beside the values ----
 
 /// An ICC profile as far as its kind can be told.
-fn profile(space: &[u8; 4]) -> Vec<u8> {
+fn profile(space: [u8; 4]) -> Vec<u8> {
     let mut profile = vec![7; 40];
-    profile[16..20].copy_from_slice(space);
+    profile[16..20].copy_from_slice(&space);
     profile
 }
 
-fn with_profile(image: ImageFile, space: &[u8; 4]) -> ImageFile {
+fn with_profile(image: ImageFile, space: [u8; 4]) -> ImageFile {
     let mut metadata = Metadata::default();
     metadata.profile = Some(profile(space).into());
     metadata.density = Some(Density { x: [300, 1], y: [300, 1], unit: Unit::Inch });
@@ -379,10 +379,10 @@ fn profile_and_resolution_are_kept_in_the_result() {
         ImageFile::new([28, 28, 3], Samples::Eight(values)).unwrap()
     };
     let cases = [
-        ("grey.png", with_profile(grey(1, 28, 28), b"GRAY"), b"GRAY"),
-        ("grey.tif", with_profile(grey(1, 28, 28), b"GRAY"), b"GRAY"),
-        ("colour.png", with_profile(colour(), b"RGB "), b"RGB "),
-        ("colour.tif", with_profile(colour(), b"RGB "), b"RGB "),
+        ("grey.png", with_profile(grey(1, 28, 28), *b"GRAY"), *b"GRAY"),
+        ("grey.tif", with_profile(grey(1, 28, 28), *b"GRAY"), *b"GRAY"),
+        ("colour.png", with_profile(colour(), *b"RGB "), *b"RGB "),
+        ("colour.tif", with_profile(colour(), *b"RGB "), *b"RGB "),
     ];
     for (name, image, space) in cases {
         let path = folder.at(name);
@@ -403,7 +403,7 @@ fn profile_and_resolution_are_kept_in_the_result() {
 fn a_profile_that_the_result_cannot_have_is_said_once() {
     let folder = Folder::new();
     // Grey in RGB, as many scanners write it.
-    let repeated = |which| with_profile(grey(which, 28, 28).with_channels(3), b"RGB ");
+    let repeated = |which| with_profile(grey(which, 28, 28).with_channels(3), *b"RGB ");
     for which in 0..3 {
         fs::create_dir_all(folder.at("in")).unwrap();
         repeated(which).write(&folder.at(&format!("in/{which}.png")), Format::Png).unwrap();

@@ -2,8 +2,7 @@
 //! model in their order; a budget of pixels bounds what is under way.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +15,9 @@ use super::report::{Outcome, Report};
 use super::stack::Stack;
 use crate::atomic;
 use crate::data::join;
-use crate::image_file::{Album, Format, ImageFile, ImagePlace, ImageProblem, Loss, MOST_PIXELS};
+use crate::image_file::{
+    Album, Format, ImageFile, ImagePlace, ImageProblem, Loss, MOST_PIXELS, Opened,
+};
 use crate::interrupt;
 use crate::output_folder;
 
@@ -142,7 +143,7 @@ struct ToRead<'a> {
 
 enum Source {
     /// The only image of a file.
-    Album(Box<Album<BufReader<File>>>),
+    Album(Box<Album<Opened>>),
     Page(ImagePlace),
 }
 
@@ -190,7 +191,7 @@ impl<'a, 'j> Turn<'a, 'j> {
         index: usize,
         path: &Path,
         format: Format,
-    ) -> Result<Option<(Origin<'a>, Box<Album<BufReader<File>>>, usize)>, String> {
+    ) -> Result<Option<(Origin<'a>, Box<Album<Opened>>, usize)>, String> {
         let words = |problem: ImageProblem| problem.to_string();
         let mut album = Album::open(path).map_err(words)?;
         let left_out = album.left_out().into_iter().filter(|(_, count)| *count > 0);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
@@ -14,12 +14,17 @@ use super::encode::Loss;
 use super::{ImageError, ImageFile, ImageProblem, tiff};
 
 /// A file that was looked into.
-#[derive(Debug)]
 pub struct Album<R> {
     source: R,
     format: ImageFormat,
     /// Of a TIFF.
     pages: tiff::Contents,
+}
+
+impl<R> fmt::Debug for Album<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Album({:?}, {:?})", self.format, self.pages)
+    }
 }
 
 /// One of several images of a file. They are counted from 0, as ImageMagick and the libraries for TIFF do.
@@ -47,13 +52,31 @@ pub struct ImagePlace {
     pub page: Option<Page>,
 }
 
-impl Album<BufReader<File>> {
+/// What is read from the beginning and in between.
+pub trait Readable: BufRead + Seek + Send {}
+
+impl<R: BufRead + Seek + Send> Readable for R {}
+
+/// A file, or what came out of a pipe.
+pub type Opened = Box<dyn Readable>;
+
+fn opened(path: &Path) -> io::Result<Opened> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(Box::new(BufReader::new(file)));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Box::new(Cursor::new(bytes)))
+}
+
+impl Album<Opened> {
     /// Looks into a file.
     ///
     /// # Errors
     /// When it cannot be read, is none of the formats, or is a TIFF whose pages cannot be found.
     pub fn open(path: &Path) -> Result<Self, ImageProblem> {
-        Self::of(BufReader::new(File::open(path).map_err(ImageProblem::Read)?))
+        Self::of(opened(path).map_err(ImageProblem::Read)?)
     }
 }
 
@@ -109,12 +132,12 @@ impl<R: BufRead + Seek> Album<R> {
     /// When there is no such image.
     pub fn measure(&mut self, index: usize, most: u64) -> Result<(usize, usize), ImageProblem> {
         let Self { source, format, pages } = self;
-        caught(AssertUnwindSafe(|| match format {
-            ImageFormat::Tiff => tiff::measure(source, pages.images[index], most),
-            _ => {
-                source.rewind().map_err(ImageProblem::Read)?;
-                decode::measure(source, *format, most)
+        caught(AssertUnwindSafe(|| {
+            if *format == ImageFormat::Tiff {
+                return tiff::measure(source, pages.images[index], most);
             }
+            source.rewind().map_err(ImageProblem::Read)?;
+            decode::measure(source, *format, most)
         }))
     }
 
@@ -195,7 +218,7 @@ impl ImagePlace {
         let read = || match self.page {
             None => Album::open(&self.path).and_then(|mut album| album.decode(album.only()?, most)),
             Some(page) => {
-                let mut source = self.open()?;
+                let mut source = opened(&self.path).map_err(ImageProblem::Read)?;
                 caught(AssertUnwindSafe(|| tiff::decode(&mut source, page.found, most)))
             }
         };
@@ -213,15 +236,11 @@ impl ImagePlace {
                 album.measure(album.only()?, u64::MAX)
             }
             Some(page) => {
-                let mut source = self.open()?;
+                let mut source = opened(&self.path).map_err(ImageProblem::Read)?;
                 caught(AssertUnwindSafe(|| tiff::measure(&mut source, page.found, u64::MAX)))
             }
         };
         read().map_err(|problem| self.error(problem))
-    }
-
-    fn open(&self) -> Result<BufReader<File>, ImageProblem> {
-        File::open(&self.path).map(BufReader::new).map_err(ImageProblem::Read)
     }
 
     fn error(&self, problem: ImageProblem) -> ImageError {

@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use super::{ImageFile, ImageProblem, Samples, jpeg, metadata, several};
 
 /// Bytes that a decoder may take for each pixel: RGBA of 16 bits, and as much again to work with.
-pub(super) const PIXEL_BYTES: u64 = 16;
+const PIXEL_BYTES: u64 = 16;
 /// Bytes that it may take beside: tables, colour profiles.
 pub(super) const OTHER_BYTES: u64 = 64 << 20;
 

@@ -85,7 +85,7 @@ pub fn find_images(paths: &[PathBuf]) -> Result<Vec<FoundImage>, ImageError> {
 
 /// Not so a file whose name says that it is of another format: with its content it would be refused.
 fn may_have_pages(path: &Path) -> bool {
-    has_ending(path, &["tif", "tiff"]) || !has_ending(path, &ENDINGS)
+    !is_special(path) && (has_ending(path, &["tif", "tiff"]) || !has_ending(path, &ENDINGS))
 }
 
 /// Files as named, whatever they are and whether they exist, and the images in folders and their

@@ -126,8 +126,8 @@ fn tiff_density(
 
 /// Of a file of any other format. What cannot be read of it is no reason to refuse the pixels.
 pub(super) fn of(decoder: &mut impl ImageDecoder, file: &[u8], format: ImageFormat) -> Metadata {
-    let mut metadata = Metadata::default();
-    metadata.profile = decoder.icc_profile().ok().flatten().map(Arc::from);
+    let profile = decoder.icc_profile().ok().flatten().map(Arc::from);
+    let mut metadata = Metadata { profile, ..Metadata::default() };
     let exif = || exif_density(&decoder.exif_metadata().ok().flatten()?);
     match format {
         ImageFormat::Png => {

@@ -17,7 +17,9 @@ mod tiff;
 use std::io;
 use std::path::Path;
 
-pub use album::{Album, ImagePlace, Page, decode, decode_bytes, dimensions, measure};
+pub use album::{
+    Album, ImagePlace, Opened, Page, Readable, decode, decode_bytes, dimensions, measure,
+};
 pub use encode::{Format, Loss};
 pub use error::{ImageError, ImageProblem};
 pub use find::{Found, FoundImage, find, find_images};

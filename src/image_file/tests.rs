@@ -351,9 +351,9 @@ fn links_are_followed_but_not_in_circles() {
 // ---- beside the values ----
 
 /// An ICC profile as far as its kind can be told.
-fn profile(space: &[u8; 4]) -> Vec<u8> {
+fn profile(space: [u8; 4]) -> Vec<u8> {
     let mut profile = vec![7; 40];
-    profile[16..20].copy_from_slice(space);
+    profile[16..20].copy_from_slice(&space);
     profile
 }
 
@@ -366,11 +366,11 @@ fn with(image: ImageFile, profile: Option<Vec<u8>>, density: Option<Density>) ->
 fn profile_and_resolution_come_back_from_png_and_tiff() {
     let density = |unit| Density { x: [300, 1], y: [150, 1], unit };
     for (image, space) in [(sixteen(3), b"RGB "), (eight(1), b"GRAY")] {
-        let inch = with(image.clone(), Some(profile(space)), Some(density(Unit::Inch)));
+        let inch = with(image.clone(), Some(profile(*space)), Some(density(Unit::Inch)));
         let tiff = decode_bytes(&inch.encode(Format::Tiff).unwrap(), MOST_PIXELS).unwrap();
         assert_eq!(tiff, inch);
         let png = decode_bytes(&inch.encode(Format::Png).unwrap(), MOST_PIXELS).unwrap();
-        assert_eq!(png.metadata.profile.as_deref(), Some(profile(space).as_slice()));
+        assert_eq!(png.metadata.profile.as_deref(), Some(profile(*space).as_slice()));
         // 300 pixels per 0.0254 m.
         let metre = Density { x: [11_811, 1], y: [5906, 1], unit: Unit::Metre };
         assert_eq!(png.metadata.density, Some(metre));
@@ -388,7 +388,7 @@ fn profile_and_resolution_come_back_from_png_and_tiff() {
 #[test]
 fn a_profile_of_other_colours_than_the_image_has_is_left_out_and_said() {
     for (image, space) in [(eight(1), b"RGB "), (eight(3), b"GRAY"), (eight(3), b"CMYK")] {
-        let image = with(image, Some(profile(space)), None);
+        let image = with(image, Some(profile(*space)), None);
         for format in [Format::Png, Format::Tiff] {
             let again = decode_bytes(&image.encode(format).unwrap(), MOST_PIXELS).unwrap();
             assert_eq!(again.metadata.profile, None);
@@ -396,12 +396,12 @@ fn a_profile_of_other_colours_than_the_image_has_is_left_out_and_said() {
         }
     }
     // RGB that is made grey loses its profile by that.
-    let grey = with(eight(3), Some(profile(b"RGB ")), None).with_channels(1);
+    let grey = with(eight(3), Some(profile(*b"RGB ")), None).with_channels(1);
     assert_eq!(grey.losses(Format::Png), [Loss::Profile]);
 }
 
 /// A PNG with one more chunk behind its header.
-fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn with_chunk(png: &[u8], name: [u8; 4], content: &[u8]) -> Vec<u8> {
     let named = [&name[..], content].concat();
     let sum = crc32fast::hash(&named).to_be_bytes();
     let length = (content.len() as u32).to_be_bytes();
@@ -412,7 +412,7 @@ fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8]) -> Vec<u8> {
 fn what_a_png_says_of_its_colours_stays_in_a_png() {
     let plain = eight(3).encode(Format::Png).unwrap();
     let gamma = 100_000_u32.to_be_bytes(); // linear light
-    let file = with_chunk(&plain, b"gAMA", &gamma);
+    let file = with_chunk(&plain, *b"gAMA", &gamma);
     let image = decode_bytes(&file, MOST_PIXELS).unwrap();
     let again = image.encode(Format::Png).unwrap();
     assert!(again.windows(8).any(|bytes| bytes == [&b"gAMA"[..], &gamma].concat()));
@@ -440,10 +440,10 @@ fn the_resolution_of_jpeg_exif_and_bmp_is_read() {
 fn a_jpeg_gives_the_profile_of_its_colours() {
     let mut jpeg = Vec::new();
     let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut jpeg);
-    image::ImageEncoder::set_icc_profile(&mut encoder, profile(b"RGB ")).unwrap();
+    image::ImageEncoder::set_icc_profile(&mut encoder, profile(*b"RGB ")).unwrap();
     encoder.encode_image(&dynamic(&eight(3))).unwrap();
     let image = decode_bytes(&jpeg, MOST_PIXELS).unwrap();
-    assert_eq!(image.metadata.profile.as_deref(), Some(profile(b"RGB ").as_slice()));
+    assert_eq!(image.metadata.profile.as_deref(), Some(profile(*b"RGB ").as_slice()));
     assert!(image.losses(Format::Png).is_empty());
 }
 
@@ -452,7 +452,7 @@ fn a_jpeg_gives_the_profile_of_its_colours() {
 #[test]
 fn an_animation_is_refused_with_the_number_of_its_frames() {
     let png = eight(3).encode(Format::Png).unwrap();
-    let frames = |count: u32| with_chunk(&png, b"acTL", &[count.to_be_bytes(), [0; 4]].concat());
+    let frames = |count: u32| with_chunk(&png, *b"acTL", &[count.to_be_bytes(), [0; 4]].concat());
     let refused = decode_bytes(&frames(3), MOST_PIXELS).unwrap_err();
     assert!(matches!(refused, ImageProblem::Several { images: 3, .. }), "{refused}");
     let webp = include_bytes!("../../fuzz/seeds/image/two_frames.webp");

@@ -134,8 +134,8 @@ impl Jpeg {
 
     fn frame(&self, marker: u8, body: &[u8]) -> Checked<Frame> {
         let [precision, h1, h0, w1, w0, count, components @ ..] = body else { return Err(CUT) };
-        let side = |high: u8, low: u8| u32::from(u16::from_be_bytes([high, low]));
-        let size = [side(*h1, *h0), side(*w1, *w0)];
+        let number = |high: u8, low: u8| u32::from(u16::from_be_bytes([high, low]));
+        let size = [number(*h1, *h0), number(*w1, *w0)];
         if *precision != 8 {
             return Err(Fault::Kind(format!("it is a JPEG of {precision} bits a value")));
         }
@@ -175,9 +175,8 @@ fn next_marker(mut rest: &[u8], lenient: bool) -> Checked<(u8, &[u8])> {
             [0xff, 0xff, ..] => &rest[1..],
             [0xff, 0, behind @ ..] | [0, behind @ ..] => behind,
             [0xff, marker, behind @ ..] => return Ok((*marker, behind)),
-            [0xff] => return Err(CUT),
+            [0xff] | [] => return Err(CUT),
             [_, behind @ ..] if lenient => behind,
-            [] => return Err(CUT),
             _ => return Err(Fault::Damage("other bytes stand between its scans")),
         }
     }

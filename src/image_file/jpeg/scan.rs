@@ -100,9 +100,9 @@ impl<'a> Scan<'a> {
                 self.components[place].scanned = true;
             }
         }
-        let [needs_dc, needs_ac] = self.needs();
+        let [firsts, others] = self.needs();
         let missing = |&(_, [dc, ac]): &(usize, [usize; 2])| {
-            needs_dc && tables[0][dc].is_none() || needs_ac && tables[1][ac].is_none()
+            firsts && tables[0][dc].is_none() || others && tables[1][ac].is_none()
         };
         if self.parts.iter().any(missing) {
             return Ok(unseen(data));

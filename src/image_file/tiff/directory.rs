@@ -8,7 +8,11 @@ use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::damaged;
+use super::patched::Patch;
 use crate::image_file::ImageProblem;
+
+/// A tag that means nothing.
+const UNUSED: u16 = 65_535;
 
 /// Where the numbers of a file stand, and how they are written.
 #[derive(Debug, Clone, Copy)]
@@ -92,12 +96,14 @@ impl Layout {
         if self.big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
     }
 
-    /// The bytes at the file's start that lead to this directory: their place and their content.
-    pub fn leading_to(self, directory: u64) -> (u64, Vec<u8>) {
-        let (big, little) = (directory.to_be_bytes(), directory.to_le_bytes());
-        let word = self.word as usize;
-        let bytes = if self.big_endian { &big[8 - word..] } else { &little[..word] };
-        (if word == 8 { 8 } else { 4 }, bytes.to_vec())
+    /// The bytes of a number.
+    fn bytes(self, number: u64, size: u64) -> Vec<u8> {
+        let size = size as usize;
+        if self.big_endian {
+            number.to_be_bytes()[8 - size..].to_vec()
+        } else {
+            number.to_le_bytes()[..size].to_vec()
+        }
     }
 
     pub fn length(self) -> u64 {
@@ -197,6 +203,30 @@ impl Directory {
     ) -> Result<u64, ImageProblem> {
         let values = self.numbers(source, number)?;
         Ok(values.and_then(|values| values.first().copied()).unwrap_or(default))
+    }
+
+    /// What makes a file begin with this directory, and each tag that is there a single number, or none.
+    pub fn patches(&self, values: &[(u16, Option<u64>)]) -> Vec<Patch> {
+        let Layout { word, .. } = self.layout;
+        let first = if word == 8 { 8 } else { 4 };
+        let mut patches = vec![(first, self.layout.bytes(self.place, word))];
+        for (index, tag) in (0..).zip(&self.tags) {
+            let wanted = values.iter().find(|(number, _)| *number == tag.number);
+            let Some((number, value)) = wanted else { continue };
+            let place = self.place + self.layout.counted() + index * self.layout.tag();
+            let bytes = match value {
+                Some(value) => {
+                    let kind = if word == 8 { 16 } else { 4 };
+                    let [number, kind] =
+                        [*number, kind].map(|two| self.layout.bytes(two.into(), 2));
+                    let [count, value] = [1, *value].map(|n| self.layout.bytes(n, word));
+                    [number, kind, count, value].concat()
+                }
+                None => self.layout.bytes(UNUSED.into(), 2),
+            };
+            patches.push((place, bytes));
+        }
+        patches
     }
 
     /// The values of a tag of fractions, as numerator and denominator.

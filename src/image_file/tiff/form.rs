@@ -6,7 +6,7 @@ use super::{Directory, kind, tags};
 use crate::image_file::ImageProblem;
 
 /// How the values of an image are to be understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Form {
     /// In pixels, as it lies in the file.
     pub height: u32,
@@ -16,16 +16,25 @@ pub(super) struct Form {
     pub samples: usize,
     pub alpha: Alpha,
     pub bits: u64,
+    /// As SampleFormat says it: 1 is whole, 3 is floating.
+    pub format: u64,
     pub compression: u64,
     /// Whether each channel lies by itself.
     pub planar: bool,
+    /// All reds, greens and blues of 16 bits, where the values are places in it.
+    pub palette: Vec<u16>,
 }
 
 /// What the values of a pixel mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colours {
-    Grey,
+    Grey {
+        /// Whether white is 0.
+        inverted: bool,
+    },
     Rgb,
+    /// Places in a list of colours.
+    Palette,
     /// Inks.
     Cmyk,
     /// Luma and two differences, as in a JPEG.
@@ -46,7 +55,7 @@ impl Colours {
     /// Values of a pixel.
     pub fn count(self) -> usize {
         match self {
-            Self::Grey => 1,
+            Self::Grey { .. } | Self::Palette => 1,
             Self::Rgb | Self::YCbCr => 3,
             Self::Cmyk => 4,
         }
@@ -55,7 +64,8 @@ impl Colours {
     /// With the article, for messages.
     fn name(self) -> &'static str {
         match self {
-            Self::Grey => "grey",
+            Self::Grey { .. } => "grey",
+            Self::Palette => "palette",
             Self::Rgb => "RGB",
             Self::Cmyk => "CMYK",
             Self::YCbCr => "YCbCr",
@@ -113,8 +123,8 @@ impl Form {
         let formats = list(source, tags::SAMPLE_FORMAT)?.unwrap_or_else(|| vec![1]);
         let extra = list(source, tags::EXTRA_SAMPLES)?.unwrap_or_default();
         let colours = colours(photometric, compression)?;
-        let alpha = alpha(colours, samples, &extra, photometric)?;
-        let bits = depth(colours, &bits, &formats)?;
+        let alpha = alpha(colours, samples, &extra)?;
+        let (bits, format) = depth(colours, &bits, &formats)?;
         if bits < 8 && samples > 1 {
             return Err(kind(format!("it is grey of {bits} bits with alpha")));
         }
@@ -122,19 +132,33 @@ impl Form {
             check_ycbcr(source, directory)?;
         }
         let samples = samples as usize; // 5 at most
-        Ok(Self { height, width, colours, samples, alpha, bits, compression, planar })
+        let palette = palette(source, directory, colours, bits)?;
+        let planar = planar && samples > 1;
+        Ok(Self {
+            height,
+            width,
+            colours,
+            samples,
+            alpha,
+            bits,
+            format,
+            compression,
+            planar,
+            palette,
+        })
     }
 }
 
 fn colours(photometric: u64, compression: u64) -> Result<Colours, ImageProblem> {
     let what = match (photometric, compression) {
-        (0 | 1, _) => return Ok(Colours::Grey),
+        (0 | 1, _) => return Ok(Colours::Grey { inverted: photometric == 0 }),
         (2, _) => return Ok(Colours::Rgb),
         (5, schemes::JPEG) => "its colours are CMYK in JPEG compression",
         (5, _) => return Ok(Colours::Cmyk),
         (6, schemes::JPEG) => return Ok(Colours::YCbCr),
         (6, _) => "its colours are YCbCr without JPEG compression",
-        (3, _) => "its pixels are places in a palette",
+        (3, schemes::JPEG) => "its pixels are places in a palette in JPEG compression",
+        (3, _) => return Ok(Colours::Palette),
         (8..=10, _) => "its colours are L*a*b*",
         (32_803 | 34_892, _) => "it is a camera's raw file",
         (32_844 | 32_845, _) => "its colours are logarithms (LogLuv)",
@@ -146,23 +170,18 @@ fn colours(photometric: u64, compression: u64) -> Result<Colours, ImageProblem> 
     Err(kind(what))
 }
 
-fn alpha(
-    colours: Colours,
-    samples: u64,
-    extra: &[u64],
-    photometric: u64,
-) -> Result<Alpha, ImageProblem> {
+fn alpha(colours: Colours, samples: u64, extra: &[u64]) -> Result<Alpha, ImageProblem> {
     let (name, count) = (colours.name(), colours.count() as u64);
     match (samples.checked_sub(count), extra) {
         (Some(0), []) => Ok(Alpha::None),
-        (Some(1), [] | [1 | 2]) if photometric == 0 => {
-            Err(kind("it is grey from white to black with alpha"))
+        (Some(1), [1]) if colours == (Colours::Grey { inverted: true }) => {
+            Err(kind("it is grey from white to black, multiplied by alpha"))
         }
         (Some(1), _) if colours == Colours::YCbCr => Err(kind("its colours are YCbCr with alpha")),
         (Some(1), [1]) => Ok(Alpha::Multiplied),
         // Old writers have no word for the channel that they add.
         (Some(1), [] | [2]) => Ok(Alpha::Beside),
-        (Some(0), _) | (None, _) => Err(super::damaged(format!(
+        (Some(0) | None, _) => Err(super::damaged(format!(
             "{name} of {samples} channel(s) with {} beside makes no sense",
             extra.len()
         ))),
@@ -171,11 +190,10 @@ fn alpha(
     }
 }
 
-/// Bits of a value.
-fn depth(colours: Colours, bits: &[u64], formats: &[u64]) -> Result<u64, ImageProblem> {
-    let (&first, &format) = match (bits.first(), formats.first()) {
-        (Some(bits), Some(format)) => (bits, format),
-        _ => return Err(super::damaged("it does not say how long its values are")),
+/// Bits of a value, and their format.
+fn depth(colours: Colours, bits: &[u64], formats: &[u64]) -> Result<(u64, u64), ImageProblem> {
+    let (Some(&first), Some(&format)) = (bits.first(), formats.first()) else {
+        return Err(super::damaged("it does not say how long its values are"));
     };
     if bits.iter().any(|&other| other != first) {
         return Err(kind(format!("its channels have {bits:?} bits")));
@@ -184,11 +202,12 @@ fn depth(colours: Colours, bits: &[u64], formats: &[u64]) -> Result<u64, ImagePr
         return Err(kind("some of its channels are whole numbers, some are not"));
     }
     let read: &[u64] = match (format, colours) {
-        (1, Colours::Grey) => &[1, 2, 4, 8, 16, 32, 64],
+        (1, Colours::Grey { .. }) => &[1, 2, 4, 8, 16, 32, 64],
+        (1, Colours::Palette) => &[1, 2, 4, 8],
         (1, Colours::Rgb) => &[8, 16, 32, 64],
         (1, Colours::Cmyk) => &[8, 16],
         (1, Colours::YCbCr) => &[8],
-        (3, Colours::Grey | Colours::Rgb) => &[16, 32, 64],
+        (3, Colours::Grey { .. } | Colours::Rgb) => &[16, 32, 64],
         _ => &[],
     };
     let words = match format {
@@ -200,9 +219,26 @@ fn depth(colours: Colours, bits: &[u64], formats: &[u64]) -> Result<u64, ImagePr
         _ => "values of an unknown type",
     };
     if read.contains(&first) {
-        return Ok(first);
+        return Ok((first, format));
     }
     Err(kind(format!("its values are {}, {words} of {first} bits", colours.name())))
+}
+
+/// The colours of a palette; nothing where there is none.
+fn palette(
+    source: &mut (impl BufRead + Seek),
+    directory: &Directory,
+    colours: Colours,
+    bits: u64,
+) -> Result<Vec<u16>, ImageProblem> {
+    if colours != Colours::Palette {
+        return Ok(Vec::new());
+    }
+    let palette = directory.numbers(source, tags::PALETTE)?.unwrap_or_default();
+    if palette.len() != 3 << bits {
+        return Err(super::damaged("its palette has not as many colours as it needs"));
+    }
+    Ok(palette.into_iter().map(|value| value.min(0xffff) as u16).collect())
 }
 
 /// Only what JPEG itself has: the weights of ITU-R BT.601, and the whole range.

@@ -3,6 +3,7 @@
 
 mod directory;
 mod form;
+mod patched;
 mod pixels;
 mod strips;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub(super) mod tags {
     pub const Y_RESOLUTION: u16 = 283;
     pub const PLANAR: u16 = 284;
     pub const RESOLUTION_UNIT: u16 = 296;
+    pub const PALETTE: u16 = 320;
     pub const TILE_WIDTH: u16 = 322;
     pub const TILE_LENGTH: u16 = 323;
     pub const TILE_OFFSETS: u16 = 324;

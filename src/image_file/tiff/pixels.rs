@@ -1,13 +1,15 @@
 //! From strips and tiles to an image: one of 8 or 16 bits, grey or RGB, upright.
 
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::io::{BufRead, Seek};
 
 use tiff::TiffError;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
 use super::form::{Alpha, Colours, Form};
+use super::patched::Patched;
+use super::strips::Strip;
 use super::{Directory, Found, check_size, damaged, kind, orientation, strips, tags};
-use crate::image_file::decode::{OTHER_BYTES, PIXEL_BYTES, cut, turned};
+use crate::image_file::decode::{OTHER_BYTES, cut, turned};
 use crate::image_file::{ImageFile, ImageProblem, Samples, metadata};
 
 /// Reads an image of at most `most` pixels.
@@ -26,45 +28,65 @@ pub(crate) fn decode(
         return Err(damaged("it has changed since it was first read"));
     }
     let form = Form::of(source, &directory, [height, width])?;
-    strips::check(source, &directory, &form)?;
+    let strips = strips::list(source, &directory, &form)?;
+    strips::check(source, &directory, &form, &strips)?;
     let metadata = metadata::of_tiff(source, &directory)?;
     let orientation = orientation(source, &directory)?;
-    let values = unpack(source, &directory, &form)?;
-    let samples = form.samples_of(values)?;
-    let channels = if form.colours == Colours::Grey { 1 } else { 3 };
-    let shape = [height as usize, width as usize, channels];
-    let image = ImageFile::new(shape, samples)?;
+    let mut canvas = Canvas::new(&form);
+    for strip in &strips {
+        // Channels that are not needed are not unpacked.
+        if strip.channel < form.needed() {
+            canvas.put(strip, unpack(source, &directory, &form, strip)?)?;
+        }
+    }
+    let samples = canvas.samples()?;
+    let shape = [height as usize, width as usize, if form.is_grey() { 1 } else { 3 }];
     let alpha_dropped = form.alpha != Alpha::None;
-    Ok(turned(ImageFile { alpha_dropped, metadata, ..image }, orientation))
+    let image = ImageFile { alpha_dropped, metadata, ..ImageFile::new(shape, samples)? };
+    Ok(turned(image, orientation))
 }
 
-/// All values in the file's type, channel by channel where they lie so.
+/// The values of a strip or tile, in the file's type. To the decoder it is an image of its own, whose channels
+/// have no meaning: of tiles that reach beyond an image, and of channels beside the colours, it would read
+/// some wrongly.
 fn unpack(
     source: &mut (impl BufRead + Seek),
     directory: &Directory,
     form: &Form,
+    strip: &Strip,
 ) -> Result<DecodingResult, ImageProblem> {
     source.rewind().map_err(ImageProblem::Read)?;
-    let (start, leading) = directory.layout.leading_to(directory.place);
-    let source = Leading { source, at: 0, start, leading };
-    let mut decoder = Decoder::new(source).map_err(refused)?.with_limits(limits(form));
+    let [height, width] = strip.size;
+    let tags = [
+        (tags::WIDTH, Some(width)),
+        (tags::HEIGHT, Some(height)),
+        (tags::BITS, Some(form.bits)),
+        (tags::SAMPLE_FORMAT, Some(form.format)),
+        (tags::PHOTOMETRIC, Some(1)),
+        (tags::SAMPLES, Some(form.packed() as u64)),
+        (tags::PLANAR, Some(1)),
+        (tags::EXTRA_SAMPLES, None),
+        (tags::ROWS_PER_STRIP, Some(height)),
+        (tags::STRIP_OFFSETS, Some(strip.place)),
+        (tags::STRIP_BYTES, Some(strip.bytes)),
+        (tags::TILE_OFFSETS, Some(strip.place)),
+        (tags::TILE_BYTES, Some(strip.bytes)),
+    ];
+    let source = Patched::new(source, directory.patches(&tags));
+    let mut decoder = Decoder::new(source).map_err(refused)?.with_limits(limits(form, strip));
     let mut values = DecodingResult::U8(Vec::new());
-    let layout = decoder.read_image_to_buffer(&mut values).map_err(refused)?;
-    let planes = if form.planar { form.samples } else { 1 };
-    if layout.planes != planes || values.as_buffer(0).byte_len() < layout.complete_len {
-        return Err(damaged("its channels lie otherwise than it says"));
-    }
+    decoder.read_image_to_buffer(&mut values).map_err(refused)?;
     Ok(values)
 }
 
-fn limits(form: &Form) -> Limits {
-    let pixels = u64::from(form.height) * u64::from(form.width);
-    let row = (u64::from(form.width) * form.samples as u64 * form.bits).div_ceil(8);
+fn limits(form: &Form, strip: &Strip) -> Limits {
+    let row = (strip.size[1] * form.packed() as u64 * form.bits).div_ceil(8);
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = size(row * u64::from(form.height));
-    limits.intermediate_buffer_size = size(pixels.saturating_mul(PIXEL_BYTES) + OTHER_BYTES);
-    limits.ifd_value_size = limits.intermediate_buffer_size;
+    limits.decoding_buffer_size = size(row.saturating_mul(strip.size[0]));
+    limits.intermediate_buffer_size =
+        limits.decoding_buffer_size.saturating_add(OTHER_BYTES as usize);
+    limits.ifd_value_size = OTHER_BYTES as usize;
     limits
 }
 
@@ -81,65 +103,109 @@ fn refused(error: TiffError) -> ImageProblem {
     }
 }
 
-/// A file that begins with another of its directories, as its decoder begins with the first.
-struct Leading<R> {
-    source: R,
-    /// Where the next byte comes from.
-    at: u64,
-    /// The place of the first directory's place, and what is to stand there.
-    start: u64,
-    leading: Vec<u8>,
+/// An image in the making: its needed channels, of 8 bits where the file has no more, else of 16.
+struct Canvas<'a> {
+    form: &'a Form,
+    samples: Samples,
+    /// What floats were found: the least, the greatest, and whether one is NaN.
+    range: [f64; 2],
+    nan: bool,
 }
 
-impl<R: Read> Read for Leading<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(buffer)?;
-        for (place, &byte) in (self.start..).zip(&self.leading) {
-            let within = place.checked_sub(self.at).filter(|&within| within < count as u64);
-            if let Some(within) = within {
-                buffer[within as usize] = byte;
-            }
-        }
-        self.at += count as u64;
-        Ok(count)
+/// White at 16 bits.
+const WHITE: f64 = 65_535.0;
+
+impl<'a> Canvas<'a> {
+    fn new(form: &'a Form) -> Self {
+        let count = form.height as usize * form.width as usize * form.needed();
+        let samples = if form.bits <= 8 {
+            Samples::Eight(vec![0; count])
+        } else {
+            Samples::Sixteen(vec![0; count])
+        };
+        Self { form, samples, range: [f64::INFINITY, f64::NEG_INFINITY], nan: false }
     }
-}
 
-impl<R: Seek> Seek for Leading<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.at = self.source.seek(to)?;
-        Ok(self.at)
-    }
-}
-
-// ---- values ----
-
-impl Form {
-    /// Grey or RGB, of 8 bits where the file has no more, else of 16.
-    fn samples_of(&self, values: DecodingResult) -> Result<Samples, ImageProblem> {
+    /// Puts the values of a strip or tile in their places.
+    fn put(&mut self, strip: &Strip, values: DecodingResult) -> Result<(), ImageProblem> {
         use DecodingResult::{F16, F32, F64, U8, U16, U32, U64};
         let part = |value: f64, white: f64| (value / white * WHITE).round() as u16;
-        let samples = match values {
-            U8(packed) if self.bits < 8 => return Ok(Samples::Eight(self.spread(&packed))),
-            U8(all) => Samples::Eight(self.kept(all, |value| value)),
-            U16(all) => Samples::Sixteen(self.kept(all, |value| value)),
-            U32(all) => {
+        let form = self.form;
+        match (values, &mut self.samples) {
+            (U8(packed), Samples::Eight(to)) if form.bits < 8 => {
+                copy(form, strip, &form.spread(&packed, strip), to, |value| value);
+            }
+            (U8(all), Samples::Eight(to)) => copy(form, strip, &all, to, |value| value),
+            (U16(all), Samples::Sixteen(to)) => copy(form, strip, &all, to, |value| value),
+            (U32(all), Samples::Sixteen(to)) => {
                 let white = f64::from(u32::MAX);
-                Samples::Sixteen(self.kept(all, |value| part(f64::from(value), white)))
+                copy(form, strip, &all, to, |value| part(f64::from(value), white));
             }
-            U64(all) => {
-                let white = u64::MAX as f64;
-                Samples::Sixteen(self.kept(all, |value| part(value as f64, white)))
+            (U64(all), Samples::Sixteen(to)) => {
+                copy(form, strip, &all, to, |value| part(value as f64, u64::MAX as f64));
             }
-            F16(all) => Samples::Sixteen(unit(self.kept(all, |value| value.to_f64()))?),
-            F32(all) => Samples::Sixteen(unit(self.kept(all, |value| value))?),
-            F64(all) => Samples::Sixteen(unit(self.kept(all, |value| value))?),
+            (F16(all), _) => self.put_floats(strip, &all, f64::from),
+            (F32(all), _) => self.put_floats(strip, &all, f64::from),
+            (F64(all), _) => self.put_floats(strip, &all, |value| value),
             _ => return Err(kind("its values are of another type than it says")),
-        };
-        Ok(match samples {
-            Samples::Eight(values) => Samples::Eight(self.in_rgb(values, 255)),
-            Samples::Sixteen(values) => Samples::Sixteen(self.in_rgb(values, 65_535)),
+        }
+        Ok(())
+    }
+
+    fn put_floats<T: Copy>(&mut self, strip: &Strip, all: &[T], wide: impl Fn(T) -> f64) {
+        let Samples::Sixteen(to) = &mut self.samples else { return }; // floats have 16 bits at least
+        let (range, nan) = (&mut self.range, &mut self.nan);
+        copy(self.form, strip, all, to, |value| {
+            let value = wide(value);
+            *nan |= value.is_nan();
+            *range = [range[0].min(value), range[1].max(value)]; // NaN changes neither
+            (value * WHITE).round() as u16
+        });
+    }
+
+    /// Grey or RGB.
+    fn samples(self) -> Result<Samples, ImageProblem> {
+        let ([low, high], nan) = (self.range, self.nan);
+        if nan || low < 0.0 || high > 1.0 {
+            return Err(ImageProblem::Range { low, high, nan });
+        }
+        Ok(match self.samples {
+            Samples::Eight(values) => self.form.in_rgb_of_eight(values),
+            Samples::Sixteen(values) => Samples::Sixteen(self.form.in_rgb(values, 65_535)),
         })
+    }
+}
+
+/// Copies the needed channels of what lies within the image.
+fn copy<T: Copy, S>(
+    form: &Form,
+    strip: &Strip,
+    from: &[T],
+    to: &mut [S],
+    mut narrow: impl FnMut(T) -> S,
+) {
+    let (needed, packed) = (form.needed(), form.packed());
+    let [height, width] = [form.height, form.width].map(|side| side as usize);
+    let (top, left) = (strip.top as usize, strip.left as usize);
+    let strip_width = strip.size[1] as usize;
+    let [rows, columns] =
+        [(height - top).min(strip.size[0] as usize), (width - left).min(strip_width)];
+    let channels = if form.planar { strip.channel..strip.channel + 1 } else { 0..needed };
+    for y in 0..rows {
+        let row = &from[y * strip_width * packed..][..columns * packed];
+        let target = &mut to[((top + y) * width + left) * needed..][..columns * needed];
+        for (from, to) in row.chunks_exact(packed).zip(target.chunks_exact_mut(needed)) {
+            for (&value, to) in from.iter().zip(&mut to[channels.clone()]) {
+                *to = narrow(value);
+            }
+        }
+    }
+}
+
+impl Form {
+    /// Channels that lie together in a strip.
+    pub(super) fn packed(&self) -> usize {
+        if self.planar { 1 } else { self.samples }
     }
 
     /// Channels that are needed: the colours, and what they were multiplied by.
@@ -147,54 +213,67 @@ impl Form {
         self.colours.count() + usize::from(self.alpha == Alpha::Multiplied)
     }
 
-    /// The needed channels, pixel by pixel.
-    fn kept<T: Copy, S>(&self, all: Vec<T>, narrow: impl Fn(T) -> S) -> Vec<S> {
-        let needed = self.needed();
-        if self.samples == needed && (!self.planar || needed == 1) {
-            return all.into_iter().map(narrow).collect();
-        }
-        let pixels = all.len() / self.samples;
-        let (step, plane) = if self.planar { (1, pixels) } else { (self.samples, 1) };
-        let mut kept = Vec::with_capacity(pixels * needed);
-        for pixel in 0..pixels {
-            kept.extend((0..needed).map(|channel| narrow(all[pixel * step + channel * plane])));
-        }
-        kept
+    fn is_grey(&self) -> bool {
+        matches!(self.colours, Colours::Grey { .. })
     }
 
-    /// Values of 1, 2 or 4 bits, whose rows begin at whole bytes; white is 255.
-    fn spread(&self, packed: &[u8]) -> Vec<u8> {
-        let (bits, width) = (self.bits as usize, self.width as usize);
+    /// Values of 1, 2 or 4 bits, whose rows begin at whole bytes; white is 255, but places in a palette stay.
+    fn spread(&self, packed: &[u8], strip: &Strip) -> Vec<u8> {
+        let (bits, width) = (self.bits as usize, strip.size[1] as usize);
         let white = (1_u8 << bits) - 1;
+        let factor = if self.is_grey() { 255 / white } else { 1 };
         let row = |row: &[u8]| -> Vec<u8> {
             let value = |x: usize| {
                 let at = x * bits;
-                (row[at / 8] >> (8 - bits - at % 8) & white) * (255 / white)
+                (row[at / 8] >> (8 - bits - at % 8) & white) * factor
             };
             (0..width).map(value).collect()
         };
         packed.chunks_exact((width * bits).div_ceil(8)).flat_map(row).collect()
     }
 
+    /// Grey or RGB from the needed channels of 8 bits.
+    fn in_rgb_of_eight(&self, values: Vec<u8>) -> Samples {
+        let Colours::Palette = self.colours else {
+            return Samples::Eight(self.in_rgb(values, 255));
+        };
+        let colour = |place: u8| {
+            [0, 1, 2].map(|c| self.palette[c * self.palette.len() / 3 + usize::from(place)])
+        };
+        let rgb = values.into_iter().flat_map(colour);
+        // Most palettes are of 8 bits, in one of three ways.
+        let all = |is: fn(u16) -> bool| self.palette.iter().all(|&value| is(value));
+        let eight: fn(u16) -> u16 = match () {
+            () if all(|value| value % 257 == 0) => |value| value / 257,
+            () if all(|value| value % 256 == 0) => |value| value / 256,
+            () if all(|value| value < 256) => |value| value,
+            () => return Samples::Sixteen(rgb.collect()),
+        };
+        Samples::Eight(rgb.map(|value| eight(value) as u8).collect())
+    }
+
     /// Grey or RGB from the needed channels.
     fn in_rgb<T>(&self, values: Vec<T>, white: u32) -> Vec<T>
     where
-        T: Copy + Into<u32> + TryFrom<u32>,
+        T: Copy + Default + Into<u32> + TryFrom<u32>,
     {
-        let narrow = |value: u32| T::try_from(value.min(white)).unwrap_or(values[0]);
+        let narrow = |value: u32| T::try_from(value.min(white)).unwrap_or_default();
         let count = self.colours.count();
-        if self.alpha == Alpha::Multiplied {
+        let values = if self.alpha == Alpha::Multiplied {
             let divided = |pixel: &[T]| {
                 let alpha: u32 = pixel[count].into();
-                let whole = |value: u64| narrow(nearest(value * u64::from(white), alpha.into()));
-                pixel[..count].iter().map(|&v| whole(v.into().into())).collect::<Vec<_>>()
+                let whole = |value: u32| nearest(u64::from(value) * u64::from(white), alpha.into());
+                pixel[..count].iter().map(|&v| narrow(whole(v.into()))).collect::<Vec<_>>()
             };
-            let form = Self { alpha: Alpha::None, ..*self };
-            let values = values.chunks_exact(count + 1).flat_map(divided).collect();
-            return form.in_rgb(values, white);
-        }
+            values.chunks_exact(count + 1).flat_map(divided).collect()
+        } else {
+            values
+        };
         match self.colours {
-            Colours::Grey | Colours::Rgb => values,
+            Colours::Grey { inverted: true } => {
+                values.into_iter().map(|value| narrow(white - value.into())).collect()
+            }
+            Colours::Grey { .. } | Colours::Rgb | Colours::Palette => values,
             Colours::Cmyk => {
                 let rgb = |pixel: &[T]| {
                     let light = |ink: T| u64::from(white - ink.into());
@@ -214,32 +293,14 @@ impl Form {
     }
 }
 
-/// White at 16 bits.
-const WHITE: f64 = 65_535.0;
-
 /// A quotient rounded to nearest; of nothing, 0.
 fn nearest(above: u64, below: u64) -> u32 {
-    (above + below / 2)
-        .checked_div(below)
-        .map_or(0, |value| u32::try_from(value).unwrap_or(u32::MAX))
+    let value = (above + below / 2).checked_div(below).unwrap_or(0);
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// Source: JFIF 1.02, "Conversion to and from RGB".
 fn from_ycbcr(y: f64, blue: f64, red: f64) -> [f64; 3] {
     let rgb = [y + 1.402 * red, y - 0.344_136 * blue - 0.714_136 * red, y + 1.772 * blue];
     rgb.map(|value| value.round().max(0.0))
-}
-
-/// Floats in 0..1 as 16 bits.
-fn unit<T: Copy + Into<f64>>(values: Vec<T>) -> Result<Vec<u16>, ImageProblem> {
-    let (mut low, mut high, mut nan) = (f64::INFINITY, f64::NEG_INFINITY, false);
-    for value in &values {
-        let value = (*value).into();
-        nan |= value.is_nan();
-        (low, high) = (low.min(value), high.max(value)); // NaN changes neither
-    }
-    if nan || low < 0.0 || high > 1.0 {
-        return Err(ImageProblem::Range { low, high, nan });
-    }
-    Ok(values.into_iter().map(|value| (value.into() * WHITE).round() as u16).collect())
 }

@@ -1,5 +1,5 @@
-//! The strips and tiles of an image, before they are unpacked: whether each is all there. The decoder would
-//! make up what is missing, from zeros or from whatever follows in the file.
+//! The strips and tiles of an image: where each lies in the file and in the image, and whether it is all
+//! there. The decoder would make up what is missing, from zeros or from whatever follows in the file.
 
 use std::io::{BufRead, Seek};
 
@@ -8,7 +8,69 @@ use super::form::{Form, schemes};
 use super::{Directory, damaged, kind, tags};
 use crate::image_file::{ImageProblem, jpeg};
 
-/// Looks through the strips or tiles of a scheme that needs it.
+/// A strip or a tile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strip {
+    /// In the file.
+    pub place: u64,
+    pub bytes: u64,
+    /// Height and width as packed; a tile may reach beyond the image.
+    pub size: [u64; 2],
+    /// Its upper left pixel.
+    pub top: u64,
+    pub left: u64,
+    /// The channel that it holds alone, or 0.
+    pub channel: usize,
+}
+
+/// All strips or tiles of an image.
+///
+/// # Errors
+/// When there are not as many as the image needs.
+pub(super) fn list(
+    source: &mut (impl BufRead + Seek),
+    directory: &Directory,
+    form: &Form,
+) -> Result<Vec<Strip>, ImageProblem> {
+    let tiled = directory.has(tags::TILE_OFFSETS);
+    if tiled == directory.has(tags::STRIP_OFFSETS) {
+        return Err(damaged("it has neither strips nor tiles, or both"));
+    }
+    let numbers = if tiled {
+        [tags::TILE_OFFSETS, tags::TILE_BYTES]
+    } else {
+        [tags::STRIP_OFFSETS, tags::STRIP_BYTES]
+    };
+    let places = directory.numbers(source, numbers[0])?.unwrap_or_default();
+    let counts = directory.numbers(source, numbers[1])?.unwrap_or_default();
+    let image = [u64::from(form.height), u64::from(form.width)];
+    let mut number = |tag, default| directory.number(source, tag, default);
+    let size = if tiled {
+        [number(tags::TILE_LENGTH, 0)?, number(tags::TILE_WIDTH, 0)?]
+    } else {
+        [number(tags::ROWS_PER_STRIP, image[0])?.min(image[0]), image[1]]
+    };
+    if size.contains(&0) {
+        return Err(damaged("its strips or tiles are empty"));
+    }
+    let [down, across] = [0, 1].map(|axis| image[axis].div_ceil(size[axis]));
+    let channels = if form.planar { form.samples as u64 } else { 1 };
+    let needed = down.saturating_mul(across).saturating_mul(channels);
+    if places.len() as u64 != needed || counts.len() as u64 != needed {
+        return Err(damaged("it has other than the strips or tiles that it needs"));
+    }
+    let strip = |(index, (place, bytes)): (u64, (u64, u64))| {
+        let (row, column) = (index / across % down, index % across);
+        let (top, left) = (row * size[0], column * size[1]);
+        // Only the last strip may be shorter; tiles are filled up.
+        let height = if tiled { size[0] } else { size[0].min(image[0] - top) };
+        let channel = (index / across / down) as usize;
+        Strip { place, bytes, size: [height, size[1]], top, left, channel }
+    };
+    Ok((0..).zip(places.into_iter().zip(counts)).map(strip).collect())
+}
+
+/// Looks through the strips of a scheme that needs it: others know themselves where they end.
 ///
 /// # Errors
 /// When one is cut short.
@@ -16,43 +78,22 @@ pub(super) fn check(
     source: &mut (impl BufRead + Seek),
     directory: &Directory,
     form: &Form,
+    strips: &[Strip],
 ) -> Result<(), ImageProblem> {
-    if !matches!(form.compression, schemes::NONE | schemes::JPEG) {
-        return Ok(()); // these know themselves where they end
-    }
-    let tiled = directory.has(tags::TILE_OFFSETS);
-    let [places, counts] = match tiled {
-        true => [tags::TILE_OFFSETS, tags::TILE_BYTES],
-        false => [tags::STRIP_OFFSETS, tags::STRIP_BYTES],
+    let tables = match form.compression {
+        schemes::JPEG => directory.bytes_of(source, tags::JPEG_TABLES)?,
+        schemes::NONE => None,
+        _ => return Ok(()),
     };
-    let places = directory.numbers(source, places)?.unwrap_or_default();
-    let counts = directory.numbers(source, counts)?.unwrap_or_default();
-    let tables = directory.bytes_of(source, tags::JPEG_TABLES)?;
-    let size = [u64::from(form.height), u64::from(form.width)];
-    let chunk = if tiled {
-        let mut side = |tag| directory.number(source, tag, 0);
-        [side(tags::TILE_LENGTH)?, side(tags::TILE_WIDTH)?]
-    } else {
-        let rows = directory.number(source, tags::ROWS_PER_STRIP, size[0])?;
-        [rows.min(size[0]), size[1]]
-    };
-    if chunk.contains(&0) {
-        return Err(damaged("its strips or tiles are empty"));
-    }
-    let [down, across] = [0, 1].map(|axis| size[axis].div_ceil(chunk[axis]));
-    for (index, (place, count)) in (0..).zip(places.into_iter().zip(counts)) {
-        // Only the last strip may be shorter; tiles are filled up.
-        let row = index / across % down;
-        let rows = if tiled { chunk[0] } else { chunk[0].min(size[0] - row * chunk[0]) };
+    for strip in strips {
         if form.compression == schemes::NONE {
-            let samples = if form.planar { 1 } else { form.samples as u64 };
-            let row = (chunk[1] * samples * form.bits).div_ceil(8);
-            if count < row * rows {
+            let row = (strip.size[1] * form.packed() as u64 * form.bits).div_ceil(8);
+            if strip.bytes < row * strip.size[0] {
                 return Err(damaged("a strip or tile has too few bytes"));
             }
         } else {
-            let packed = bytes(source, directory.layout.length(), place, count)?;
-            check_jpeg(&with_tables(tables.as_deref(), packed), [rows, chunk[0]], chunk[1], form)?;
+            let packed = bytes(source, directory.layout.length(), strip.place, strip.bytes)?;
+            check_jpeg(&with_tables(tables.as_deref(), packed), strip, form)?;
         }
     }
     Ok(())
@@ -66,15 +107,19 @@ fn with_tables(tables: Option<&[u8]>, packed: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// `rows` at least and at most.
-fn check_jpeg(file: &[u8], rows: [u64; 2], width: u64, form: &Form) -> Result<(), ImageProblem> {
-    let image = jpeg::check(file, rows[1].saturating_mul(width))?;
-    let [height, found] = image.size.map(u64::from);
-    if found != width || height < rows[0] || height > rows[1] {
-        return Err(damaged("a strip or tile is a JPEG of another size"));
+/// The last strip may hold as many rows as the others.
+fn check_jpeg(file: &[u8], strip: &Strip, form: &Form) -> Result<(), ImageProblem> {
+    let most = u64::from(form.height).max(strip.size[0]);
+    let other = || damaged("a strip or tile is a JPEG of another size");
+    let image = match jpeg::check(file, most.saturating_mul(strip.size[1])) {
+        Err(ImageProblem::TooLarge { .. }) => return Err(other()),
+        checked => checked?,
+    };
+    let [height, width] = image.size.map(u64::from);
+    if width != strip.size[1] || height < strip.size[0] || height > most {
+        return Err(other());
     }
-    let samples = if form.planar { 1 } else { form.samples };
-    if image.components != samples {
+    if image.components != form.packed() {
         return Err(kind("its strips or tiles are JPEGs of other channels"));
     }
     Ok(())

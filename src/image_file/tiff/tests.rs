@@ -2,7 +2,14 @@
 
 use std::io::Cursor;
 
-use super::tags;
+use image::DynamicImage;
+use image::codecs::jpeg::JpegEncoder;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tiff::encoder::colortype::Gray16;
+use tiff::encoder::{Compression, DeflateLevel, TiffEncoder};
+
+use super::{Directory, tags};
 use crate::image_file::{
     Album, ImageFile, ImageProblem, Loss, MOST_PIXELS, Metadata, Samples, decode_bytes, measure,
 };
@@ -94,9 +101,10 @@ impl Style {
                 file.extend(strip);
             }
             let counts = sheet.strips.iter().map(|strip| strip.len() as u64).collect();
-            let numbers = match sheet.tiled {
-                true => [tags::TILE_OFFSETS, tags::TILE_BYTES],
-                false => [tags::STRIP_OFFSETS, tags::STRIP_BYTES],
+            let numbers = if sheet.tiled {
+                [tags::TILE_OFFSETS, tags::TILE_BYTES]
+            } else {
+                [tags::STRIP_OFFSETS, tags::STRIP_BYTES]
             };
             tags.push((numbers[0], LONG, places));
             if !tags.iter().any(|(tag, ..)| *tag == numbers[1]) {
@@ -269,6 +277,40 @@ fn grey_with_alpha_is_grey() {
 }
 
 #[test]
+fn white_is_zero_with_alpha_too() {
+    let sheet =
+        Sheet::new([1, 2], 2, 8, vec![10, 99, 255, 0]).with(tags::PHOTOMETRIC, SHORT, vec![0]);
+    assert_eq!(samples(&sheet), Samples::Eight(vec![245, 0]));
+}
+
+#[test]
+fn places_in_a_palette_become_its_colours() {
+    let palette = |factor: u64| -> Vec<u64> {
+        let mut all = vec![0; 3 * 4];
+        for (place, colour) in [[0, 0, 0], [255, 0, 9], [1, 2, 3], [7, 8, 255]].iter().enumerate() {
+            for (channel, value) in colour.iter().enumerate() {
+                all[channel * 4 + place] = value * factor;
+            }
+        }
+        all
+    };
+    let sheet =
+        |factor| {
+            Sheet::new([1, 3], 1, 2, vec![0b0111_1000])
+                .with(tags::PHOTOMETRIC, SHORT, vec![3])
+                .with(tags::PALETTE, SHORT, palette(factor))
+        };
+    let expected = vec![255, 0, 9, 7, 8, 255, 1, 2, 3];
+    for factor in [257, 256, 1] {
+        assert_eq!(samples(&sheet(factor)), Samples::Eight(expected.clone()));
+    }
+    let fine = expected.iter().map(|&value: &u8| u16::from(value) * 100).collect();
+    assert_eq!(samples(&sheet(100)), Samples::Sixteen(fine));
+    let short = sheet(1).with(tags::PALETTE, SHORT, vec![0; 9]);
+    assert!(refusal(&short).contains("palette"));
+}
+
+#[test]
 fn colours_that_were_multiplied_by_alpha_are_divided_by_it() {
     let pixels = vec![50, 100, 25, 128, 9, 9, 9, 0, 1, 2, 3, 255];
     let sheet = Sheet::new([1, 3], 4, 8, pixels).with(tags::EXTRA_SAMPLES, SHORT, vec![1]);
@@ -344,6 +386,99 @@ fn tiles_are_put_together_and_their_filling_is_left_out() {
     }
 }
 
+/// The bytes of an image's strips as a library packs them.
+fn packed(width: u32, values: &[u16], how: Compression) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap().with_compression(how);
+    let height = values.len() as u32 / width;
+    encoder.write_image::<Gray16>(width, height, values).unwrap();
+    let directory = Directory::first(&mut file).unwrap();
+    let mut numbers = |tag| directory.numbers(&mut file, tag).unwrap().unwrap();
+    let strips = numbers(tags::STRIP_OFFSETS).into_iter().zip(numbers(tags::STRIP_BYTES));
+    let file = file.into_inner();
+    strips.flat_map(|(place, count)| file[place as usize..][..count as usize].to_vec()).collect()
+}
+
+#[test]
+fn packed_tiles_of_noise_are_unpacked_whole() {
+    // Its decoder, asked for one row of a tile after the other, finds no end of some LZW streams.
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let (height, width, tall, wide) = (37, 53, 16, 32);
+    let schemes = [
+        (5, Compression::Lzw),
+        (32_773, Compression::Packbits),
+        (8, Compression::Deflate(DeflateLevel::Fast)),
+    ];
+    for (number, how) in schemes {
+        let mut expected = vec![0_u16; height * width];
+        let mut sheet = Sheet::new([height as u64, width as u64], 1, 16, vec![])
+            .with(tags::COMPRESSION, SHORT, vec![number])
+            .with(tags::TILE_WIDTH, SHORT, vec![wide as u64])
+            .with(tags::TILE_LENGTH, SHORT, vec![tall as u64]);
+        sheet.tiled = true;
+        sheet.strips.clear();
+        for (top, left) in
+            (0..height).step_by(tall).flat_map(|y| (0..width).step_by(wide).map(move |x| (y, x)))
+        {
+            let tile: Vec<u16> = (0..tall * wide).map(|_| random.random()).collect();
+            for (i, &value) in tile.iter().enumerate() {
+                let (y, x) = (top + i / wide, left + i % wide);
+                if y < height && x < width {
+                    expected[y * width + x] = value;
+                }
+            }
+            sheet.strips.push(packed(wide as u32, &tile, how));
+        }
+        assert_eq!(samples(&sheet), Samples::Sixteen(expected), "{number}");
+    }
+}
+
+// ---- JPEGs within ----
+
+/// A JPEG of 16x8 pixels as a strip.
+fn strip_of(image: &DynamicImage) -> (Sheet, Vec<u8>) {
+    let mut jpeg = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, 100);
+    let colour = image.color().into();
+    encoder.encode(image.as_bytes(), 16, 8, colour).unwrap();
+    let samples = u64::from(image.color().channel_count());
+    let sheet = Sheet::new([8, 16], samples, 8, jpeg.clone());
+    (sheet.with(tags::COMPRESSION, SHORT, vec![7]), jpeg)
+}
+
+#[test]
+fn strips_in_jpeg_are_read_and_one_that_breaks_off_is_damaged() {
+    let smooth = image::GrayImage::from_fn(16, 8, |x, y| image::Luma([(8 * x + 4 * y) as u8]));
+    let (sheet, jpeg) = strip_of(&smooth.clone().into());
+    let Samples::Eight(values) = samples(&sheet) else { panic!("a JPEG has 8 bits") };
+    assert!(values.iter().zip(smooth.as_raw()).all(|(&a, &b)| a.abs_diff(b) <= 2));
+    for behind in [&b""[..], &[0xff, 0xd9], &jpeg] {
+        let mut broken = sheet.clone();
+        broken.strips = vec![[&jpeg[..jpeg.len() - 20], behind].concat()];
+        assert!(refusal(&broken).contains("damaged"));
+    }
+    let other = sheet.clone().with(tags::WIDTH, LONG, vec![15]);
+    assert!(refusal(&other).contains("another size"));
+    let three = Sheet { strips: sheet.strips.clone(), ..Sheet::new([8, 16], 3, 8, vec![]) };
+    assert!(refusal(&three.with(tags::COMPRESSION, SHORT, vec![7])).contains("other channels"));
+}
+
+#[test]
+fn luma_and_differences_become_colours() {
+    let smooth =
+        image::RgbImage::from_fn(16, 8, |x, y| image::Rgb([(8 * x) as u8, (20 * y) as u8, 90]));
+    let (sheet, _) = strip_of(&smooth.clone().into());
+    let sheet = sheet.with(tags::PHOTOMETRIC, SHORT, vec![6]);
+    let Samples::Eight(values) = samples(&sheet) else { panic!("a JPEG has 8 bits") };
+    assert!(values.iter().zip(smooth.as_raw()).all(|(&a, &b)| a.abs_diff(b) <= 12), "{values:?}");
+    let own = sheet.with(
+        tags::YCBCR_COEFFICIENTS,
+        RATIONAL,
+        vec![2126, 10_000, 7152, 10_000, 722, 10_000],
+    );
+    assert!(refusal(&own).contains("weights or a range of their own"));
+}
+
 // ---- kinds that are refused ----
 
 #[test]
@@ -357,7 +492,7 @@ fn what_is_not_read_is_named_and_never_called_damaged() {
         Sheet::new([1, 1], samples, 8, vec![0; 16]).with(tags::EXTRA_SAMPLES, SHORT, extra)
     };
     let cases = [
-        (photometric(3), "palette"),
+        (photometric(3).with(tags::COMPRESSION, SHORT, vec![7]), "palette in JPEG"),
         (photometric(8), "L*a*b*"),
         (rgb.clone().with(tags::PHOTOMETRIC, SHORT, vec![6]), "YCbCr without JPEG"),
         (photometric(32_803), "raw file"),
@@ -381,8 +516,12 @@ fn what_is_not_read_is_named_and_never_called_damaged() {
         (more(2, vec![2, 0]), "2 channels beside RGB"),
         (Sheet::new([1, 1], 2, 4, vec![0; 4]), "4 bits with alpha"),
         (
-            Sheet::new([1, 1], 2, 8, vec![0; 4]).with(tags::PHOTOMETRIC, SHORT, vec![0]),
-            "white to black with alpha",
+            Sheet::new([1, 1], 2, 8, vec![0; 4]).with(tags::PHOTOMETRIC, SHORT, vec![0]).with(
+                tags::EXTRA_SAMPLES,
+                SHORT,
+                vec![1],
+            ),
+            "white to black, multiplied by alpha",
         ),
         (grey.clone().with(tags::NEW_SUBFILE_TYPE, LONG, vec![1]), "smaller copy"),
     ];
