@@ -115,6 +115,10 @@ def image() -> None:
     for mode in ["L", "RGB", "CMYK"]:
         save(f"{mode}.jpg", pictures[mode], format="JPEG")
     save("progressive.jpg", pictures["RGB"], format="JPEG", progressive=True)
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (24, 40, 3)).astype("u1"))
+    save("scans.jpg", noise, format="JPEG", progressive=True, quality=60)
+    save("restarts.jpg", noise, format="JPEG", restart_marker_blocks=2, quality=60)
+    save("scans_restarts.jpg", noise, format="JPEG", progressive=True, restart_marker_blocks=2, quality=30)
     turned = Image.Exif()
     turned[0x0112] = 6
     save("turned.jpg", pictures["L"], format="JPEG", exif=turned)
@@ -127,6 +131,9 @@ def image() -> None:
     save("lossy.webp", pictures["RGBA"], format="WEBP")
     save("lossless.webp", pictures["RGB"], format="WEBP", lossless=True)
     save("moving.webp", pictures["RGB"], format="WEBP", save_all=True, append_images=[pictures["RGBA"]])
+    other = Image.new("RGB", (5, 4), (255, 0, 9))
+    for kind in ["webp", "png"]:
+        save(f"two_frames.{kind}", pictures["RGB"], format=kind, save_all=True, append_images=[other])
     for mode in ["1", "L", "RGB"]:
         save(f"{mode}.pnm", pictures[mode], format="PPM")
     write("image", "plain.pgm", None, b"P2\n# words\n2 2\n65535\n0 1 2 65535\n")

@@ -59,6 +59,42 @@ fn put(
     if wait_for_disk { sync_folder(folder) } else { Ok(()) }
 }
 
+/// A file that is written bit by bit and takes its place at the end, as [`write_one_of_many`] does with one that
+/// is there at once; dropped before, it is removed.
+#[derive(Debug)]
+pub struct Part {
+    part: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Part {
+    /// An empty sibling of `path`.
+    ///
+    /// # Errors
+    /// As [`write()`].
+    pub fn beside(path: &Path) -> io::Result<Self> {
+        let target = resolve(path)?;
+        Ok(Self { part: create_part(folder_of(&target))?, target })
+    }
+
+    /// To write to.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn file(&self) -> io::Result<File> {
+        self.part.as_file().try_clone()
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn persist(self) -> io::Result<()> {
+        self.part.persist(&self.target).map_err(|failure| failure.error)?;
+        Ok(())
+    }
+}
+
 /// Makes a folder, and those above it that are missing, so that they outlast a power cut.
 ///
 /// # Errors

@@ -136,8 +136,8 @@ pub struct Apply {
     /// The model to apply.
     #[command(flatten)]
     pub model: SavedModel,
-    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF. Where
-    /// a.png lies beside a.jpg, they give a.png and a.jpg.png.
+    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF of as
+    /// many pages. Where a.png lies beside a.jpg, they give a.png and a.jpg.png.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replaces results that are already there; without it they are kept.

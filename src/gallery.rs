@@ -2,7 +2,7 @@
 //! They are taken as they are; no corruption is applied, and of a pair the clean one is taken.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -10,7 +10,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::codes::number;
 use crate::data::Images;
 use crate::exit::Misuse;
-use crate::image_file::{Found, ImageFile, MOST_PIXELS, decode, dimensions, find};
+use crate::image_file::{FoundImage, ImageFile, ImagePlace, MOST_PIXELS, find_images};
 
 /// Pictures of one shape.
 #[derive(Debug)]
@@ -25,15 +25,15 @@ pub struct Gallery {
 
 #[derive(Debug)]
 enum Source {
-    Files(Vec<Found>),
+    Files(Vec<FoundImage>),
     /// The first so many of a set.
     Set(Images, usize),
 }
 
 impl Gallery {
-    /// Image files, and those in folders; each has to be of this shape.
+    /// Image files, those in folders, and pages of TIFFs; each has to be of this shape.
     #[must_use]
-    pub fn of_files(files: Vec<Found>, shape: [usize; 3]) -> Self {
+    pub fn of_files(files: Vec<FoundImage>, shape: [usize; 3]) -> Self {
         Self::new(shape, Source::Files(files))
     }
 
@@ -69,11 +69,12 @@ impl Gallery {
         self.shape
     }
 
-    /// A file's path below the folder that was named, or a picture's place in its set.
+    /// A file's path below the folder that was named, with its page's number where it has several; or a
+    /// picture's place in its set.
     #[must_use]
     pub fn name(&self, index: usize) -> String {
         match &self.source {
-            Source::Files(files) => files[index].relative.to_string_lossy().into_owned(),
+            Source::Files(files) => files[index].name(),
             Source::Set(images, _) => {
                 images.name(index).unwrap_or_else(|| number(index, images.len()))
             }
@@ -82,12 +83,12 @@ impl Gallery {
 
     /// Where the system finds a picture's file, links followed; arrays of pictures have none.
     #[must_use]
-    pub fn place(&self, index: usize) -> Option<PathBuf> {
-        let path = match &self.source {
-            Source::Files(files) => Some(files[index].path.as_path()),
-            Source::Set(images, _) => images.path(index),
+    pub fn place(&self, index: usize) -> Option<ImagePlace> {
+        let place = match &self.source {
+            Source::Files(files) => Some(&files[index].place),
+            Source::Set(images, _) => images.place(index),
         };
-        path?.canonicalize().ok()
+        place?.canonicalize()
     }
 
     /// The values of some pictures in 0..1, channels last; or why one has none, as a sentence with
@@ -96,7 +97,7 @@ impl Gallery {
     pub fn read(&self, range: Range<usize>) -> Vec<Result<Vec<f32>, String>> {
         match &self.source {
             Source::Files(files) => {
-                files[range].into_par_iter().map(|file| self.read_file(&file.path)).collect()
+                files[range].into_par_iter().map(|file| self.read_file(&file.place)).collect()
             }
             Source::Set(images, _) => range
                 .into_par_iter()
@@ -117,8 +118,8 @@ impl Gallery {
         self.coloured.load(Ordering::Relaxed)
     }
 
-    fn read_file(&self, path: &Path) -> Result<Vec<f32>, String> {
-        let image = read(path, self.shape)?;
+    fn read_file(&self, place: &ImagePlace) -> Result<Vec<f32>, String> {
+        let image = read(place, self.shape)?;
         let channels = self.shape[2];
         let coloured = channels == 1 && image.is_coloured();
         self.transparent.fetch_add(usize::from(image.alpha_dropped), Ordering::Relaxed);
@@ -128,24 +129,24 @@ impl Gallery {
 }
 
 /// An image of that height and width, in its own channels.
-fn read(path: &Path, [height, width, _]: [usize; 3]) -> Result<ImageFile, String> {
-    let refuse = |problem: &str| format!("{}: {problem}", path.display());
+fn read(place: &ImagePlace, [height, width, _]: [usize; 3]) -> Result<ImageFile, String> {
+    let refuse = |problem: &str| format!("{place}: {problem}");
     // The size is known from the first bytes, before memory is taken for the pixels.
-    let (found_height, found_width) = dimensions(path).map_err(|error| error.to_string())?;
+    let (found_height, found_width) = place.dimensions().map_err(|error| error.to_string())?;
     if (found_height, found_width) != (height, width) {
         return Err(refuse(&format!(
             "it is {found_width}x{found_height} pixels, {width}x{height} are expected; resize it"
         )));
     }
-    decode(path, MOST_PIXELS).map_err(|error| error.to_string())
+    place.decode(MOST_PIXELS).map_err(|error| error.to_string())
 }
 
 /// The images that paths stand for, of which there is at least one.
 ///
 /// # Errors
 /// When a folder cannot be searched, or holds none.
-pub fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
-    let files = find(paths)?;
+pub fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<FoundImage>> {
+    let files = find_images(paths)?;
     if files.is_empty() {
         let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         return Err(Misuse(format!(
@@ -159,6 +160,6 @@ pub fn found(paths: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
 
 /// Height and width of the first file that tells them.
 #[must_use]
-pub fn size_of(files: &[Found]) -> Option<(usize, usize)> {
-    files.iter().find_map(|file| dimensions(&file.path).ok())
+pub fn size_of(files: &[FoundImage]) -> Option<(usize, usize)> {
+    files.iter().find_map(|file| file.place.dimensions().ok())
 }

@@ -61,13 +61,13 @@ fn saved(folder: &Folder, config: &str) -> PathBuf {
 fn noise(shape: [usize; 3]) -> ImageFile {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let values = (0..shape.iter().product()).map(|_| random.random()).collect();
-    ImageFile { shape, samples: Samples::Sixteen(values), alpha_dropped: false }
+    ImageFile::new(shape, Samples::Sixteen(values)).unwrap()
 }
 
 fn eight(shape: [usize; 3]) -> ImageFile {
     let Samples::Sixteen(values) = noise(shape).samples else { unreachable!("16 bits") };
     let values = values.into_iter().map(|value| (value >> 8) as u8).collect();
-    ImageFile { shape, samples: Samples::Eight(values), alpha_dropped: false }
+    ImageFile::new(shape, Samples::Eight(values)).unwrap()
 }
 
 fn write(folder: &Folder, name: &str, image: &ImageFile) -> PathBuf {
@@ -471,8 +471,11 @@ fn a_grey_model_takes_the_channels_one_by_one_when_asked() {
     let call = || apply(trained()).out(folder.at("out"));
     // Without it the model sees, and gives, their grey.
     let printed = call().arg(&image).succeeds();
-    assert!(printed.contains("colour.png (grey, as the model is)"), "{printed}");
-    assert!(printed.contains("1 of a coloured image is grey (--per-channel keeps"), "{printed}");
+    assert!(printed.contains("colour.png (without its colours)"), "{printed}");
+    assert!(
+        printed.contains("1 without its colours (the model is grey; --per-channel keeps"),
+        "{printed}"
+    );
     call().arg(write(&folder, "luma.png", &colour.clone().with_channels(1))).succeeds();
     let grey = read(&folder.at("out/colour.png"));
     assert_eq!((grey.shape, &grey), ([30, 40, 1], &read(&folder.at("out/luma.png"))));

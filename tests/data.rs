@@ -344,7 +344,7 @@ fn a_single_image_has_patches_to_learn_from_and_patches_to_test_on_that_share_no
         let test = Dataset::open_test(&plan.config.data, plan.input_shape).unwrap();
         assert_eq!(seen(&test), seen(&data.test));
         // A training patch of the same file is another image than a test patch.
-        assert_eq!((data.train.path(0), data.test.path(0)), (None, None));
+        assert_eq!((data.train.place(0), data.test.place(0)), (None, None));
     }
     let random = lines("{ on = \"random\", per_picture = 50 }", "");
     let (plan, data) = (plan(&random, 1), open(&random, 1).unwrap());

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn tiles_that_are_put_together_are_the_image() {
         let samples = Samples::Sixteen((0..7 * 5 * 3).map(|value| value * 600).collect());
-        let image = ImageFile { shape: [7, 5, 3], samples, alpha_dropped: false };
+        let image = ImageFile::new([7, 5, 3], samples).unwrap();
         let part = |origin, keep| Part { origin, keep };
         let rows = Side { tile: 4, parts: vec![part(0, 0..3), part(3, 3..7)] };
         let columns = Side { tile: 8, parts: vec![part(0, 0..5)] };

@@ -97,8 +97,7 @@ impl Applier<'_> {
             }
             _ => (image.with_channels(self.channels), vec![None]),
         };
-        let samples = image.samples.zeros(image.samples.len());
-        let result = ImageFile { shape: image.shape, samples, alpha_dropped: image.alpha_dropped };
+        let result = image.blank();
         Ok(Sheet { image, sides, planes, result })
     }
 }

@@ -1,5 +1,5 @@
 //! A trained model on images of any size: padded or cut into tiles, computed in batches, put together
-//! again. Files and folders go through threads that read ahead and write behind.
+//! again. Files and folders go through threads that read ahead and write behind, TIFFs page by page.
 //!
 //! ```text
 //! paths -> jobs -> readers -> fit (tiles) -> models (batches) -> writers -> report
@@ -14,6 +14,7 @@ mod models;
 mod names;
 mod pipeline;
 mod report;
+mod stack;
 
 pub use compute::Applier;
 pub use fit::Fit;

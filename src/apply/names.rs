@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::image_file::{Format, Found, ImageProblem, dimensions, has_ending};
+use crate::image_file::{Format, Found, ImageProblem, dimensions, is_called_an_image};
 
 /// Files by what they would give, were each alone: file names in one folder.
 type Folder = HashMap<OsString, Vec<PathBuf>>;
@@ -75,7 +75,7 @@ impl<'a> Names<'a> {
             let mut files = Folder::new();
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let name = entry.file_name();
-                if has_ending(Path::new(&name)) {
+                if is_called_an_image(Path::new(&name)) {
                     let short = short(Path::new(&name), self.format).into_os_string();
                     files.entry(short).or_default().push(entry.path());
                 }
@@ -102,7 +102,7 @@ fn short(relative: &Path, format: Option<Format>) -> PathBuf {
     if own == Format::Tiff && format == Format::Tiff {
         return relative.to_owned();
     }
-    if has_ending(relative) {
+    if is_called_an_image(relative) {
         return relative.with_extension(ending(format));
     }
     long(relative, format)

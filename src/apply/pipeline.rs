@@ -1,20 +1,23 @@
 //! From files to files: readers decode ahead of the model, writers encode behind it. Images reach the
 //! model in their order; a budget of pixels bounds what is under way.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
 use super::budget::{Budget, CloseAtEnd, CloseAtPanic, Share};
 use super::compute::Applier;
 use super::jobs::{Job, Task};
 use super::report::{Outcome, Report};
+use super::stack::Stack;
 use crate::atomic;
 use crate::data::join;
-use crate::image_file::{Format, ImageFile, ImageProblem, MOST_PIXELS, decode_bytes, measure};
+use crate::image_file::{
+    Album, Format, ImageFile, ImagePlace, ImageProblem, Loss, MOST_PIXELS, Opened,
+};
 use crate::interrupt;
 use crate::output_folder;
 
@@ -27,24 +30,35 @@ const WINDOW: usize = 64;
 /// Threads that read, and as many that write, at most.
 const MOST_THREADS: usize = 4;
 
-/// Makes a file's bytes of an image as the model saw it and the model's output.
-pub type Rendering = fn(&ImageFile, ImageFile, Format) -> Result<Vec<u8>, String>;
+/// Makes a file's bytes of an image as the model saw it and the model's output, and says what they lack.
+pub type Rendering = fn(&ImageFile, ImageFile, Format) -> Result<(Vec<u8>, Vec<Loss>), String>;
+
+/// Of which file an image is.
+#[derive(Clone)]
+struct Origin<'a> {
+    /// Among the jobs.
+    index: usize,
+    /// The pages of a file that has several, and which of them it is.
+    page: Option<(Arc<Stack<Option<Share<'a>>>>, usize)>,
+    /// What the file holds beside, which is left out.
+    losses: Vec<Loss>,
+}
 
 /// An image on its way to the model.
 struct Loaded<'a> {
+    origin: Origin<'a>,
     image: Result<ImageFile, String>,
     share: Option<Share<'a>>,
 }
 
 /// An output on its way to its file.
 struct Computed<'a> {
-    index: usize,
+    origin: Origin<'a>,
     image: ImageFile,
     output: ImageFile,
-    colour_lost: bool,
     result: PathBuf,
     format: Format,
-    _share: Option<Share<'a>>,
+    share: Option<Share<'a>>,
 }
 
 /// Works the jobs off and tells of each; an interruption leaves the rest.
@@ -58,7 +72,7 @@ pub fn run(
 ) {
     let budget = Budget::new(BUDGET);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let turn = Mutex::new(to_read(jobs));
+    let turn = Mutex::new(Turn::of(jobs));
     let (to_write, computed) = channel::<Computed<'_>>();
     let computed = Mutex::new(computed);
     for (index, job) in jobs.iter().enumerate() {
@@ -83,7 +97,7 @@ pub fn run(
         }
         drop((sender, finished));
         let closing = CloseAtEnd(&budget);
-        let mut queue = Queue { loaded, early: BTreeMap::new(), order: to_read(jobs) };
+        let mut queue = Queue { loaded, early: BTreeMap::new(), next: 0 };
         compute_all(jobs, applier, &mut queue, to_write, &outcomes, report);
         drop(closing);
         for (index, outcome) in outcomes {
@@ -102,15 +116,6 @@ fn start<'scope, 'env>(
     thread.spawn_scoped(scope, work).expect("not enough memory for a thread")
 }
 
-/// The images that have to be read, by their place among the jobs.
-fn to_read(jobs: &[Job]) -> std::vec::IntoIter<(usize, &Path)> {
-    let wanted =
-        |(index, job): (usize, &'_ Job)| matches!(job.task, Task::Write(..)).then_some(index);
-    let indices: Vec<usize> = jobs.iter().enumerate().filter_map(wanted).collect();
-    let paths: Vec<_> = indices.into_iter().map(|i| (i, jobs[i].image.as_path())).collect();
-    paths.into_iter()
-}
-
 /// What needs no work.
 fn settled(task: &Task) -> Option<Outcome> {
     match task {
@@ -120,60 +125,156 @@ fn settled(task: &Task) -> Option<Outcome> {
     }
 }
 
+/// The images that have to be read, in their order.
+struct Turn<'a, 'j> {
+    jobs: std::iter::Enumerate<std::slice::Iter<'j, Job>>,
+    /// Of the file that is being read, where it has several.
+    pages: VecDeque<(Origin<'a>, ImagePlace, usize)>,
+    /// Images that were taken.
+    taken: usize,
+}
+
+/// An image that is to be read, and how many pixels it has.
+struct ToRead<'a> {
+    place: usize,
+    origin: Origin<'a>,
+    source: Result<(Source, usize), String>,
+}
+
+enum Source {
+    /// The only image of a file.
+    Album(Box<Album<Opened>>),
+    Page(ImagePlace),
+}
+
+impl<'a, 'j> Turn<'a, 'j> {
+    fn of(jobs: &'j [Job]) -> Self {
+        Self { jobs: jobs.iter().enumerate(), pages: VecDeque::new(), taken: 0 }
+    }
+
+    /// The next image. A page of a file that was given up is none.
+    fn next(&mut self) -> Option<ToRead<'a>> {
+        let broken = |(origin, ..): &(Origin<'_>, ImagePlace, usize)| {
+            origin.page.as_ref().is_some_and(|(stack, _)| stack.is_broken())
+        };
+        while self.pages.front().is_some_and(broken) {
+            self.pages.pop_front();
+        }
+        if let Some((origin, place, pixels)) = self.pages.pop_front() {
+            return Some(self.take(origin, Ok((Source::Page(place), pixels))));
+        }
+        let (index, path, format) =
+            self.jobs.by_ref().find_map(|(index, job)| match &job.task {
+                Task::Write(_, format) => Some((index, job.image.as_path(), *format)),
+                _ => None,
+            })?;
+        match self.open(index, path, format) {
+            Ok(Some((origin, album, pixels))) => {
+                Some(self.take(origin, Ok((Source::Album(album), pixels))))
+            }
+            Ok(None) => self.next(),
+            Err(sentence) => {
+                Some(self.take(Origin { index, page: None, losses: Vec::new() }, Err(sentence)))
+            }
+        }
+    }
+
+    fn take(&mut self, origin: Origin<'a>, source: Result<(Source, usize), String>) -> ToRead<'a> {
+        self.taken += 1;
+        ToRead { place: self.taken - 1, origin, source }
+    }
+
+    /// Looks into a file: its only image, or `None` where its pages are now in the queue.
+    #[expect(clippy::type_complexity, reason = "it is read at one place")]
+    fn open(
+        &mut self,
+        index: usize,
+        path: &Path,
+        format: Format,
+    ) -> Result<Option<(Origin<'a>, Box<Album<Opened>>, usize)>, String> {
+        let words = |problem: ImageProblem| problem.to_string();
+        let mut album = Album::open(path).map_err(words)?;
+        let left_out = album.left_out().into_iter().filter(|(_, count)| *count > 0);
+        let losses: Vec<Loss> = left_out.map(|(loss, _)| loss).collect();
+        let pages = album.pages();
+        if pages.is_empty() {
+            let (height, width) = album.measure(0, MOST_PIXELS).map_err(words)?;
+            return Ok(Some((
+                Origin { index, page: None, losses },
+                Box::new(album),
+                height * width,
+            )));
+        }
+        if format == Format::Png {
+            return Err(format!(
+                "it has {} pages and its result is a PNG, which holds one image; name it .tif, and \
+                 leave --compare out",
+                pages.len()
+            ));
+        }
+        let stack = Arc::new(Stack::new(pages.len(), album.most_bytes(), losses));
+        self.pages.extend(pages.into_iter().map(|page| {
+            let page_of = Some((Arc::clone(&stack), page.number));
+            let origin = Origin { index, page: page_of, losses: Vec::new() };
+            let place = ImagePlace { path: path.to_owned(), page: Some(page) };
+            (origin, place, page.pixels())
+        }));
+        Ok(None)
+    }
+}
+
 /// Takes images in turn; a share of the budget is waited for before the next reader's turn, so that
 /// the images that hold shares are always those that the model waits for.
-fn read_all<'a, 'j>(
-    turn: &Mutex<impl Iterator<Item = (usize, &'j Path)>>,
+fn read_all<'a>(
+    turn: &Mutex<Turn<'a, '_>>,
     budget: &'a Budget,
     sender: Sender<(usize, Loaded<'a>)>,
 ) {
     loop {
         let mut images = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((index, path)) = images.next() else { return };
-        let opened = open(path);
-        let pixels = opened.as_ref().map_or(0, |(_, pixels)| *pixels);
+        let Some(ToRead { place, origin, source }) = images.next() else { return };
+        let pixels = source.as_ref().map_or(0, |(_, pixels)| *pixels);
         let Some(share) = budget.take(pixels.saturating_add(EACH)) else { return };
         drop(images);
-        let image = opened
-            .and_then(|(bytes, _)| decode_bytes(&bytes, MOST_PIXELS))
-            .map_err(|problem| problem.to_string());
-        if sender.send((index, Loaded { image, share: Some(share) })).is_err() {
+        let image = source.and_then(|(source, _)| read(source));
+        if sender.send((place, Loaded { origin, image, share: Some(share) })).is_err() {
             return;
         }
     }
 }
 
-/// The file's bytes, and how many pixels they hold; too many are refused here.
-fn open(path: &Path) -> Result<(Vec<u8>, usize), ImageProblem> {
-    let bytes = fs::read(path).map_err(ImageProblem::Read)?;
-    let (height, width) = measure(&bytes, MOST_PIXELS)?;
-    Ok((bytes, height * width))
+fn read(source: Source) -> Result<ImageFile, String> {
+    match source {
+        Source::Album(mut album) => album.decode(0, MOST_PIXELS).map_err(|p| p.to_string()),
+        Source::Page(place) => place.decode(MOST_PIXELS).map_err(|error| {
+            let number = place.page.map_or(0, |page| page.number);
+            format!("page [{number}]: {}", error.problem)
+        }),
+    }
 }
 
-/// Images in the order of the jobs.
-struct Queue<'a, 'j> {
+/// Images in the order in which they were taken.
+struct Queue<'a> {
     loaded: Receiver<(usize, Loaded<'a>)>,
     /// Read before their turn.
     early: BTreeMap<usize, Loaded<'a>>,
-    order: std::vec::IntoIter<(usize, &'j Path)>,
+    next: usize,
 }
 
-impl<'a> Queue<'a, '_> {
+impl<'a> Queue<'a> {
     /// The next images, as many as are there and one at least; none at the end.
-    fn window(&mut self) -> Vec<(usize, Loaded<'a>)> {
+    fn window(&mut self) -> Vec<Loaded<'a>> {
         let mut window = Vec::new();
-        while window.len() < WINDOW
-            && let Some(&(next, _)) = self.order.as_slice().first()
-        {
+        while window.len() < WINDOW {
             self.early.extend(self.loaded.try_iter());
-            while window.is_empty() && !self.early.contains_key(&next) {
-                // The readers end before their list does only when they are told to.
-                let Ok((index, loaded)) = self.loaded.recv() else { return window };
-                self.early.insert(index, loaded);
+            while window.is_empty() && !self.early.contains_key(&self.next) {
+                // The readers end with their list, or when they are told to.
+                let Ok((place, loaded)) = self.loaded.recv() else { return window };
+                self.early.insert(place, loaded);
             }
-            let Some(loaded) = self.early.remove(&next) else { return window };
-            self.order.next();
-            window.push((next, loaded));
+            let Some(loaded) = self.early.remove(&self.next) else { return window };
+            self.next += 1;
+            window.push(loaded);
         }
         window
     }
@@ -182,7 +283,7 @@ impl<'a> Queue<'a, '_> {
 fn compute_all<'a>(
     jobs: &[Job],
     applier: &mut Applier<'_>,
-    queue: &mut Queue<'a, '_>,
+    queue: &mut Queue<'a>,
     to_write: Sender<Computed<'a>>,
     outcomes: &Receiver<(usize, Outcome)>,
     report: &mut Report,
@@ -193,41 +294,45 @@ fn compute_all<'a>(
             return;
         }
         let (mut places, mut images) = (Vec::new(), Vec::new());
-        for (index, Loaded { image, share }) in window {
+        for Loaded { mut origin, image, share } in window {
             match image {
                 Ok(image) => {
-                    places.push((index, share, applier.loses_colour(&image)));
+                    if applier.loses_colour(&image) {
+                        origin.losses.push(Loss::Colour);
+                    }
+                    places.push((origin, share));
                     images.push(image);
                 }
-                Err(sentence) => report.add(index, &jobs[index].image, Outcome::Failed(sentence)),
+                Err(sentence) => fail(jobs, &origin, sentence, report),
             }
         }
-        let outputs = applier.outputs(images);
-        for ((index, share, colour_lost), output) in places.into_iter().zip(outputs) {
-            let Job { image: path, task: Task::Write(result, format) } = &jobs[index] else {
+        for ((origin, share), output) in places.into_iter().zip(applier.outputs(images)) {
+            let Job { task: Task::Write(result, format), .. } = &jobs[origin.index] else {
                 continue;
             };
             match output {
                 Ok((image, output)) => {
                     let (result, format) = (result.clone(), *format);
-                    let done = Computed {
-                        index,
-                        image,
-                        output,
-                        colour_lost,
-                        result,
-                        format,
-                        _share: share,
-                    };
+                    let done = Computed { origin, image, output, result, format, share };
                     // The writers last as long as this sender.
                     let _ = to_write.send(done);
                 }
-                Err(sentence) => report.add(index, path, Outcome::Failed(sentence)),
+                Err(sentence) => {
+                    let page = origin.page.as_ref().map(|(_, page)| format!("page [{page}]: "));
+                    fail(jobs, &origin, page.unwrap_or_default() + &sentence, report);
+                }
             }
         }
         for (index, outcome) in outcomes.try_iter() {
             report.add(index, &jobs[index].image, outcome);
         }
+    }
+}
+
+/// The first page that fails stands for its file.
+fn fail(jobs: &[Job], origin: &Origin<'_>, sentence: String, report: &mut Report) {
+    if origin.page.as_ref().is_none_or(|(stack, _)| stack.give_up()) {
+        report.add(origin.index, &jobs[origin.index].image, Outcome::Failed(sentence));
     }
 }
 
@@ -239,37 +344,58 @@ fn write_all(
 ) {
     loop {
         let next = computed.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Computed { index, image, output, colour_lost, result, format, _share }) = next
-        else {
-            return;
-        };
-        let alpha_dropped = output.alpha_dropped;
-        let outcome = match write(&image, output, [out, &result], format, render) {
-            Ok(()) => Outcome::Written { result, alpha_dropped, colour_lost },
-            Err(sentence) => Outcome::Failed(sentence),
-        };
+        let Ok(computed) = next else { return };
+        let index = computed.origin.index;
+        let Some(outcome) = write(computed, out, render) else { continue };
         if finished.send((index, outcome)).is_err() {
             return;
         }
     }
 }
 
-fn write(
-    image: &ImageFile,
-    output: ImageFile,
-    [out, result]: [&Path; 2],
-    format: Format,
-    render: Rendering,
-) -> Result<(), String> {
-    let bytes = render(image, output, format)?;
-    let folder = result.parent().unwrap_or(Path::new("."));
-    let written = output_folder::make_inside(out, folder)
-        .and_then(|()| atomic::write_one_of_many(result, &bytes));
-    written.map_err(|error| {
-        format!(
-            "its result {} cannot be written ({error}); free some space, or name another folder \
-             with --out",
-            result.display()
-        )
-    })
+/// What became of the file, once that is known: behind the last of several pages, or with the first that
+/// fails.
+fn write(computed: Computed<'_>, out: &Path, render: Rendering) -> Option<Outcome> {
+    let Computed { origin, image, output, result, format, share } = computed;
+    let Some((stack, page)) = origin.page else {
+        let written = render(&image, output, format).and_then(|(bytes, losses)| {
+            let written =
+                make_room(out, &result).and_then(|()| atomic::write_one_of_many(&result, &bytes));
+            written.map_err(|error| unwritten(&result, &error.to_string())).map(|()| losses)
+        });
+        return Some(match written {
+            Ok(mut losses) => {
+                losses.extend(origin.losses);
+                Outcome::Written { result, pages: 1, losses }
+            }
+            Err(sentence) => Outcome::Failed(sentence),
+        });
+    };
+    if stack.is_broken() {
+        return None;
+    }
+    let taken = make_room(out, &result)
+        .map_err(ImageProblem::Write)
+        .and_then(|()| stack.take(page, (output, &origin.losses), share, &result));
+    match taken {
+        Ok(losses) => {
+            losses.map(|losses| Outcome::Written { result, pages: stack.pages(), losses })
+        }
+        Err(problem) if stack.give_up() => Some(Outcome::Failed(match problem {
+            ImageProblem::Write(error) => unwritten(&result, &error.to_string()),
+            problem => problem.to_string(),
+        })),
+        Err(_) => None,
+    }
+}
+
+fn make_room(out: &Path, result: &Path) -> io::Result<()> {
+    output_folder::make_inside(out, result.parent().unwrap_or(Path::new(".")))
+}
+
+fn unwritten(result: &Path, error: &str) -> String {
+    format!(
+        "its result {} cannot be written ({error}); free some space, or name another folder with --out",
+        result.display()
+    )
 }

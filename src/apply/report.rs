@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::image_file::Loss;
 use crate::output::{complain, note};
 
 const STYLE: &str = "{bar:30} {pos}/{len}  {msg}  ETA {eta}";
@@ -19,10 +20,10 @@ pub enum Outcome {
     Written {
         /// The result's file.
         result: PathBuf,
-        /// Whether the image had an alpha channel, which the result has not.
-        alpha_dropped: bool,
-        /// Whether the image is coloured and the result, of a grey model, is not.
-        colour_lost: bool,
+        /// Images in it.
+        pages: usize,
+        /// What the image's file had and the result has not.
+        losses: Vec<Loss>,
     },
     /// An earlier result was left as it is.
     Kept(PathBuf),
@@ -35,10 +36,10 @@ pub enum Outcome {
 pub struct Report {
     total: usize,
     written: usize,
-    /// Written, but without the alpha channel that their images have.
-    without_alpha: usize,
-    /// Written, but without the colours that their images have.
-    without_colour: usize,
+    /// Pages of the files among them that have several.
+    pages: usize,
+    /// How many were written without what their images' files had.
+    losses: BTreeMap<Loss, usize>,
     kept: usize,
     failed: usize,
     /// Heard of, but not yet their turn.
@@ -57,8 +58,8 @@ impl Report {
         Self {
             total,
             written: 0,
-            without_alpha: 0,
-            without_colour: 0,
+            pages: 0,
+            losses: BTreeMap::new(),
             kept: 0,
             failed: 0,
             early: BTreeMap::new(),
@@ -80,13 +81,14 @@ impl Report {
     fn tell(&mut self, image: &Path, outcome: &Outcome) {
         let image = image.display();
         match outcome {
-            Outcome::Written { result, alpha_dropped, colour_lost } => {
+            Outcome::Written { result, pages, losses } => {
                 self.written += 1;
-                self.without_alpha += usize::from(*alpha_dropped);
-                self.without_colour += usize::from(*colour_lost);
-                let alpha = if *alpha_dropped { " (without its alpha channel)" } else { "" };
-                let colour = if *colour_lost { " (grey, as the model is)" } else { "" };
-                self.say(format_args!("{image} -> {}{alpha}{colour}", result.display()));
+                self.pages += if *pages > 1 { *pages } else { 0 };
+                for &loss in losses {
+                    *self.losses.entry(loss).or_default() += 1;
+                }
+                let aside = aside(*pages, losses);
+                self.say(format_args!("{image} -> {}{aside}", result.display()));
             }
             Outcome::Kept(result) => {
                 self.kept += 1;
@@ -155,23 +157,38 @@ impl Report {
     fn sum(&self) -> String {
         let plural = if self.written == 1 { "" } else { "s" };
         let (seconds, rate) = (self.started.elapsed().as_secs_f64(), self.rate());
-        let alpha = match self.without_alpha {
+        let pages = match self.pages {
             0 => String::new(),
-            1 => "; 1 without its alpha channel".to_owned(),
-            count => format!("; {count} without their alpha channels"),
+            pages => format!(" ({pages} pages in TIFFs of several)"),
         };
-        let colour = match self.without_colour {
-            0 => String::new(),
-            1 => "; 1 of a coloured image is grey (--per-channel keeps colours)".to_owned(),
-            count => format!("; {count} of coloured images are grey (--per-channel keeps colours)"),
+        let without = |(loss, &count): (&Loss, &usize)| {
+            let remedy = match loss {
+                Loss::Colour => " (the model is grey; --per-channel keeps them)",
+                _ => "",
+            };
+            format!("; {count} without {}{remedy}", loss.name(count))
         };
+        let losses: String = self.losses.iter().map(without).collect();
         let kept = match self.kept {
             0 => String::new(),
             1 => "; 1 kept that was already there (--overwrite replaces it)".to_owned(),
             count => format!("; {count} kept that were already there (--overwrite replaces them)"),
         };
-        format!("{} image{plural} in {seconds:.1} s, {rate}{alpha}{colour}{kept}", self.written)
+        format!("{} image{plural}{pages} in {seconds:.1} s, {rate}{losses}{kept}", self.written)
     }
+}
+
+/// What is said behind a result's name, in parentheses.
+fn aside(pages: usize, losses: &[Loss]) -> String {
+    let mut parts = Vec::new();
+    if pages > 1 {
+        parts.push(format!("{pages} pages"));
+    }
+    if !losses.is_empty() {
+        let names: Vec<_> = losses.iter().map(|loss| loss.name(1)).collect();
+        parts.push(format!("without {}", names.join(", ")));
+    }
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 
 fn styled_bar(total: usize) -> ProgressBar {

@@ -1,6 +1,7 @@
 //! `convae apply`: a trained model on the user's images.
 
-use std::io::{IsTerminal, Read, stdin, stdout};
+use std::fs::File;
+use std::io::{self, Cursor, IsTerminal, Read, Seek, stdin, stdout};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
@@ -8,7 +9,7 @@ use anyhow::{Context, anyhow};
 use crate::apply::{Applier, Fit, Jobs, Models, Rendering, Report, run as work_off};
 use crate::cli::Apply;
 use crate::exit::{self, Misuse};
-use crate::image_file::{Format, ImageFile, MOST_PIXELS, decode_bytes, is_tiff};
+use crate::image_file::{Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, TiffPages};
 use crate::interrupt;
 use crate::output::{complain, print_bytes};
 use crate::output_folder;
@@ -85,33 +86,99 @@ fn apply_to_stdin(args: &Apply, applier: &mut Applier<'_>) -> anyhow::Result<u8>
     let mut bytes = Vec::new();
     stdin().lock().read_to_end(&mut bytes).context("stdin cannot be read")?;
     let bad = |problem: String| anyhow!("stdin: {problem}");
-    let image = decode_bytes(&bytes, MOST_PIXELS).map_err(|problem| bad(problem.to_string()))?;
-    let format = if is_tiff(&bytes) && !args.compare { Format::Tiff } else { Format::Png };
-    drop(bytes);
-    if applier.loses_colour(&image) {
-        complain(format_args!(
-            "stdin: it is coloured and the model is grey, so the result is grey; --per-channel keeps \
-             colours"
-        ));
+    let refused = |problem: ImageProblem| bad(problem.to_string());
+    let mut album = Album::of(Cursor::new(bytes)).map_err(refused)?;
+    let mut losses: Vec<Loss> = album
+        .left_out()
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(loss, _)| loss)
+        .collect();
+    let format = if album.is_tiff() && !args.compare { Format::Tiff } else { Format::Png };
+    let pages = album.len();
+    if pages > 1 && format == Format::Png {
+        return Err(bad(format!("it has {pages} pages; leave --compare out")));
     }
-    for output in applier.outputs(vec![image]) {
-        let (image, output) = output.map_err(bad)?;
-        if output.alpha_dropped {
-            complain(format_args!("stdin: its alpha channel is left out"));
+    // Pages go to a file one by one, as all of them may be more than the memory.
+    let mut stack = if pages > 1 { Some(Spool::new(album.most_bytes())?) } else { None };
+    for page in 0..pages {
+        let which = || if pages > 1 { format!("page [{page}]: ") } else { String::new() };
+        let image = album.decode(page, MOST_PIXELS);
+        let image = image.map_err(|problem| bad(format!("{}{problem}", which())))?;
+        if applier.loses_colour(&image) {
+            losses.push(Loss::Colour);
         }
-        print_bytes(&rendering(args)(&image, output, format).map_err(bad)?)?;
+        let outputs = applier.outputs(vec![image]);
+        for output in outputs {
+            let (image, output) = output.map_err(|sentence| bad(which() + &sentence))?;
+            if let Some(spool) = &mut stack {
+                losses.extend(output.losses(format));
+                spool.pages.add(&output).map_err(refused)?;
+                continue;
+            }
+            let (bytes, lost) = rendering(args)(&image, output, format).map_err(bad)?;
+            losses.extend(lost);
+            print_bytes(&bytes)?;
+        }
+    }
+    if let Some(spool) = stack {
+        spool.print()?;
+    }
+    losses.sort();
+    losses.dedup();
+    if !losses.is_empty() {
+        let names: Vec<_> = losses.iter().map(|loss| loss.name(1)).collect();
+        let remedy = match losses.contains(&Loss::Colour) {
+            true => "; the model is grey, and --per-channel keeps colours",
+            false => "",
+        };
+        complain(format_args!("stdin: the result is without {}{remedy}", names.join(" and ")));
     }
     Ok(0)
+}
+
+/// A TIFF on its way to stdout.
+struct Spool {
+    file: File,
+    pages: TiffPages<File>,
+}
+
+impl Spool {
+    fn new(bytes: u64) -> anyhow::Result<Self> {
+        let spool = || -> io::Result<_> {
+            let file = tempfile::tempfile()?;
+            Ok((file.try_clone()?, file))
+        };
+        let (file, writer) = spool().context("a temporary file cannot be made; set TMPDIR")?;
+        Ok(Self { file, pages: TiffPages::new(writer, bytes)? })
+    }
+
+    fn print(self) -> anyhow::Result<()> {
+        let Self { mut file, pages } = self;
+        drop(pages);
+        file.rewind()?;
+        let mut part = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut part)? {
+                0 => return Ok(()),
+                count => print_bytes(&part[..count])?,
+            }
+        }
+    }
 }
 
 /// What is written of an image.
 fn rendering(args: &Apply) -> Rendering {
     if args.compare {
         |image, output, _| {
-            side_by_side(&picture(image), &picture(&output)).map_err(|e| e.to_string())
+            let drawn = side_by_side(&picture(image), &picture(&output));
+            Ok((drawn.map_err(|e| e.to_string())?, output.all_losses()))
         }
     } else {
-        |_, output, format| output.encode(format).map_err(|problem| problem.to_string())
+        |_, output, format| {
+            let bytes = output.encode(format).map_err(|problem| problem.to_string())?;
+            Ok((bytes, output.losses(format)))
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! `convae encode`: the codes of pictures, with their names, as a file.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::cli::Encode;
@@ -9,7 +8,7 @@ use crate::codes::{Codes, ENDINGS};
 use crate::data::Dataset;
 use crate::exit::{self, Misuse};
 use crate::gallery::{Gallery, found, size_of};
-use crate::image_file::Found;
+use crate::image_file::FoundImage;
 use crate::output::{complain, note};
 use crate::output_file;
 use crate::plan::{Part, Plan, Shape};
@@ -50,10 +49,10 @@ pub fn run(args: &Encode) -> anyhow::Result<u8> {
 }
 
 /// Refuses two codes of one name, which could neither be told apart nor be decoded.
-fn check_names(files: &[Found]) -> Result<(), Misuse> {
-    let mut taken: HashMap<Cow<'_, str>, &Found> = HashMap::new();
+fn check_names(files: &[FoundImage]) -> Result<(), Misuse> {
+    let mut taken: HashMap<String, &FoundImage> = HashMap::new();
     for file in files {
-        let name = file.relative.to_string_lossy();
+        let name = file.name();
         if let Some(first) = taken.insert(name.clone(), file) {
             return Err(Misuse(doubled(&name, first, file)));
         }
@@ -61,17 +60,15 @@ fn check_names(files: &[Found]) -> Result<(), Misuse> {
     Ok(())
 }
 
-fn doubled(name: &str, first: &Found, second: &Found) -> String {
-    let (first, second) = (&first.path, &second.path);
-    let place = first.canonicalize().ok();
-    if place.is_some() && place == second.canonicalize().ok() {
-        return format!("{} is named twice; name it once", second.display());
+fn doubled(name: &str, first: &FoundImage, second: &FoundImage) -> String {
+    let (first, second) = (&first.place, &second.place);
+    let place = first.canonicalize();
+    if place.is_some() && place == second.canonicalize() {
+        return format!("{second} is named twice; name it once");
     }
     format!(
-        "the codes of {} and {} would both be named {name:?}; name a folder that both are in, or \
-         rename one of them",
-        first.display(),
-        second.display()
+        "the codes of {first} and {second} would both be named {name:?}; name a folder that both are \
+         in, or rename one of them"
     )
 }
 
@@ -79,7 +76,7 @@ fn doubled(name: &str, first: &Found, second: &Found) -> String {
 ///
 /// # Errors
 /// When the model takes no pictures of that size.
-pub fn sized(plan: &Plan, files: Vec<Found>) -> anyhow::Result<(Plan, Gallery)> {
+pub fn sized(plan: &Plan, files: Vec<FoundImage>) -> anyhow::Result<(Plan, Gallery)> {
     let [own_height, own_width, channels] = plan.input_shape;
     let (height, width) = size_of(&files).unwrap_or((own_height, own_width));
     let plan = plan.for_size(height, width).map_err(|reason| {

@@ -1,7 +1,5 @@
 //! `convae neighbours`: which pictures a model takes for alike, as one picture.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, bail};
 
 use super::encode::sized;
@@ -10,6 +8,7 @@ use crate::coder::Coder;
 use crate::data::Dataset;
 use crate::exit::{self, Misuse};
 use crate::gallery::{Gallery, found};
+use crate::image_file::ImagePlace;
 use crate::nearest::Nearest;
 use crate::output::{complain, note};
 use crate::output_file;
@@ -117,7 +116,7 @@ fn check_page(count: usize, queries: &Gallery, among: &Gallery) -> Result<(), Mi
 struct Query {
     index: usize,
     code: Vec<f32>,
-    place: Option<PathBuf>,
+    place: Option<ImagePlace>,
     nearest: Nearest,
 }
 
@@ -128,7 +127,7 @@ impl Query {
     }
 
     /// A picture is not its own neighbour.
-    fn is_at(&self, place: Option<&PathBuf>) -> bool {
+    fn is_at(&self, place: Option<&ImagePlace>) -> bool {
         self.place.is_some() && self.place.as_ref() == place
     }
 

@@ -61,8 +61,8 @@ family! {
         /// are divided by 255, 16-bit numbers by 65535, floating point must be in 0..1 already.
         Npz(Npz) = "npz",
         /// A folder of images, searched recursively in the order of their paths: PNG, JPEG, BMP,
-        /// TIFF, WebP and PNM of 8 or 16 bits. Colour becomes grey, which is said, and grey becomes
-        /// colour as `model.input_shape` asks, here and in arrays; alpha is dropped.
+        /// TIFF (each page by itself), WebP and PNM; see docs/formats.md. Colour becomes grey, which is
+        /// said, and grey becomes colour as `model.input_shape` asks, here and in arrays; alpha is dropped.
         Images(ImageFolder) = "images",
         /// Images that somebody else made noisy, beside the clean ones: two folders, matched by
         /// relative path without the ending. `[corruption]`, if any, comes on top.

@@ -39,8 +39,8 @@ fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error
 /// Of an image file's bytes; of a pair those of both files.
 pub(super) fn of_entry(entry: &Entry) -> Result<u32, DataError> {
     let mut hasher = crc32fast::Hasher::new();
-    for path in [Some(&entry.input), entry.clean.as_ref()].into_iter().flatten() {
-        hasher.update(&bytes_of(path)?);
+    for place in [Some(&entry.input), entry.clean.as_ref()].into_iter().flatten() {
+        hasher.update(&bytes_of(&place.path)?);
     }
     Ok(hasher.finalize())
 }

@@ -11,7 +11,7 @@ use super::listing::Entry;
 use super::part::Part;
 use super::scan::{Budget, scan};
 use crate::config::data::{MEGABYTE, Rules};
-use crate::image_file::{ImageFile, Samples, decode};
+use crate::image_file::{ImageFile, ImagePlace, Samples};
 use crate::output::complain;
 
 /// Images that were all decoded once, so that each can be used.
@@ -105,19 +105,19 @@ impl Files {
     /// The image's path below its folder, with the patch's number where there are several.
     pub(super) fn name(&self, sample: usize) -> String {
         let image = self.image_of(sample);
-        let name = self.items[image].entry.relative.display();
+        let name = self.items[image].entry.name();
         match self.starts[image + 1] - self.starts[image] {
-            1 => name.to_string(),
+            1 => name,
             _ => format!("{name}#{}", sample - self.starts[image]),
         }
     }
 
     /// The image that a sample is taken from; of a pair the clean one. `None` where the other set has
     /// samples of the same image.
-    pub(super) fn path(&self, sample: usize) -> Option<&Path> {
+    pub(super) fn place(&self, sample: usize) -> Option<&ImagePlace> {
         let entry = &self.items[self.image_of(sample)].entry;
-        let path = entry.clean.as_deref().unwrap_or(&entry.input);
-        (self.part == Part::Whole).then_some(path)
+        let place = entry.clean.as_ref().unwrap_or(&entry.input);
+        (self.part == Part::Whole).then_some(place)
     }
 
     /// Of each image's file, in their order.
@@ -127,7 +127,7 @@ impl Files {
 
     /// The file of image `index`, which counts images and not samples.
     pub(super) fn file(&self, index: usize) -> &Path {
-        &self.items[index].entry.input
+        &self.items[index].entry.input.path
     }
 
     /// Width and height of the part of the first image that is used.
@@ -152,7 +152,7 @@ impl Files {
         };
         let size = picture.size();
         if size != item.size {
-            return Err(DataError::Changed { path: item.entry.input.clone() });
+            return Err(DataError::Changed { path: item.entry.input.shown() });
         }
         let patch = [self.shape[0], self.shape[1]];
         let spot = self.cut.spot(draw, sample, sample - self.starts[image], size, patch);
@@ -234,48 +234,48 @@ impl Reader<'_> {
     /// Decodes an image, or a pair, and sees whether it can be used.
     pub(super) fn read(self, entry: &Entry) -> Result<Picture, DataError> {
         let mut lost_colour = false;
-        let mut decode = |path: &Path| self.decode(path, &mut lost_colour);
+        let mut decode = |place: &ImagePlace| self.decode(place, &mut lost_colour);
         let input = decode(&entry.input)?;
-        let clean = entry.clean.as_deref().map(decode).transpose()?;
+        let clean = entry.clean.as_ref().map(decode).transpose()?;
         // Once they are resized they differ no more, and yet show different parts.
-        if let (Some(partner), Some(path)) = (&clean, &entry.clean)
+        if let (Some(partner), Some(place)) = (&clean, &entry.clean)
             && partner.shape != input.shape
         {
             let size = |image: &ImageFile| [image.shape[0], image.shape[1]];
             return Err(DataError::PairSizes {
-                noisy: entry.input.clone(),
-                clean: path.clone(),
+                noisy: entry.input.shown(),
+                clean: place.shown(),
                 sizes: [size(&input), size(partner)],
             });
         }
-        let partner = entry.clean.as_deref().zip(clean);
+        let partner = entry.clean.as_ref().zip(clean);
         Ok(Picture {
             input: self.fitting(&entry.input, input)?,
-            clean: partner.map(|(path, image)| self.fitting(path, image)).transpose()?,
+            clean: partner.map(|(place, image)| self.fitting(place, image)).transpose()?,
             lost_colour,
         })
     }
 
     /// In the model's channels; a grey model sees the grey of what is coloured.
-    fn decode(self, path: &Path, lost_colour: &mut bool) -> Result<ImageFile, DataError> {
-        let image = decode(path, self.max_pixels).map_err(DataError::Image)?;
+    fn decode(self, place: &ImagePlace, lost_colour: &mut bool) -> Result<ImageFile, DataError> {
+        let image = place.decode(self.max_pixels).map_err(DataError::Image)?;
         *lost_colour |= self.shape[2] == 1 && image.is_coloured();
-        Ok(image.with_channels(self.shape[2]))
+        Ok(image.bare().with_channels(self.shape[2]))
     }
 
     /// The image resized where the config says so; otherwise it has to be of a size that fits.
-    fn fitting(self, path: &Path, image: ImageFile) -> Result<ImageFile, DataError> {
+    fn fitting(self, place: &ImagePlace, image: ImageFile) -> Result<ImageFile, DataError> {
         let (found, expected) = ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
         match self.cut {
             Cut::Whole(Some(how)) => Ok(resized(image, expected, *how)),
             Cut::Whole(None) if found != expected => {
-                Err(DataError::Size { path: path.to_owned(), found, expected })
+                Err(DataError::Size { path: place.shown(), found, expected })
             }
             Cut::Patches(_) if self.cut.count(found, expected) == 0 => {
-                Err(DataError::Small { path: path.to_owned(), found, expected })
+                Err(DataError::Small { path: place.shown(), found, expected })
             }
             Cut::Patches(_) => self.part.of(image, expected).ok_or_else(|| DataError::Undivided {
-                path: path.to_owned(),
+                path: place.shown(),
                 found,
                 expected,
             }),

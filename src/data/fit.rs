@@ -106,7 +106,13 @@ fn centred(image: &ImageFile, size: [usize; 2]) -> ImageFile {
             _ => unreachable!("both have the depth of the image"),
         }
     }
-    ImageFile { shape: [size[0], size[1], channels], samples, alpha_dropped: image.alpha_dropped }
+    let shape = [size[0], size[1], channels];
+    ImageFile {
+        shape,
+        samples,
+        alpha_dropped: image.alpha_dropped,
+        metadata: image.metadata.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -117,11 +123,7 @@ mod tests {
     fn grey(height: usize, width: usize, f: impl Fn(usize, usize) -> u8) -> ImageFile {
         let all = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
         let values = all.map(|(y, x)| f(y, x)).collect();
-        ImageFile {
-            shape: [height, width, 1],
-            samples: Samples::Eight(values),
-            alpha_dropped: false,
-        }
+        ImageFile::new([height, width, 1], Samples::Eight(values)).unwrap()
     }
 
     fn rows(image: &ImageFile) -> Vec<Vec<u8>> {

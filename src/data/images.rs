@@ -8,6 +8,7 @@ use super::files::Files;
 use super::idx;
 use super::stored::Stored;
 use crate::corruption::Split;
+use crate::image_file::ImagePlace;
 
 /// What samples that are drawn anew depend on, beside their index.
 #[derive(Debug, Clone, Copy)]
@@ -91,13 +92,13 @@ impl Images {
         }
     }
 
-    /// The file that [`clean`](Self::clean) takes a picture's values from, where there is one that no
-    /// other set has parts of.
+    /// The file, or its page, that [`clean`](Self::clean) takes an image's values from, where there is one
+    /// that no other set has parts of.
     #[must_use]
-    pub fn path(&self, index: usize) -> Option<&Path> {
+    pub fn place(&self, index: usize) -> Option<&ImagePlace> {
         match &self.0 {
             Source::Stored(_) => None,
-            Source::Files(files) => files.path(index),
+            Source::Files(files) => files.place(index),
         }
     }
 

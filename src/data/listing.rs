@@ -1,4 +1,5 @@
-//! Which image files are learned from and which are tested on. No file is opened here but lists.
+//! Which images are learned from and which are tested on: files, and the pages of TIFFs. No file is opened
+//! here but lists and, for the number of their pages, TIFFs.
 
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
@@ -8,7 +9,7 @@ use super::error::DataError;
 use super::part::Part;
 use super::stored::split_at;
 use crate::config::data::{ImageFolder, Pairs};
-use crate::image_file::{Found, find};
+use crate::image_file::{ImagePlace, find_images};
 use crate::output::complain;
 use crate::text_file;
 
@@ -21,12 +22,24 @@ const OTHER_TEST: &str = "data.test=PATH";
 /// One image, or a pair of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Path below its folder.
+    /// Its file's path below its folder.
     pub relative: PathBuf,
     /// What the model sees, before any corruption.
-    pub input: PathBuf,
+    pub input: ImagePlace,
     /// What it should give, where that is another file.
-    pub clean: Option<PathBuf>,
+    pub clean: Option<ImagePlace>,
+}
+
+impl Entry {
+    /// The relative path, with the page's number where its file has several.
+    pub(super) fn name(&self) -> String {
+        self.input.named(&self.relative)
+    }
+
+    /// What it has in common with its partner.
+    fn key(&self) -> (PathBuf, Option<usize>) {
+        (self.relative.with_extension(""), self.input.page.map(|page| page.number))
+    }
 }
 
 /// Both sets, each in the order of its paths; a list keeps its own.
@@ -107,40 +120,42 @@ fn folder(key: &'static str, path: &Path) -> Result<Vec<Entry>, DataError> {
     if !path.is_dir() {
         return Err(DataError::NoFolder { key, path: path.to_owned() });
     }
-    let found = find(&[path.to_owned()]).map_err(DataError::Image)?;
+    let found = find_images(&[path.to_owned()]).map_err(DataError::Image)?;
     if found.is_empty() {
         return Err(DataError::NothingFound { key, path: path.to_owned() });
     }
-    let entry = |Found { relative, path }| Entry { relative, input: path, clean: None };
-    Ok(found.into_iter().map(entry).collect())
+    let found = found.into_iter();
+    Ok(found
+        .map(|image| Entry { relative: image.relative, input: image.place, clean: None })
+        .collect())
 }
 
-/// Partners by relative path without the ending; files without one are named and left out.
+/// Partners by relative path without the ending, and by page; images without one are named and left out.
 fn matched(noisy: Vec<Entry>, clean: Vec<Entry>) -> Result<Vec<Entry>, DataError> {
     let noisy_names = by_name(&noisy)?;
     let clean_names = by_name(&clean)?;
     for entry in &clean {
-        if !noisy_names.contains_key(&entry.relative.with_extension("")) {
-            complain(format_args!("{} has no noisy partner; left out", entry.input.display()));
+        if !noisy_names.contains_key(&entry.key()) {
+            complain(format_args!("{} has no noisy partner; left out", entry.input));
         }
     }
     let mut pairs = Vec::new();
     for entry in noisy {
-        match clean_names.get(&entry.relative.with_extension("")) {
+        match clean_names.get(&entry.key()) {
             Some(partner) => pairs.push(Entry { clean: Some((*partner).clone()), ..entry }),
             None => {
-                complain(format_args!("{} has no clean partner; left out", entry.input.display()));
+                complain(format_args!("{} has no clean partner; left out", entry.input));
             }
         }
     }
     Ok(pairs)
 }
 
-fn by_name(entries: &[Entry]) -> Result<HashMap<PathBuf, &PathBuf>, DataError> {
+fn by_name(entries: &[Entry]) -> Result<HashMap<(PathBuf, Option<usize>), &ImagePlace>, DataError> {
     let mut names = HashMap::new();
     for entry in entries {
-        if let Some(first) = names.insert(entry.relative.with_extension(""), &entry.input) {
-            let (first, second) = (first.clone(), entry.input.clone());
+        if let Some(first) = names.insert(entry.key(), &entry.input) {
+            let (first, second) = (first.shown(), entry.input.shown());
             return Err(DataError::Twins { first, second });
         }
     }
@@ -155,9 +170,9 @@ fn without(
     tested: &str,
 ) -> Result<Vec<Entry>, DataError> {
     let count = all.len();
-    let real = |entry: &Entry| entry.input.canonicalize().ok();
-    let paths: HashSet<PathBuf> = test.iter().filter_map(real).collect();
-    all.retain(|entry| real(entry).is_none_or(|path| !paths.contains(&path)));
+    let real = |entry: &Entry| entry.input.canonicalize();
+    let places: HashSet<ImagePlace> = test.iter().filter_map(real).collect();
+    all.retain(|entry| real(entry).is_none_or(|place| !places.contains(&place)));
     if all.is_empty() {
         let (path, split) = (folder.to_owned(), format!("without {tested}"));
         let (left, setting) = ("nothing to learn from", OTHER_TEST);
@@ -193,21 +208,25 @@ fn divide(
             _ => DataError::Unreadable { path, error },
         }
     })?;
-    let places: HashMap<&Path, usize> =
-        all.iter().enumerate().map(|(i, entry)| (entry.relative.as_path(), i)).collect();
-    let (mut chosen, mut seen) = (Vec::new(), HashSet::new());
+    // A file stands for all of its pages, and `a.tif[3]` for one.
+    let mut places: HashMap<PathBuf, Vec<usize>> = HashMap::new();
+    for (index, entry) in all.iter().enumerate() {
+        places.entry(entry.relative.clone()).or_default().push(index);
+        if entry.input.page.is_some() {
+            places.entry(entry.name().into()).or_default().push(index);
+        }
+    }
+    let (mut chosen, mut seen): (Vec<usize>, HashSet<usize>) = (Vec::new(), HashSet::new());
     for (line, written) in (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let path = Path::new(written.trim());
         let relative = path.strip_prefix(".").unwrap_or(path);
-        let place = places.get(relative).ok_or_else(|| DataError::NotListed {
+        let named = places.get(relative).ok_or_else(|| DataError::NotListed {
             list: list.to_owned(),
             line,
             text: written.trim().to_owned(),
             folder: folder.to_owned(),
         })?;
-        if seen.insert(*place) {
-            chosen.push(*place);
-        }
+        chosen.extend(named.iter().filter(|&&place| seen.insert(place)));
     }
     let test: Vec<Entry> = chosen.iter().map(|&place| all[place].clone()).collect();
     let listed = || format!("by {}", list.display());

@@ -74,7 +74,8 @@ pub(super) fn scan(
     let bar = bar(set, count);
     let (alpha, colour) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // A file may hold several images, and is read once for its digest.
-    let same_file = |index: usize| index > 0 && entries[index].input == entries[index - 1].input;
+    let same_file =
+        |index: usize| index > 0 && entries[index].input.path == entries[index - 1].input.path;
     let begins_file: Vec<bool> = (0..count).map(|index| !same_file(index)).collect();
     // The first that cannot be used ends the run; those behind it are of no interest then.
     let first_broken = AtomicUsize::new(usize::MAX);

@@ -3,11 +3,8 @@
 use std::io::{Cursor, Write as _};
 use std::path::Path;
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::codecs::tiff::TiffEncoder;
-use image::{ExtendedColorType, ImageEncoder};
-
-use super::{ImageError, ImageFile, ImageProblem, Samples};
+use super::metadata::Metadata;
+use super::{ImageError, ImageFile, ImageProblem, TiffPages, png_file};
 use crate::atomic;
 
 /// The formats that we write; both keep every value.
@@ -17,6 +14,45 @@ pub enum Format {
     Png,
     /// Not compressed.
     Tiff,
+}
+
+/// What a result has not that its image's file had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    /// The alpha channel.
+    Alpha,
+    /// The colours: the model is grey.
+    Colour,
+    /// What says which colours the values are.
+    Profile,
+    /// The size of a pixel.
+    Resolution,
+    /// Smaller copies of the images.
+    Reduced,
+    /// Masks of the images.
+    Masks,
+}
+
+impl Loss {
+    /// With `its`, or of several files with `their`.
+    #[must_use]
+    pub fn name(self, files: usize) -> &'static str {
+        let one = files == 1;
+        match self {
+            Self::Alpha if one => "its alpha channel",
+            Self::Alpha => "their alpha channels",
+            Self::Colour if one => "its colours",
+            Self::Colour => "their colours",
+            Self::Profile if one => "its colour profile",
+            Self::Profile => "their colour profiles",
+            Self::Resolution if one => "its resolution",
+            Self::Resolution => "their resolutions",
+            Self::Reduced if one => "its thumbnails",
+            Self::Reduced => "their thumbnails",
+            Self::Masks if one => "its masks",
+            Self::Masks => "their masks",
+        }
+    }
 }
 
 impl Format {
@@ -37,17 +73,15 @@ impl ImageFile {
     /// # Errors
     /// When the format has no room for the image.
     pub fn encode(&self, format: Format) -> Result<Vec<u8>, ImageProblem> {
-        let mut bytes = Vec::new();
-        let written = match format {
-            Format::Png => self.put(PngEncoder::new_with_quality(
-                &mut bytes,
-                CompressionType::Fast,
-                FilterType::Adaptive,
-            )),
-            Format::Tiff => self.put(TiffEncoder::new(Cursor::new(&mut bytes))),
-        };
-        written.map_err(|error| ImageProblem::Encode(error.to_string()))?;
-        Ok(bytes)
+        match format {
+            Format::Png => png_file::encode(self),
+            Format::Tiff => {
+                let mut bytes = Vec::new();
+                let size = self.samples.len() as u64 * 2;
+                TiffPages::new(Cursor::new(&mut bytes), size)?.add(self)?;
+                Ok(bytes)
+            }
+        }
     }
 
     /// Writes the file.
@@ -62,24 +96,39 @@ impl ImageFile {
         write().map_err(|problem| ImageError { path: path.to_owned(), problem })
     }
 
-    fn put(&self, encoder: impl ImageEncoder) -> image::ImageResult<()> {
-        let [height, width, channels] = self.shape;
-        let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        let (width, height) = (side(width), side(height));
-        match (&self.samples, channels) {
-            (Samples::Eight(values), 1) => {
-                encoder.write_image(values, width, height, ExtendedColorType::L8)
-            }
-            (Samples::Eight(values), _) => {
-                encoder.write_image(values, width, height, ExtendedColorType::Rgb8)
-            }
-            (Samples::Sixteen(values), channels) => {
-                // The encoders turn the machine's order of bytes into the file's.
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
-                let colour =
-                    if channels == 1 { ExtendedColorType::L16 } else { ExtendedColorType::Rgb16 };
-                encoder.write_image(&bytes, width, height, colour)
-            }
+    /// What [`encode`](Self::encode) leaves out of what this image's file had.
+    #[must_use]
+    pub fn losses(&self, format: Format) -> Vec<Loss> {
+        let Metadata { profile, chunks, .. } = &self.metadata;
+        let profile = profile.is_some() && self.metadata.profile_for(self.shape[2]).is_none();
+        // Without a profile that says the same, a PNG's chunks are lost on a TIFF.
+        let chunks = !chunks.is_empty() && format == Format::Tiff;
+        let mut losses = Vec::new();
+        if self.alpha_dropped {
+            losses.push(Loss::Alpha);
         }
+        if profile || chunks && self.metadata.profile.is_none() {
+            losses.push(Loss::Profile);
+        }
+        losses
+    }
+
+    /// What is left out where only the values are kept.
+    #[must_use]
+    pub fn all_losses(&self) -> Vec<Loss> {
+        let Metadata { profile, density, chunks } = &self.metadata;
+        let losses = [
+            (Loss::Alpha, self.alpha_dropped),
+            (Loss::Profile, profile.is_some() || !chunks.is_empty()),
+            (Loss::Resolution, density.is_some()),
+        ];
+        losses.into_iter().filter(|(_, lost)| *lost).map(|(loss, _)| loss).collect()
+    }
+
+    /// The same image without what its file said of it beside the values.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.metadata = Metadata::default();
+        self
     }
 }

@@ -37,9 +37,39 @@ pub enum ImageProblem {
     /// By its content, none of the formats.
     #[error("it is not an image that we read; give PNG, JPEG, BMP, TIFF, WebP or PNM")]
     NotAnImage,
-    /// The decoder gave up.
-    #[error("it is damaged, or of a kind that we do not read ({0}); use another copy")]
+    /// A part of it is missing, or makes no sense.
+    #[error("it is damaged ({0}); use another copy")]
     Damaged(String),
+    /// Sound perhaps, but of a kind that we do not read.
+    #[error("{what}, which we do not read; save it as {instead}")]
+    Kind {
+        /// A clause about the file as "it".
+        what: String,
+        /// What we read in its place.
+        instead: &'static str,
+    },
+    /// Floating-point values that do not lie in 0..1. Nothing is guessed: values beyond it have a scale that
+    /// only their owner knows.
+    #[error(
+        "it has floats {}, which have to lie in 0..1; scale them, or save it with 8 or 16 bits a \
+         channel", range(*low, *high, *nan)
+    )]
+    Range {
+        /// The least that is a number.
+        low: f64,
+        /// The greatest.
+        high: f64,
+        /// Whether there is a NaN.
+        nan: bool,
+    },
+    /// One image was asked for, and the file holds several.
+    #[error("it holds {images} images; {remedy}")]
+    Several {
+        /// How many.
+        images: usize,
+        /// What to do with them.
+        remedy: &'static str,
+    },
     /// More pixels than the caller allows.
     #[error(
         "it is {width}x{height} pixels, more than the {most} that we take in all; make it smaller"
@@ -58,4 +88,12 @@ pub enum ImageProblem {
     /// The system refused.
     #[error("it cannot be written ({0}); free some space, or name another folder")]
     Write(io::Error),
+}
+
+fn range(low: f64, high: f64, nan: bool) -> String {
+    match (low <= high, nan) {
+        (true, false) => format!("from {low} to {high}"),
+        (true, true) => format!("from {low} to {high} and NaN"),
+        (false, _) => "that are all NaN".to_owned(),
+    }
 }

@@ -1,20 +1,32 @@
 //! One image, as a file holds it: read from any format that we take, written as PNG or TIFF, and
 //! found in folders. What a model or a data set makes of it is for others to say.
 
+mod album;
 mod decode;
 mod encode;
 mod error;
 mod find;
+mod jpeg;
+mod metadata;
+mod png_file;
+mod several;
 #[cfg(test)]
 mod tests;
-mod tiff_tags;
+mod tiff;
 
+use std::io;
 use std::path::Path;
 
-pub use decode::{decode, decode_bytes, dimensions, is_tiff, measure};
-pub use encode::Format;
+pub use album::{
+    Album, ImagePlace, Opened, Page, Readable, decode, decode_bytes, dimensions, measure,
+};
+pub use encode::{Format, Loss};
 pub use error::{ImageError, ImageProblem};
-pub use find::{Found, find, has_ending};
+pub use find::{Found, FoundImage, find, find_images, is_called_an_image};
+pub use metadata::{Density, Metadata, Unit};
+pub use tiff::TiffPages;
+
+use crate::atomic;
 
 /// Pixels that an image may have where nothing else is said: 2^28, as 16,384x16,384. Files of a few
 /// kilobytes can claim more, and memory would end before they do.
@@ -29,6 +41,8 @@ pub struct ImageFile {
     pub samples: Samples,
     /// Whether the file had an alpha channel, which was left out.
     pub alpha_dropped: bool,
+    /// What the file said of the image beside its values.
+    pub metadata: Metadata,
 }
 
 /// The values of an image, `height * width * channels` of them.
@@ -101,15 +115,59 @@ impl ImageFile {
         if !matches!(channels, 1 | 3) || samples.is_empty() || asked != Some(samples.len()) {
             return Err(ImageProblem::Shape { shape, values: samples.len() });
         }
-        Ok(Self { shape, samples, alpha_dropped: false })
+        Ok(Self { shape, samples, alpha_dropped: false, metadata: Metadata::default() })
+    }
+
+    /// An image of the same shape and depth of which the same file can be said, black.
+    #[must_use]
+    pub fn blank(&self) -> Self {
+        let Self { shape, ref samples, alpha_dropped, ref metadata } = *self;
+        let samples = samples.zeros(samples.len());
+        Self { shape, samples, alpha_dropped, metadata: metadata.clone() }
     }
 
     /// Reads a file of any format that we take; its content decides which it is.
     ///
     /// # Errors
-    /// As [`decode`], with [`MOST_PIXELS`].
+    /// As [`decode`], with [`MOST_PIXELS`]; a TIFF of several pages is for [`open_pages`](Self::open_pages).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ImageError> {
         decode(path.as_ref(), MOST_PIXELS)
+    }
+
+    /// Reads all images of a file: the pages of a TIFF, or the one of any other format.
+    ///
+    /// # Errors
+    /// As [`decode`], with [`MOST_PIXELS`] for each.
+    pub fn open_pages(path: impl AsRef<Path>) -> Result<Vec<Self>, ImageError> {
+        let path = path.as_ref();
+        let read = || -> Result<Vec<Self>, ImageProblem> {
+            let mut album = Album::open(path)?;
+            (0..album.len()).map(|index| album.decode(index, MOST_PIXELS)).collect()
+        };
+        read().map_err(|problem| ImageError { path: path.to_owned(), problem })
+    }
+
+    /// Writes a TIFF of a page for each image; whole or not at all.
+    ///
+    /// # Errors
+    /// As [`ImageFile::write`].
+    pub fn save_pages(path: impl AsRef<Path>, images: &[Self]) -> Result<(), ImageError> {
+        let path = path.as_ref();
+        let bytes = images.iter().map(|image| image.samples.len() as u64 * 2).sum();
+        let mut problem = None;
+        let written = atomic::write(path, |file| {
+            let pages = TiffPages::new(file, bytes)
+                .and_then(|mut pages| images.iter().try_for_each(|image| pages.add(image)));
+            pages.map_err(|found| {
+                let error = io::Error::other(found.to_string());
+                problem = Some(found);
+                error
+            })
+        });
+        written.map_err(|error| {
+            let problem = problem.unwrap_or(ImageProblem::Write(error));
+            ImageError { path: path.to_owned(), problem }
+        })
     }
 
     /// Writes a TIFF where the name asks for one, else a PNG; whole or not at all.

@@ -17,14 +17,14 @@ fn eight(channels: usize) -> ImageFile {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let values = (0..SHAPE[0] * SHAPE[1] * channels).map(|_| random.random()).collect();
     let shape = [SHAPE[0], SHAPE[1], channels];
-    ImageFile { shape, samples: Samples::Eight(values), alpha_dropped: false }
+    ImageFile::new(shape, Samples::Eight(values)).unwrap()
 }
 
 fn sixteen(channels: usize) -> ImageFile {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     let values = (0..SHAPE[0] * SHAPE[1] * channels).map(|_| random.random()).collect();
     let shape = [SHAPE[0], SHAPE[1], channels];
-    ImageFile { shape, samples: Samples::Sixteen(values), alpha_dropped: false }
+    ImageFile::new(shape, Samples::Sixteen(values)).unwrap()
 }
 
 fn dynamic(image: &ImageFile) -> DynamicImage {
@@ -225,7 +225,8 @@ impl Seek for Panics {
 
 #[test]
 fn a_decoder_that_panics_while_it_measures_has_met_a_damaged_file() {
-    let refused = decode::upright(Panics, ImageFormat::Png, MOST_PIXELS).unwrap_err();
+    let measured = || decode::measure(Panics, ImageFormat::Png, MOST_PIXELS);
+    let refused = decode::caught(measured).unwrap_err();
     assert!(matches!(refused, ImageProblem::Damaged(_)), "{refused}");
 }
 
@@ -287,7 +288,7 @@ fn luma_is_the_one_of_pillow() {
     let cases = [([255, 0, 0], 76), ([0, 255, 0], 150), ([0, 0, 255], 29), ([10, 200, 99], 132)];
     for (colour, luma) in cases {
         let samples = Samples::Eight(colour.to_vec());
-        let image = ImageFile { shape: [1, 1, 3], samples, alpha_dropped: false };
+        let image = ImageFile::new([1, 1, 3], samples).unwrap();
         assert_eq!(image.with_channels(1).samples, Samples::Eight(vec![luma]), "{colour:?}");
     }
 }
@@ -345,4 +346,164 @@ fn links_are_followed_but_not_in_circles() {
     symlink("/dev/zero", at("pictures/endless.png")).unwrap();
     // The link to itself leads nowhere, which its reader will say.
     assert_eq!(relatives(&[at("pictures")]), ["link/a.png", "self.png"]);
+}
+
+// ---- beside the values ----
+
+/// An ICC profile as far as its kind can be told.
+fn profile(space: [u8; 4]) -> Vec<u8> {
+    let mut profile = vec![7; 40];
+    profile[16..20].copy_from_slice(&space);
+    profile
+}
+
+fn with(image: ImageFile, profile: Option<Vec<u8>>, density: Option<Density>) -> ImageFile {
+    let metadata = Metadata { profile: profile.map(Into::into), density, ..Metadata::default() };
+    ImageFile { metadata, ..image }
+}
+
+#[test]
+fn profile_and_resolution_come_back_from_png_and_tiff() {
+    let density = |unit| Density { x: [300, 1], y: [150, 1], unit };
+    for (image, space) in [(sixteen(3), b"RGB "), (eight(1), b"GRAY")] {
+        let inch = with(image.clone(), Some(profile(*space)), Some(density(Unit::Inch)));
+        let tiff = decode_bytes(&inch.encode(Format::Tiff).unwrap(), MOST_PIXELS).unwrap();
+        assert_eq!(tiff, inch);
+        let png = decode_bytes(&inch.encode(Format::Png).unwrap(), MOST_PIXELS).unwrap();
+        assert_eq!(png.metadata.profile.as_deref(), Some(profile(*space).as_slice()));
+        // 300 pixels per 0.0254 m.
+        let metre = Density { x: [11_811, 1], y: [5906, 1], unit: Unit::Metre };
+        assert_eq!(png.metadata.density, Some(metre));
+        let again = decode_bytes(&png.encode(Format::Tiff).unwrap(), MOST_PIXELS).unwrap();
+        let centimetre = Density { x: [11_811, 100], y: [5906, 100], unit: Unit::Centimetre };
+        assert_eq!(again.metadata.density, Some(centimetre));
+        let ratio = with(image.clone(), None, Some(density(Unit::Unknown)));
+        for format in [Format::Png, Format::Tiff] {
+            assert_eq!(decode_bytes(&ratio.encode(format).unwrap(), MOST_PIXELS).unwrap(), ratio);
+        }
+        assert!(inch.losses(Format::Png).is_empty() && inch.losses(Format::Tiff).is_empty());
+    }
+}
+
+#[test]
+fn a_profile_of_other_colours_than_the_image_has_is_left_out_and_said() {
+    for (image, space) in [(eight(1), b"RGB "), (eight(3), b"GRAY"), (eight(3), b"CMYK")] {
+        let image = with(image, Some(profile(*space)), None);
+        for format in [Format::Png, Format::Tiff] {
+            let again = decode_bytes(&image.encode(format).unwrap(), MOST_PIXELS).unwrap();
+            assert_eq!(again.metadata.profile, None);
+            assert_eq!(image.losses(format), [Loss::Profile]);
+        }
+    }
+    // RGB that is made grey loses its profile by that.
+    let grey = with(eight(3), Some(profile(*b"RGB ")), None).with_channels(1);
+    assert_eq!(grey.losses(Format::Png), [Loss::Profile]);
+}
+
+/// A PNG with one more chunk behind its header.
+fn with_chunk(png: &[u8], name: [u8; 4], content: &[u8]) -> Vec<u8> {
+    let named = [&name[..], content].concat();
+    let sum = crc32fast::hash(&named).to_be_bytes();
+    let length = (content.len() as u32).to_be_bytes();
+    [&png[..33], &length, &named, &sum, &png[33..]].concat()
+}
+
+#[test]
+fn what_a_png_says_of_its_colours_stays_in_a_png() {
+    let plain = eight(3).encode(Format::Png).unwrap();
+    let gamma = 100_000_u32.to_be_bytes(); // linear light
+    let file = with_chunk(&plain, *b"gAMA", &gamma);
+    let image = decode_bytes(&file, MOST_PIXELS).unwrap();
+    let again = image.encode(Format::Png).unwrap();
+    assert!(again.windows(8).any(|bytes| bytes == [&b"gAMA"[..], &gamma].concat()));
+    assert!(image.losses(Format::Png).is_empty());
+    assert_eq!(image.losses(Format::Tiff), [Loss::Profile]);
+}
+
+#[test]
+fn the_resolution_of_jpeg_exif_and_bmp_is_read() {
+    let jpeg = encoded(&dynamic(&eight(3)), ImageFormat::Jpeg);
+    let at = jpeg.windows(5).position(|bytes| bytes == b"JFIF\0").unwrap() + 7;
+    let said = |unit: u8| {
+        let mut file = jpeg.clone();
+        file[at..at + 5].copy_from_slice(&[unit, 1, 44, 0, 150]);
+        decode_bytes(&file, MOST_PIXELS).unwrap().metadata.density
+    };
+    let density = |unit| Some(Density { x: [300, 1], y: [150, 1], unit });
+    assert_eq!([0, 1, 2].map(said), [Unit::Unknown, Unit::Inch, Unit::Centimetre].map(density));
+    let mut bmp = encoded(&dynamic(&eight(3)), ImageFormat::Bmp);
+    bmp[38..46].copy_from_slice(&[[44, 1, 0, 0], [150, 0, 0, 0]].concat());
+    assert_eq!(decode_bytes(&bmp, MOST_PIXELS).unwrap().metadata.density, density(Unit::Metre));
+}
+
+#[test]
+fn a_jpeg_gives_the_profile_of_its_colours() {
+    let mut jpeg = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new(&mut jpeg);
+    image::ImageEncoder::set_icc_profile(&mut encoder, profile(*b"RGB ")).unwrap();
+    encoder.encode_image(&dynamic(&eight(3))).unwrap();
+    let image = decode_bytes(&jpeg, MOST_PIXELS).unwrap();
+    assert_eq!(image.metadata.profile.as_deref(), Some(profile(*b"RGB ").as_slice()));
+    assert!(image.losses(Format::Png).is_empty());
+}
+
+// ---- files of several images ----
+
+#[test]
+fn an_animation_is_refused_with_the_number_of_its_frames() {
+    let png = eight(3).encode(Format::Png).unwrap();
+    let frames = |count: u32| with_chunk(&png, *b"acTL", &[count.to_be_bytes(), [0; 4]].concat());
+    let refused = decode_bytes(&frames(3), MOST_PIXELS).unwrap_err();
+    assert!(matches!(refused, ImageProblem::Several { images: 3, .. }), "{refused}");
+    let webp = include_bytes!("../../fuzz/seeds/image/two_frames.webp");
+    let refused = decode_bytes(webp, MOST_PIXELS).unwrap_err();
+    assert!(matches!(refused, ImageProblem::Several { images: 2, .. }), "{refused}");
+}
+
+#[test]
+fn a_pnm_that_another_one_follows_is_refused() {
+    let one = b"P5 2 1 255\n\x01\x02";
+    assert!(decode_bytes(one, MOST_PIXELS).is_ok());
+    assert!(decode_bytes(&[&one[..], b"\n"].concat(), MOST_PIXELS).is_ok());
+    for second in [&one[..], b"P2\n1 1\n9\n3\n", b"\nP6 1 1 255\nabc"] {
+        let refused = decode_bytes(&[one, second].concat(), MOST_PIXELS).unwrap_err();
+        assert!(matches!(refused, ImageProblem::Several { images: 2, .. }), "{refused}");
+    }
+    let text = b"P2\n2 1\n9\n3 9\n";
+    let image = decode_bytes(text, MOST_PIXELS).unwrap();
+    assert_eq!(image.samples, Samples::Eight(vec![85, 255]));
+    assert!(decode_bytes(&[text, &one[..]].concat(), MOST_PIXELS).is_err());
+}
+
+#[test]
+fn pages_are_written_and_read_again_as_they_were() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.tif");
+    let images = [eight(1), sixteen(3), eight(3).with_channels(1)];
+    ImageFile::save_pages(&path, &images).unwrap();
+    assert_eq!(ImageFile::open_pages(&path).unwrap(), images);
+    let refused = ImageFile::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("3 images"), "{refused}");
+    let found = find_images(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(
+        found.iter().map(FoundImage::name).collect::<Vec<_>>(),
+        ["a.tif[0]", "a.tif[1]", "a.tif[2]"]
+    );
+    for (found, image) in found.iter().zip(&images) {
+        assert_eq!(&found.place.decode(MOST_PIXELS).unwrap(), image);
+        assert_eq!(found.place.dimensions().unwrap(), (5, 7));
+    }
+    assert!(found[1].place.to_string().ends_with("a.tif[1]"));
+}
+
+#[test]
+fn a_page_that_has_changed_since_is_said_to_have() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.tif");
+    ImageFile::save_pages(&path, &[eight(1), eight(1)]).unwrap();
+    let found = find_images(std::slice::from_ref(&path)).unwrap();
+    let other = ImageFile::new([7, 5, 1], eight(1).samples).unwrap();
+    ImageFile::save_pages(&path, &[other.clone(), other]).unwrap();
+    let refused = found[1].place.decode(MOST_PIXELS).unwrap_err().to_string();
+    assert!(refused.contains("a.tif[1]: ") && refused.contains("changed"), "{refused}");
 }

@@ -1,0 +1,106 @@
+//! The pages of one TIFF on their way to a TIFF of as many: each is read, computed and written by itself, so
+//! that no more of them are in memory than of images elsewhere.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::atomic::Part;
+use crate::image_file::{Format, ImageFile, ImageProblem, Loss, TiffPages};
+
+/// A file of several pages. The file that they become is whole, or not there.
+#[derive(Debug)]
+pub(super) struct Stack<S> {
+    pages: usize,
+    /// Of all results' values, at most.
+    bytes: u64,
+    broken: AtomicBool,
+    state: Mutex<State<S>>,
+}
+
+#[derive(Debug)]
+struct State<S> {
+    /// The page that is written next.
+    next: usize,
+    /// Computed, but not yet their turn; each with what bounds the memory.
+    early: BTreeMap<usize, (ImageFile, S)>,
+    losses: Vec<Loss>,
+    file: Option<Sink>,
+}
+
+struct Sink {
+    pages: TiffPages<File>,
+    part: Part,
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.part.fmt(f)
+    }
+}
+
+impl<S> Stack<S> {
+    /// Of so many pages, whose values take at most so many bytes; `losses` are known already.
+    pub fn new(pages: usize, bytes: u64, losses: Vec<Loss>) -> Self {
+        let state = State { next: 0, early: BTreeMap::new(), losses, file: None };
+        Self { pages, bytes, broken: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    /// How many there are.
+    pub fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Gives it up; whether it was not given up before.
+    pub fn give_up(&self) -> bool {
+        !self.broken.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether one of its pages has failed.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Takes a page with what it has lost, and writes what is complete from the first page on. Behind the last one, what the file
+    /// has not that the images had; `None` before.
+    pub fn take(
+        &self,
+        page: usize,
+        (image, losses): (ImageFile, &[Loss]),
+        share: S,
+        result: &Path,
+    ) -> Result<Option<Vec<Loss>>, ImageProblem> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.losses.extend(losses);
+        state.early.insert(page, (image, share));
+        let state = &mut *state;
+        while let Some((image, _share)) = state.early.remove(&state.next) {
+            if state.file.is_none() {
+                state.file = Some(Sink::create(result, self.bytes)?);
+            }
+            state.losses.extend(image.losses(Format::Tiff));
+            state.file.as_mut().map_or(Ok(()), |file| file.pages.add(&image))?;
+            state.next += 1;
+        }
+        if state.next < self.pages {
+            return Ok(None);
+        }
+        if let Some(Sink { pages, part }) = state.file.take() {
+            drop(pages);
+            part.persist().map_err(ImageProblem::Write)?;
+        }
+        state.losses.sort();
+        state.losses.dedup();
+        Ok(Some(std::mem::take(&mut state.losses)))
+    }
+}
+
+impl Sink {
+    fn create(result: &Path, bytes: u64) -> Result<Self, ImageProblem> {
+        let part = Part::beside(result).map_err(ImageProblem::Write)?;
+        let file = part.file().map_err(ImageProblem::Write)?;
+        Ok(Self { pages: TiffPages::new(file, bytes)?, part })
+    }
+}
