@@ -72,7 +72,8 @@ pub fn convae() -> Convae {
 /// The program inside a bash script, where it is `"$0" "$@"`.
 pub fn convae_in(script: &str) -> Convae {
     let mut bash = Command::new("bash");
-    bash.args(["-c", script, PROGRAM]);
+    // Else bash complains of a locale that is not there, and in its own language.
+    bash.args(["-c", script, PROGRAM]).env("LC_ALL", "C");
     Convae::of(bash)
 }
 
@@ -87,7 +88,8 @@ impl Convae {
             .current_dir(root())
             .env("OMP_NUM_THREADS", "1")
             .env("CUDA_VISIBLE_DEVICES", "") // no GPU, also where there is one
-            .env("RUST_BACKTRACE", "1"); // a crash is to be seen
+            .env("RUST_BACKTRACE", "1") // a crash is to be seen
+            .env_remove("CLICOLOR_FORCE"); // a pipe gets no colours
         Self(command)
     }
 
