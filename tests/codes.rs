@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{Convae, Folder, convae, digits, is_sentence, names, sentence, text, tiny, train};
+use common::{
+    Convae, Folder, convae, digits, is_sentence, names, python, sentence, text, tiny, train,
+};
 use convae::codes::Codes;
 use image::{GrayImage, RgbImage, RgbaImage};
 use serde_json::Value;
@@ -404,10 +406,7 @@ np.savez("bare.npz", codes=codes)
 
 #[test]
 fn python_reads_the_codes_and_writes_some_that_we_read() {
-    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
-        println!("skipped: CONVAE_PYTHON is not set");
-        return;
-    };
+    let Some(python) = python() else { return };
     let (images, folder) = (stripe_folder(28, 28), Folder::new());
     for name in ["codes.npz", "codes.safetensors"] {
         encode(&folder.at(name)).arg(images.path()).succeeds();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use common::{Convae, Folder, convae, digits, names, root, tiny, train};
+use common::{Convae, Folder, convae, digits, names, python, root, tiny, train};
 use convae::checkpoint::{Array, Checkpoint, save};
 use convae::config::Source;
 use convae::config::corruption::{Corruption, CorruptionKind};
@@ -321,10 +321,7 @@ print(max(worst(there_and_back(s), ours[f"downscale {s}"]) for s in (2, 3, 6)))
 fn blur_is_scipys_and_downscale_is_scikit_images_mean_and_pillows_bicubic() {
     /// Rounding to float32, which Pillow's sums do as well.
     const ROUNDING: f64 = 1e-6;
-    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
-        println!("skipped: CONVAE_PYTHON is not set");
-        return;
-    };
+    let Some(python) = python() else { return };
     let shape = [24, 36, 3];
     let picture: Vec<f32> =
         (0..24 * 36 * 3_u64).map(|i| (i * i * 2_654_435_761 % 1021) as f32 / 1020.0).collect();

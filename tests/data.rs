@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Convae, Folder, convae, digits, names, text};
+use common::{Convae, Folder, convae, digits, names, python, text};
 use convae::config::Source;
 use convae::corruption::Split;
 use convae::data::{Batch, DataError, Dataset, Feed, Images};
@@ -284,10 +284,7 @@ fn images_of_other_sizes_are_resized_by_the_rule_that_is_set() {
 /// Pillow's bicubic is the same kernel, and so is its way of shrinking.
 #[test]
 fn resized_images_are_those_of_pillow() {
-    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
-        println!("skipped: CONVAE_PYTHON is not set");
-        return;
-    };
+    let Some(python) = python() else { return };
     let folder = folder_of(2, 21, 33);
     let code = "from PIL import Image
 image = Image.open('images/000.png').resize((8, 8), Image.BICUBIC)
@@ -632,10 +629,7 @@ fn an_archive_of_test_pictures_alone_is_enough_to_test_on() {
 
 #[test]
 fn what_numpy_writes_is_what_we_read() {
-    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
-        println!("skipped: CONVAE_PYTHON is not set");
-        return;
-    };
+    let Some(python) = python() else { return };
     let folder = Folder::new();
     let code = "import numpy as np
 a = np.arange(3 * 64).reshape(3, 8, 8)

@@ -27,7 +27,7 @@ use rand::{RngExt, SeedableRng};
 use tch::{CModule, Device, Kind, Tensor, no_grad};
 
 use cases::Case;
-use common::{Convae, Folder, convae, names, root, train};
+use common::{Convae, Folder, convae, names, python, root, train};
 
 /// Largest difference between a tool's outputs and ours.
 const BAR: f64 = 1e-5;
@@ -36,14 +36,6 @@ const BATCHES: [usize; 2] = [1, 5];
 
 fn exporting(weights: &Path, out: &Path) -> Convae {
     convae().arg("export").arg(weights).out(out)
-}
-
-fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("CONVAE_PYTHON").map(PathBuf::from);
-    if python.is_none() {
-        println!("skipped: CONVAE_PYTHON is not set");
-    }
-    python
 }
 
 fn plan_of(case: &Case) -> Plan {

@@ -7,14 +7,16 @@ mod common;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::thread::{sleep, spawn};
-use std::time::{Duration, Instant};
+use std::thread::spawn;
 
-use common::{Convae, Folder, convae, convae_in, digits, is_sentence, names, text, tiny, train};
+use common::{
+    Convae, Folder, at_line, convae, convae_in, digits, is_sentence, names, send, skipped, text,
+    tiny, train, wait_until,
+};
 use convae::checkpoint::load;
 use convae::codes::Codes;
 use image::GrayImage;
@@ -264,8 +266,7 @@ fn on_a_read_only_disk(row: &Row) -> Option<Output> {
     let output = output(row.run(convae_in(&script), &disk));
     let reason = text(&output.stderr);
     if output.status.code() == Some(99) || reason.starts_with("unshare") {
-        // Around the test harness, which hides what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "\n!! LEFT OUT, no disk could be mounted: {reason}");
+        skipped(&format!("no disk could be mounted: {}", reason.trim()));
         return None;
     }
     Some(output)
@@ -286,11 +287,7 @@ fn a_read_only_folder_is_refused_in_a_sentence() {
 
 /// Waits until something is there.
 fn appears(path: &Path) {
-    let started = Instant::now();
-    while !path.exists() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{} did not come", path.display());
-        sleep(Duration::from_millis(2));
-    }
+    wait_until(&format!("{} is there", path.display()), || path.exists());
 }
 
 fn started(call: Convae) -> Child {
@@ -325,13 +322,11 @@ fn a_run_whose_folder_vanishes_keeps_its_weights_elsewhere() {
     let (out, temporary) = (folder.at("out"), folder.at("tmp"));
     fs::create_dir(&temporary).unwrap();
     let call = train(models().at("tiny.toml")).samples(640, 20).out(&out);
-    let mut command = call.set("train.batch_size=1").set("train.epochs=9999").command();
-    let run = command.env("TMPDIR", &temporary).stdout(Stdio::null()).stderr(Stdio::piped());
-    let run = run.spawn().unwrap();
-    appears(&out.join("config.toml"));
-    sleep(Duration::from_millis(300)); // it listens for Ctrl-C by now
+    let call = call.set("train.batch_size=1").set("train.epochs=9999");
+    let (run, mut stdout) = at_line(call.env("TMPDIR", &temporary), "Training on ");
     vanish(&out);
-    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    send("-INT", &run);
+    stdout.read_to_end(&mut Vec::new()).unwrap();
     let output = run.wait_with_output().unwrap();
     failed(&output, 1, &["cannot be written", "the weights are in"], "training");
     let rescued = names(&temporary);

@@ -3,9 +3,13 @@
 //! `scripts/test.sh` names the interpreter in CONVAE_PYTHON; without it these tests say that they
 //! were skipped.
 
+#[path = "common/absent.rs"]
+mod absent;
+
 use std::path::Path;
 use std::process::Command;
 
+use absent::python;
 use convae::checkpoint::{Array, Checkpoint, save};
 use convae::config::Source;
 use convae::corruption::Split;
@@ -29,10 +33,7 @@ print((theirs - ours["output"]).abs().max().item())
 
 #[test]
 fn the_documented_torch_module_loads_the_weights_and_gives_our_outputs() {
-    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
-        println!("skipped: CONVAE_PYTHON is not set");
-        return;
-    };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     train_a_little(folder.path());
     let code = documented_code().replace("runs/noise/noise.pt", "noise.pt") + COMPARISON;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{Folder, convae, names, text, tiny, train};
+use common::{Folder, convae, names, skipped, text, tiny, train};
 use scraper::{Html, Selector};
 use serde_json::Value;
 
@@ -263,9 +263,7 @@ fn asked(net: &str) -> Vec<String> {
 /// What a browser says about a page that is so many pixels wide.
 fn looked_at(html: &str, width: usize, dark: bool) -> Option<Value> {
     let Some(browser) = browser() else {
-        println!(
-            "skipped: no browser is installed (apt install chromium), and CONVAE_BROWSER is not set"
-        );
+        skipped("no browser is installed (apt install chromium), and CONVAE_BROWSER names none");
         return None;
     };
     let folder = Folder::new();
@@ -341,10 +339,7 @@ fn a_browser_would_tell_what_is_wrong_with_a_page() {
 // ---- figures for other programs ----
 
 fn python(code: &str, argument: &Path) -> Option<Value> {
-    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
-        println!("skipped: CONVAE_PYTHON is not set");
-        return None;
-    };
+    let python = common::python()?;
     let run = Command::new(python).args(["-c", code]).arg(argument).output().unwrap();
     assert!(run.status.success(), "{}", text(&run.stderr));
     Some(serde_json::from_slice(&run.stdout).unwrap())

@@ -54,10 +54,7 @@ assert abs(seen.picture.mean() - clean[:, :80].mean()) < 0.01
 ";
 
 fn python(arguments: &[&str]) -> Option<Output> {
-    let Some(python) = std::env::var_os("CONVAE_PYTHON") else {
-        println!("skipped: CONVAE_PYTHON is not set");
-        return None;
-    };
+    let python = common::python()?;
     let mut command = Command::new(python);
     command.args(arguments).current_dir(root());
     command.env("PYTHONPATH", "scripts").env("PYTHONDONTWRITEBYTECODE", "1");
@@ -124,8 +121,7 @@ fn the_compared_corruptions_are_what_they_say() {
 
 #[test]
 fn the_pytorch_script_makes_the_pictures_that_apply_makes() {
-    if std::env::var_os("CONVAE_PYTHON").is_none() {
-        println!("skipped: CONVAE_PYTHON is not set");
+    if common::python().is_none() {
         return;
     }
     let folder = Folder::new();

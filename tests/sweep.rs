@@ -7,17 +7,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use common::{Convae, Folder, convae, digits, files_of, names, sentence, text, tiny, train};
+use common::{
+    Convae, Folder, convae, digits, files_of, names, sentence, text, tiny, train, wait_until,
+};
 use convae::checkpoint::{Array, load};
 use serde_json::{Value, json};
 
 /// Long enough to be stopped half-way.
 const MANY_EPOCHS: &str = "train.epochs=150";
-/// How long a test waits for something to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn config() -> String {
     tiny() + "[train]\nepochs = 1\n"
@@ -288,14 +286,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
-        sleep(Duration::from_millis(10));
     }
 }
 

@@ -14,7 +14,11 @@ FIRST_TEN = 2e-5
 EPOCH_MEAN = 3e-4
 """float32. Keras's own backends part by 1.3e-4 in the mean of an epoch."""
 BACKENDS_APART = 2.0
-"""Further than this many times the distance between Keras's own backends is too far."""
+"""Further than this many times the distance between Keras's own backends is too far. So it is of Keras on
+JAX in float32 from itself in float64, over the first ten steps: two that lie as far from float64 as
+that can be twice as far from one another."""
+MEASURED_STEPS = 10
+"""As many are replayed in float64 to measure that distance by."""
 CALM = 1000
 """Steps of a float32 run from which on its validation loss moves as little as the epoch's mean. Before, it
 is a loss at weights on a steep way down, and is measured like a step's: by the largest distance between two

@@ -4,7 +4,7 @@ Quantities stand in the order in which a mistake would show: forward pass, gradi
 steps, the epoch, the test set. So the first bar that is missed tells where to look.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Callable
 
@@ -35,12 +35,18 @@ class Quantity:
     """Whether the bar gives way to twice the distance between Keras's own backends."""
     chaos: Callable[[Run, Run], Distance] | None = None
     """That distance, where it is not measured by the quantity itself."""
+    early: bool = False
+    """Whether the first steps settle it, which are replayed in float64 to measure rounding by."""
 
 
-def compare(ours: Run, replays: list[Run], dtype: str) -> list[Row]:
-    """All bars of one precision."""
+def compare(ours: Run, replays: list[Run], dtype: str, exact: Run | None = None) -> list[Row]:
+    """All bars of one precision; `exact` is the start of a float32 run on Keras in float64."""
     quantities = _float64(ours) if dtype == "float64" else _float32(len(ours.losses))
-    rows = [_row(quantity, ours, replay, replays, dtype) for replay in replays for quantity in quantities]
+    rounding = _rounding(replays, exact)
+    rows = [
+        _row(quantity, ours, replay, replays, dtype, rounding(quantity) if quantity.early else 0.0)
+        for replay in replays for quantity in quantities
+    ]
     return rows + ([_no_step_further(ours, replays)] if dtype == "float32" else [])
 
 
@@ -72,7 +78,7 @@ def _float64(ours: Run) -> list[Quantity]:
 
 def _first_loss(bar: float) -> Quantity:
     culprit = "the loss of step 1, before any weight has moved: the forward pass or the loss"
-    return Quantity("loss of step 1", _steps_apart(1), bar, culprit, chaotic=False)
+    return Quantity("loss of step 1", _steps_apart(1), bar, culprit, chaotic=False, early=True)
 
 
 def _gradient(bar: float, chaotic: bool) -> Quantity:
@@ -81,7 +87,7 @@ def _gradient(bar: float, chaotic: bool) -> Quantity:
     def apart(a: Run, b: Run) -> Distance:
         return _worst(weight_distances(a.gradient, b.gradient, bar))
 
-    return Quantity("gradient of step 1", apart, bar, culprit, chaotic)
+    return Quantity("gradient of step 1", apart, bar, culprit, chaotic, early=True)
 
 
 def _weights(stage: str, bar: float, chaotic: bool) -> Quantity:
@@ -97,7 +103,7 @@ def _weights(stage: str, bar: float, chaotic: bool) -> Quantity:
 def _steps(count: int, bar: float, chaotic: bool) -> Quantity:
     culprit = "the loss of {at}, the step before it being right: the optimizer"
     name = f"steps 1 to {count}" if count <= 10 else f"all {count} steps"
-    return Quantity(name, _steps_apart(count), bar, culprit, chaotic)
+    return Quantity(name, _steps_apart(count), bar, culprit, chaotic, early=count <= bars.MEASURED_STEPS)
 
 
 def _epoch_means(bar: float) -> Quantity:
@@ -158,10 +164,24 @@ def _worst(distances: dict[str, float]) -> Distance:
     return distance, name
 
 
-def _row(quantity: Quantity, ours: Run, replay: Run, replays: list[Run], dtype: str) -> Row:
+def _rounding(replays: list[Run], exact: Run | None) -> Callable[[Quantity], float]:
+    """How far Keras in float32 is from itself in float64, on the same backend."""
+    same = next((run for run in replays if exact and run.name == exact.name), None)
+    if not exact or not same:
+        return lambda quantity: 0.0
+    steps = len(exact.losses)
+    start = replace(same, losses=same.losses[:steps])
+    return lambda quantity: quantity.distance(start, exact)[0]
+
+
+def _row(
+    quantity: Quantity, ours: Run, replay: Run, replays: list[Run], dtype: str, rounding: float
+) -> Row:
     distance, at = quantity.distance(ours, replay)
     name = f"{replay.name}: {quantity.name}"
     apart = _backends_apart(quantity, replay, replays, dtype) if quantity.chaotic else 0.0
+    if rounding:
+        apart = max(apart or 0.0, rounding)
     if apart is None and quantity.bar < distance <= bars.CHAOS:
         reason = f"{at}; one backend cannot tell a mistake from chaos: name another"
         return Row(name, f"{distance:.2g}", f"{quantity.bar:.2g}", None, reason)
@@ -199,14 +219,15 @@ def _first_over(quantity: Quantity, ours: Run, replay: Run, bar: float, worst: s
 
 
 def _no_step_further(ours: Run, replays: list[Run]) -> Row:
-    """No step further from a backend than the backends are from one another, times two."""
+    """No step further from a backend than the backends are from one another, times two, or than the first
+    ten may be: in a short run backends can by luck be as near as their last bits."""
     name = "no step further off than backends"
     if len(replays) < 2:
         return Row(name, "-", "-", None, "one backend: nothing to measure its distance by")
     steps = _steps_apart(len(ours.losses))
     apart = max(steps(a, b)[0] for a, b in combinations(replays, 2))
     (distance, at), furthest = max(((steps(ours, replay), replay.name) for replay in replays), key=lambda x: x[0][0])
-    bar = bars.BACKENDS_APART * apart
+    bar = max(bars.FIRST_TEN, bars.BACKENDS_APART * apart)
     detail = f"from {furthest}, {at}; backends are up to {apart:.2g} apart"
     culprit = f"the loss of {at}, {distance:.2g} from {furthest}: further than chance takes it"
     return Row(name, f"{distance:.2g}", f"{bar:.2g}", bool(distance <= bar), detail, culprit)

@@ -10,13 +10,15 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import checks, compare, config, faults, localise, plot
+from . import bars, checks, compare, config, faults, localise, plot
 from .failure import Failure
 from .feed import Feed
 from .rows import Row
 from .runs import Run, read_replay, read_trace
 
 BACKENDS = ("tensorflow", "jax", "torch")
+EXACT = "jax"
+"""The backend whose float64 is exact."""
 LOG_LINES = 12
 """Last lines of a failed child's log that are shown."""
 
@@ -79,12 +81,24 @@ def run(case: Case) -> Compared:
             rows.append(Row(f"{backend}: replay", "-", "-", None, f"not available: {failure}"))
     if not replays:
         raise Failure(f"{case.name}: no backend could replay the run; see {case.out}/*/log.txt")
-    rows += name_the_layer(case, ours, compare.compare(ours, replays, case.dtype))
+    exact = measured_exactly(case, trace) if case.dtype == "float32" else None
+    rows += name_the_layer(case, ours, compare.compare(ours, replays, case.dtype, exact))
     plot.draw(case.out / "curves.png", f"convae and Keras, {case.name}", ours, replays, case.dtype)
     if not case.keep_inputs:
         for file in [*trace.glob("*_inputs*.safetensors"), *trace.glob("*_targets*.safetensors")]:
             file.unlink()  # hundreds of MB, and drawn again from the seed
     return Compared(case, rows, ours, replays)
+
+
+def measured_exactly(case: Case, trace: Path) -> Run | None:
+    """The start of a float32 run on Keras in float64, to measure by what rounding does to Keras."""
+    if EXACT not in case.backends:
+        return None
+    try:
+        return replay(case, EXACT, trace, "float64", steps=bars.MEASURED_STEPS)
+    except ReplayFailure as failure:
+        say(f"{case.name}: Keras on {EXACT} in float64 is not available: {failure}")
+        return None
 
 
 def name_the_layer(case: Case, ours: Run, rows: list[Row]) -> list[Row]:
@@ -123,20 +137,24 @@ class ReplayFailure(Exception):
     """One backend could not do it; the others may."""
 
 
-def replay(case: Case, backend: str, trace: Path) -> Run:
-    """What a child process with that backend computes from the trace."""
-    folder = case.out / backend
+def replay(
+    case: Case, backend: str, trace: Path, dtype: str | None = None, steps: int | None = None
+) -> Run:
+    """What a child process with that backend computes from the trace: in the case's precision, all of it,
+    unless told otherwise."""
+    dtype = dtype or case.dtype
+    folder = case.out / (backend if dtype == case.dtype else f"{backend}-{dtype}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     job = {
         "config": str(case.config), "overrides": case.sets(), "trace": str(trace),
-        "dtype": case.dtype, "out": str(folder), "fault": case.fault,
+        "dtype": dtype, "out": str(folder), "fault": case.fault, "steps": steps,
     }
     (folder / "job.json").write_text(json.dumps(job))
     started = time.monotonic()
-    child("parity.replay", str(folder / "job.json"), backend, case.dtype, folder / "log.txt",
-          f"{case.name}: Keras on {backend}")
-    say(f"{case.name}: Keras on {backend} took {time.monotonic() - started:.0f} s")
+    name = f"{case.name}: Keras on {backend}" + ("" if dtype == case.dtype else f" in {dtype}")
+    child("parity.replay", str(folder / "job.json"), backend, dtype, folder / "log.txt", name)
+    say(f"{name} took {time.monotonic() - started:.0f} s")
     return read_replay(folder)
 
 

@@ -35,6 +35,8 @@ class Job:
     dtype: str
     out: str
     fault: str | None = None
+    steps: int | None = None
+    """Only so many steps of the first epoch, and no validation."""
 
 
 def main() -> None:
@@ -57,8 +59,12 @@ def replay(job: Job) -> Run:
 
     gradient = gradient_of_first_batch(model, experiment, feed, job.dtype)
     set_weights(model, experiment, trace.weights["initial"])
-    recorder = Recorder(experiment, steps=len(trace.losses))
-    epoch_losses, val_losses = train(model, experiment, feed, recorder, job.dtype)
+    recorder = Recorder(experiment, steps=min(len(trace.losses), job.steps or len(trace.losses)))
+    if job.steps:
+        fit(model, experiment, feed, recorder, job.dtype, epoch=1, images=job.steps * experiment.batch_size)
+        epoch_losses, val_losses = [], []
+    else:
+        epoch_losses, val_losses = train(model, experiment, feed, recorder, job.dtype)
     outputs = model.predict(feed.test_inputs()[:SHOWN].astype(job.dtype), verbose=0)
     return Run(
         name=keras.backend.backend(),
@@ -80,20 +86,28 @@ def train(
     test_inputs = feed.test_inputs().astype(dtype)
     epoch_losses, val_losses = [], []
     for epoch in range(1, experiment.epochs + 1):
-        order = feed.order(epoch)
-        inputs = feed.train_inputs(epoch)[order].astype(dtype)
-        targets = feed.clean("train", epoch)[order].astype(dtype)
-        history = model.fit(
-            inputs, targets,
-            batch_size=experiment.batch_size, shuffle=False, verbose=0, callbacks=[recorder],
-            initial_epoch=epoch - 1, epochs=epoch,
-        )
-        epoch_losses.append(float(history.history["loss"][0]))
+        epoch_losses.append(fit(model, experiment, feed, recorder, dtype, epoch))
         results = model.evaluate(
             test_inputs, test, batch_size=experiment.batch_size, verbose=0, return_dict=True
         )
         val_losses.append(float(results["loss"]))
     return epoch_losses, val_losses
+
+
+def fit(
+    model: keras.Model, experiment: config.Experiment, feed: Feed, recorder: "Recorder", dtype: str,
+    epoch: int, images: int | None = None,
+) -> float:
+    """One epoch, or as many images of it; its mean loss."""
+    order = feed.order(epoch)[:images]
+    inputs = feed.train_inputs(epoch)[order].astype(dtype)
+    targets = feed.clean("train", epoch)[order].astype(dtype)
+    history = model.fit(
+        inputs, targets,
+        batch_size=experiment.batch_size, shuffle=False, verbose=0, callbacks=[recorder],
+        initial_epoch=epoch - 1, epochs=epoch,
+    )
+    return float(history.history["loss"][0])
 
 
 def gradient_of_first_batch(

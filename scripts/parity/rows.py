@@ -26,7 +26,7 @@ def within(comparison: str, measured: float, bar: float, detail: str = "", culpr
     return Row(comparison, f"{measured:.2g}", f"{bar:.2g}", bool(measured <= bar), detail, culprit)
 
 
-FOOTNOTE = "* twice the distance between Keras's own backends, which part by more than the bar"
+FOOTNOTE = "* twice the distance between Keras's own backends, or of its float32 from its float64: more than the bar"
 
 
 def missed(rows: list[Row]) -> list[Row]:

@@ -1,11 +1,14 @@
 //! The dense layer.
 
-use tch::Tensor;
 use tch::nn::ModuleT;
+use tch::{Device, Tensor};
 
 use super::resize::{channels_first, channels_last};
 use super::{Activation, Fans, Initializer, Parameters};
 use crate::random::Stream;
+
+/// Rows whose products are summed up at once.
+const MOST_ROWS: i64 = 4096;
 
 /// Over Keras's last axis: `(N, F)` to `(N, units)`, or `(N, C, H, W)` to `(N, units, H, W)`; the
 /// kernel is `(units, in)`. Source: Keras `layers/core/dense.py`.
@@ -39,11 +42,28 @@ impl Dense {
         let weight = parameters.draw("weight", &[units, inputs], kernel_initializer, fans, stream);
         Self { weight, bias: use_bias.then(|| parameters.constant("bias", units, 0.0)), activation }
     }
+
+    /// `(rows, in)` to `(rows, units)`. The kernel's gradient is a sum over all rows, which are every pixel
+    /// of every image. On the CPU libtorch loses 1e-5 of it in float32 over a million rows; part by part
+    /// it loses no more than over a thousand.
+    fn multiply(&self, rows: &Tensor) -> Tensor {
+        let multiply = |rows: &Tensor| rows.linear(&self.weight, None::<Tensor>);
+        if rows.size()[0] <= MOST_ROWS || rows.device() != Device::Cpu {
+            return multiply(rows);
+        }
+        Tensor::cat(&rows.split(MOST_ROWS, 0).iter().map(multiply).collect::<Vec<_>>(), 0)
+    }
 }
 
 impl ModuleT for Dense {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
-        let y = channels_last(x).linear(&self.weight, self.bias.as_ref());
-        self.activation.apply(&channels_first(&y))
+        let x = channels_last(x);
+        let mut products = self.multiply(&x.flatten(0, -2));
+        let y = match &self.bias {
+            Some(bias) => products.g_add_(bias),
+            None => products,
+        };
+        let shape = [&x.size()[..x.dim() - 1], &[-1]].concat();
+        self.activation.apply(&channels_first(&y.view(shape.as_slice())))
     }
 }

@@ -1,7 +1,7 @@
 //! Pooling with Keras's padding.
 
-use tch::Tensor;
 use tch::nn::ModuleT;
+use tch::{Kind, Tensor};
 
 use super::Padding;
 use super::window::{padding_of, pair, size_of, to_i64};
@@ -31,14 +31,22 @@ impl ModuleT for MaxPooling2D {
     }
 }
 
+/// Pixels from which on a window counts as large.
+const LARGE_WINDOW: usize = 64;
+
 /// Mean of each window over the pixels that exist: `(N, C, H, W)` to `(N, C, H', W')`.
 #[derive(Debug)]
 pub struct AveragePooling2D(pub PoolOptions);
 
 impl AveragePooling2D {
+    /// libtorch sums a window up pixel by pixel, which costs a large one digits in float32.
     fn pool(&self, x: &Tensor, divisor: Option<i64>) -> Tensor {
         let PoolOptions { pool_size, strides, .. } = self.0;
-        x.avg_pool2d(pair(pool_size), pair(strides), [0, 0], false, true, divisor)
+        let large = pool_size.0 * pool_size.1 > LARGE_WINDOW;
+        let exact = if large { x.to_kind(Kind::Double) } else { x.shallow_clone() };
+        exact
+            .avg_pool2d(pair(pool_size), pair(strides), [0, 0], false, true, divisor)
+            .to_kind(x.kind())
     }
 }
 

@@ -6,15 +6,12 @@ use std::process::Command;
 
 use convae::checkpoint::{Array, Checkpoint, load, save};
 
+use crate::absent;
 use crate::builder::{example, scratch};
 
 /// Runs a script with these arguments; `None`, with a note, where there is no interpreter.
 fn python(script: &str, arguments: &[&Path]) -> Option<String> {
-    let Some(interpreter) = std::env::var_os("CONVAE_PYTHON") else {
-        eprintln!("skipped: CONVAE_PYTHON is not set");
-        return None;
-    };
-    let mut command = Command::new(interpreter);
+    let mut command = Command::new(absent::python()?);
     let output = command.arg("-c").arg(script).args(arguments).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");

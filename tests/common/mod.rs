@@ -1,14 +1,20 @@
 //! What the end-to-end tests share: calls of the program, folders to work in, and what every
 //! refusal has to look like. Nothing here knows what a single test is about.
 
-#![allow(dead_code)] // each test binary uses its own part
+#![allow(dead_code, unused_imports)] // each test binary uses its own part
+
+mod absent;
+
+pub use absent::{python, skipped};
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use assert_cmd::assert::Assert;
 use convae::checkpoint::{Checkpoint, load, save};
@@ -66,7 +72,8 @@ pub fn convae() -> Convae {
 /// The program inside a bash script, where it is `"$0" "$@"`.
 pub fn convae_in(script: &str) -> Convae {
     let mut bash = Command::new("bash");
-    bash.args(["-c", script, PROGRAM]);
+    // Else bash complains of a locale that is not there, and in its own language.
+    bash.args(["-c", script, PROGRAM]).env("LC_ALL", "C");
     Convae::of(bash)
 }
 
@@ -80,8 +87,9 @@ impl Convae {
         command
             .current_dir(root())
             .env("OMP_NUM_THREADS", "1")
-            .env("CUDA_VISIBLE_DEVICES", "")
-            .env("RUST_BACKTRACE", "1"); // a crash is to be seen
+            .env("CUDA_VISIBLE_DEVICES", "") // no GPU, also where there is one
+            .env("RUST_BACKTRACE", "1") // a crash is to be seen
+            .env_remove("CLICOLOR_FORCE"); // a pipe gets no colours
         Self(command)
     }
 
@@ -122,6 +130,11 @@ impl Convae {
         self
     }
 
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
     pub fn within(mut self, folder: &Path) -> Self {
         self.0.current_dir(folder);
         self
@@ -150,6 +163,34 @@ impl Convae {
     /// Something failed: exit code 1, one sentence with these words.
     pub fn fails(self, words: &[&str]) -> Assert {
         sentence(self.assert().code(1), words)
+    }
+}
+
+/// A run under way, which has just printed a line with this start.
+pub fn at_line(call: Convae, start: &str) -> (Child, BufReader<ChildStdout>) {
+    let mut command = call.command();
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(run.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with(start) {
+        line.clear();
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended before {start:?}");
+    }
+    (run, stdout)
+}
+
+/// Sends a run a signal: `-INT`.
+pub fn send(signal: &str, run: &Child) {
+    let pid = run.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+}
+
+/// Waits as long as a slow machine may need.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        sleep(Duration::from_millis(2));
     }
 }
 

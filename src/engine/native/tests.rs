@@ -1,6 +1,9 @@
 //! The native engine against libtorch's layers: the same weights and pictures, loss, gradient and
 //! outputs, in both precisions, in every form of the kernels that this CPU can run.
 
+mod plain;
+
+use plain::{Mistake, Plain};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};
@@ -12,7 +15,8 @@ use crate::engine::values_of;
 
 /// Norm of the difference, relative to the norm of the second.
 fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
-    let (ours, theirs) = (ours.to_kind(Kind::Double), theirs.to_kind(Kind::Double));
+    let values = |tensor: &Tensor| tensor.to_kind(Kind::Double).flatten(0, -1);
+    let (ours, theirs) = (values(ours), values(theirs));
     let difference = (ours - &theirs).norm().double_value(&[]);
     difference / theirs.norm().double_value(&[]).max(f64::MIN_POSITIVE)
 }
@@ -71,43 +75,79 @@ impl Case {
         self.results(&mut Libtorch::new(&self.plan, Part::Whole, Device::Cpu, kind), kind)
     }
 
-    /// Holds every form of the kernels against libtorch in float64. Where float32 itself is further
-    /// from that than `bar`, thrice the distance of libtorch's float32 is allowed.
-    fn check<T: Real>(&self, threads: usize, bar: f64) {
-        self.check_lowered::<T>(threads, bar, lowered);
+    /// The same in plain loops of float32.
+    fn plain(&self, mistake: Mistake) -> Results {
+        let weights = Vec::<f32>::try_from(&self.weights).unwrap();
+        let operations = operations(&self.plan);
+        let loss = self.plan.config.train.loss;
+        let plain = Plain { operations: &operations, weights: &weights, loss, mistake };
+        let [loss, gradient, outputs] = plain.results(&self.batch);
+        [loss.copy(), loss, gradient, outputs]
+    }
+
+    /// Holds every form of the kernels against libtorch in float64.
+    fn check<T: Real>(&self, threads: usize) {
+        self.check_lowered::<T>(threads, lowered);
     }
 
     /// The same of a plan that is lowered otherwise.
     fn check_lowered<T: Real>(
         &self,
         threads: usize,
-        bar: f64,
         lower: impl Fn(&Plan) -> (Vec<Operation>, Head),
     ) {
-        let exact = self.libtorch(Kind::Double);
-        let allowed = |i: usize| 3.0 * distance(&self.libtorch(T::KIND)[i], &exact[i]);
+        let bars = Bars::of::<T>(self);
         for kernels in T::forms() {
             let lowered = lower(&self.plan);
             let mut native =
                 Native::<T>::assemble(&self.plan, Part::Whole, lowered, threads, kernels);
             // Twice: what a step leaves in the buffers must not show in the next.
             for _ in 0..2 {
-                let results = self.results(&mut native, T::KIND);
-                for (i, what) in
-                    ["training loss", "loss", "gradient", "outputs"].into_iter().enumerate()
-                {
-                    let distance = distance(&results[i], &exact[i]);
-                    assert!(
-                        distance <= bar || T::KIND == Kind::Float && distance <= allowed(i),
-                        "{what}: {distance:.1e}, {:?}, {}, {threads} threads, {} pictures:\n{}",
-                        T::KIND,
-                        kernels.name,
-                        self.batch.len,
-                        self.text
-                    );
-                }
+                let missed = bars.missed(&self.results(&mut native, T::KIND));
+                assert!(
+                    missed.is_none(),
+                    "{}, {:?}, {}, {threads} threads, {} pictures:\n{}",
+                    missed.unwrap(),
+                    T::KIND,
+                    kernels.name,
+                    self.batch.len,
+                    self.text
+                );
             }
         }
+    }
+}
+
+/// How near to libtorch in float64 a case has to be.
+struct Bars {
+    exact: Results,
+    furthest: [f64; 4],
+}
+
+impl Bars {
+    /// In float64 the order of sums is all that differs. In float32 the case itself says what rounding
+    /// costs: see [`Plain`].
+    fn of<T: Real>(case: &Case) -> Self {
+        let exact = case.libtorch(Kind::Double);
+        let furthest = match T::KIND {
+            Kind::Double => [FLOAT64; 4],
+            _ => {
+                let plain = case.plain(Mistake::None);
+                std::array::from_fn(|i| TIMES * distance(&plain[i], &exact[i]) + ROUNDING)
+            }
+        };
+        Self { exact, furthest }
+    }
+
+    /// The first result that is too far off.
+    fn missed(&self, results: &Results) -> Option<String> {
+        ["training loss", "loss", "gradient", "outputs"].into_iter().enumerate().find_map(
+            |(i, what)| {
+                let (distance, bar) = (distance(&results[i], &self.exact[i]), self.furthest[i]);
+                let missed = distance.is_nan() || distance > bar;
+                missed.then(|| format!("{what}: {distance:.1e}, more than {bar:.1e}"))
+            },
+        )
     }
 }
 
@@ -129,8 +169,7 @@ fn parts_agree(shape: [usize; 3], encoder: &str, decoder: &str) {
     let codes = outputs(Part::Encoder, &case.batch.input);
     let drawn = Tensor::from_slice(&outputs(Part::Decoder, &codes));
     let whole = Tensor::from_slice(&outputs(Part::Whole, &case.batch.input));
-    // The codes were rounded to float32 on their way.
-    assert!(distance(&drawn, &whole) <= FLOAT32, "{}", case.text);
+    assert!(distance(&drawn, &whole) <= ROUNDED_CODES, "{}", case.text);
 }
 
 #[test]
@@ -151,13 +190,20 @@ fn weights_that_change_between_predictions_are_taken_over() {
 
 /// Sums of some thousand terms in another order.
 const FLOAT64: f64 = 1e-12;
-const FLOAT32: f64 = 1e-6;
+/// Of float32, how many times further off than plain loops the kernels may be. Longer sums than a vector
+/// are nearer than those; tiles add and subtract pixels before they multiply, and 2.5 is the most that
+/// any case here takes. The kernels' arithmetic is the same on every processor that has their form.
+const TIMES: f64 = 3.0;
+/// The rounding of the result, which plain loops may by luck be without.
+const ROUNDING: f64 = f32::EPSILON as f64;
+/// The codes were rounded to float32, and then every value after them.
+const ROUNDED_CODES: f64 = 1e-6;
 
 fn agrees(shape: [usize; 3], encoder: &str, decoder: &str, train: &str) {
     for (threads, pictures) in [(1, 1), (2, 3), (3, 37)] {
         let case = Case::new(shape, encoder, decoder, train, pictures);
-        case.check::<f64>(threads, FLOAT64);
-        case.check::<f32>(threads, FLOAT32);
+        case.check::<f64>(threads);
+        case.check::<f32>(threads);
     }
 }
 
@@ -268,7 +314,7 @@ fn pooling_of_all_kinds() {
     }
 }
 
-/// Of a layer; sums over more inputs lose more digits in float32 than the bar allows.
+/// Of a layer; more take too long.
 const MOST_WEIGHTS: usize = 300_000;
 
 /// Whatever geometry the config language allows.
@@ -343,8 +389,8 @@ fn holds(rewrite: &Rewrite) {
         let (rewritten, _) = (rewrite.lower)(plain.clone());
         assert_eq!(rewritten.len() + rewrite.fewer, plain.len(), "{}", case.text);
         let lower = |plan: &Plan| (rewrite.lower)(lower::drop_identities(operations(plan)));
-        case.check_lowered::<f64>(2, FLOAT64, lower);
-        case.check_lowered::<f32>(2, FLOAT32, lower);
+        case.check_lowered::<f64>(2, lower);
+        case.check_lowered::<f32>(2, lower);
     }
 }
 
@@ -369,11 +415,11 @@ fn the_operations_without_any_rewrite() {
     let plain = |plan: &Plan| (operations(plan), OUTPUTS);
     let dropped = lower::drop_identities(plain(&case.plan).0).len();
     assert_eq!(plain(&case.plan).0.len(), dropped + 5); // four linear activations, one upsampling by 1
-    case.check_lowered::<f64>(2, FLOAT64, plain);
-    case.check_lowered::<f32>(2, FLOAT32, plain);
+    case.check_lowered::<f64>(2, plain);
+    case.check_lowered::<f32>(2, plain);
     let without = |plan: &Plan| (lower::drop_identities(plain(plan).0), OUTPUTS);
-    case.check_lowered::<f64>(2, FLOAT64, without);
-    case.check_lowered::<f32>(2, FLOAT32, without);
+    case.check_lowered::<f64>(2, without);
+    case.check_lowered::<f32>(2, without);
 }
 
 #[test]
@@ -493,6 +539,23 @@ fn fusing_the_last_sigmoid_with_the_cross_entropy() {
         lower: |operations| lower::fuse_sigmoid(operations, crate::nn::Loss::BinaryCrossentropy),
         fewer: 1,
     });
+}
+
+#[test]
+fn the_bars_let_no_wrong_tap_no_lost_term_and_no_lost_digits_pass() {
+    let dense = "{ layer = \"Flatten\" }, { layer = \"Dense\", units = 30, activation = \"tanh\" }, \
+                 { layer = \"Dense\", units = 168 }, { layer = \"Reshape\", target_shape = [12, 14, 1] }";
+    for middle in [&LAST.replace("filters = 1", "filters = 17").replace("sigmoid", "relu"), dense] {
+        let case = Case::new([12, 14, 1], LAST, &format!("{middle}, {LAST}"), "", 37);
+        let bars = Bars::of::<f32>(&case);
+        assert_eq!(bars.missed(&case.plain(Mistake::None)), None);
+        // Of 24 bits, three fewer: eight times the roundings.
+        for mistake in [Mistake::Bits(21), Mistake::LostTerm(13), Mistake::WrongTap(13)] {
+            let missed = bars.missed(&case.plain(mistake));
+            println!("{mistake:?}: {missed:?}");
+            assert!(missed.is_some(), "{mistake:?}: {}", case.text);
+        }
+    }
 }
 
 #[test]
