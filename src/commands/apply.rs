@@ -128,9 +128,10 @@ fn apply_to_stdin(args: &Apply, applier: &mut Applier<'_>) -> anyhow::Result<u8>
     losses.dedup();
     if !losses.is_empty() {
         let names: Vec<_> = losses.iter().map(|loss| loss.name(1)).collect();
-        let remedy = match losses.contains(&Loss::Colour) {
-            true => "; the model is grey, and --per-channel keeps colours",
-            false => "",
+        let remedy = if losses.contains(&Loss::Colour) {
+            "; the model is grey, and --per-channel keeps colours"
+        } else {
+            ""
         };
         complain(format_args!("stdin: the result is without {}{remedy}", names.join(" and ")));
     }
