@@ -100,7 +100,70 @@ def npz() -> None:
     write("npz", "codes_alone", 3, archive(np.savez, codes=codes))
 
 
+def tiff(pages: list[dict], order: str = "<", big: bool = False) -> bytes:
+    """A TIFF of these pages: tags by number, with whole numbers as values, and the `data` of one strip."""
+    word = "Q" if big else "I"
+    head = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + ("HHH" if big else "H"), *((43, 8, 0) if big else (42,)))
+    file, link = bytearray(head + struct.pack(order + word, 0)), len(head)
+    for page in pages:
+        tags = {number: values for number, values in page.items() if number != "data"}
+        place, bytes_ = (324, 325) if 322 in tags else (273, 279)
+        tags[place], tags[bytes_] = [len(file)], [len(page["data"])]
+        file += page["data"]
+        entries = b""
+        for number, values in sorted(tags.items()):
+            packed = struct.pack(f"{order}{len(values)}I", *values)
+            size = struct.calcsize(word)
+            if len(packed) > size:
+                at, packed = packed, struct.pack(order + word, len(file))
+                file += at
+            entries += struct.pack(order + "HH" + word, number, 4, len(values)) + packed.ljust(size, b"\0")
+        file[link : link + struct.calcsize(word)] = struct.pack(order + word, len(file))
+        file += struct.pack(order + ("Q" if big else "H"), len(tags)) + entries
+        link = len(file)
+        file += struct.pack(order + word, 0)
+    return bytes(file)
+
+
+def page(values: np.ndarray, order: str = "<", **more) -> dict:
+    """Tags for an array (height, width, channels)."""
+    height, width, channels = values.shape
+    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    bits = 8 * values.dtype.itemsize
+    tags = {256: [width], 257: [height], 258: [bits] * channels, 259: [1], 262: [2 if channels >= 3 else 1]}
+    tags |= {277: [channels], 278: [height], 339: [kind] * channels}
+    tags["data"] = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    return tags | {int(number.removeprefix("tag")): value for number, value in more.items()}
+
+
+def tiffs() -> None:
+    ramp = np.arange(36).reshape(3, 4, 3)
+    for order, name in [("<", "little"), (">", "big")]:
+        pages = [page((ramp * 7).astype("u1"), order), page((ramp[..., :1] * 1000).astype("u2"), order)]
+        thumbnail = page(ramp[:1, :1].astype("u1"), order, tag254=[1])
+        write("image", f"pages_{name}.tif", None, tiff([thumbnail, *pages], order))
+        write("image", f"bigtiff_{name}.tif", None, tiff(pages, order, big=True))
+        for kind in ["u4", "u8", "f2", "f4", "f8"]:
+            values = ramp / 36 if kind[0] == "f" else ramp * (1 << 8 * int(kind[1]) - 6)
+            write("image", f"{kind}_{name}.tif", None, tiff([page(values.astype(kind), order)], order))
+    grey = (ramp[..., :1] * 5).astype("u1")
+    alpha = np.concatenate([ramp * 5, ramp[..., :1] * 7], -1).astype("u1")
+    write("image", "multiplied.tif", None, tiff([page(alpha, tag338=[1])]))
+    write("image", "grey_alpha.tif", None, tiff([page(alpha[..., :2], tag338=[2])]))
+    write("image", "inks.tif", None, tiff([page(alpha, tag262=[5])]))
+    write("image", "palette.tif", None, tiff([page(grey, tag262=[3], tag320=[i * 257 % 65536 for i in range(768)])]))
+    write("image", "white_is_zero.tif", None, tiff([page(grey, tag262=[0])]))
+    tile = np.zeros((16, 16, 3), "u1") + 9
+    tiled = page(tile, tag256=[5], tag257=[7], tag322=[16], tag323=[16])
+    del tiled[278]
+    write("image", "tile.tif", None, tiff([tiled]))
+    profile = list(b"RGB ".rjust(20, b"\7").ljust(40, b"\7"))
+    write("image", "profile.tif", None, tiff([page(ramp.astype("u1"), tag34675=profile, tag274=[6])]))
+
+
 def image() -> None:
+    tiffs()
+
     def save(name: str, picture: Image.Image, **options) -> None:
         file = io.BytesIO()
         picture.save(file, **options)

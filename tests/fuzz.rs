@@ -175,6 +175,7 @@ fn survives_damage(name: &str) {
         outcome.unwrap_or_else(|failure| panic!("{name}, round {round}: {failure}"));
         round += 1;
     }
+    println!("{} damaged inputs for {name}", round * u64::from(ROUND));
 }
 
 #[test]

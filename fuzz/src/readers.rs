@@ -15,7 +15,7 @@ use convae::codes::Codes;
 use convae::config::Source;
 use convae::config::data::{Data, IdxFiles, Npz};
 use convae::data::Dataset;
-use convae::image_file::{decode_bytes, measure};
+use convae::image_file::{Album, Format, ImageFile, decode_bytes, measure};
 use convae::plan::Plan;
 use convae::summary::summary;
 use flate2::Compression;
@@ -156,25 +156,53 @@ fn codes(path: &Path, limit: usize) {
     }
 }
 
-/// An image of any format.
+/// The images of a file of any format.
 pub fn image(input: &[u8]) {
     /// Pixels that we take.
     const MOST: u64 = 1 << 16;
-    // 16 bytes a pixel, and what the decoders may take beside.
-    let limit = MOST as usize * 16 + 72 * MIB + 16 * input.len();
-    let measured = within(limit, || measure(input, MOST));
-    match within(limit, || decode_bytes(input, MOST)) {
-        Err(error) => one_sentence(&error, &[""]),
-        Ok(image) => {
-            let [height, width, channels] = image.shape;
-            assert!((height * width) as u64 <= MOST);
-            assert_eq!(image.samples.len(), height * width * channels);
-            assert_eq!(measured.expect("what is decoded can be measured"), (height, width));
-            for channels in [1, 3] {
-                let same = image.clone().with_channels(channels);
-                assert_eq!(same.samples.len(), height * width * channels);
+    /// Pages that are looked at.
+    const PAGES: usize = 8;
+    // 40 bytes a pixel, and what the decoders may take beside.
+    let limit = MOST as usize * 40 + 72 * MIB + 16 * input.len();
+    // Of a directory, its tags and as much to find it by.
+    let mut album = match within(64 * KIB + 64 * input.len(), || Album::of(Cursor::new(input))) {
+        Ok(album) => album,
+        Err(error) => return one_sentence(&error, &[""]),
+    };
+    for page in 0..album.len().min(PAGES) {
+        let measured = within(limit, || album.measure(page, MOST));
+        match within(limit, || album.decode(page, MOST)) {
+            Err(error) => one_sentence(&error, &[""]),
+            Ok(image) => {
+                let [height, width, _] = image.shape;
+                assert_eq!(measured.expect("what is decoded can be measured"), (height, width));
+                an_image(image, MOST as usize);
             }
         }
+    }
+    if album.len() > 1 {
+        assert!(decode_bytes(input, MOST).is_err() && measure(input, MOST).is_err());
+    }
+}
+
+/// What was read is an image, and comes back from a file.
+fn an_image(image: ImageFile, most: usize) {
+    /// Larger ones would take up the time.
+    const SMALL: usize = 1 << 12;
+    let [height, width, channels] = image.shape;
+    assert!(height * width <= most);
+    assert_eq!(image.samples.len(), height * width * channels);
+    for channels in [1, 3] {
+        let same = image.clone().with_channels(channels);
+        assert_eq!(same.samples.len(), height * width * channels);
+    }
+    if height * width > SMALL {
+        return;
+    }
+    for format in [Format::Png, Format::Tiff] {
+        let bytes = image.encode(format).expect("what was read can be written");
+        let again = decode_bytes(&bytes, most as u64).expect("what we write we read");
+        assert_eq!((again.shape, &again.samples), (image.shape, &image.samples));
     }
 }
 
