@@ -245,6 +245,7 @@ fn floats_in_0_to_1_are_read_and_all_others_refused_with_their_range() {
             ([0.0, f32::NAN, 1.0], "from 0 to 1 and NaN,"),
             ([f32::NAN; 3], "all NaN"),
             ([0.0, f32::INFINITY, 1.0], "from 0 to inf"),
+            ([-1e38, 0.0, 1.0], "from -9.999999680285692e37 to 1,"),
         ] {
             let words = refusal(&sheet(values));
             assert!(words.contains(range) && words.contains("0..1"), "{words}");
