@@ -143,7 +143,7 @@ fn a_page_that_fails_leaves_no_half_of_its_file() {
     stack(&folder, "in/c.tif", 0, 2);
     let assert = call("apply").out(folder.at("out")).arg(folder.at("in")).assert().code(1);
     let stderr = text(&assert.get_output().stderr);
-    assert!(stderr.contains("a.tif: page [1]:") && stderr.contains("signed integers"), "{stderr}");
+    assert!(stderr.contains("a.tif[1]: ") && stderr.contains("signed integers"), "{stderr}");
     assert!(stderr.contains("1 of 3 images failed"), "{stderr}");
     assert_eq!(names(&folder.at("out")), ["b.png", "c.tif"]);
     fs::write(&path, whole).unwrap();

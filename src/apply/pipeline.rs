@@ -205,6 +205,12 @@ impl<'a, 'j> Turn<'a, 'j> {
                 height * width,
             )));
         }
+        if !path.is_file() {
+            return Err(format!(
+                "it comes through a pipe and has {} pages, which are not read at once; save it as a file",
+                pages.len()
+            ));
+        }
         if format == Format::Png {
             return Err(format!(
                 "it has {} pages and its result is a PNG, which holds one image; name it .tif, and \
@@ -246,10 +252,7 @@ fn read_all<'a>(
 fn read(source: Source) -> Result<ImageFile, String> {
     match source {
         Source::Album(mut album) => album.decode(0, MOST_PIXELS).map_err(|p| p.to_string()),
-        Source::Page(place) => place.decode(MOST_PIXELS).map_err(|error| {
-            let number = place.page.map_or(0, |page| page.number);
-            format!("page [{number}]: {}", error.problem)
-        }),
+        Source::Page(place) => place.decode(MOST_PIXELS).map_err(|e| e.problem.to_string()),
     }
 }
 
@@ -317,10 +320,7 @@ fn compute_all<'a>(
                     // The writers last as long as this sender.
                     let _ = to_write.send(done);
                 }
-                Err(sentence) => {
-                    let page = origin.page.as_ref().map(|(_, page)| format!("page [{page}]: "));
-                    fail(jobs, &origin, page.unwrap_or_default() + &sentence, report);
-                }
+                Err(sentence) => fail(jobs, &origin, sentence, report),
             }
         }
         for (index, outcome) in outcomes.try_iter() {
@@ -331,8 +331,15 @@ fn compute_all<'a>(
 
 /// The first page that fails stands for its file.
 fn fail(jobs: &[Job], origin: &Origin<'_>, sentence: String, report: &mut Report) {
-    if origin.page.as_ref().is_none_or(|(stack, _)| stack.give_up()) {
-        report.add(origin.index, &jobs[origin.index].image, Outcome::Failed(sentence));
+    let image = &jobs[origin.index].image;
+    let failed = Outcome::Failed(sentence);
+    match &origin.page {
+        None => report.add(origin.index, image, failed),
+        Some((stack, page)) if stack.give_up() => {
+            let page = format!("{}[{page}]", image.display());
+            report.add(origin.index, Path::new(&page), failed);
+        }
+        Some(_) => {}
     }
 }
 
@@ -371,21 +378,19 @@ fn write(computed: Computed<'_>, out: &Path, render: Rendering) -> Option<Outcom
             Err(sentence) => Outcome::Failed(sentence),
         });
     };
-    if stack.is_broken() {
-        return None;
-    }
-    let taken = make_room(out, &result)
-        .map_err(ImageProblem::Write)
-        .and_then(|()| stack.take(page, (output, &origin.losses), share, &result));
+    let taken = match make_room(out, &result) {
+        Ok(()) => stack.take(page, (output, &origin.losses), share, &result),
+        Err(error) if stack.give_up() => Err(ImageProblem::Write(error)),
+        Err(_) => Ok(None),
+    };
     match taken {
         Ok(losses) => {
             losses.map(|losses| Outcome::Written { result, pages: stack.pages(), losses })
         }
-        Err(problem) if stack.give_up() => Some(Outcome::Failed(match problem {
+        Err(problem) => Some(Outcome::Failed(match problem {
             ImageProblem::Write(error) => unwritten(&result, &error.to_string()),
             problem => problem.to_string(),
         })),
-        Err(_) => None,
     }
 }
 

@@ -63,8 +63,11 @@ impl<S> Stack<S> {
         self.broken.load(Ordering::SeqCst)
     }
 
-    /// Takes a page with what it has lost, and writes what is complete from the first page on. Behind the last one, what the file
-    /// has not that the images had; `None` before.
+    /// Takes a page with what it has lost, and writes what is complete from the first page on. Behind the
+    /// last one, what the file has not that the images had; `None` before, and of a file that was given up.
+    ///
+    /// # Errors
+    /// The first time that the file cannot be written, which gives it up.
     pub fn take(
         &self,
         page: usize,
@@ -73,9 +76,24 @@ impl<S> Stack<S> {
         result: &Path,
     ) -> Result<Option<Vec<Loss>>, ImageProblem> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_broken() {
+            return Ok(None);
+        }
         state.losses.extend(losses);
         state.early.insert(page, (image, share));
-        let state = &mut *state;
+        self.write(&mut state, result).or_else(|problem| {
+            // What waited for its turn gives back its memory, for which readers may wait.
+            state.early.clear();
+            state.file = None;
+            if self.give_up() { Err(problem) } else { Ok(None) }
+        })
+    }
+
+    fn write(
+        &self,
+        state: &mut State<S>,
+        result: &Path,
+    ) -> Result<Option<Vec<Loss>>, ImageProblem> {
         while let Some((image, _share)) = state.early.remove(&state.next) {
             if state.file.is_none() {
                 state.file = Some(Sink::create(result, self.bytes)?);
@@ -102,5 +120,43 @@ impl Sink {
         let part = Part::beside(result).map_err(ImageProblem::Write)?;
         let file = part.file().map_err(ImageProblem::Write)?;
         Ok(Self { pages: TiffPages::new(file, bytes)?, part })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::image_file::Samples;
+
+    fn image(value: u8) -> ImageFile {
+        ImageFile::new([1, 2, 1], Samples::Eight(vec![value, value + 1])).unwrap()
+    }
+
+    #[test]
+    fn pages_are_written_in_their_order_whatever_order_they_come_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let result = folder.path().join("a.tif");
+        let stack = Stack::new(3, 100, vec![Loss::Masks]);
+        assert_eq!(stack.take(2, image(2), (), &result).unwrap(), None);
+        assert_eq!(stack.take(0, image(0), (), &result).unwrap(), None);
+        assert!(!result.exists(), "it is not whole yet");
+        assert_eq!(stack.take(1, image(1), (), &result).unwrap(), Some(vec![Loss::Masks]));
+        assert_eq!(ImageFile::open_pages(&result).unwrap(), [image(0), image(1), image(2)]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_gives_back_what_it_held_and_fails_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (there, gone) = (folder.path().join("a.tif"), folder.path().join("gone/a.tif"));
+        let (stack, share) = (Stack::new(3, 100, Vec::new()), Arc::new(()));
+        assert!(stack.take(1, image(1), Arc::clone(&share), &there).unwrap().is_none());
+        assert_eq!(Arc::strong_count(&share), 2);
+        assert!(stack.take(0, image(0), Arc::clone(&share), &gone).is_err());
+        assert_eq!(stack.take(2, image(2), Arc::clone(&share), &there).unwrap(), None);
+        assert_eq!(Arc::strong_count(&share), 1);
+        assert!(stack.is_broken() && !stack.give_up());
+        assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
     }
 }

@@ -102,15 +102,17 @@ fn apply_to_stdin(args: &Apply, applier: &mut Applier<'_>) -> anyhow::Result<u8>
     // Pages go to a file one by one, as all of them may be more than the memory.
     let mut stack = if pages > 1 { Some(Spool::new(album.most_bytes())?) } else { None };
     for page in 0..pages {
-        let which = || if pages > 1 { format!("page [{page}]: ") } else { String::new() };
-        let image = album.decode(page, MOST_PIXELS);
-        let image = image.map_err(|problem| bad(format!("{}{problem}", which())))?;
+        let bad = |problem: String| match pages {
+            1 => anyhow!("stdin: {problem}"),
+            _ => anyhow!("stdin[{page}]: {problem}"),
+        };
+        let image = album.decode(page, MOST_PIXELS).map_err(|problem| bad(problem.to_string()))?;
         if applier.loses_colour(&image) {
             losses.push(Loss::Colour);
         }
         let outputs = applier.outputs(vec![image]);
         for output in outputs {
-            let (image, output) = output.map_err(|sentence| bad(which() + &sentence))?;
+            let (image, output) = output.map_err(bad)?;
             if let Some(spool) = &mut stack {
                 losses.extend(output.losses(format));
                 spool.pages.add(&output).map_err(refused)?;

@@ -92,8 +92,17 @@ pub enum ImageProblem {
 
 fn range(low: f64, high: f64, nan: bool) -> String {
     match (low <= high, nan) {
-        (true, false) => format!("from {low} to {high}"),
-        (true, true) => format!("from {low} to {high} and NaN"),
+        (true, false) => format!("from {} to {}", short(low), short(high)),
+        (true, true) => format!("from {} to {} and NaN", short(low), short(high)),
         (false, _) => "that are all NaN".to_owned(),
+    }
+}
+
+/// A number of few letters.
+fn short(value: f64) -> String {
+    if value == 0.0 || (1e-4..1e9).contains(&value.abs()) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
     }
 }

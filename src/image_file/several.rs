@@ -5,16 +5,21 @@ use image::ImageFormat;
 
 use super::{ImageProblem, png_file};
 
-/// Refuses an animation of more than one frame.
+/// Refuses an animation: a PNG of more than one frame, and any WebP, whose decoder takes memory for whatever
+/// size a frame claims.
 pub(super) fn check(file: &[u8], format: ImageFormat) -> Result<(), ImageProblem> {
-    let frames = match format {
-        ImageFormat::Png => png_file::frames(file) as usize,
-        ImageFormat::WebP => webp_frames(file),
-        _ => 1,
+    let (moves, images) = match format {
+        ImageFormat::Png => (false, png_file::frames(file) as usize),
+        ImageFormat::WebP => (webp_moves(file), webp_frames(file)),
+        _ => (false, 1),
     };
-    if frames > 1 {
+    if images > 1 {
         let remedy = "save the frames of an animation as images of their own";
-        return Err(ImageProblem::Several { images: frames, remedy });
+        return Err(ImageProblem::Several { images, remedy });
+    }
+    if moves {
+        let (what, instead) = ("it is an animation".to_owned(), "an image that does not move");
+        return Err(ImageProblem::Kind { what, instead });
     }
     Ok(())
 }
@@ -30,9 +35,14 @@ pub(super) fn check_behind(rest: &[u8]) -> Result<(), ImageProblem> {
     Ok(())
 }
 
-/// Chunks of frames.
+/// Whether the header says that there is an animation.
 ///
 /// Source: WebP Container Specification.
+fn webp_moves(file: &[u8]) -> bool {
+    file.get(12..16) == Some(b"VP8X") && file.get(20).is_some_and(|flags| flags & 2 != 0)
+}
+
+/// Chunks of frames.
 fn webp_frames(file: &[u8]) -> usize {
     let mut rest = file.get(12..).unwrap_or_default();
     let mut frames = 0;

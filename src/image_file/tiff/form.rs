@@ -83,8 +83,8 @@ pub(super) mod schemes {
 
 /// Widest tile, in pixels.
 const WIDEST_TILE: u64 = 1 << 16;
-/// Pixels of a tile of an image that has fewer.
-const SMALL_TILE: u64 = 1 << 20;
+/// Bytes of a tile of an image that has fewer, unpacked.
+const SMALL_TILE: u64 = 16 << 20;
 
 impl Form {
     /// The form of an image.
@@ -111,11 +111,6 @@ impl Form {
         if number(tags::DEPTH, 1)? > 1 {
             return Err(kind("it is a volume (ImageDepth)"));
         }
-        let tile = [number(tags::TILE_LENGTH, 1)?, number(tags::TILE_WIDTH, 1)?];
-        let most = 4 * (u64::from(height) * u64::from(width)).max(SMALL_TILE);
-        if tile[1] > WIDEST_TILE || tile[0].saturating_mul(tile[1]) > most {
-            return Err(kind(format!("its tiles are {}x{} pixels", tile[1], tile[0])));
-        }
         if !schemes::READ.contains(&compression) {
             return Err(kind(format!("it is compressed with {}", scheme(compression))));
         }
@@ -131,6 +126,7 @@ impl Form {
         if colours == Colours::YCbCr {
             check_ycbcr(source, directory)?;
         }
+        check_tiles(source, directory, [height, width], samples * bits)?;
         let samples = samples as usize; // 5 at most
         let palette = palette(source, directory, colours, bits)?;
         let planar = planar && samples > 1;
@@ -196,7 +192,9 @@ fn depth(colours: Colours, bits: &[u64], formats: &[u64]) -> Result<(u64, u64), 
         return Err(super::damaged("it does not say how long its values are"));
     };
     if bits.iter().any(|&other| other != first) {
-        return Err(kind(format!("its channels have {bits:?} bits")));
+        let (least, most) =
+            (bits.iter().min().unwrap_or(&first), bits.iter().max().unwrap_or(&first));
+        return Err(kind(format!("its channels have {least} to {most} bits")));
     }
     if formats.iter().any(|&other| other != format) {
         return Err(kind("some of its channels are whole numbers, some are not"));
@@ -239,6 +237,23 @@ fn palette(
         return Err(super::damaged("its palette has not as many colours as it needs"));
     }
     Ok(palette.into_iter().map(|value| value.min(0xffff) as u16).collect())
+}
+
+/// Refuses tiles that are far larger than the image, which would take the memory of a larger one.
+fn check_tiles(
+    source: &mut (impl BufRead + Seek),
+    directory: &Directory,
+    [height, width]: [u32; 2],
+    pixel_bits: u64,
+) -> Result<(), ImageProblem> {
+    let mut side = |tag| directory.number(source, tag, 1);
+    let (length, across) = (side(tags::TILE_LENGTH)?, side(tags::TILE_WIDTH)?);
+    let bytes = |pixels: u64| pixels.saturating_mul(pixel_bits) / 8;
+    let most = bytes(2 * u64::from(height) * u64::from(width)).max(SMALL_TILE);
+    if across > WIDEST_TILE || bytes(length.saturating_mul(across)) > most {
+        return Err(kind(format!("its tiles are {across}x{length} pixels")));
+    }
+    Ok(())
 }
 
 /// Only what JPEG itself has: the weights of ITU-R BT.601, and the whole range.

@@ -245,6 +245,7 @@ fn floats_in_0_to_1_are_read_and_all_others_refused_with_their_range() {
             ([0.0, f32::NAN, 1.0], "from 0 to 1 and NaN,"),
             ([f32::NAN; 3], "all NaN"),
             ([0.0, f32::INFINITY, 1.0], "from 0 to inf"),
+            ([-1e38, 0.0, 1.0], "from -9.999999680285692e37 to 1,"),
         ] {
             let words = refusal(&sheet(values));
             assert!(words.contains(range) && words.contains("0..1"), "{words}");
@@ -507,10 +508,18 @@ fn what_is_not_read_is_named_and_never_called_damaged() {
         (Sheet::new([1, 1], 1, 24, vec![0; 4]).format(FLOAT, 1), "floats of 24 bits"),
         (grey.clone().format(4, 1), "undefined values"),
         (grey.clone().format(6, 1), "complex numbers"),
-        (rgb.clone().with(tags::BITS, SHORT, vec![5, 6, 5]), "[5, 6, 5] bits"),
+        (rgb.clone().with(tags::BITS, SHORT, vec![5, 6, 5]), "5 to 6 bits"),
         (rgb.clone().with(tags::SAMPLE_FORMAT, SHORT, vec![1, 1, 3]), "whole numbers"),
         (grey.clone().with(tags::FILL_ORDER, SHORT, vec![2]), "FillOrder 2"),
         (grey.clone().with(tags::DEPTH, LONG, vec![5]), "volume"),
+        (
+            grey.clone().with(tags::TILE_WIDTH, LONG, vec![1 << 14]).with(
+                tags::TILE_LENGTH,
+                LONG,
+                vec![1 << 14],
+            ),
+            "tiles are 16384x16384",
+        ),
         (grey.clone().with(tags::DNG_VERSION, BYTE, vec![1, 4, 0, 0]), "raw file"),
         (more(1, vec![0]), "no alpha"),
         (more(2, vec![2, 0]), "2 channels beside RGB"),
