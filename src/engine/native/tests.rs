@@ -129,12 +129,11 @@ impl Bars {
     /// costs: see [`Plain`].
     fn of<T: Real>(case: &Case) -> Self {
         let exact = case.libtorch(Kind::Double);
-        let furthest = match T::KIND {
-            Kind::Double => [FLOAT64; 4],
-            _ => {
-                let plain = case.plain(Mistake::None);
-                std::array::from_fn(|i| TIMES * distance(&plain[i], &exact[i]) + ROUNDING)
-            }
+        let furthest = if T::KIND == Kind::Double {
+            [FLOAT64; 4]
+        } else {
+            let plain = case.plain(Mistake::None);
+            std::array::from_fn(|i| TIMES * distance(&plain[i], &exact[i]) + ROUNDING)
         };
         Self { exact, furthest }
     }
