@@ -139,10 +139,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let result = folder.path().join("a.tif");
         let stack = Stack::new(3, 100, vec![Loss::Masks]);
-        assert_eq!(stack.take(2, image(2), (), &result).unwrap(), None);
-        assert_eq!(stack.take(0, image(0), (), &result).unwrap(), None);
+        assert_eq!(stack.take(2, (image(2), &[]), (), &result).unwrap(), None);
+        assert_eq!(stack.take(0, (image(0), &[]), (), &result).unwrap(), None);
         assert!(!result.exists(), "it is not whole yet");
-        assert_eq!(stack.take(1, image(1), (), &result).unwrap(), Some(vec![Loss::Masks]));
+        assert_eq!(stack.take(1, (image(1), &[]), (), &result).unwrap(), Some(vec![Loss::Masks]));
         assert_eq!(ImageFile::open_pages(&result).unwrap(), [image(0), image(1), image(2)]);
     }
 
@@ -151,10 +151,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (there, gone) = (folder.path().join("a.tif"), folder.path().join("gone/a.tif"));
         let (stack, share) = (Stack::new(3, 100, Vec::new()), Arc::new(()));
-        assert!(stack.take(1, image(1), Arc::clone(&share), &there).unwrap().is_none());
+        assert!(stack.take(1, (image(1), &[]), Arc::clone(&share), &there).unwrap().is_none());
         assert_eq!(Arc::strong_count(&share), 2);
-        assert!(stack.take(0, image(0), Arc::clone(&share), &gone).is_err());
-        assert_eq!(stack.take(2, image(2), Arc::clone(&share), &there).unwrap(), None);
+        assert!(stack.take(0, (image(0), &[]), Arc::clone(&share), &gone).is_err());
+        assert_eq!(stack.take(2, (image(2), &[]), Arc::clone(&share), &there).unwrap(), None);
         assert_eq!(Arc::strong_count(&share), 1);
         assert!(stack.is_broken() && !stack.give_up());
         assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
