@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::{
-    Convae, Folder, convae, digits, files_of, names, sentence, text, tiny, train, wait_until,
+    Convae, Folder, convae, digits, files_of, names, sentence, skipped, text, tiny, train,
+    wait_until,
 };
 use convae::checkpoint::{Array, load};
 use serde_json::{Value, json};
@@ -300,24 +301,42 @@ fn nobody_trains(folder: &Folder, run: &str) -> bool {
     log.try_lock().is_ok()
 }
 
+/// What is left of a sweep that was stopped while it trained. `None` of one that was faster and ended: then
+/// another is begun, so that how fast the machine is decides nothing.
+fn in_time<R>(stopped: impl Fn() -> Option<R>) -> R {
+    (0..20).find_map(|_| stopped()).expect("20 sweeps ended before they could be stopped")
+}
+
+/// Begins a sweep of these runs, at once; returns when all of them train.
+fn training(folder: &Folder, call: Convae, runs: &[&str]) -> Running {
+    let running = Running::start(folder, call);
+    wait_until("they train", || runs.iter().all(|run| log_says(folder, run, "epoch 3/")));
+    running
+}
+
 #[test]
 fn after_kill_9_the_runs_end_and_the_same_call_goes_on() {
-    let folder = prepared();
-    let call = || sweep(&folder, &["seed=1,2,3"]).set(MANY_EPOCHS).args(["--jobs", "2"]);
-    let mut running = Running::start(&folder, call());
-    wait_until("two runs train", || {
-        ["seed=1", "seed=2"].iter().all(|run| log_says(&folder, run, "epoch 3/"))
+    let grid = ["seed=1,2,3"];
+    let call = |folder: &Folder| sweep(folder, &grid).set(MANY_EPOCHS).args(["--jobs", "2"]);
+    let orphans = ["seed=1", "seed=2"];
+    let folder = in_time(|| {
+        let folder = prepared();
+        let mut running = training(&folder, call(&folder), &orphans);
+        running.signal("-KILL");
+        running.0.wait().unwrap();
+        for run in orphans {
+            wait_until("the orphans have ended", || nobody_trains(&folder, run));
+        }
+        let ended = orphans.iter().any(|run| log_says(&folder, run, "Saved in "));
+        for run in orphans {
+            assert!(ended || log_says(&folder, run, "Interrupted after"), "{run} did not save");
+        }
+        (!ended).then_some(folder)
     });
-    running.signal("-KILL");
-    running.0.wait().unwrap();
-    for run in ["seed=1", "seed=2"] {
-        wait_until("the orphans have ended", || nobody_trains(&folder, run));
-        assert!(log_says(&folder, run, "Interrupted after"), "{run} did not save");
-    }
     assert!(!folder.at("sweep/seed=3").exists());
     assert_eq!(states(&folder)[0].1, "running");
 
-    call().succeeds();
+    call(&folder).succeeds();
     assert!(states(&folder).iter().all(|(_, state)| state == "finished"));
     let whole = prepared();
     sweep(&whole, &["seed=1,2,3"]).set(MANY_EPOCHS).succeeds();
@@ -330,13 +349,16 @@ fn after_kill_9_the_runs_end_and_the_same_call_goes_on() {
 
 #[test]
 fn ctrl_c_lets_the_runs_save_and_tells_how_to_go_on() {
-    let folder = prepared();
-    let call = || sweep(&folder, &["seed=1,2"]).set(MANY_EPOCHS);
-    let mut running = Running::start(&folder, call());
-    wait_until("a run trains", || log_says(&folder, "seed=1", "epoch 3/"));
-    running.signal("-INT");
-    let ended = running.0.wait().unwrap();
-    assert_eq!(ended.code(), Some(130));
+    let call = |folder: &Folder| sweep(folder, &["seed=1,2"]).set(MANY_EPOCHS);
+    let folder = in_time(|| {
+        let folder = prepared();
+        let mut running = training(&folder, call(&folder), &["seed=1"]);
+        running.signal("-INT");
+        let code = running.0.wait().unwrap().code();
+        let ended = log_says(&folder, "seed=1", "Saved in ");
+        assert!(ended || code == Some(130), "{code:?}");
+        (!ended).then_some(folder)
+    });
     let printed = fs::read_to_string(folder.at("printed")).unwrap();
     let last = printed.lines().last().unwrap();
     assert!(last.contains("of 2 run(s) in sweep 0 are finished, 1 were stopped"), "{printed}");
@@ -346,24 +368,28 @@ fn ctrl_c_lets_the_runs_save_and_tells_how_to_go_on() {
     assert_eq!(states, ["interrupted", "waiting"]);
     assert_eq!(json_of(&folder.at("sweep/seed=1/history.json"))["interrupted"], true);
     assert!(!folder.at("sweep/compare.json").exists());
-    call().succeeds();
+    call(&folder).succeeds();
     assert_eq!(compared(&folder, "epochs").len(), 2);
     assert!(compared(&folder, "epochs").iter().all(|(_, epochs)| epochs == 150));
 }
 
 #[test]
 fn a_run_that_the_system_kills_takes_no_other_along() {
-    let folder = prepared();
-    let call = sweep(&folder, &["seed=1,2"]).set(MANY_EPOCHS).args(["--jobs", "2"]);
-    let mut running = Running::start(&folder, call);
-    wait_until("two runs train", || {
-        ["seed=1", "seed=2"].iter().all(|run| log_says(&folder, run, "epoch 3/"))
+    if !Path::new("/proc/self/task").exists() {
+        return skipped("there is no /proc");
+    }
+    let folder = in_time(|| {
+        let folder = prepared();
+        let call = sweep(&folder, &["seed=1,2"]).set(MANY_EPOCHS).args(["--jobs", "2"]);
+        let mut running = training(&folder, call, &["seed=1", "seed=2"]);
+        let children = format!("/proc/{0}/task/{0}/children", running.0.id());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let first = children.split_whitespace().next()?;
+        let killed = Command::new("kill").args(["-KILL", first]).status().unwrap().success();
+        let code = running.0.wait().unwrap().code();
+        assert!(code == Some(1) || code == Some(0), "{code:?}");
+        (killed && code == Some(1)).then_some(folder)
     });
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.0.id()));
-    let Ok(children) = children else { return }; // not on Linux
-    let first = children.split_whitespace().next().unwrap();
-    assert!(Command::new("kill").args(["-KILL", first]).status().unwrap().success());
-    assert_eq!(running.0.wait().unwrap().code(), Some(1));
     let mut states: Vec<_> = states(&folder).into_iter().map(|(_, state)| state).collect();
     states.sort();
     assert_eq!(states, ["failed", "finished"]);
