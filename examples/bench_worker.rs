@@ -14,13 +14,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use serde_json::{Value, json};
-
 use convae::config::Source;
-use convae::corruption::Split;
-use convae::data::{DataError, Dataset, Feed};
+use convae::data::corruption::Split;
+use convae::data::{DataError, DataLoader, Dataset};
+use convae::engine::choose_device;
+use convae::infer::RunningLoss;
 use convae::plan::Plan;
-use convae::train::{Learner, RunningLoss, choose_device, feed};
+use convae::plan::loader;
+use convae::train::Trainer;
+use serde_json::{Value, json};
 
 /// Steps before the clock matters: memory is taken and caches are filled.
 const WARM_UP: usize = 20;
@@ -46,10 +48,10 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
-    let learner = Learner::new(&plan, choose_device(&plan.config.train.device)?)?;
+    let trainer = Trainer::new(&plan, choose_device(&plan.config.train.device)?)?;
     let mut worker = Worker {
-        learner,
-        training: feed(&plan, &data.train, Split::Train),
+        trainer,
+        training: loader(&plan, &data.train, Split::Train),
         next: 0,
         order: vec![],
     };
@@ -57,7 +59,7 @@ fn run(args: &Args) -> Result<()> {
     reply(&json!({ "peak_mb": peak_mb() }))?;
 
     // As values, as Keras and PyTorch have them; after the peak was noted, which is training's.
-    let test = feed(&plan, &data.test, Split::Test);
+    let test = loader(&plan, &data.test, Split::Test);
     let pictures = test.batch(0, &test.order(0, false))?.input;
     for line in stdin().lines() {
         let line = line.context("the input cannot be read")?;
@@ -80,11 +82,11 @@ fn run(args: &Args) -> Result<()> {
 }
 
 struct Worker<'a> {
-    learner: Learner,
-    training: Feed<'a>,
+    trainer: Trainer,
+    training: DataLoader<'a>,
     /// Steps made so far.
     next: usize,
-    /// Of the pictures in this epoch.
+    /// Of the images in this epoch.
     order: Vec<usize>,
 }
 
@@ -101,10 +103,10 @@ impl Worker<'_> {
             }
             let last = epoch_steps.min(first + end - self.next);
             let order = &self.order[first * size..self.order.len().min(last * size)];
-            self.training.ahead(epoch, order, |batches| {
+            self.training.prefetch(epoch, order, |batches| {
                 for (step, batch) in (first as u64 + 1..).zip(batches) {
                     let batch = batch?;
-                    let done = self.learner.train_step(&batch, epoch, step);
+                    let done = self.trainer.train_step(&batch, epoch, step);
                     running.add(&done.loss, batch.len);
                 }
                 Ok::<_, DataError>(())
@@ -114,12 +116,12 @@ impl Worker<'_> {
         Ok(running.mean())
     }
 
-    /// All pictures, a batch at a time; the outputs are kept, as Keras's `predict` does.
+    /// All images, a batch at a time; the outputs are kept, as Keras's `predict` does.
     fn predict(&mut self, pictures: &[f32]) -> Vec<f32> {
         let mut outputs = Vec::with_capacity(pictures.len());
         let batch = self.training.batch_size * self.training.images.values();
         for values in pictures.chunks(batch) {
-            outputs.extend(self.learner.predict(values));
+            outputs.extend(self.trainer.predictor.predict(values));
         }
         outputs
     }

@@ -1,11 +1,12 @@
-//! Cleans one picture with a trained model:
+//! Cleans one image with a trained model:
 //!
 //! ```text
 //! cargo run --example denoise -- runs/noise/noise.pt noisy.png cleaned.png
 //! ```
 
 use anyhow::Context;
-use convae::{Denoiser, ImageFile};
+use convae::Denoiser;
+use convae::ImageFile;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1);
@@ -13,8 +14,8 @@ fn main() -> anyhow::Result<()> {
     let (model, noisy, cleaned) = (next()?, next()?, next()?);
 
     let mut denoiser = Denoiser::open(&model)?;
-    let picture = ImageFile::open(&noisy)?;
-    denoiser.denoise(picture)?.save(&cleaned)?;
+    let image = ImageFile::open(&noisy)?;
+    denoiser.denoise(image)?.save(&cleaned)?;
     println!("{} -> {}", noisy.display(), cleaned.display());
     Ok(())
 }

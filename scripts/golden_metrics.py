@@ -1,4 +1,4 @@
-"""Golden values for the tests of src/metrics.rs, from scikit-image.
+"""Golden values for the tests of src/infer/metrics.rs, from scikit-image.
 
 Run: .venv/bin/python scripts/golden_metrics.py
 Prints the pixels of the natural picture, then one line per case: name, PSNR, SSIM.

@@ -1,78 +1,58 @@
-//! Trains Keras-equivalent convolutional autoencoders on libtorch, plain and denoising.
+//! Trains Keras-equivalent convolutional autoencoders, plain and denoising, on libtorch or kernels of its own.
 //!
-//! The data flow, which the modules follow:
+//! The data flow:
 //!
 //! ```text
-//! TOML -> config -> plan -> dataset -> batches(seed, epoch) -> corruption -> model -> loss
-//!      -> optimizer -> history -> checkpoint, pictures
+//! TOML -> config -> plan (graph) -> data: batches(seed, epoch) -> engine: loss, gradient
+//!      -> optim -> train: history, checkpoints -> report
+//! file -> infer: Predictor -> apply, evaluate, encode, decode, export
 //! ```
 //!
-//! A [`plan::Plan`] is a config that was found to make sense; only it reaches the trainer. What
-//! Keras computes is in [`nn`] and [`optim`]; files go in and out through [`checkpoint`],
-//! [`saved_model`], [`image_file`], [`report`] and, last of all, [`atomic`]. What a run goes on from when
-//! it was stopped is in [`resume`]. A trained model reaches
-//! the user's own images through [`apply`]; it is judged by [`evaluation`]. Half of one, a [`coder`],
-//! makes [`codes`] of a [`gallery`] of pictures, or pictures of codes. A [`sweep`] trains many, each in
-//! a process of its own, and ends in their [`comparison`].
+//! # Rooms
+//!
+//! Each folder is a room. A room uses the rooms below it in this table and none above;
+//! `tests/architecture.rs` reads the imports and holds them to it.
+//!
+//! | room | |
+//! |---|---|
+//! | [`cli`] | arguments, a file for each command, exit codes |
+//! | [`report`] | images, charts, the page of a run |
+//! | [`run`] | a run's folder, its lock, resuming; comparing runs; sweeps |
+//! | [`mod@train`] | the epoch loop, Keras's callbacks (`policies`), what observes it |
+//! | [`infer`] | using a trained model: apply, evaluate, encode, decode, export |
+//! | [`engine`] | what computes: libtorch with autograd, or our own kernels |
+//! | [`optim`] | optimizers with Keras's formulas |
+//! | [`plan`] | a config that was found to make sense, its model as a graph |
+//! | [`data`] | images to batches, and what is done to them |
+//! | [`config`] | TOML, typed, every value with its line |
+//! | [`nn`] | layers, initializers and losses with Keras's formulas |
+//! | [`formats`] | bytes in and out: checkpoints, arrays, image files |
+//! | [`system`] | files written whole, signals, memory, randomness |
 //!
 //! # As a library
 //!
 //! What other programs build on is at the top: [`Plan`] from a config, [`train()`], [`open_model`],
-//! [`Denoiser`] for [`ImageFile`]s, and [`TrainedModel`] with [`ExportFormat`]. These keep their names
-//! and meanings within a minor version; the modules below serve the program and may change.
+//! [`Denoiser`] for [`ImageFile`]s, and [`Exporter`] with [`ExportFormat`]. These keep their names
+//! and meanings within a minor version; the rooms serve the program and may change.
 //! `examples/denoise.rs` is a whole program of twenty lines.
 
-pub mod apply;
-pub mod atomic;
-pub mod checkpoint;
 pub mod cli;
-pub mod coder;
-pub mod codes;
-pub mod commands;
-pub mod comparison;
 pub mod config;
-pub mod corruption;
 pub mod data;
 pub mod engine;
-pub mod evaluation;
-pub mod exit;
-pub mod export;
-pub mod failure;
-pub mod gallery;
-pub mod history_csv;
-pub mod image_file;
-pub mod interrupt;
-mod library;
-pub mod memory;
-pub mod metrics;
-pub mod model;
-pub mod nearest;
+pub mod formats;
+pub mod infer;
 pub mod nn;
-pub mod npy;
 pub mod optim;
-pub mod output;
-pub mod output_file;
-pub mod output_folder;
-pub mod plain_text;
 pub mod plan;
-pub mod random;
 pub mod report;
-pub mod resume;
-pub mod run_folder;
-pub mod run_lock;
-pub mod run_report;
-pub mod saved_model;
-pub mod showcase;
-pub mod summary;
-pub mod sweep;
-pub mod tensorboard;
-pub mod text_file;
-pub mod trace;
+pub mod run;
+pub mod system;
 pub mod train;
 
 pub use config::Source;
-pub use export::{Format as ExportFormat, TrainedModel};
-pub use image_file::ImageFile;
-pub use library::{Denoiser, Trained, train};
+pub use formats::image_file::{self, ImageFile};
+pub use infer::export::{Exporter, Format as ExportFormat};
+pub use infer::model_file::open_model;
 pub use plan::Plan;
-pub use saved_model::open_model;
+pub use train::library::{Denoiser, TrainingResult, train};

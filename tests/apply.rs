@@ -1,5 +1,5 @@
 //! `convae apply`: images of any size, in files, folders and streams, and what it does with those that
-//! it cannot take. The whole picture is the reference for its tiles.
+//! it cannot take. The whole image is the reference for its tiles.
 
 mod common;
 
@@ -10,17 +10,19 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use common::{Convae, Folder, convae, convae_in, names, sentence, text};
-use convae::apply::{Applier, Fit, Models};
-use convae::checkpoint::{Checkpoint, save};
 use convae::config::Source;
-use convae::image_file::{Format, ImageFile, MOST_PIXELS, Samples, decode, decode_bytes};
-use convae::plan::Plan;
-use convae::saved_model::{array_of, restore};
-use convae::train::Learner;
+use convae::formats::checkpoint::{Checkpoint, save};
+use convae::formats::image_file::{Format, ImageFile, MOST_PIXELS, Samples, decode, decode_bytes};
+use convae::infer::Predictor;
+use convae::infer::apply::{Engines, Fit, TiledPredictor};
+use convae::infer::model_file::array_of;
+use convae::plan::{Part, Plan};
+use convae::train::Trainer;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
+
+use common::{Convae, Folder, convae, convae_in, names, sentence, text};
 
 /// A trained denoiser of digits; its layers are the shipped ones.
 fn trained() -> &'static Path {
@@ -41,11 +43,11 @@ fn config(shape: [usize; 3], encoder: &str, decoder: &str) -> String {
     )
 }
 
-/// A checkpoint of a model that has not learned anything, but gives pictures with some contrast.
+/// A checkpoint of a model that has not learned anything, but gives images with some contrast.
 fn untrained(config: &str) -> (Plan, Checkpoint) {
     let plan = Plan::new(Source::parse(config, "case", &[]).unwrap()).expect(config);
-    let learner = Learner::new(&plan, Device::Cpu).unwrap();
-    let parameters = learner.parameters().iter();
+    let trainer = Trainer::new(&plan, Device::Cpu).unwrap();
+    let parameters = trainer.predictor.parameters().iter();
     let tensors = parameters.map(|p| (p.name.clone(), array_of(&p.tensor))).collect();
     let records = BTreeMap::from([("config.toml".to_owned(), plan.config.to_toml())]);
     (plan, Checkpoint { tensors, records })
@@ -107,13 +109,13 @@ fn output(
     tile: Option<usize>,
     image: &ImageFile,
 ) -> ImageFile {
-    let mut applier = Applier {
+    let mut predictor = TiledPredictor {
         fit: Fit::new(plan, tile).unwrap(),
-        models: Models::new(Path::new("x.pt"), plan, checkpoint, Device::Cpu).unwrap(),
+        engines: Engines::new(Path::new("x.pt"), plan, checkpoint, Device::Cpu).unwrap(),
         channels: plan.input_shape[2],
         per_channel: true,
     };
-    applier.outputs(vec![image.clone()]).remove(0).unwrap().1
+    predictor.outputs(vec![image.clone()]).remove(0).unwrap().1
 }
 
 /// At 16 bits, of which 257 steps are one of 8 bits, the tiles give what the whole gives.
@@ -123,7 +125,7 @@ fn leaves_no_seam(shape: [usize; 3], encoder: &str, decoder: &str, tile: usize) 
     let whole = output(&plan, &checkpoint, None, &image);
     let Samples::Sixteen(values) = &whole.samples else { panic!("16 bits stay 16 bits") };
     let spread = values.iter().max().unwrap() - values.iter().min().unwrap();
-    assert!(spread > 2000, "a picture of {spread} steps would hide its seams");
+    assert!(spread > 2000, "an image of {spread} steps would hide its seams");
     let tiled = output(&plan, &checkpoint, Some(tile), &image);
     let distance = distance(&whole, &tiled);
     assert!(distance <= 2, "{distance} steps: {encoder} {decoder}");
@@ -258,8 +260,9 @@ fn models_own(config: &str, checkpoint: &Checkpoint, image: &ImageFile) -> Image
             input.extend_from_slice(&values[pixel * channels..][..channels]);
         }
     }
-    let output =
-        restore(Path::new("x.pt"), &plan, checkpoint, Device::Cpu).unwrap().predict(&input);
+    let output = Predictor::restore(Path::new("x.pt"), &plan, checkpoint, Part::Whole, Device::Cpu)
+        .unwrap()
+        .predict(&input);
     let mut result = ImageFile { samples: image.samples.zeros(values.len()), ..image.clone() };
     for (i, row) in output.chunks_exact(columns * channels).take(height).enumerate() {
         for (j, &value) in row[..width * channels].iter().enumerate() {
@@ -460,6 +463,19 @@ fn sixteen_bits_stay_sixteen_tiff_stays_tiff_and_jpeg_becomes_png() {
     let Samples::Sixteen(values) = read(&folder.at("out/a.tif")).samples else { panic!() };
     assert!(values.iter().any(|value| value % 257 != 0));
     assert!(distance(&read(&folder.at("out/a.tif")), &read(&folder.at("out/b.png"))) == 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_that_is_called_as_an_image_keeps_nobody_waiting() {
+    let folder = Folder::new();
+    let image = write(&folder, "p.png", &eight([28, 28, 1]));
+    let jpeg = folder.at("p.jpg");
+    image::open(&image).unwrap().save(&jpeg).unwrap();
+    std::fs::remove_file(&image).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&image).status().unwrap().success());
+    apply(trained()).out(folder.at("out")).arg(&jpeg).succeeds();
+    assert_eq!(names(&folder.at("out")), ["p.png"]);
 }
 
 #[test]

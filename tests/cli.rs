@@ -10,16 +10,17 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 
+use convae::config::layers::Layer;
+use convae::config::sections::Optimizer;
+use convae::formats::checkpoint::{Array, Checkpoint, load, save};
+use flate2::read::GzDecoder;
+use image::{ColorType, DynamicImage};
+use serde_json::Value;
+
 use common::{
     Convae, Folder, at_line, convae, convae_in, copy_bare_weights, digits, files_of, is_sentence,
     names, on_terminal, root, send, text, tiny, train, wait_until,
 };
-use convae::checkpoint::{Array, Checkpoint, load, save};
-use convae::config::layers::Layer;
-use convae::config::sections::Optimizer;
-use flate2::read::GzDecoder;
-use image::{ColorType, DynamicImage};
-use serde_json::Value;
 
 /// Parameters of the tutorial's model, as Keras counts them.
 const PARAMETERS: &str = "Total params: 12,201";
@@ -268,7 +269,7 @@ fn the_input_of_a_plain_run_is_the_first_test_digit() {
 }
 
 #[test]
-fn the_output_is_a_picture_of_the_inputs_size() {
+fn the_output_is_a_image_of_the_inputs_size() {
     let (plain, noise) = (plain().join("output_normal.png"), noise().join("output_noise.png"));
     assert_ne!(grey(&plain), first_test_digit());
     grey(&noise);
@@ -284,7 +285,7 @@ fn the_input_of_a_denoising_run_is_the_first_test_digit_with_noise_all_over() {
 }
 
 #[test]
-fn grid_and_loss_curve_are_pictures_larger_than_a_digit() {
+fn grid_and_loss_curve_are_images_larger_than_a_digit() {
     for (run, name) in [(plain(), "normal"), (noise(), "noise")] {
         for what in ["grid", "loss"] {
             let picture: DynamicImage =
@@ -428,7 +429,7 @@ fn what_is_printed_has_no_letters_that_steer_a_terminal() {
         let output = command.output().unwrap();
         let printed = text(&output.stdout) + &text(&output.stderr);
         assert!(!printed.is_empty(), "{command:?}");
-        let steers = |letter: char| letter != '\n' && convae::plain_text::steers(letter);
+        let steers = |letter: char| letter != '\n' && convae::system::plain_text::steers(letter);
         assert!(!printed.contains(steers), "{command:?}: {printed:?}");
         // Nor did a name's line feed begin a line.
         assert!(!printed.lines().any(|line| line.starts_with('b')), "{command:?}: {printed:?}");
@@ -550,11 +551,11 @@ fn apply(checkpoint: &Path, out: &Path) -> Convae {
 }
 
 #[test]
-fn evaluate_prints_the_validation_loss_of_the_history_and_the_pictures_quality() {
+fn evaluate_prints_the_validation_loss_of_the_history_and_the_images_quality() {
     let loss = figures(plain(), "val_loss")[2];
     for file in ["normal.pt", "normal.safetensors"] {
         let printed = evaluate(&plain().join(file)).succeeds();
-        assert!(printed.contains("200 test pictures"), "{printed}");
+        assert!(printed.contains("200 test images"), "{printed}");
         assert!(printed.contains(&format!("loss (binary_crossentropy)  {loss:.6}")), "{printed}");
         assert!(printed.contains("output: PSNR ") && printed.contains("SSIM 0."), "{printed}");
         assert!(!printed.contains("input:"), "{printed}");
@@ -629,7 +630,7 @@ fn apply_gives_the_output_that_the_run_gave() {
 }
 
 #[test]
-fn apply_keeps_the_names_and_reads_the_kinds_of_pictures_that_it_names() {
+fn apply_keeps_the_names_and_reads_the_kinds_of_images_that_it_names() {
     let folder = Folder::new();
     let digit = image::open(plain().join("input_normal.png")).unwrap();
     let images = ["a.bmp", "b.tiff", "c.pgm", "d.webp"].map(|name| folder.at(name));
@@ -824,8 +825,8 @@ fn every_activation_and_initializer_trains() {
 }
 
 #[test]
-fn pictures_with_colours_train_and_come_back_in_colour() {
-    /// Magic number of pictures with channels, then two of 4x4 pixels.
+fn images_with_colours_train_and_come_back_in_colour() {
+    /// Magic number of images with channels, then two of 4x4 pixels.
     const HEADER: [u8; 20] = [0, 0, 8, 4, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 3];
     let folder = Folder::new();
     let pixels = (0..2 * 4 * 4 * 3).map(|i| (i * 7 % 256) as u8);

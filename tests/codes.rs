@@ -1,5 +1,5 @@
 //! What a trained model is used for beside `apply`: its figures on a test set, codes in and out, and
-//! pictures that it takes for alike. Wrong input of each command is at the end.
+//! images that it takes for alike. Wrong input of each command is at the end.
 
 mod common;
 
@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use convae::formats::codes::Codes;
+use image::{GrayImage, RgbImage, RgbaImage};
+use serde_json::Value;
+
 use common::{
     Convae, Folder, convae, digits, is_sentence, names, python, sentence, text, tiny, train,
 };
-use convae::codes::Codes;
-use image::{GrayImage, RgbImage, RgbaImage};
-use serde_json::Value;
 
 // ---- runs that many tests only read ----
 
@@ -91,7 +92,7 @@ fn grey(path: &Path) -> GrayImage {
     image::open(path).unwrap().into_luma8()
 }
 
-/// Largest difference of two pictures of one size.
+/// Largest difference of two images of one size.
 fn difference(a: &GrayImage, b: &GrayImage) -> u8 {
     assert_eq!(a.dimensions(), b.dimensions());
     a.iter().zip(b.iter()).map(|(&a, &b)| a.abs_diff(b)).max().unwrap()
@@ -102,7 +103,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// A picture of stripes, none like another.
+/// An image of stripes, none like another.
 fn stripes(width: u32, height: u32, period: u32) -> GrayImage {
     GrayImage::from_fn(width, height, |x, y| {
         image::Luma([((x + 2 * y) % period * 255 / period) as u8])
@@ -122,7 +123,7 @@ fn stripe_folder(width: u32, height: u32) -> Folder {
 // ---- evaluate ----
 
 #[test]
-fn evaluate_gives_the_loss_of_training_and_the_mean_of_the_pictures_as_json() {
+fn evaluate_gives_the_loss_of_training_and_the_mean_of_the_images_as_json() {
     let history = json(&fs::read_to_string(noise().join("history.json")).unwrap());
     let report = json(&evaluate().args(["--json", "--per-file"]).succeeds());
     assert_eq!(report["pictures"], 20);
@@ -143,7 +144,7 @@ fn evaluate_gives_the_loss_of_training_and_the_mean_of_the_pictures_as_json() {
 }
 
 #[test]
-fn evaluate_leaves_single_pictures_and_the_input_of_a_plain_model_out_of_its_json() {
+fn evaluate_leaves_single_images_and_the_input_of_a_plain_model_out_of_its_json() {
     let report = json(&call("evaluate", plain().join("normal.pt")).arg("--json").succeeds());
     let result = report["results"][0].as_object().unwrap();
     assert!(result["input"].is_null() && result["output"]["psnr"].as_f64().unwrap() > 5.0);
@@ -151,13 +152,13 @@ fn evaluate_leaves_single_pictures_and_the_input_of_a_plain_model_out_of_its_jso
 }
 
 #[test]
-fn evaluate_lists_each_picture_in_a_row() {
+fn evaluate_lists_each_image_in_a_row() {
     let printed = evaluate().arg("--per-file").succeeds();
-    assert!(printed.starts_with("20 test pictures\nloss (binary_crossentropy)  0."), "{printed}");
+    assert!(printed.starts_with("20 test images\nloss (binary_crossentropy)  0."), "{printed}");
     let (_, table) = printed.split_once("\n\n").unwrap();
     let rows: Vec<Vec<&str>> =
         table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0][..3], ["picture", "input", "PSNR"]);
+    assert_eq!(rows[0][..3], ["image", "input", "PSNR"]);
     assert_eq!(rows.len(), 21);
     assert!(rows[1..].iter().all(|row| row.len() == 5), "{table}");
     assert_eq!((rows[1][0], rows[20][0]), ("00", "19"));
@@ -211,7 +212,7 @@ fn the_test_sets_codes_have_the_codes_shape_and_a_number_for_a_name() {
 }
 
 #[test]
-fn both_engines_give_the_same_codes_and_draw_the_same_pictures() {
+fn both_engines_give_the_same_codes_and_draw_the_same_images() {
     for checkpoint in [plain().join("normal.pt"), dense().join("dense.pt")] {
         let folder = Folder::new();
         for engine in ["native", "libtorch"] {
@@ -244,14 +245,14 @@ fn decoding_what_was_encoded_draws_what_the_whole_model_gives() {
         assert_eq!(Codes::open(&codes).unwrap().names, [format!("input_{name}.png")]);
         let decode = call("decode", &checkpoint).arg("--codes").arg(&codes);
         let printed = decode.out(folder.at("drawn")).succeeds();
-        assert!(printed.starts_with("1 picture -> "), "{printed}");
+        assert!(printed.starts_with("1 image -> "), "{printed}");
         let drawn = grey(&folder.at("drawn").join(format!("input_{name}.png")));
         assert!(difference(&drawn, &grey(&run.join(format!("output_{name}.png")))) <= 1);
     }
 }
 
 #[test]
-fn an_image_has_the_code_of_the_same_picture_in_the_test_set() {
+fn an_image_has_the_code_of_the_same_image_in_the_test_set() {
     let folder = Folder::new();
     encode(&folder.at("set.npz")).succeeds();
     encode(&folder.at("file.npz")).arg(plain().join("input_normal.png")).succeeds();
@@ -273,7 +274,7 @@ fn folders_are_searched_and_names_and_folders_are_kept() {
 }
 
 #[test]
-fn a_convolutional_model_takes_pictures_of_another_size_there_and_back() {
+fn a_convolutional_model_takes_images_of_another_size_there_and_back() {
     let (images, folder) = (stripe_folder(40, 32), Folder::new());
     let printed = encode(&folder.at("codes.npz")).arg(images.path()).succeeds();
     assert!(printed.starts_with("3 codes of 8x10x8 -> "), "{printed}");
@@ -372,7 +373,7 @@ fn transparency_is_dropped_and_said() {
 }
 
 #[test]
-fn pictures_of_a_folder_keep_their_names_in_evaluations_and_codes() {
+fn images_of_a_folder_keep_their_names_in_evaluations_and_codes() {
     let (train, test) = (stripe_folder(28, 28), stripe_folder(28, 28));
     let folder = trained_on(train.path(), test.path(), "");
     let model = folder.at("run/tiny.pt");
@@ -460,16 +461,16 @@ fn colours_go_through_codes_and_grey_images_are_repeated() {
 // ---- neighbours ----
 
 #[test]
-fn neighbours_of_the_test_pictures_are_drawn_from_the_training_set() {
+fn neighbours_of_the_test_images_are_drawn_from_the_training_set() {
     let folder = Folder::new();
     let out = folder.at("alike.png");
     let printed = neighbours(&out).args(["--count", "3"]).succeeds();
-    assert_eq!(printed, format!("the nearest of 64 pictures to 10 -> {}\n", out.display()));
+    assert_eq!(printed, format!("the nearest of 64 images to 10 -> {}\n", out.display()));
     let page = grey(&out);
     assert!(page.width() > 4 * 112 && page.height() > 10 * 112, "{:?}", page.dimensions());
 }
 
-/// A picture of 28x28 in the first row. The query stands 16 from the left and 52 from the top,
+/// An image of 28x28 in the first row. The query stands 16 from the left and 52 from the top,
 /// enlarged four times; then comes the nearest, 6 + 40 further on, and the next, 6 further on.
 fn first_row(page: &GrayImage, column: usize) -> Vec<u8> {
     let left = [16, 16 + 112 + 46, 16 + 112 + 46 + 118][column];
@@ -478,13 +479,13 @@ fn first_row(page: &GrayImage, column: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_picture_is_not_its_own_neighbour_but_its_copy_is_the_nearest() {
+fn a_image_is_not_its_own_neighbour_but_its_copy_is_the_nearest() {
     let (images, folder) = (stripe_folder(28, 28), Folder::new());
     fs::copy(images.at("five.png"), images.at("a copy.png")).unwrap();
     let out = folder.at("alike.png");
     let call = neighbours(&out).arg("--among").arg(images.path()).args(["--count", "2"]);
     let printed = call.arg(images.at("five.png")).succeeds();
-    assert!(printed.starts_with("the nearest of 4 pictures to 1 -> "), "{printed}");
+    assert!(printed.starts_with("the nearest of 4 images to 1 -> "), "{printed}");
     let page = grey(&out);
     let [query, nearest, next] = [0, 1, 2].map(|column| first_row(&page, column));
     assert_eq!(query, stripes(28, 28, 5).into_raw());
@@ -503,7 +504,7 @@ fn neighbours_of_another_size_are_looked_for_in_a_folder() {
 }
 
 #[test]
-fn a_training_picture_is_not_its_own_neighbour() {
+fn a_training_image_is_not_its_own_neighbour() {
     let (train, test) = (stripe_folder(28, 28), stripe_folder(28, 28));
     let folder = trained_on(train.path(), test.path(), "");
     let (out, model) = (folder.at("alike.png"), folder.at("run/tiny.pt"));
@@ -515,7 +516,7 @@ fn a_training_picture_is_not_its_own_neighbour() {
 }
 
 #[test]
-fn neighbours_say_once_that_a_test_picture_is_left_out() {
+fn neighbours_say_once_that_a_test_image_is_left_out() {
     let (train, test) = (stripe_folder(28, 28), stripe_folder(28, 28));
     let folder = trained_on(train.path(), test.path(), "on_error = \"skip\"");
     test.write("broken.png", "no image");
@@ -634,7 +635,7 @@ fn codes_that_are_none() {
     let codes = codes_named(&folder, &["a"]);
     let bytes = fs::read(&codes).unwrap();
     fs::write(&codes, &bytes[..bytes.len() / 2]).unwrap();
-    decode(&codes, &out).fails(&["codes.npz", "is damaged", "encode the pictures again"]);
+    decode(&codes, &out).fails(&["codes.npz", "is damaged", "encode the images again"]);
     assert_eq!(names(folder.path()), ["codes.npz", "text.npz"]);
 }
 
@@ -664,7 +665,7 @@ fn names_that_lead_out_of_the_folder_or_to_one_file() {
 }
 
 #[test]
-fn pictures_that_are_already_there() {
+fn images_that_are_already_there() {
     let folder = Folder::new();
     let codes = codes_named(&folder, &["a", "b"]);
     let old = folder.write("out/b.png", "old");
@@ -703,7 +704,7 @@ fn more_queries_than_a_page_holds() {
     assert_eq!(names(folder.path()), ["large.png"]);
 }
 
-/// Fifty large pictures.
+/// Fifty large images.
 fn large_folder() -> Folder {
     let folder = Folder::new();
     for index in 0..50 {
@@ -767,7 +768,7 @@ fn an_engine_that_cannot_run_the_model_is_refused() {
 }
 
 #[test]
-fn pictures_whose_names_differ_in_their_endings_are_all_drawn() {
+fn images_whose_names_differ_in_their_endings_are_all_drawn() {
     let folder = Folder::new();
     for (name, period) in [("cat.png", 5), ("cat.bmp", 9)] {
         stripes(28, 28, period).save(folder.at(name)).unwrap();

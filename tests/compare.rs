@@ -1,4 +1,4 @@
-//! `convae compare`: the table, the JSON, the picture, and what it makes of poor runs.
+//! `convae compare`: the table, the JSON, the image, and what it makes of poor runs.
 
 mod common;
 
@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use common::{Convae, Folder, convae, names, tiny, train};
 use serde_json::{Value, json};
+
+use common::{Convae, Folder, convae, names, tiny, train};
 
 /// Three runs that tests only read: two of them differ in rate and epochs, the third in all but that.
 fn runs() -> &'static Path {
@@ -30,7 +31,7 @@ fn compare(runs: &[&str]) -> Convae {
     convae().within(self::runs()).arg("compare").args(runs)
 }
 
-/// The document, without a picture.
+/// The document, without an image.
 fn compared(runs: &[&str]) -> Value {
     serde_json::from_str(&compare(runs).arg("--json").succeeds()).unwrap()
 }
@@ -40,7 +41,7 @@ fn history(run: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A picture in a place of its own, so that tests do not meet.
+/// An image in a place of its own, so that tests do not meet.
 fn picture() -> (Folder, String) {
     let folder = Folder::new();
     let path = folder.at("drawn.png").display().to_string();
@@ -133,7 +134,7 @@ fn the_json_has_the_figures_of_the_histories() {
 }
 
 #[test]
-fn with_json_a_picture_is_drawn_only_where_it_is_named() {
+fn with_json_a_image_is_drawn_only_where_it_is_named() {
     let folder = Folder::new();
     let runs = [runs().join("slow"), runs().join("fast")];
     let call = || convae().within(folder.path()).arg("compare").args(&runs).arg("--json");
@@ -143,10 +144,10 @@ fn with_json_a_picture_is_drawn_only_where_it_is_named() {
     assert_eq!(names(folder.path()), ["a.png"]);
 }
 
-// ---- the picture ----
+// ---- the image ----
 
 #[test]
-fn a_picture_that_was_not_asked_for_is_never_replaced_unasked_and_never_in_the_way() {
+fn a_image_that_was_not_asked_for_is_never_replaced_unasked_and_never_in_the_way() {
     let folder = Folder::new();
     let runs = [runs().join("slow"), runs().join("fast")];
     let call = || convae().within(folder.path()).arg("compare").args(&runs);
@@ -271,7 +272,7 @@ fn a_run_is_named_once() {
 }
 
 #[test]
-fn the_picture_is_refused_before_anything_is_printed() {
+fn the_image_is_refused_before_anything_is_printed() {
     let missing = ["--out", "no/such/a.png"];
     compare(&["slow", "fast"]).args(missing).refused(&["no folder"]);
     compare(&["slow", "fast"]).args(["--out", "a.jpg"]).refused(&[".png"]);

@@ -1,7 +1,7 @@
-//! What a config may do to its pictures: how it is written and refused, that it depends on seed,
-//! epoch and picture alone, what other libraries make of the same, and `convae corrupt`.
+//! What a config may do to its images: how it is written and refused, that it depends on seed,
+//! epoch and image alone, what other libraries make of the same, and `convae corrupt`.
 //!
-//! What each kind computes is held to references beside its code, in `src/corruption`.
+//! What each kind computes is held to references beside its code, in `src/data/corruption`.
 
 mod common;
 
@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use common::{Convae, Folder, convae, digits, names, python, root, tiny, train};
-use convae::checkpoint::{Array, Checkpoint, save};
 use convae::config::Source;
 use convae::config::corruption::{Corruption, CorruptionKind};
-use convae::corruption::Split;
 use convae::data::Dataset;
+use convae::data::corruption::Split;
+use convae::formats::checkpoint::{Array, Checkpoint, save};
 use convae::plan::Plan;
-use convae::train::feed;
+use convae::plan::loader;
 use image::GrayImage;
+
+use common::{Convae, Folder, convae, digits, names, python, root, tiny, train};
 
 /// Every kind, with spans wherever there can be one.
 const KINDS: [&str; 10] = [
@@ -161,14 +162,14 @@ fn a_wrong_value_ends_the_program_with_one_sentence_and_no_folder() {
 }
 
 #[test]
-fn pictures_too_wide_for_a_jpeg_file_are_refused_before_anything_is_read() {
+fn images_too_wide_for_a_jpeg_file_are_refused_before_anything_is_read() {
     let call = train("plain.toml").set("corruption.kind=jpeg").set("model.input_shape=[4,65536,1]");
     call.refused(&["`corruption` has the kind jpeg", "4x65536", "within 65535"]);
 }
 
 // ---- what it depends on ----
 
-/// A picture with some of everything.
+/// An image with some of everything.
 fn picture(index: u64) -> Vec<f32> {
     (0..12 * 10 * 3).map(|i| ((i * 37 + index * 11) % 256) as f32 / 255.0).collect()
 }
@@ -180,7 +181,7 @@ fn apply(corruption: &Corruption, split: Split, epoch: u64, index: u64) -> Vec<f
 }
 
 #[test]
-fn what_becomes_of_a_picture_depends_on_neither_order_nor_threads() {
+fn what_becomes_of_a_image_depends_on_neither_order_nor_threads() {
     for corruption in KINDS.iter().map(|table| read(table)).chain([read(&everything())]) {
         let once: Vec<_> = (0..20).map(|i| apply(&corruption, Split::Train, 2, i)).collect();
         let (corruption, once) = (&corruption, &once);
@@ -198,11 +199,11 @@ fn what_becomes_of_a_picture_depends_on_neither_order_nor_threads() {
 }
 
 #[test]
-fn batches_of_any_size_hold_the_same_pictures() {
+fn batches_of_any_size_hold_the_same_images() {
     for table in KINDS.iter().map(|&table| table.to_owned()).chain([everything()]) {
         let plan = plan(&table);
         let data = Dataset::open(&plan.config.data, plan.input_shape).unwrap();
-        let feed = feed(&plan, &data.train, Split::Train);
+        let feed = loader(&plan, &data.train, Split::Train);
         let all: Vec<usize> = (0..23).collect();
         let base = feed.batch(2, &all).unwrap().input;
         for size in [1, 5, 22] {
@@ -213,11 +214,11 @@ fn batches_of_any_size_hold_the_same_pictures() {
 }
 
 #[test]
-fn each_kind_draws_anew_for_each_picture_seed_and_split_and_by_epoch_if_asked_to() {
+fn each_kind_draws_anew_for_each_image_seed_and_split_and_by_epoch_if_asked_to() {
     for table in &KINDS[1..] {
         let (epoch, never) = (read(table), read(&table.replace("\"epoch\"", "\"never\"")));
         let seen = |corruption: &Corruption, split, epoch, first, seed| -> Vec<Vec<f32>> {
-            // One picture for all, so that only what was drawn tells them apart; several draws,
+            // One image for all, so that only what was drawn tells them apart; several draws,
             // since two scales of three may be the same.
             let draw = |index| {
                 let mut values = picture(0);
@@ -247,12 +248,12 @@ fn kinds_without_a_span_or_noise_are_the_same_in_each_epoch_whatever_resample_sa
         r#"{ kind = "jpeg", resample = "epoch" }"#,
     ] {
         let fixed = read(table);
-        assert!(fixed.changes_pictures() && fixed.changes_in(1) && !fixed.changes_in(2));
+        assert!(fixed.changes_images() && fixed.changes_in(1) && !fixed.changes_in(2));
         let seen = |epoch| apply(&fixed, Split::Train, epoch, 0);
         assert_eq!(seen(1), seen(2));
     }
     let none = Corruption::none();
-    assert!(!none.changes_pictures() && !none.changes_in(1) && !none.changes_in(2));
+    assert!(!none.changes_images() && !none.changes_in(1) && !none.changes_in(2));
 }
 
 #[test]
@@ -303,14 +304,14 @@ from scipy.ndimage import gaussian_filter
 from skimage.transform import downscale_local_mean
 
 ours = load_file("ours.safetensors")
-picture = ours["picture"].astype(np.float64)
+image = ours["image"].astype(np.float64)
 worst = lambda a, b: np.abs(a - b).max()
-blurred = {s: gaussian_filter(picture, (s, s, 0)) for s in (0.7, 2.0, 9.0)}
+blurred = {s: gaussian_filter(image, (s, s, 0)) for s in (0.7, 2.0, 9.0)}
 print(max(worst(blurred[s], ours[f"blur {s}"]) for s in blurred))
 
 def there_and_back(scale):
-    small = downscale_local_mean(picture, (scale, scale, 1)).astype(np.float32)
-    height, width, channels = picture.shape
+    small = downscale_local_mean(image, (scale, scale, 1)).astype(np.float32)
+    height, width, channels = image.shape
     enlarge = lambda plane: Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
     return np.stack([np.asarray(enlarge(small[..., c])) for c in range(channels)], -1)
 
@@ -325,7 +326,7 @@ fn blur_is_scipys_and_downscale_is_scikit_images_mean_and_pillows_bicubic() {
     let shape = [24, 36, 3];
     let picture: Vec<f32> =
         (0..24 * 36 * 3_u64).map(|i| (i * i * 2_654_435_761 % 1021) as f32 / 1020.0).collect();
-    let mut tensors = vec![("picture".to_owned(), picture.clone())];
+    let mut tensors = vec![("image".to_owned(), picture.clone())];
     let blurs = ["0.7", "2.0", "9.0"].map(|sigma| ("blur", "sigma", sigma));
     let scales = ["2", "3", "6"].map(|scale| ("downscale", "clip = false, scale", scale));
     for (kind, key, value) in blurs.into_iter().chain(scales) {
@@ -350,7 +351,7 @@ fn blur_is_scipys_and_downscale_is_scikit_images_mean_and_pillows_bicubic() {
 
 // ---- convae corrupt ----
 
-/// A picture of 28x28 on a page is four times as large; between rows are 6 pixels, around all 16.
+/// An image of 28x28 on a page is four times as large; between rows are 6 pixels, around all 16.
 const SIDE: u32 = 4 * 28;
 const GAP: u32 = 6;
 const MARGIN: u32 = 16;
@@ -372,7 +373,7 @@ fn rows(page: &GrayImage) -> u32 {
     (page.height() - 2 * MARGIN + GAP) / (SIDE + GAP)
 }
 
-/// The bytes of one of ten pictures in a row.
+/// The bytes of one of ten images in a row.
 fn cell(page: &GrayImage, row: u32, column: u32) -> Vec<u8> {
     let left = page.width() - MARGIN - (10 - column) * (SIDE + GAP) + GAP;
     let top = MARGIN + row * (SIDE + GAP);
@@ -398,7 +399,7 @@ fn it_draws_clean_digits_over_what_training_will_see_and_nothing_else() {
     let plan = plan(table);
     let data = Dataset::open(&plan.config.data, plan.input_shape).unwrap();
     let batch =
-        feed(&plan, &data.train, Split::Train).batch(1, &(0..10).collect::<Vec<_>>()).unwrap();
+        loader(&plan, &data.train, Split::Train).batch(1, &(0..10).collect::<Vec<_>>()).unwrap();
     let page = page(&file);
     assert_eq!(rows(&page), 3);
     for column in 0..10 {
@@ -427,7 +428,7 @@ fn what_is_drawn_anew_is_shown_for_several_epochs() {
 }
 
 #[test]
-fn it_shows_as_many_pictures_as_the_config_asks_for_and_the_data_has() {
+fn it_shows_as_many_images_as_the_config_asks_for_and_the_data_has() {
     let folder = Folder::new();
     let width = |changes: &[&str]| {
         let call = corrupt(&tiny_config(&folder), &folder.at("out")).arg("--overwrite");
@@ -451,7 +452,7 @@ fn every_shipped_config_can_be_looked_at() {
 }
 
 #[test]
-fn a_picture_that_is_there_is_replaced_only_when_told_to() {
+fn a_image_that_is_there_is_replaced_only_when_told_to() {
     let folder = Folder::new();
     let (config, old) = (tiny_config(&folder), folder.write("out/corrupt_tiny.png", "old"));
     let call = || corrupt(&config, &folder.at("out"));

@@ -1,4 +1,4 @@
-//! Pictures of the user's own: folders of images, pairs, arrays, and what a config may say of them;
+//! Images of the user's own: folders of images, pairs, arrays, and what a config may say of them;
 //! every sample is held against the pixels that were written, by a slow way of its own.
 
 mod common;
@@ -8,22 +8,23 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Convae, Folder, convae, digits, names, python, text};
 use convae::config::Source;
-use convae::corruption::Split;
-use convae::data::{Batch, DataError, Dataset, Feed, Images};
+use convae::data::corruption::Split;
+use convae::data::{Batch, DataError, DataLoader, Dataset, Images};
 use convae::plan::Plan;
-use convae::train::feed;
+use convae::plan::loader;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Height and width of the pictures.
+use common::{Convae, Folder, convae, digits, names, python, text};
+
+/// Height and width of the images.
 const SIDE: usize = 8;
 
-/// A config of 8x8 pictures; `data` is the section's lines.
+/// A config of 8x8 images; `data` is the section's lines.
 fn config(data: &str, channels: usize) -> String {
     format!(
         r#"name = "own"
@@ -97,9 +98,9 @@ fn part(which: usize, top: usize, left: usize) -> Vec<f32> {
 
 /// All batches of an epoch, made ahead by as many threads as the config says.
 fn epoch(plan: &Plan, data: &Dataset, epoch: u64) -> Vec<Batch> {
-    let train: Feed<'_> = feed(plan, &data.train, Split::Train);
+    let train: DataLoader<'_> = loader(plan, &data.train, Split::Train);
     let order = train.order(epoch, true);
-    train.ahead(epoch, &order, |batches| batches.collect::<Result<_, _>>()).unwrap()
+    train.prefetch(epoch, &order, |batches| batches.collect::<Result<_, _>>()).unwrap()
 }
 
 // ---- folders of images ----
@@ -116,7 +117,7 @@ fn a_folder_is_searched_recursively_in_the_order_of_paths_whatever_the_formats()
     // By path: a/deep/q.tiff, a/z.bmp, b.png, c.pgm; the last of the five is the test set.
     assert_eq!((data.train.len(), data.test.len()), (4, 1));
     for (index, which) in [3, 1, 0, 2].into_iter().enumerate() {
-        assert_eq!(data.train.clean(index).unwrap(), part(which, 0, 0), "picture {index}");
+        assert_eq!(data.train.clean(index).unwrap(), part(which, 0, 0), "image {index}");
     }
     assert_eq!(data.test.clean(0).unwrap(), part(4, 0, 0));
     assert_eq!(data.train.name(1).as_deref(), Some("a/z.bmp"));
@@ -257,7 +258,7 @@ fn a_list_may_begin_with_a_byte_order_mark_and_have_the_line_ends_of_windows() {
     for (other, words) in [(&utf16[..], "text in UTF-16"), (b"003.png\n\xe9.png", "line 2 is not")]
     {
         fs::write(&list, other).unwrap();
-        assert!(refuses(&lines, &["list.txt", words, "save it as text in UTF-8"]).is_misuse());
+        assert!(refuses(&lines, &["list.txt", words, "save it as text in UTF-8"]).is_usage_error());
     }
 }
 
@@ -278,7 +279,7 @@ fn images_of_other_sizes_are_resized_by_the_rule_that_is_set() {
     assert_eq!(first_row("fit"), [0, 100, 0]);
     assert_eq!(first_row("fill"), [200, 200, 200]);
     let words = ["a.png", "16x8", "8x8", "data.resize", "data.patches"];
-    assert!(refuses(&images(&folder, ""), &words).is_misuse());
+    assert!(refuses(&images(&folder, ""), &words).is_usage_error());
 }
 
 /// Pillow's bicubic is the same kernel, and so is its way of shrinking.
@@ -349,7 +350,7 @@ fn a_single_image_has_patches_to_learn_from_and_patches_to_test_on_that_share_no
     for (split, images, tops) in
         [(Split::Train, &data.train, 0..23), (Split::Test, &data.test, 30..33)]
     {
-        for patch in feed(&plan, images, split).batch(1, &order).unwrap().input.chunks(64) {
+        for patch in loader(&plan, images, split).batch(1, &order).unwrap().input.chunks(64) {
             let mut places = tops.clone().flat_map(|top| (0..=8).map(move |left| (top, left)));
             assert!(places.any(|(top, left)| part(0, top, left) == patch), "{split:?}");
         }
@@ -371,7 +372,7 @@ fn a_single_pair_is_divided_in_both_its_images() {
     assert_eq!(data.test.clean(0).unwrap(), part(0, 0, 32));
     let order = [0, 1];
     let plan = plan(&pairs(&folder, "patches = { on = \"grid\" }"), 1);
-    let seen = feed(&plan, &data.test, Split::Test).batch(0, &order).unwrap();
+    let seen = loader(&plan, &data.test, Split::Test).batch(0, &order).unwrap();
     assert_eq!(seen.input, [part(100, 0, 32), part(100, 8, 32)].concat());
     assert_eq!(seen.clean.unwrap(), [part(0, 0, 32), part(0, 8, 32)].concat());
 }
@@ -380,14 +381,14 @@ fn a_single_pair_is_divided_in_both_its_images() {
 fn a_single_image_that_cannot_be_divided_is_refused_with_a_remedy_that_works() {
     let folder = folder_of(1, 15, 12);
     let said = refuses(&images(&folder, "patches = { on = \"grid\" }"), &["share no pixel"]);
-    assert!(said.is_misuse());
+    assert!(said.is_usage_error());
     let words = ["000.png is the only image and 12x15 pixels", "--set data.test=PATH"];
     assert!(words.iter().all(|word| said.to_string().contains(word)), "{said}");
     save(&grey(1, SIDE, SIDE), &folder.at("test/a.png"));
     let test = format!("patches = {{ on = \"grid\" }}\ntest = \"{}\"", folder.at("test").display());
     assert_eq!(open(&images(&folder, &test), 1).unwrap().train.len(), 4);
     // Without patches there is nothing to divide.
-    let whole = refuses(&images(&folder, "resize = \"fit\""), &["1 picture(s)", "data.test=PATH"]);
+    let whole = refuses(&images(&folder, "resize = \"fit\""), &["1 image(s)", "data.test=PATH"]);
     assert!(!whole.to_string().contains("--set data.test_fraction"), "{whole}");
 }
 
@@ -398,7 +399,7 @@ fn random_patches_are_parts_of_their_images_anew_in_each_epoch() {
     let (plan, data) = (plan(&lines, 1), open(&lines, 1).unwrap());
     assert_eq!((data.train.len(), data.test.len()), (25, 5));
     let order: Vec<usize> = (0..25).collect();
-    let train = feed(&plan, &data.train, Split::Train);
+    let train = loader(&plan, &data.train, Split::Train);
     let seen = |epoch| train.batch(epoch, &order).unwrap().input;
     for (index, patch) in seen(1).chunks(SIDE * SIDE).enumerate() {
         let places = (0..=22).flat_map(|top| (0..=32).map(move |left| (top, left)));
@@ -407,7 +408,7 @@ fn random_patches_are_parts_of_their_images_anew_in_each_epoch() {
     }
     assert_eq!(seen(1), seen(1));
     assert_ne!(seen(1), seen(2));
-    let test = feed(&plan, &data.test, Split::Test);
+    let test = loader(&plan, &data.test, Split::Test);
     assert_eq!(test.batch(1, &[0, 1]).unwrap(), test.batch(2, &[0, 1]).unwrap());
 }
 
@@ -481,7 +482,7 @@ fn pairs_are_matched_by_name_and_cut_alike() {
     let more = "patches = { on = \"random\", flips = true, turns = true }\ntest_fraction = 0.25";
     let lines = pairs(&folder, more);
     let (plan, data) = (plan(&lines, 1), open(&lines, 1).unwrap());
-    let batch = feed(&plan, &data.train, Split::Train).batch(1, &[0, 1, 2]).unwrap();
+    let batch = loader(&plan, &data.train, Split::Train).batch(1, &[0, 1, 2]).unwrap();
     // Wherever the patch is and however it is turned, the noisy pixel is 100 images further on.
     for (noisy, clean) in batch.input.iter().zip(batch.target()) {
         let (noisy, clean) = ((noisy * 255.0).round() as u32, (clean * 255.0).round() as u32);
@@ -504,7 +505,7 @@ fn files_without_a_partner_are_listed_and_left_out() {
     }
     assert_eq!(said.lines().count(), 2, "{said}");
     let printed = text(&run.get_output().stdout);
-    assert!(printed.contains("Training on 3 pictures, validating on 1"), "{printed}");
+    assert!(printed.contains("Training on 3 images, validating on 1"), "{printed}");
 }
 
 #[test]
@@ -530,15 +531,16 @@ fn pairs_that_do_not_fit_are_refused() {
     save(&grey(1, 9, 8), &folder.at("clean/1.bmp"));
     let resized = pairs(&folder, "patches = { on = \"grid\" }");
     let words = ["noisy/1.png", "8x8", "clean/1.bmp", "8x9", "same size", "data.on_error=skip"];
-    assert!(refuses(&resized, &words).is_misuse());
+    assert!(refuses(&resized, &words).is_usage_error());
     save(&grey(1, SIDE, SIDE), &folder.at("clean/1.png"));
     let words = ["clean/1.bmp", "clean/1.png", "differ by their endings", "rename"];
-    assert!(refuses(&pairs(&folder, ""), &words).is_misuse());
+    assert!(refuses(&pairs(&folder, ""), &words).is_usage_error());
     let apart = Folder::new();
     save(&grey(1, SIDE, SIDE), &apart.at("noisy/a.png"));
     save(&grey(1, SIDE, SIDE), &apart.at("clean/b.png"));
     assert!(
-        refuses(&pairs(&apart, ""), &["no image in", "the name of one", "same names"]).is_misuse()
+        refuses(&pairs(&apart, ""), &["no image in", "the name of one", "same names"])
+            .is_usage_error()
     );
 }
 
@@ -577,7 +579,7 @@ fn npz(path: &Path, method: CompressionMethod, arrays: &[(&str, Vec<u8>)]) {
     writer.finish().unwrap();
 }
 
-/// Bytes of so many pictures.
+/// Bytes of so many images.
 fn bytes_of(count: usize) -> Vec<u8> {
     let all = (0..count).flat_map(|which| (0..64).map(move |i| (which, i / SIDE, i % SIDE)));
     all.map(|(which, y, x)| pixel(which, y, x)).collect()
@@ -611,7 +613,7 @@ fn archives_of_numpy_are_read_compressed_or_not() {
 }
 
 #[test]
-fn an_archive_of_test_pictures_alone_is_enough_to_test_on() {
+fn an_archive_of_test_images_alone_is_enough_to_test_on() {
     let folder = Folder::new();
     let path = folder.at("own.npz");
     npz(&path, CompressionMethod::Stored, &[("x_test", npy(&[2, 8, 8], &bytes_of(2)))]);
@@ -653,30 +655,32 @@ np.savez('wrong.npz', x_train=a.astype(np.int32), x_test=np.asfortranarray(a.ast
 }
 
 #[test]
-fn arrays_that_are_no_pictures_are_refused() {
+fn arrays_that_are_no_images_are_refused() {
     let folder = Folder::new();
     let path = folder.at("own.npz");
     let lines = format!("kind = \"npz\"\nfile = \"{}\"\n", path.display());
     for (array, words) in [
         (npy(&[64], &bytes_of(1)), ["its `x_train` has shape [64]", "(N, height, width)"]),
-        (npy(&[0, 8, 8], &[]), ["[0, 8, 8]", "no picture"]),
+        (npy(&[0, 8, 8], &[]), ["[0, 8, 8]", "no image"]),
         (npy(&[1, 16, 4], &bytes_of(1)), ["[16, 4, 1]", "model.input_shape"]),
     ] {
         npz(&path, CompressionMethod::Stored, &[("x_train", array)]);
-        assert!(refuses(&lines, &words).is_misuse());
+        assert!(refuses(&lines, &words).is_usage_error());
     }
     let good = npy(&[2, 8, 8], &bytes_of(2));
     npz(&path, CompressionMethod::Deflated, &[("x_train", good[..good.len() - 1].to_vec())]);
-    assert!(!refuses(&lines, &["is damaged", "shorter or longer", "another copy"]).is_misuse());
+    assert!(
+        !refuses(&lines, &["is damaged", "shorter or longer", "another copy"]).is_usage_error()
+    );
     npz(&path, CompressionMethod::Deflated, &[("x_train", good.clone())]);
     refuses(&lines, &["no array `x_test`"]);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert!(!refuses(&lines, &["own.npz is damaged", "another copy"]).is_misuse());
+    assert!(!refuses(&lines, &["own.npz is damaged", "another copy"]).is_usage_error());
     fs::write(&path, b"not at all").unwrap();
     refuses(&lines, &["neither a .npz nor a .npy", "numpy.savez"]);
     fs::remove_file(&path).unwrap();
-    assert!(refuses(&lines, &["no such file", "data.file"]).is_misuse());
+    assert!(refuses(&lines, &["no such file", "data.file"]).is_usage_error());
 }
 
 #[test]
@@ -735,11 +739,11 @@ fn folders_that_are_missing_or_empty_are_named_with_their_key() {
     fs::create_dir_all(folder.at("images/deep")).unwrap();
     folder.write("images/deep/notes.txt", "no image");
     let words = ["images holds no image", "subfolders", "--set data.train="];
-    assert!(refuses(&images(&folder, ""), &words).is_misuse());
+    assert!(refuses(&images(&folder, ""), &words).is_usage_error());
     let nowhere = "kind = \"images\"\ntrain = \"nowhere\"";
-    assert!(refuses(nowhere, &["`data.train` is nowhere", "no folder"]).is_misuse());
+    assert!(refuses(nowhere, &["`data.train` is nowhere", "no folder"]).is_usage_error());
     save(&grey(0, SIDE, SIDE), &folder.at("images/a.png"));
-    refuses(&images(&folder, ""), &["1 picture(s)", "nothing to learn from", "test_fraction"]);
+    refuses(&images(&folder, ""), &["1 image(s)", "nothing to learn from", "test_fraction"]);
     save(&grey(1, SIDE, SIDE), &folder.at("images/b.png"));
     refuses(&images(&folder, "test = \"nowhere\""), &["`data.test` is nowhere"]);
     let list = folder.write("list.txt", "a.png\nc.png\n");
@@ -757,7 +761,7 @@ fn a_folder_that_is_all_test_set_is_counted_and_told_what_goes_with_its_keys() {
     let list = folder.write("list.txt", "000.png\n001.png\n002.png\n");
     for test in [folder.at("images"), list] {
         let lines = images(&folder, &format!("test = \"{}\"", test.display()));
-        let words = ["3 picture(s)", "nothing to learn from", "--set data.test=PATH"];
+        let words = ["3 image(s)", "nothing to learn from", "--set data.test=PATH"];
         let said = refuses(&lines, &words).to_string();
         assert!(!said.contains("test_fraction"), "{said}");
     }
@@ -806,7 +810,7 @@ fn broken_images_are_named_skipped_and_counted_where_the_config_says_so() {
     // The checkpoint knows its data.
     let weights = folder.at("out/own.pt");
     let printed = convae().arg("evaluate").arg("--checkpoint").arg(weights).succeeds();
-    assert!(printed.starts_with("1 test pictures"), "{printed}");
+    assert!(printed.starts_with("1 test images"), "{printed}");
 }
 
 fn history(out: &Path) -> serde_json::Value {
@@ -820,7 +824,7 @@ fn a_folder_without_a_usable_image_is_an_error_even_when_skipping() {
         folder.write(&format!("images/{name}"), "not an image");
     }
     let words = ["none of the 2 image(s)", "training images", "a.png", "not an image"];
-    assert!(!refuses(&images(&folder, "on_error = \"skip\""), &words).is_misuse());
+    assert!(!refuses(&images(&folder, "on_error = \"skip\""), &words).is_usage_error());
 }
 
 #[test]
@@ -870,7 +874,7 @@ fn an_image_of_another_size_than_before_is_no_misuse_and_asks_for_a_new_start() 
             let said = error.to_string();
             assert!(said.contains("000.png has another size than when it was first"), "{said}");
             assert!(said.contains("start again") && !said.contains("resize"), "{said}");
-            assert!(!error.is_misuse());
+            assert!(!error.is_usage_error());
         }
     }
 }
@@ -1004,7 +1008,7 @@ fn fashion_mnist_that_is_not_there_is_told_how_to_get() {
 // ---- the trace ----
 
 #[test]
-fn a_trace_carries_the_pictures_that_a_replay_cannot_read() {
+fn a_trace_carries_the_images_that_a_replay_cannot_read() {
     let folder = folder_of(8, 12, 12);
     let lines = images(&folder, "patches = { on = \"random\" }");
     let noise = "[corruption]\nkind = \"gaussian\"\n";

@@ -13,16 +13,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assert_cmd::assert::OutputAssertExt;
-use convae::checkpoint::{Array, Checkpoint, Element, save};
+use convae::ImageFile;
+use convae::Source;
 use convae::config::layers::Layer;
 use convae::config::schema::Field;
-use convae::export::{Format, KerasJob, Python, TrainedModel, write_keras_files};
+use convae::formats::checkpoint::{Array, Checkpoint, Element, save};
+use convae::infer::export::{Exporter, Format, KerasJob, Python, write_keras_files};
+use convae::infer::model_file::save_model;
 use convae::nn::{Activation, Interpolation, Padding};
-use convae::plan::{Axis, Plan};
-use convae::random::Stream;
-use convae::saved_model::save_model;
-use convae::train::{History, Learner};
-use convae::{ImageFile, Source};
+use convae::plan::{Axis, Op, Plan};
+use convae::system::random::Stream;
+use convae::train::{History, Trainer};
 use rand::{RngExt, SeedableRng};
 use tch::{CModule, Device, Kind, Tensor, no_grad};
 
@@ -31,7 +32,7 @@ use common::{Convae, Folder, convae, names, python, root, train};
 
 /// Largest difference between a tool's outputs and ours.
 const BAR: f64 = 1e-5;
-/// Pictures at once.
+/// Images at once.
 const BATCHES: [usize; 2] = [1, 5];
 
 fn exporting(weights: &Path, out: &Path) -> Convae {
@@ -45,16 +46,16 @@ fn plan_of(case: &Case) -> Plan {
 /// A checkpoint whose weights are all random, also those that start as constants.
 fn save_random(case: &Case, path: &Path) -> Plan {
     let plan = plan_of(case);
-    let learner = Learner::new(&plan, Device::Cpu).unwrap();
+    let trainer = Trainer::new(&plan, Device::Cpu).unwrap();
     let mut stream = Stream::seed_from_u64(7);
-    for parameter in learner.parameters().iter() {
+    for parameter in trainer.predictor.parameters().iter() {
         let spread = if parameter.name.ends_with("running_var") { 0.5..1.5 } else { -0.5..0.5 };
         let count = parameter.tensor.numel();
         let values: Vec<f64> = (0..count).map(|_| stream.random_range(spread.clone())).collect();
         let values = Tensor::from_slice(&values).view_as(&parameter.tensor);
         no_grad(|| parameter.tensor.shallow_clone().copy_(&values));
     }
-    save_model(path, &plan, &learner, &History::new(&plan, &learner)).unwrap();
+    save_model(path, &plan, &trainer.predictor, &History::new(&plan, &trainer)).unwrap();
     plan
 }
 
@@ -70,7 +71,7 @@ fn sizes_of(plan: &Plan) -> Vec<[usize; 2]> {
     sizes
 }
 
-/// Random pictures, and what the model makes of them.
+/// Random images, and what the model makes of them.
 struct Expected {
     shape: [usize; 4],
     input: Vec<f32>,
@@ -83,7 +84,7 @@ fn expected(case: &Case, checkpoint: &Path) -> Vec<Expected> {
     let mut all = Vec::new();
     for [height, width] in sizes_of(&plan_of(case)) {
         let size = format!("model.input_shape=[{height},{width},{channels}]");
-        let mut model = TrainedModel::open(checkpoint, None, &[size]).unwrap();
+        let mut model = Exporter::open(checkpoint, None, &[size]).unwrap();
         for batch in BATCHES {
             let shape = [batch, height, width, channels];
             let [low, high] = case.values;
@@ -101,10 +102,11 @@ fn expected(case: &Case, checkpoint: &Path) -> Vec<Expected> {
 fn the_cases_have_every_layer_and_every_option() {
     let mut seen: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for case in cases::all() {
-        for planned in &plan_of(&case).layers {
-            let table = planned.layer.write().unwrap();
+        for node in &plan_of(&case).graph.nodes {
+            let Op::Layer(layer) = &node.op else { continue };
+            let table = layer.write().unwrap();
             for (key, value) in table.as_table().unwrap() {
-                let place = (planned.layer.name().to_owned(), key.clone());
+                let place = (layer.name().to_owned(), key.clone());
                 seen.entry(place).or_default().insert(value.to_string());
             }
         }
@@ -141,18 +143,17 @@ fn libtorch_runs_the_torchscript_of_every_layer_for_any_batch_and_size() {
     for case in cases::all() {
         let (weights, script) = (folder.at("weights.pt"), folder.at("script.pt"));
         save_random(&case, &weights);
-        let mut model = TrainedModel::open(&weights, None, &[]).unwrap();
+        let mut model = Exporter::open(&weights, None, &[]).unwrap();
         model
             .export(Format::Torchscript, &script)
             .unwrap_or_else(|e| panic!("{}: {e:#}", case.name));
         let module = CModule::load(&script).unwrap();
         let kind = if case.dtype == "float64" { Kind::Double } else { Kind::Float };
         for Expected { shape, input, output } in expected(&case, &weights) {
-            let pictures =
-                |values: &[f32]| Tensor::from_slice(values).view(shape.map(|n| n as i64));
-            let input = pictures(&input).permute([0, 3, 1, 2]).to_kind(kind);
+            let images = |values: &[f32]| Tensor::from_slice(values).view(shape.map(|n| n as i64));
+            let input = images(&input).permute([0, 3, 1, 2]).to_kind(kind);
             let theirs = module.forward_ts(&[input]).unwrap().permute([0, 2, 3, 1]);
-            let difference = (theirs - pictures(&output)).abs().max().double_value(&[]);
+            let difference = (theirs - images(&output)).abs().max().double_value(&[]);
             assert!(difference <= BAR, "{}, {shape:?}: {difference:e}", case.name);
             worst = worst.max(difference);
         }
@@ -165,7 +166,7 @@ fn an_export_is_the_same_file_each_time() {
     let folder = Folder::new();
     let weights = folder.at("weights.pt");
     save_random(&cases::all()[0], &weights);
-    let mut model = TrainedModel::open(&weights, None, &[]).unwrap();
+    let mut model = Exporter::open(&weights, None, &[]).unwrap();
     for format in [Format::Onnx, Format::Torchscript, Format::Safetensors] {
         let files = ["one", "other"].map(|name| folder.at(&format!("{name}.{}", format.ending())));
         for file in &files {
@@ -185,7 +186,7 @@ fn every_layer_in_every_format_gives_our_outputs_in_the_tool_that_it_is_for() {
         let at = |ending: &str| folder.at(&format!("{}.{ending}", case.name));
         let weights = at("pt");
         save_random(&case, &weights);
-        let mut model = TrainedModel::open(&weights, None, &[]).unwrap();
+        let mut model = Exporter::open(&weights, None, &[]).unwrap();
         model.export(Format::Torchscript, &at("script.pt")).unwrap();
         model.export(Format::Safetensors, &at("safetensors")).unwrap();
         if case.dtype == "float32" {
@@ -258,16 +259,16 @@ fn array<T: Element>(shape: &[usize], values: &[T]) -> Array {
 fn trained() -> (Folder, PathBuf, PathBuf) {
     let folder = Folder::new();
     train("denoise.toml").out(folder.at("run")).succeeds();
-    let (weights, picture) = (folder.at("run/noise.pt"), folder.at("run/input_noise.png"));
-    (folder, weights, picture)
+    let (weights, image) = (folder.at("run/noise.pt"), folder.at("run/input_noise.png"));
+    (folder, weights, image)
 }
 
 #[test]
 fn the_command_writes_each_format_and_the_examples_open_it() {
     let Some(python) = python() else { return };
-    let (folder, weights, picture) = trained();
+    let (folder, weights, image) = trained();
     let ours = folder.at("ours");
-    convae().arg("apply").arg("--checkpoint").arg(&weights).out(&ours).arg(&picture).succeeds();
+    convae().arg("apply").arg("--checkpoint").arg(&weights).out(&ours).arg(&image).succeeds();
     let ours = ImageFile::open(ours.join("input_noise.png")).unwrap().scaled();
     for (format, example) in [
         ("onnx", "load_onnx"),
@@ -282,7 +283,7 @@ fn the_command_writes_each_format_and_the_examples_open_it() {
         assert!(said.contains("multiples of 4"), "{said}");
         let script = root().join(format!("examples/{example}.py"));
         let run =
-            Command::new(&python).arg(script).args([&file, &picture, &result]).output().unwrap();
+            Command::new(&python).arg(script).args([&file, &image, &result]).output().unwrap();
         assert!(run.status.success(), "{example}: {}", String::from_utf8_lossy(&run.stderr));
         let theirs = ImageFile::open(&result).unwrap();
         assert_eq!(theirs.shape, [28, 28, 1]);
@@ -296,14 +297,14 @@ fn the_command_writes_each_format_and_the_examples_open_it() {
 }
 
 #[test]
-fn the_rust_example_cleans_a_picture_as_apply_does() {
-    let (folder, weights, picture) = trained();
+fn the_rust_example_cleans_a_image_as_apply_does() {
+    let (folder, weights, image) = trained();
     let cleaned = folder.at("cleaned.png");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["run", "--quiet", "--locked", "--example", "denoise", "--"]);
-    cargo.args([&weights, &picture, &cleaned]).current_dir(root()).assert().success();
+    cargo.args([&weights, &image, &cleaned]).current_dir(root()).assert().success();
     let ours = folder.at("ours");
-    convae().arg("apply").arg("--checkpoint").arg(&weights).out(&ours).arg(&picture).succeeds();
+    convae().arg("apply").arg("--checkpoint").arg(&weights).out(&ours).arg(&image).succeeds();
     assert_eq!(fs::read(cleaned).unwrap(), fs::read(ours.join("input_noise.png")).unwrap());
 }
 

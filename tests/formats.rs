@@ -6,13 +6,14 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::{Folder, convae, root, text};
-use convae::checkpoint::{load, save};
-use convae::codes::Codes;
 use convae::config::Source;
+use convae::formats::checkpoint::{load, save};
+use convae::formats::codes::Codes;
 use convae::plan::Plan;
 use convae::train::History;
 use serde_json::Value;
+
+use common::{Folder, convae, root, text};
 
 /// Weights of `format-1/digits.*`, with the CRC-32 of their bytes.
 const WEIGHTS: [(&str, &[usize], u32); 12] = [

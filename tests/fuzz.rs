@@ -13,13 +13,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use convae::codes::Codes;
-use convae::config::data::{Data, IdxFiles, Npz};
+use convae::config::data::{Data, IdxFiles, Npz, SampleCounts};
+use convae::config::schema::Section;
 use convae::data::Dataset;
-use convae::npy::Header;
+use convae::formats::codes::Codes;
+use convae::formats::npy::Header;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{RngSeed, TestRunner};
+
 use readers::Reader;
 
 #[global_allocator]
@@ -184,7 +186,7 @@ fn a_damaged_config_does_no_harm() {
 }
 
 #[test]
-fn damaged_pictures_of_mnist_do_no_harm() {
+fn damaged_images_of_mnist_do_no_harm() {
     survives_damage("idx");
 }
 
@@ -221,7 +223,7 @@ proptest! {
 
 // ---- there and back ----
 
-/// The values of all pictures, training and test, as bytes.
+/// The values of all images, training and test, as bytes.
 fn pixels(data: &Data, shape: [usize; 3]) -> Vec<u8> {
     let Dataset { train, test } = Dataset::open(data, shape).unwrap();
     let of = |images: &convae::data::Images| -> Vec<f32> {
@@ -231,8 +233,8 @@ fn pixels(data: &Data, shape: [usize; 3]) -> Vec<u8> {
     of(&train).into_iter().chain(of(&test)).map(byte).collect()
 }
 
-/// Two or more pictures: their height, width and channels, and their pixels.
-fn any_pictures() -> impl Strategy<Value = ([usize; 3], Vec<u8>)> {
+/// Two or more images: their height, width and channels, and their pixels.
+fn any_images() -> impl Strategy<Value = ([usize; 3], Vec<u8>)> {
     let shape = (1_usize..6, 1_usize..6, prop::sample::select(vec![1_usize, 3]), 2_usize..7);
     shape.prop_flat_map(|(height, width, channels, count)| {
         let pixels = prop::collection::vec(any::<u8>(), count * height * width * channels);
@@ -259,7 +261,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
 
     #[test]
-    fn pictures_of_mnists_format_come_back(([height, width, channels], values) in any_pictures()) {
+    fn images_of_mnists_format_come_back(([height, width, channels], values) in any_images()) {
         let folder = tempfile::tempdir().unwrap();
         let train = folder.path().join("x");
         let count = values.len() / (height * width * channels);
@@ -274,14 +276,13 @@ proptest! {
             train,
             test: None,
             test_fraction: Some(0.5),
-            train_samples: None,
-            test_samples: None,
+            samples: SampleCounts::defaults(),
         });
         prop_assert_eq!(pixels(&data, [height, width, channels]), values);
     }
 
     #[test]
-    fn pictures_in_an_array_come_back(([height, width, channels], values) in any_pictures()) {
+    fn images_in_an_array_come_back(([height, width, channels], values) in any_images()) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.npy");
         let count = values.len() / (height * width * channels);
@@ -294,8 +295,7 @@ proptest! {
             train,
             test,
             test_fraction: Some(0.5),
-            train_samples: None,
-            test_samples: None,
+            samples: SampleCounts::defaults(),
         });
         prop_assert_eq!(pixels(&data, [height, width, channels]), values);
     }

@@ -1,5 +1,5 @@
 //! What Keras computed once, held against what convae computes now: every layer, optimizer and loss,
-//! ten training steps of both shipped models, and a trained model's pictures. No Python is needed.
+//! ten training steps of both shipped models, and a trained model's images. No Python is needed.
 //!
 //! The files under tests/golden/ are from `scripts/make_golden.py`: Keras on JAX in float64; each
 //! one's metadata names the versions. `python -m parity.cases` compares many more cases.
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use convae::config::Source;
 use convae::data::{Batch, Images};
 use convae::plan::Plan;
-use convae::train::Learner;
+use convae::train::Trainer;
 use tch::{Device, Tensor, no_grad};
 
 use parity::Questions;
@@ -44,16 +44,16 @@ const BATCH: usize = 8;
 const ENGINES: [&str; 2] = ["native", "libtorch"];
 
 /// A model of the plan with these weights, all in one row.
-fn start(plan: &Plan, weights: &[f64]) -> Learner {
-    let learner = Learner::new(plan, Device::Cpu).unwrap();
+fn start(plan: &Plan, weights: &[f64]) -> Trainer {
+    let trainer = Trainer::new(plan, Device::Cpu).unwrap();
     let mut rest = weights;
-    for mut tensor in learner.parameters().trainable() {
+    for mut tensor in trainer.predictor.parameters().trainable() {
         let (own, others) = rest.split_at(tensor.numel());
         no_grad(|| tensor.copy_(&Tensor::from_slice(own).view_as(&tensor)));
         rest = others;
     }
     assert!(rest.is_empty(), "the model takes all weights of the file");
-    learner
+    trainer
 }
 
 #[test]
@@ -156,10 +156,10 @@ fn outputs_are_keras_s(dtype: &str, bar: f64) {
     let wanted = numbers(&keras, "outputs");
     let pictures = digits("t10k-images-idx3-ubyte.gz", wanted.len() / (28 * 28));
     for engine in ENGINES {
-        let mut learner = start(&plan("plain", dtype, engine), &numbers(&keras, "weights"));
+        let mut trainer = start(&plan("plain", dtype, engine), &numbers(&keras, "weights"));
         close(
-            &format!("{engine}: the pictures"),
-            &values(&learner.outputs(&pictures)),
+            &format!("{engine}: the images"),
+            &values(&trainer.predictor.outputs(&pictures)),
             &wanted,
             bar,
         );
@@ -175,10 +175,10 @@ struct Run {
     weights: Vec<f64>,
 }
 
-/// From the file's weights, on its corrupted pictures where it has some.
+/// From the file's weights, on its corrupted images where it has some.
 fn run(model: &str, dtype: &str, engine: &str) -> Run {
     let (given, _) = read(model);
-    let mut learner = start(&plan(model, dtype, engine), &numbers(&given, "initial"));
+    let mut trainer = start(&plan(model, dtype, engine), &numbers(&given, "initial"));
     let steps = numbers(&given, "losses").len();
     let clean = digits("train-images-idx3-ubyte.gz", steps * BATCH);
     let input = match given.get("input") {
@@ -194,11 +194,11 @@ fn run(model: &str, dtype: &str, engine: &str) -> Run {
     let (losses, mut gradients): (Vec<f64>, Vec<Vec<f64>>) = batches
         .zip(0..)
         .map(|(batch, index)| {
-            let step = learner.train_step(&batch, 0, index);
+            let step = trainer.train_step(&batch, 0, index);
             (step.loss.double_value(&[]), values(&step.gradient))
         })
         .unzip();
-    let weights = learner.parameters().trainable().iter().flat_map(values).collect();
+    let weights = trainer.predictor.parameters().trainable().iter().flat_map(values).collect();
     Run { losses, gradient: gradients.swap_remove(0), weights }
 }
 

@@ -13,13 +13,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::thread::spawn;
 
+use convae::formats::checkpoint::load;
+use convae::formats::codes::Codes;
+use image::GrayImage;
+
 use common::{
     Convae, Folder, at_line, convae, convae_in, digits, is_sentence, names, send, skipped, text,
     tiny, train, wait_until,
 };
-use convae::checkpoint::load;
-use convae::codes::Codes;
-use image::GrayImage;
 
 /// A command and what it works on; `--out` is not yet among its arguments.
 struct Row {
@@ -109,7 +110,7 @@ fn model(call: Convae, command: &str) -> Convae {
     call.args([command, "--checkpoint"]).arg(models().at("run/tiny.pt"))
 }
 
-/// What the commands work on: a config, its trained model, a picture and codes.
+/// What the commands work on: a config, its trained model, an image and codes.
 fn models() -> &'static Folder {
     static MODELS: OnceLock<Folder> = OnceLock::new();
     MODELS.get_or_init(|| {
@@ -294,8 +295,8 @@ fn started(call: Convae) -> Child {
     call.command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// A picture that its first reader waits for: it comes once `before` has been done, and stays.
-fn late_picture(folder: &Folder, name: &str, before: impl FnOnce() + Send + 'static) -> PathBuf {
+/// An image that its first reader waits for: it comes once `before` has been done, and stays.
+fn late_image(folder: &Folder, name: &str, before: impl FnOnce() + Send + 'static) -> PathBuf {
     let (pipe, ready) = (folder.at(name), folder.at(&format!("ready-{name}")));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     fs::copy(models().at("digit.png"), &ready).unwrap();
@@ -340,7 +341,7 @@ fn apply_does_not_make_its_folder_again_where_it_has_vanished() {
     let folder = Folder::new();
     let out = folder.at("out");
     let (first, gone) = (out.join("digit.png"), out.clone());
-    let late = late_picture(&folder, "late.png", move || {
+    let late = late_image(&folder, "late.png", move || {
         appears(&first);
         vanish(&gone);
     });
@@ -379,7 +380,7 @@ fn codes_and_pages_whose_folder_vanishes_are_a_sentence() {
         let out = folder.at("out");
         fs::create_dir(&out).unwrap();
         let gone = out.clone();
-        let late = late_picture(&folder, "late.png", move || vanish(&gone));
+        let late = late_image(&folder, "late.png", move || vanish(&gone));
         let digit = models().at("digit.png");
         let call = model(convae(), command).out(out.join(file)).arg(&digit).arg(&late);
         let call = if command == "neighbours" { call.arg("--among").arg(&digit) } else { call };

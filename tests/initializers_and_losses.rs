@@ -4,7 +4,7 @@ use convae::nn::{
     Activation, Conv2D, Conv2DTranspose, ConvOptions, Dense, DenseOptions, Fans, Initializer, Loss,
     Padding, Parameters,
 };
-use convae::random::{Purpose, Stream, stream};
+use convae::system::random::{Purpose, Stream, stream};
 use tch::{Device, Kind, Tensor};
 
 /// Draws for statistics: four standard errors are then well under one percent.

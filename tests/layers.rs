@@ -6,9 +6,9 @@
 
 mod reference {
     pub mod activations;
+    pub mod image_batch;
     pub mod linear;
     pub mod normalization;
-    pub mod picture;
 }
 
 use std::sync::{Mutex, MutexGuard};
@@ -19,18 +19,17 @@ use convae::nn::{
     Interpolation, LeakyReLU, MaxPooling2D, NormOptions, Padding, Parameters, PoolOptions, Reshape,
     UpSampling2D, ZeroPadding2D,
 };
-use convae::random::Stream;
+use convae::system::random::Stream;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use tch::nn::ModuleT;
-use tch::{Device, Kind, Tensor, no_grad};
-
 use reference::activations;
+use reference::image_batch::{ImageBatch, assert_close, normals, numbers};
 use reference::linear::{self, Linear, Margins, Window};
 use reference::normalization::Norm;
-use reference::picture::{Picture, assert_close, normals, numbers};
+use tch::nn::ModuleT;
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// Sums of up to 5 * 5 * 4 terms of order 1 in another order: 100 roundings of 1e-16, twice over for
 /// the upstream gradient, leave 1e-13; a wrong term leaves 1e-1.
@@ -97,13 +96,13 @@ fn backward(
 }
 
 /// Holds a layer that learns nothing against its reference.
-fn check_fixed(layer: &impl ModuleT, x: &Picture, reference: &Linear, stream: &mut Stream) {
-    let upstream = Picture::drawn(reference.output, stream);
+fn check_fixed(layer: &impl ModuleT, x: &ImageBatch, reference: &Linear, stream: &mut Stream) {
+    let upstream = ImageBatch::drawn(reference.output, stream);
     let (output, gradients) = backward(layer, &x.tensor(), &upstream.tensor(), &[]);
     let expected = reference.forward(x).values;
-    assert_close("output", &Picture::of(&output).values, &expected, ROUNDING);
+    assert_close("output", &ImageBatch::of(&output).values, &expected, ROUNDING);
     let expected = reference.input_gradient(&upstream).values;
-    assert_close("gradient", &Picture::of(&gradients[0]).values, &expected, ROUNDING);
+    assert_close("gradient", &ImageBatch::of(&gradients[0]).values, &expected, ROUNDING);
 }
 
 /// Holds a layer with a kernel, and perhaps a bias, against the reference that `describe` makes of
@@ -111,7 +110,7 @@ fn check_fixed(layer: &impl ModuleT, x: &Picture, reference: &Linear, stream: &m
 fn check_learned(
     layer: &impl ModuleT,
     parameters: &Parameters,
-    x: &Picture,
+    x: &ImageBatch,
     describe: impl Fn(&[f64]) -> Linear,
     stream: &mut Stream,
 ) {
@@ -121,12 +120,12 @@ fn check_learned(
     if let Some(bias) = &bias {
         linear::add_bias(&mut expected, &numbers(bias));
     }
-    let upstream = Picture::drawn(reference.output, stream);
+    let upstream = ImageBatch::drawn(reference.output, stream);
     let weights = parameters.trainable();
     let (output, gradients) = backward(layer, &x.tensor(), &upstream.tensor(), &weights);
-    assert_close("output", &Picture::of(&output).values, &expected.values, ROUNDING);
+    assert_close("output", &ImageBatch::of(&output).values, &expected.values, ROUNDING);
     let expected = reference.input_gradient(&upstream).values;
-    assert_close("input gradient", &Picture::of(&gradients[0]).values, &expected, ROUNDING);
+    assert_close("input gradient", &ImageBatch::of(&gradients[0]).values, &expected, ROUNDING);
     let expected = reference.factor_gradient(x, &upstream);
     assert_close("kernel gradient", &keras_layout(&gradients[1]), &expected, ROUNDING);
     if bias.is_some() {
@@ -135,13 +134,13 @@ fn check_learned(
     }
 }
 
-/// A batch of pictures: 1 to 3 of 1 to 12 pixels a side with 1 to 4 channels.
+/// A batch of images: 1 to 3 of 1 to 12 pixels a side with 1 to 4 channels.
 fn batches() -> impl Strategy<Value = [usize; 4]> {
     (1..=3_usize, 1..=12_usize, 1..=12_usize, 1..=4_usize)
         .prop_map(|(n, height, width, channels)| [n, height, width, channels])
 }
 
-/// Batches with windows that fit: a `valid` window is at most as large as the picture.
+/// Batches with windows that fit: a `valid` window is at most as large as the image.
 fn windowed() -> impl Strategy<Value = ([usize; 4], Window)> {
     let window = ((1..=5_usize, 1..=5_usize), (1..=3_usize, 1..=3_usize), any::<bool>());
     (batches(), window).prop_map(|(batch, (size, strides, same))| {
@@ -186,7 +185,7 @@ proptest! {
         let options = conv_options(batch[3], filters, window, use_bias);
         let layer = Conv2D::new(&mut parameters, options, &mut stream);
         randomise(&parameters, &mut stream);
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let describe = |kernel: &[f64]| linear::conv2d(batch, window, filters, kernel);
         check_learned(&layer, &parameters, &x, describe, &mut stream);
     }
@@ -202,13 +201,13 @@ proptest! {
         let options = conv_options(batch[3], filters, window, use_bias);
         let layer = Conv2DTranspose::new(&mut parameters, options, &mut stream);
         randomise(&parameters, &mut stream);
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let describe = |kernel: &[f64]| linear::conv2d_transpose(batch, window, filters, kernel);
         check_learned(&layer, &parameters, &x, describe, &mut stream);
     }
 
     #[test]
-    fn dense_on_pictures_sums_over_the_channels_of_each_pixel(
+    fn dense_on_images_sums_over_the_channels_of_each_pixel(
         batch in batches(), units in 1..=4_usize, use_bias: bool, seed: u64,
     ) {
         let mut stream = stream(seed);
@@ -216,14 +215,14 @@ proptest! {
         let options = dense_options(batch[3], units, use_bias);
         let layer = Dense::new(&mut parameters, options, &mut stream);
         randomise(&parameters, &mut stream);
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let describe = |kernel: &[f64]| linear::dense(batch, units, kernel);
         check_learned(&layer, &parameters, &x, describe, &mut stream);
     }
 
     #[test]
     fn dense_on_vectors_sums_over_all_values(
-        pictures in 1..=3_usize, inputs in 1..=12_usize, units in 1..=12_usize, use_bias: bool,
+        images in 1..=3_usize, inputs in 1..=12_usize, units in 1..=12_usize, use_bias: bool,
         seed: u64,
     ) {
         let mut stream = stream(seed);
@@ -231,7 +230,7 @@ proptest! {
         let options = dense_options(inputs, units, use_bias);
         let layer = Dense::new(&mut parameters, options, &mut stream);
         randomise(&parameters, &mut stream);
-        let x = Picture::drawn([pictures, 1, 1, inputs], &mut stream);
+        let x = ImageBatch::drawn([images, 1, 1, inputs], &mut stream);
         let describe = |kernel: &[f64]| linear::dense(x.shape, units, kernel);
         check_learned(&OnVectors(layer), &parameters, &x, describe, &mut stream);
     }
@@ -247,7 +246,7 @@ fn dense_options(inputs: usize, units: usize, use_bias: bool) -> DenseOptions {
     }
 }
 
-/// Shows a layer vectors, `(N, F)`, where the check hands it pictures of one pixel.
+/// Shows a layer vectors, `(N, F)`, where the check hands it images of one pixel.
 #[derive(Debug)]
 struct OnVectors<L>(L);
 
@@ -262,7 +261,7 @@ impl<L: ModuleT> ModuleT for OnVectors<L> {
 #[test]
 fn layers_with_weights_apply_their_activation_to_the_sum() {
     let window = Window { size: (3, 2), strides: (2, 1), same: true };
-    let x = Picture::drawn([2, 5, 4, 3], &mut stream(1)).tensor();
+    let x = ImageBatch::drawn([2, 5, 4, 3], &mut stream(1)).tensor();
     let both = |make: &dyn Fn(Activation) -> Box<dyn ModuleT>, activation: Activation| {
         let activated = make(activation).forward_t(&x, true);
         let plain = make(Activation::Linear).forward_t(&x, true);
@@ -300,11 +299,11 @@ fn layers_with_weights_apply_their_activation_to_the_sum() {
 // Pooling and resizing.
 
 /// All different, at least 1/2 apart, so that each window has one largest value.
-fn distinct(shape: [usize; 4], stream: &mut Stream) -> Picture {
+fn distinct(shape: [usize; 4], stream: &mut Stream) -> ImageBatch {
     let count: usize = shape.iter().product();
     let mut values: Vec<f64> = (0..count).map(|i| (i as f64 - count as f64) / 2.0).collect();
     values.shuffle(stream);
-    Picture { shape, values }
+    ImageBatch { shape, values }
 }
 
 proptest! {
@@ -324,7 +323,7 @@ proptest! {
     #[test]
     fn average_pooling_counts_real_pixels_only((batch, window) in windowed(), seed: u64) {
         let mut stream = stream(seed);
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let reference = linear::average_pooling(batch, window);
         check_fixed(&AveragePooling2D(pool_options(window)), &x, &reference, &mut stream);
     }
@@ -334,7 +333,7 @@ proptest! {
         batch in batches(), size in (1..=4_usize, 1..=4_usize), seed: u64,
     ) {
         let mut stream = stream(seed);
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let layer = UpSampling2D { size, interpolation: Interpolation::Nearest };
         let reference = linear::upsampling_nearest(batch, size);
         check_fixed(&layer, &x, &reference, &mut stream);
@@ -345,7 +344,7 @@ proptest! {
         batch in batches(), size in (1..=4_usize, 1..=4_usize), seed: u64,
     ) {
         let mut stream = stream(seed);
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let layer = UpSampling2D { size, interpolation: Interpolation::Bilinear };
         let reference = linear::upsampling_bilinear(batch, size);
         check_fixed(&layer, &x, &reference, &mut stream);
@@ -357,7 +356,7 @@ proptest! {
         columns in (0..=3_usize, 0..=3_usize), seed: u64,
     ) {
         let mut stream = stream(seed);
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let reference = linear::zero_padding(batch, margins(rows, columns));
         check_fixed(&ZeroPadding2D { rows, columns }, &x, &reference, &mut stream);
     }
@@ -371,23 +370,23 @@ proptest! {
         // Something has to be left.
         let [n, height, width, channels] = batch;
         let batch = [n, height + rows.0 + rows.1, width + columns.0 + columns.1, channels];
-        let x = Picture::drawn(batch, &mut stream);
+        let x = ImageBatch::drawn(batch, &mut stream);
         let reference = linear::cropping(batch, margins(rows, columns));
         check_fixed(&Cropping2D { rows, columns }, &x, &reference, &mut stream);
     }
 
     #[test]
     fn flatten_and_reshape_count_channels_last(batch in batches(), seed: u64) {
-        let x = Picture::drawn(batch, &mut stream(seed));
+        let x = ImageBatch::drawn(batch, &mut stream(seed));
         let [_, height, width, channels] = batch;
         let flat = Flatten.forward_t(&x.tensor(), true);
         prop_assert_eq!(flat.size(), [batch[0] as i64, (height * width * channels) as i64]);
         prop_assert_eq!(numbers(&flat), x.values.clone());
         let turned = Reshape { shape: vec![channels, height, width] }.forward_t(&x.tensor(), true);
         prop_assert_eq!(turned.size(), [batch[0], width, channels, height].map(|side| side as i64));
-        prop_assert_eq!(Picture::of(&turned).values, x.values.clone());
+        prop_assert_eq!(ImageBatch::of(&turned).values, x.values.clone());
         let back = Reshape { shape: vec![height, width, channels] }.forward_t(&flat, true);
-        prop_assert_eq!(Picture::of(&back), x.clone());
+        prop_assert_eq!(ImageBatch::of(&back), x.clone());
         let row = Reshape { shape: vec![height * width * channels] }.forward_t(&x.tensor(), true);
         prop_assert_eq!(row, flat);
     }
@@ -418,7 +417,11 @@ fn norm(
 
 /// The gradient of `sum(f(x) * upstream)` by each value of `x`, by central differences of fourth
 /// order.
-fn differences(f: impl Fn(&Picture) -> Picture, x: &Picture, upstream: &Picture) -> Vec<f64> {
+fn differences(
+    f: impl Fn(&ImageBatch) -> ImageBatch,
+    x: &ImageBatch,
+    upstream: &ImageBatch,
+) -> Vec<f64> {
     /// Small against the scale on which a normalisation bends, the root of its epsilon (0.03 at
     /// least): the error of the formula is (h / 0.03)^4 = 1e-10, that of rounding 1e-16 / h = 1e-12.
     const H: f64 = 1e-4;
@@ -467,9 +470,9 @@ proptest! {
         let (layer, mut reference) = norm(&mut parameters, options, &mut stream);
         for [n, height, width] in sizes {
             let shape = [n, height, width, options.channels];
-            let x = Picture::drawn(shape, &mut stream);
+            let x = ImageBatch::drawn(shape, &mut stream);
             let trained = layer.forward_t(&x.tensor(), true);
-            let (found, expected) = (Picture::of(&trained), reference.train(&x));
+            let (found, expected) = (ImageBatch::of(&trained), reference.train(&x));
             assert_close("training", &found.values, &expected.values, ROUNDING);
             reference.follow(&x);
             let moving = |name: &str| numbers(&weight(&parameters, name).unwrap());
@@ -477,7 +480,7 @@ proptest! {
             let expected = &reference.moving_variance;
             assert_close("moving variance", &moving("running_var"), expected, ROUNDING);
             let inferred = layer.forward_t(&x.tensor(), false);
-            let (found, expected) = (Picture::of(&inferred), reference.infer(&x));
+            let (found, expected) = (ImageBatch::of(&inferred), reference.infer(&x));
             assert_close("inference", &found.values, &expected.values, ROUNDING);
             assert_close("untouched", &moving("running_mean"), &reference.moving_mean, ROUNDING);
         }
@@ -493,12 +496,12 @@ proptest! {
         let mut parameters = parameters();
         let (layer, reference) = norm(&mut parameters, options, &mut stream);
         let shape = [n, height, width, options.channels];
-        let x = Picture::drawn(shape, &mut stream);
-        let upstream = Picture::drawn(shape, &mut stream);
+        let x = ImageBatch::drawn(shape, &mut stream);
+        let upstream = ImageBatch::drawn(shape, &mut stream);
         let weights = parameters.trainable();
         let (_, gradients) = backward(&layer, &x.tensor(), &upstream.tensor(), &weights);
         let expected = differences(|x| reference.train(x), &x, &upstream);
-        assert_close("input gradient", &Picture::of(&gradients[0]).values, &expected, TOLERANCE);
+        assert_close("input gradient", &ImageBatch::of(&gradients[0]).values, &expected, TOLERANCE);
         let mut learned = gradients[1..].iter();
         if options.scale {
             // gamma multiplies what the layer would give with gamma 1 and beta 0.
@@ -518,13 +521,13 @@ proptest! {
 }
 
 #[test]
-fn batch_normalization_of_vectors_is_that_of_one_pixel_pictures() {
+fn batch_normalization_of_vectors_is_that_of_one_pixel_images() {
     let mut stream = stream(3);
     let mut parameters = parameters();
     let options =
         NormOptions { channels: 5, momentum: 0.9, epsilon: 1e-3, center: true, scale: true };
     let (layer, mut reference) = norm(&mut parameters, options, &mut stream);
-    let x = Picture::drawn([7, 1, 1, 5], &mut stream);
+    let x = ImageBatch::drawn([7, 1, 1, 5], &mut stream);
     let trained = layer.forward_t(&x.vectors(), true);
     assert_eq!(trained.size(), [7, 5]);
     assert_close("training", &numbers(&trained), &reference.train(&x).values, ROUNDING);
@@ -708,10 +711,10 @@ fn leaky_relu_multiplies_negative_values_by_its_slope() {
     }
 }
 
-/// Softmax of each pixel of a picture, by the reference.
-fn softmaxed(x: &Picture) -> Picture {
+/// Softmax of each pixel of an image, by the reference.
+fn softmaxed(x: &ImageBatch) -> ImageBatch {
     let pixels = x.values.chunks(x.shape[3]);
-    Picture { shape: x.shape, values: pixels.flat_map(activations::softmax).collect() }
+    ImageBatch { shape: x.shape, values: pixels.flat_map(activations::softmax).collect() }
 }
 
 proptest! {
@@ -722,13 +725,13 @@ proptest! {
         batch in batches(), size in prop_oneof![Just(1.0), Just(1000.0)], seed: u64,
     ) {
         let mut stream = stream(seed);
-        let mut x = Picture::drawn(batch, &mut stream);
+        let mut x = ImageBatch::drawn(batch, &mut stream);
         x.values.iter_mut().for_each(|value| *value *= size);
-        let upstream = Picture::drawn(batch, &mut stream);
+        let upstream = ImageBatch::drawn(batch, &mut stream);
         let layer = Activate(Activation::Softmax);
         let (y, gradients) = backward(&layer, &x.tensor(), &upstream.tensor(), &[]);
         let expected = softmaxed(&x);
-        assert_close("softmax", &Picture::of(&y).values, &expected.values, FORMULA);
+        assert_close("softmax", &ImageBatch::of(&y).values, &expected.values, FORMULA);
         // dL/dx_i = y_i (g_i - sum_j g_j y_j)
         let channels = batch[3];
         let slopes = expected.values.chunks(channels).zip(upstream.values.chunks(channels));
@@ -738,13 +741,13 @@ proptest! {
                 y.iter().zip(g).map(|(y, g)| y * (g - mean)).collect::<Vec<f64>>()
             })
             .collect();
-        assert_close("gradient", &Picture::of(&gradients[0]).values, &slopes, FORMULA);
+        assert_close("gradient", &ImageBatch::of(&gradients[0]).values, &slopes, FORMULA);
     }
 }
 
 #[test]
 fn softmax_of_vectors_is_over_their_values() {
-    let x = Picture::drawn([3, 1, 1, 6], &mut stream(4));
+    let x = ImageBatch::drawn([3, 1, 1, 6], &mut stream(4));
     let y = Activation::Softmax.apply(&x.vectors());
     assert_close("softmax", &numbers(&y), &softmaxed(&x).values, FORMULA);
 }
@@ -790,7 +793,7 @@ fn dropout_zeroes_its_share_and_enlarges_the_rest() {
 #[test]
 fn dropout_at_its_ends_zeroes_all_or_nothing() {
     let _turn = generator(2);
-    let x = Picture::drawn([2, 3, 3, 2], &mut stream(6)).tensor();
+    let x = ImageBatch::drawn([2, 3, 3, 2], &mut stream(6)).tensor();
     assert_eq!(Dropout { rate: 0.0 }.forward_t(&x, true), x);
     assert_eq!(Dropout { rate: 1.0 }.forward_t(&x, true), x.zeros_like());
 }
@@ -835,7 +838,7 @@ fn random_layers_draw_anew_each_time_and_again_the_same_after_the_same_seed() {
 
 #[test]
 fn random_layers_change_nothing_in_inference() {
-    let x = Picture::drawn([2, 4, 3, 2], &mut stream(7)).tensor();
+    let x = ImageBatch::drawn([2, 4, 3, 2], &mut stream(7)).tensor();
     assert_eq!(Dropout { rate: 0.9 }.forward_t(&x, false), x);
     assert_eq!(GaussianNoise { stddev: 2.0 }.forward_t(&x, false), x);
 }

@@ -6,14 +6,15 @@ mod reference {
 }
 
 use convae::config::schema::Section;
-use convae::config::sections::{self, Adadelta, Adam, AdamW, RmsProp, Sgd};
+use convae::config::sections::{
+    self, Adadelta, Adam, AdamMoments, AdamW, OptimizerOptions, RmsProp, Sgd,
+};
 use convae::optim::Optimizer;
-use convae::random::Stream;
+use convae::system::random::Stream;
 use rand::{RngExt, SeedableRng};
+use reference::optimizers::{Keras, clipped};
 use tch::nn::OptimizerConfig;
 use tch::{Device, Kind, Tensor, nn};
-
-use reference::optimizers::{Keras, clipped};
 
 /// Lengths of the weight tensors: a model's kernels and biases in small.
 const LENGTHS: [usize; 4] = [12, 3, 1, 20];
@@ -103,11 +104,17 @@ macro_rules! options {
 }
 options!(Adam(Adam), AdamW(AdamW), SGD(Sgd), RMSprop(RmsProp), Adadelta(Adadelta));
 
+/// Adam that keeps a third buffer.
+fn amsgrad() -> Adam {
+    let moments = AdamMoments { amsgrad: true, ..AdamMoments::defaults() };
+    Adam { moments, ..Adam::defaults() }
+}
+
 /// One of each kind, every buffer in use.
 fn all() -> Vec<sections::Optimizer> {
     vec![
         sections::Optimizer::Adam(Adam::defaults()),
-        sections::Optimizer::Adam(Adam { amsgrad: true, ..Adam::defaults() }),
+        sections::Optimizer::Adam(amsgrad()),
         sections::Optimizer::AdamW(AdamW::defaults()),
         sections::Optimizer::SGD(Sgd::defaults()),
         sections::Optimizer::SGD(Sgd { momentum: 0.9, nesterov: true, ..Sgd::defaults() }),
@@ -119,14 +126,20 @@ fn all() -> Vec<sections::Optimizer> {
         }),
         sections::Optimizer::Adadelta(Adadelta::defaults()),
         sections::Optimizer::SGD(Sgd {
-            use_ema: true,
-            ema_overwrite_frequency: Some(1),
+            common: OptimizerOptions {
+                use_ema: true,
+                ema_overwrite_frequency: Some(1),
+                ..OptimizerOptions::defaults()
+            },
             ..Sgd::defaults()
         }),
         sections::Optimizer::Adam(Adam {
-            use_ema: true,
-            ema_overwrite_frequency: Some(2),
-            gradient_accumulation_steps: Some(3),
+            common: OptimizerOptions {
+                use_ema: true,
+                ema_overwrite_frequency: Some(2),
+                gradient_accumulation_steps: Some(3),
+                ..OptimizerOptions::defaults()
+            },
             ..Adam::defaults()
         }),
     ]
@@ -139,19 +152,15 @@ fn adam_follows_keras() {
 
 #[test]
 fn adam_with_other_betas_and_epsilon_follows_keras() {
-    follows_keras(Adam {
-        learning_rate: 0.02,
-        beta_1: 0.5,
-        beta_2: 0.9,
-        epsilon: 1e-3,
-        ..Adam::defaults()
-    });
+    let moments = AdamMoments { beta_1: 0.5, beta_2: 0.9, epsilon: 1e-3, amsgrad: false };
+    follows_keras(Adam { learning_rate: 0.02, moments, ..Adam::defaults() });
 }
 
 #[test]
 fn adam_with_amsgrad_follows_keras() {
     // A short memory, so that the largest second moment is often an old one.
-    follows_keras(Adam { amsgrad: true, beta_2: 0.5, ..Adam::defaults() });
+    let moments = AdamMoments { amsgrad: true, beta_2: 0.5, ..AdamMoments::defaults() };
+    follows_keras(Adam { moments, ..Adam::defaults() });
 }
 
 #[test]
@@ -161,13 +170,8 @@ fn adamw_follows_keras() {
 
 #[test]
 fn adamw_with_amsgrad_and_other_betas_follows_keras() {
-    follows_keras(AdamW {
-        beta_1: 0.8,
-        beta_2: 0.7,
-        epsilon: 1e-4,
-        amsgrad: true,
-        ..AdamW::defaults()
-    });
+    let moments = AdamMoments { beta_1: 0.8, beta_2: 0.7, epsilon: 1e-4, amsgrad: true };
+    follows_keras(AdamW { moments, ..AdamW::defaults() });
 }
 
 #[test]
@@ -227,61 +231,52 @@ fn adadelta_with_other_constants_follows_keras() {
     follows_keras(Adadelta { learning_rate: 1.0, rho: 0.5, epsilon: 1e-4, ..Adadelta::defaults() });
 }
 
+/// Every optimizer, with a change to the options that all of them share.
+fn all_follow_keras(change: impl Fn(OptimizerOptions) -> OptimizerOptions) {
+    follows_keras(Adam { common: change(Adam::defaults().common), ..Adam::defaults() });
+    follows_keras(AdamW { common: change(AdamW::defaults().common), ..AdamW::defaults() });
+    follows_keras(Sgd { common: change(Sgd::defaults().common), ..Sgd::defaults() });
+    follows_keras(RmsProp { common: change(RmsProp::defaults().common), ..RmsProp::defaults() });
+    follows_keras(Adadelta { common: change(Adadelta::defaults().common), ..Adadelta::defaults() });
+}
+
 #[test]
 fn every_optimizer_decays_the_weights_as_keras_does() {
-    let weight_decay = Some(0.5);
-    follows_keras(Adam { weight_decay, ..Adam::defaults() });
-    follows_keras(AdamW { weight_decay, ..AdamW::defaults() });
-    follows_keras(Sgd { weight_decay, momentum: 0.9, ..Sgd::defaults() });
-    follows_keras(RmsProp { weight_decay, ..RmsProp::defaults() });
-    follows_keras(Adadelta { weight_decay, ..Adadelta::defaults() });
+    let decayed = |common| OptimizerOptions { weight_decay: Some(0.5), ..common };
+    all_follow_keras(decayed);
+    let common = decayed(OptimizerOptions::defaults());
+    follows_keras(Sgd { momentum: 0.9, common, ..Sgd::defaults() });
 }
 
 #[test]
 fn every_optimizer_clips_each_tensors_norm_as_keras_does() {
-    let clipnorm = Some(1.0);
-    follows_keras(Adam { clipnorm, ..Adam::defaults() });
-    follows_keras(AdamW { clipnorm, ..AdamW::defaults() });
-    follows_keras(Sgd { clipnorm, ..Sgd::defaults() });
-    follows_keras(RmsProp { clipnorm, ..RmsProp::defaults() });
-    follows_keras(Adadelta { clipnorm, ..Adadelta::defaults() });
+    all_follow_keras(|common| OptimizerOptions { clipnorm: Some(1.0), ..common });
 }
 
 #[test]
 fn every_optimizer_clips_the_whole_norm_as_keras_does() {
-    let global_clipnorm = Some(5.0);
-    follows_keras(Adam { global_clipnorm, ..Adam::defaults() });
-    follows_keras(AdamW { global_clipnorm, ..AdamW::defaults() });
-    follows_keras(Sgd { global_clipnorm, ..Sgd::defaults() });
-    follows_keras(RmsProp { global_clipnorm, ..RmsProp::defaults() });
-    follows_keras(Adadelta { global_clipnorm, ..Adadelta::defaults() });
+    all_follow_keras(|common| OptimizerOptions { global_clipnorm: Some(5.0), ..common });
 }
 
 #[test]
 fn every_optimizer_clips_values_as_keras_does() {
-    let clipvalue = Some(0.1);
-    follows_keras(Adam { clipvalue, ..Adam::defaults() });
-    follows_keras(AdamW { clipvalue, ..AdamW::defaults() });
-    follows_keras(Sgd { clipvalue, ..Sgd::defaults() });
-    follows_keras(RmsProp { clipvalue, ..RmsProp::defaults() });
-    follows_keras(Adadelta { clipvalue, ..Adadelta::defaults() });
+    all_follow_keras(|common| OptimizerOptions { clipvalue: Some(0.1), ..common });
 }
 
 /// The limits above are of use only if some gradients exceed them and others do not.
 #[test]
 fn the_clipping_limits_of_these_tests_bite_on_some_steps_only() {
-    for sgd in [
-        Sgd { clipnorm: Some(1.0), ..Sgd::defaults() },
-        Sgd { global_clipnorm: Some(5.0), ..Sgd::defaults() },
-        Sgd { clipvalue: Some(0.1), ..Sgd::defaults() },
+    for common in [
+        OptimizerOptions { clipnorm: Some(1.0), ..OptimizerOptions::defaults() },
+        OptimizerOptions { global_clipnorm: Some(5.0), ..OptimizerOptions::defaults() },
+        OptimizerOptions { clipvalue: Some(0.1), ..OptimizerOptions::defaults() },
     ] {
-        let common = sections::Optimizer::SGD(sgd).common();
         let mut stream = stream(11);
         let _ = weights(&mut stream);
         let (mut changed, mut left) = (0, 0);
         for _ in 0..STEPS {
             let before = gradients(&mut stream);
-            for (before, after) in before.iter().zip(clipped(common, &before)) {
+            for (before, after) in before.iter().zip(clipped(&common, &before)) {
                 // Scaling by a factor of 1 may still round.
                 let apart = before.iter().zip(&after).any(|(b, a)| (b - a).abs() > 1e-15 * b.abs());
                 *(if apart { &mut changed } else { &mut left }) += 1;
@@ -293,12 +288,12 @@ fn the_clipping_limits_of_these_tests_bite_on_some_steps_only() {
 
 #[test]
 fn clipping_leaves_a_gradient_of_zeros_alone() {
-    for sgd in [
-        Sgd { clipnorm: Some(1.0), ..Sgd::defaults() },
-        Sgd { global_clipnorm: Some(1.0), ..Sgd::defaults() },
-        Sgd { clipvalue: Some(1.0), ..Sgd::defaults() },
+    for common in [
+        OptimizerOptions { clipnorm: Some(1.0), ..OptimizerOptions::defaults() },
+        OptimizerOptions { global_clipnorm: Some(1.0), ..OptimizerOptions::defaults() },
+        OptimizerOptions { clipvalue: Some(1.0), ..OptimizerOptions::defaults() },
     ] {
-        let options = sections::Optimizer::SGD(sgd);
+        let options = sections::Optimizer::SGD(Sgd { common, ..Sgd::defaults() });
         let mut actual = flat(&weights(&mut stream(12)));
         let before = actual.copy();
         optimizer(&options, &actual).step(&mut actual, &before.zeros_like());
@@ -458,7 +453,7 @@ fn restoring_refuses_a_buffer_of_another_size_and_names_both_sizes() {
 
 #[test]
 fn a_refused_state_leaves_every_buffer_as_it_was() {
-    let options = sections::Optimizer::Adam(Adam { amsgrad: true, ..Adam::defaults() });
+    let options = sections::Optimizer::Adam(amsgrad());
     let mut weights = flat(&weights(&mut stream(18)));
     let mut optimizer = optimizer(&options, &weights);
     take_steps(&mut optimizer, &mut weights, 0..3);

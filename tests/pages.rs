@@ -9,18 +9,20 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use common::{Convae, Folder, convae, names, text, tiny, train};
-use convae::codes::Codes;
+use convae::Denoiser;
 use convae::config::Source;
 use convae::data::Dataset;
-use convae::image_file::{
+use convae::formats::codes::Codes;
+use convae::formats::image_file;
+use convae::formats::image_file::{
     Density, Format, ImageFile, MOST_PIXELS, Metadata, Samples, Unit, decode, decode_bytes,
 };
 use convae::plan::Plan;
-use convae::{Denoiser, image_file};
 use tiff::encoder::TiffEncoder;
 use tiff::encoder::colortype::{Gray8, Gray32Float, RGB32Float};
 use tiff::tags::Tag;
+
+use common::{Convae, Folder, convae, names, text, tiny, train};
 
 /// A trained model of grey digits.
 fn model() -> &'static Path {
@@ -229,7 +231,7 @@ fn each_page_has_a_code_and_neighbours() {
     let out = folder.at("near.png");
     let among = call("neighbours").out(&out).arg(&path).arg("--among").arg(folder.at("in"));
     let printed = among.args(["--count", "3"]).succeeds();
-    assert!(printed.starts_with("the nearest of 4 pictures to 3 -> "), "{printed}");
+    assert!(printed.starts_with("the nearest of 4 images to 3 -> "), "{printed}");
     let decoded = folder.at("drawn");
     convae()
         .args(["decode", "--checkpoint"])
@@ -253,6 +255,24 @@ decoder = [{{ layer = "Conv2D", filters = 1, kernel_size = 3, padding = "same" }
 "#
     );
     Plan::new(Source::parse(&config, "own.toml", &[]).unwrap()).unwrap()
+}
+
+#[test]
+fn a_file_whose_first_page_is_left_out_is_known_again_by_its_bytes() {
+    let folder = Folder::new();
+    fs::create_dir(folder.at("in")).unwrap();
+    let data = format!("kind = \"images\"\ntrain = \"{}\"", folder.at("in").display());
+    let data = data + "\non_error = \"skip\"\ntest_fraction = 0.3";
+    let digests = |last: usize| {
+        // The first page is too small to be learned from.
+        let pages = [grey(0, 20, 20), grey(1, 28, 28), grey(2, 28, 28), grey(last, 28, 28)];
+        ImageFile::save_pages(folder.at("in/a.tif"), &pages).unwrap();
+        dataset(&data).unwrap().digests()
+    };
+    let before = digests(3);
+    assert_ne!(before.train[0], 0);
+    assert_eq!(digests(3), before);
+    assert_ne!(digests(4).train, before.train);
 }
 
 fn dataset(data: &str) -> Result<Dataset, convae::data::DataError> {

@@ -1,11 +1,11 @@
 //! From a config to a model and its batches: shapes, names and counts as Keras gives them, refusals,
-//! the way back to TOML, and the order and content of the pictures.
+//! the way back to TOML, and the order and content of the images.
 
 mod reference {
     pub mod activations;
+    pub mod image_batch;
     pub mod linear;
     pub mod normalization;
-    pub mod picture;
 }
 
 use std::collections::BTreeSet;
@@ -13,29 +13,28 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use convae::config::corruption::{Corruption, CorruptionKind, Gaussian, Resample, Span};
-use convae::config::data::{Data, Mnist};
+use convae::config::corruption::{Corruption, CorruptionKind, Drawn, Gaussian, Resample, Span};
+use convae::config::data::{Data, Mnist, SampleCounts};
 use convae::config::layers::{Layer, Pair, Sides};
 use convae::config::schema::Section;
 use convae::config::sections::{Config, Optimizer};
 use convae::config::{ConfigError, Source};
-use convae::corruption::Split;
-use convae::data::{Batch, Dataset, Feed, Images};
-use convae::model::Autoencoder;
+use convae::data::corruption::Split;
+use convae::data::{Batch, DataLoader, Dataset, Images};
+use convae::engine::Model;
 use convae::nn::{Activation, Interpolation, Loss, Padding};
-use convae::plan::{Plan, PlannedLayer, Shape};
-use convae::random::Stream;
+use convae::plan::{Node, Op, Part, Plan, Shape};
+use convae::system::random::Stream;
 use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::SeedableRng;
-use tch::nn::ModuleT;
-use tch::{Device, Kind, Tensor, no_grad};
-
 use reference::activations;
+use reference::image_batch::{ImageBatch, assert_close, normals, numbers};
 use reference::linear::{self, Margins, Window};
 use reference::normalization::Norm;
-use reference::picture::{Picture, assert_close, normals, numbers};
+use tch::nn::ModuleT;
+use tch::{Device, Kind, Tensor, no_grad};
 
 const SHIPPED: [&str; 6] = [
     "plain.toml",
@@ -145,9 +144,10 @@ type Row = (&'static str, &'static [usize], usize, usize);
 
 fn check_rows(plan: &Plan, expected: &[Row]) {
     let rows: Vec<(&str, &[usize], usize, usize)> = plan
-        .layers
+        .graph
+        .nodes
         .iter()
-        .map(|layer| (&*layer.name, &*layer.output.0, layer.trainable, layer.moving))
+        .map(|node| (&*node.name, &*node.output.0, node.trainable(), node.non_trainable()))
         .collect();
     assert_eq!(rows, expected);
 }
@@ -250,7 +250,7 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
 #[test]
 fn the_config_above_uses_every_layer_there_is() {
     let plan = plan(EVERYTHING);
-    let used: BTreeSet<&str> = plan.layers.iter().map(|planned| planned.layer.name()).collect();
+    let used: BTreeSet<&str> = plan.graph.nodes.iter().map(|node| node.op.name()).collect();
     assert_eq!(used, Layer::NAMES.iter().copied().collect());
 }
 
@@ -259,13 +259,16 @@ fn each_layer_receives_what_the_one_before_gives() {
     for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING]) {
         let plan = plan(text);
         let mut shape = Shape(plan.input_shape.to_vec());
-        for layer in &plan.layers {
-            assert_eq!(layer.input, shape, "{}", layer.name);
-            shape = layer.output.clone();
+        for node in &plan.graph.nodes {
+            assert_eq!(*plan.graph.input_of(node), shape, "{}", node.name);
+            shape = node.output.clone();
         }
         assert_eq!(shape.0, plan.input_shape);
-        assert_eq!(plan.encoder().len() + plan.decoder().len(), plan.layers.len());
-        assert_eq!(plan.code_shape(), plan.decoder()[0].input);
+        assert!(plan.graph.is_chain());
+        let parts = [Part::Encoder, Part::Decoder].map(|part| plan.graph.section(part).unwrap());
+        let counts = parts.iter().map(|section| section.nodes().count());
+        assert_eq!(counts.sum::<usize>(), plan.graph.nodes.len());
+        assert_eq!(plan.code_shape(), parts[1].input_shape());
     }
 }
 
@@ -280,13 +283,13 @@ fn planned_shape(tensor: &Tensor) -> Vec<usize> {
     }
 }
 
-fn input(plan: &Plan, pictures: usize, stream: &mut Stream) -> Picture {
+fn input(plan: &Plan, pictures: usize, stream: &mut Stream) -> ImageBatch {
     let [height, width, channels] = plan.input_shape;
-    Picture::drawn([pictures, height, width, channels], stream)
+    ImageBatch::drawn([pictures, height, width, channels], stream)
 }
 
 /// Number of learned weights, and of moving statistics, that a model really holds.
-fn weights_held(model: &Autoencoder) -> (usize, usize) {
+fn weights_held(model: &Model) -> (usize, usize) {
     let count = |trainable: bool| {
         let entries = model.parameters.iter().filter(|entry| entry.trainable == trainable);
         entries.map(|entry| entry.tensor.numel()).sum()
@@ -295,18 +298,18 @@ fn weights_held(model: &Autoencoder) -> (usize, usize) {
 }
 
 fn weights_planned(plan: &Plan) -> (usize, usize) {
-    let sum = |of: fn(&PlannedLayer) -> usize| plan.layers.iter().map(of).sum();
-    (sum(|layer| layer.trainable), sum(|layer| layer.moving))
+    let sum = |of: fn(&Node) -> usize| plan.graph.nodes.iter().map(of).sum();
+    (sum(Node::trainable), sum(Node::non_trainable))
 }
 
 #[test]
 fn models_have_the_shapes_and_the_number_of_weights_that_their_plans_promise() {
     for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING]) {
         let plan = plan(text);
-        let model = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+        let model = Model::new(&plan, Device::Cpu, Kind::Double);
         let x = input(&plan, 2, &mut Stream::seed_from_u64(1)).tensor();
         let code = model.encode(&x, false);
-        assert_eq!(Shape(planned_shape(&code)), plan.code_shape());
+        assert_eq!(Shape(planned_shape(&code)), *plan.code_shape());
         assert_eq!(model.decode(&code, false).size(), x.size());
         assert_eq!(weights_held(&model), weights_planned(&plan));
     }
@@ -408,12 +411,12 @@ proptest! {
         );
         // A refusal is tested elsewhere; here it must only not be a panic.
         if let Ok(plan) = plan_of(&model(shape, &layers.join(",\n"), &decoder), &[]) {
-            let built = Autoencoder::new(&plan, Device::Cpu, Kind::Float);
+            let built = Model::new(&plan, Device::Cpu, Kind::Float);
             let sides = [2, channels, height, width].map(|side| side as i64);
             let x = Tensor::zeros(sides, (Kind::Float, Device::Cpu));
             for train in [true, false] {
                 let code = built.encode(&x, train);
-                prop_assert_eq!(Shape(planned_shape(&code)), plan.code_shape());
+                prop_assert_eq!(&Shape(planned_shape(&code)), plan.code_shape());
                 prop_assert_eq!(built.decode(&code, train).size(), x.size());
             }
             prop_assert_eq!(weights_held(&built), weights_planned(&plan));
@@ -424,7 +427,7 @@ proptest! {
 #[test]
 fn weights_are_named_by_part_and_layer_as_in_a_state_dict() {
     let plan = plan(EVERYTHING);
-    let model = Autoencoder::new(&plan, Device::Cpu, Kind::Float);
+    let model = Model::new(&plan, Device::Cpu, Kind::Float);
     let names: Vec<&str> = model.parameters.iter().map(|entry| &*entry.name).collect();
     let expected = [
         "encoder.conv2d.weight",
@@ -453,7 +456,7 @@ fn weights_are_named_by_part_and_layer_as_in_a_state_dict() {
 
 /// Everything that a model's weights hold.
 fn all_weights(plan: &Plan) -> Vec<Vec<f64>> {
-    let model = Autoencoder::new(plan, Device::Cpu, Kind::Double);
+    let model = Model::new(plan, Device::Cpu, Kind::Double);
     model.parameters.iter().map(|entry| numbers(&entry.tensor)).collect()
 }
 
@@ -477,7 +480,7 @@ fn two_layers_alike_start_with_different_weights() {
 #[test]
 fn flattened_weights_keep_their_values_and_move_with_the_buffer() {
     let plan = plan(EVERYTHING);
-    let built = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    let built = Model::new(&plan, Device::Cpu, Kind::Double);
     let before: Vec<f64> = built.parameters.trainable().iter().flat_map(numbers).collect();
     let mut flat = built.parameters.flatten();
     assert_eq!(numbers(&flat), before);
@@ -487,14 +490,14 @@ fn flattened_weights_keep_their_values_and_move_with_the_buffer() {
     assert_eq!(after, before.iter().map(|weight| weight + 1.0).collect::<Vec<f64>>());
     // The layers, too, see the new weights: a model of the old ones gives something else.
     let x = input(&plan, 1, &mut Stream::seed_from_u64(2)).tensor();
-    let old = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    let old = Model::new(&plan, Device::Cpu, Kind::Double);
     assert_ne!(built.forward_t(&x, false), old.forward_t(&x, false));
 }
 
 // The whole model against the references, layer by layer.
 
 /// The values of a model's weight, in PyTorch's layout.
-fn values_of(model: &Autoencoder, layer: &str, weight: &str) -> Option<Tensor> {
+fn values_of(model: &Model, layer: &str, weight: &str) -> Option<Tensor> {
     let mut entries = model.parameters.iter();
     let name = format!(".{layer}.{weight}");
     let entry = entries.find(|entry| entry.name.ends_with(&name));
@@ -510,23 +513,27 @@ fn margins(Sides { top, bottom, left, right }: Sides) -> Margins {
     Margins { top, bottom, left, right }
 }
 
-fn each(mut x: Picture, f: impl Fn(f64) -> f64) -> Picture {
+fn each(mut x: ImageBatch, f: impl Fn(f64) -> f64) -> ImageBatch {
     x.values.iter_mut().for_each(|value| *value = f(*value));
     x
 }
 
-fn activate(x: Picture, activation: Activation) -> Picture {
+fn activate(x: ImageBatch, activation: Activation) -> ImageBatch {
     if activation == Activation::Softmax {
         let pixels = x.values.chunks(x.shape[3]);
-        return Picture { shape: x.shape, values: pixels.flat_map(activations::softmax).collect() };
+        return ImageBatch {
+            shape: x.shape,
+            values: pixels.flat_map(activations::softmax).collect(),
+        };
     }
     each(x, |value| activations::value(activation, value))
 }
 
 /// What Keras computes in inference for one layer with the model's weights.
-fn infer(model: &Autoencoder, planned: &PlannedLayer, x: Picture) -> Picture {
-    let weight = |name: &str| values_of(model, &planned.name, name);
-    let with_bias = |mut y: Picture| {
+fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
+    let weight = |name: &str| values_of(model, &node.name, name);
+    let Op::Layer(layer) = &node.op else { panic!("this config has no merge") };
+    let with_bias = |mut y: ImageBatch| {
         if let Some(bias) = weight("bias") {
             linear::add_bias(&mut y, &numbers(&bias));
         }
@@ -537,7 +544,7 @@ fn infer(model: &Autoencoder, planned: &PlannedLayer, x: Picture) -> Picture {
         let axes: &[i64] = if kernel.dim() == 4 { &[2, 3, 1, 0] } else { &[1, 0] };
         numbers(&kernel.permute(axes))
     };
-    match &planned.layer {
+    match layer {
         Layer::Conv2D(conv) => {
             let window = window(conv.kernel_size, conv.strides, conv.padding);
             let layer = linear::conv2d(x.shape, window, conv.filters, &kernel());
@@ -570,13 +577,13 @@ fn infer(model: &Autoencoder, planned: &PlannedLayer, x: Picture) -> Picture {
         }
         Layer::Flatten(_) => {
             let [pictures, height, width, channels] = x.shape;
-            Picture { shape: [pictures, 1, 1, height * width * channels], values: x.values }
+            ImageBatch { shape: [pictures, 1, 1, height * width * channels], values: x.values }
         }
-        Layer::Reshape(_) => match planned.output.0[..] {
+        Layer::Reshape(_) => match node.output.0[..] {
             [height, width, channels] => {
-                Picture { shape: [x.shape[0], height, width, channels], values: x.values }
+                ImageBatch { shape: [x.shape[0], height, width, channels], values: x.values }
             }
-            _ => panic!("this config reshapes to pictures only"),
+            _ => panic!("this config reshapes to images only"),
         },
         Layer::BatchNormalization(norm) => {
             let mut reference = Norm::new(x.shape[3], norm.momentum, norm.epsilon);
@@ -607,7 +614,7 @@ fn infer(model: &Autoencoder, planned: &PlannedLayer, x: Picture) -> Picture {
 #[test]
 fn a_model_of_every_layer_computes_what_the_references_give_one_after_the_other() {
     let plan = plan(EVERYTHING);
-    let model = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    let model = Model::new(&plan, Device::Cpu, Kind::Double);
     let mut stream = Stream::seed_from_u64(3);
     for entry in model.parameters.iter() {
         let mut values = normals(entry.tensor.numel(), &mut stream);
@@ -618,25 +625,26 @@ fn a_model_of_every_layer_computes_what_the_references_give_one_after_the_other(
         no_grad(|| entry.tensor.shallow_clone().copy_(&values));
     }
     let x = input(&plan, 3, &mut stream);
-    let infer = |layers: &[PlannedLayer], x: Picture| {
-        layers.iter().fold(x, |x, layer| infer(&model, layer, x))
+    let infer = |part: Part, x: ImageBatch| {
+        let section = plan.graph.section(part).unwrap();
+        section.nodes().fold(x, |x, (_, node)| infer(&model, node, x))
     };
-    let code = infer(plan.encoder(), x.clone());
+    let code = infer(Part::Encoder, x.clone());
     // 23 layers with sums of up to 40 terms, each with roundings of 1e-16.
-    let found = Picture::of(&model.encode(&x.tensor(), false));
+    let found = ImageBatch::of(&model.encode(&x.tensor(), false));
     assert_close("code", &found.values, &code.values, 1e-12);
-    let found = Picture::of(&model.forward_t(&x.tensor(), false));
-    assert_close("output", &found.values, &infer(plan.decoder(), code).values, 1e-12);
+    let found = ImageBatch::of(&model.forward_t(&x.tensor(), false));
+    assert_close("output", &found.values, &infer(Part::Decoder, code).values, 1e-12);
 }
 
 #[test]
 fn batch_normalization_in_a_model_has_the_momentum_and_epsilon_of_its_config() {
     let norm = "{ layer = \"BatchNormalization\", momentum = 0.75, epsilon = 0.5 }";
     let plan = plan(&model([2, 2, 1], norm, norm));
-    let built = Autoencoder::new(&plan, Device::Cpu, Kind::Double);
+    let built = Model::new(&plan, Device::Cpu, Kind::Double);
     let x = input(&plan, 3, &mut Stream::seed_from_u64(4));
     let mut reference = Norm::new(1, 0.75, 0.5);
-    let found = Picture::of(&built.encode(&x.tensor(), true));
+    let found = ImageBatch::of(&built.encode(&x.tensor(), true));
     assert_close("training", &found.values, &reference.train(&x).values, 1e-12);
     reference.follow(&x);
     let mean = numbers(&values_of(&built, "batch_normalization", "running_mean").unwrap());
@@ -677,7 +685,7 @@ fn a_window_larger_than_its_input_is_refused_by_the_layers_path_and_line() {
 }
 
 #[test]
-fn layers_of_pictures_are_refused_after_flatten() {
+fn layers_of_images_are_refused_after_flatten() {
     for layer in [
         CONV,
         "{ layer = \"Conv2DTranspose\", filters = 1, kernel_size = 3 }",
@@ -743,7 +751,7 @@ fn a_model_too_large_to_compute_is_refused_and_not_built() {
 }
 
 #[test]
-fn pictures_have_height_width_and_one_or_three_channels() {
+fn images_have_height_width_and_one_or_three_channels() {
     for shape in ["[28, 28]", "[28, 28, 2]", "[28, 28, 4]", "[28, 28, 1, 1]", "[]"] {
         let refusal =
             refusal(&model([8, 8, 1], CONV, CONV), &[&format!("model.input_shape={shape}")]);
@@ -920,7 +928,7 @@ fn set_reaches_any_key_of_what_the_file_does_not_write() {
     let set = ["train.optimizer.learning_rate=0.25", "train.early_stopping.patience=3"];
     let changed = config(&text, &[&set[..], &["data.train_samples=7"]].concat());
     let Optimizer::Adam(adam) = &changed.train.optimizer else { panic!("the default is Adam") };
-    assert_eq!((adam.learning_rate, adam.beta_2), (0.25, 0.999));
+    assert_eq!((adam.learning_rate, adam.moments.beta_2), (0.25, 0.999));
     assert_eq!(changed.train.early_stopping.map(|stop| stop.patience), Some(3));
     // Whatever comes first, what was set stays, and the rest is of the kind that was set.
     for set in [
@@ -1004,7 +1012,7 @@ fn set_takes_text_without_quotes() {
     assert_eq!(config.train.loss, Loss::MeanAbsoluteError);
 }
 
-// The pictures.
+// The images.
 
 /// One of the files of tests/digits.
 fn digits(name: &str) -> std::path::PathBuf {
@@ -1015,7 +1023,7 @@ fn train_digits(samples: usize) -> Images {
     Images::open(&digits("train-images-idx3-ubyte.gz"), Some(samples)).expect("the digits")
 }
 
-/// The bytes of the pictures, without the 16 of the header, read apart from `Images`.
+/// The bytes of the images, without the 16 of the header, read apart from `Images`.
 fn raw_bytes(name: &str) -> Vec<u8> {
     let file = std::fs::File::open(digits(name)).expect("the digits");
     let mut bytes = Vec::new();
@@ -1026,12 +1034,12 @@ fn raw_bytes(name: &str) -> Vec<u8> {
 static NO_CORRUPTION: LazyLock<Corruption> = LazyLock::new(Corruption::none);
 
 fn noise(resample: Resample) -> Corruption {
-    let gaussian = Gaussian { factor: Span::of(0.5), clip: true, resample };
+    let gaussian = Gaussian { factor: Span::of(0.5), clip: true, drawn: Drawn { resample } };
     Corruption(vec![CorruptionKind::Gaussian(gaussian)])
 }
 
-fn feed<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize) -> Feed<'a> {
-    Feed { images, corruption, split: Split::Train, seed: 42, batch_size }
+fn loader<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize) -> DataLoader<'a> {
+    DataLoader { images, corruption, split: Split::Train, seed: 42, batch_size }
 }
 
 #[test]
@@ -1049,9 +1057,9 @@ fn every_pixel_is_its_byte_over_255() {
 }
 
 #[test]
-fn a_data_set_may_be_cut_to_its_first_pictures() {
-    let data =
-        Data::Mnist(Mnist { dir: digits(""), train_samples: Some(7), test_samples: Some(100_000) });
+fn a_data_set_may_be_cut_to_its_first_images() {
+    let samples = SampleCounts { train_samples: Some(7), test_samples: Some(100_000) };
+    let data = Data::Mnist(Mnist { dir: digits(""), samples });
     let set = Dataset::open(&data, [28, 28, 1]).expect("the digits");
     assert_eq!((set.train.len(), set.test.len()), (7, 200));
     let seventh = set.train.clean(6).expect("in memory");
@@ -1062,11 +1070,11 @@ fn a_data_set_may_be_cut_to_its_first_pictures() {
 }
 
 #[test]
-fn each_epoch_has_every_picture_once() {
+fn each_epoch_has_every_image_once() {
     let images = train_digits(101);
-    let feed = feed(&images, &NO_CORRUPTION, 32);
+    let loader = loader(&images, &NO_CORRUPTION, 32);
     for epoch in 1..=5 {
-        let mut order = feed.order(epoch, true);
+        let mut order = loader.order(epoch, true);
         order.sort_unstable();
         assert_eq!(order, (0..101).collect::<Vec<usize>>(), "epoch {epoch}");
     }
@@ -1075,7 +1083,8 @@ fn each_epoch_has_every_picture_once() {
 #[test]
 fn epochs_and_seeds_have_orders_of_their_own_that_come_back() {
     let images = train_digits(101);
-    let order = |seed, epoch| Feed { seed, ..feed(&images, &NO_CORRUPTION, 32) }.order(epoch, true);
+    let order =
+        |seed, epoch| DataLoader { seed, ..loader(&images, &NO_CORRUPTION, 32) }.order(epoch, true);
     assert_eq!(order(1, 1), order(1, 1));
     assert_ne!(order(1, 1), order(1, 2));
     assert_ne!(order(1, 1), order(2, 1));
@@ -1085,19 +1094,19 @@ fn epochs_and_seeds_have_orders_of_their_own_that_come_back() {
 #[test]
 fn the_order_does_not_depend_on_the_batch_size() {
     let images = train_digits(101);
-    let order = |batch_size| feed(&images, &NO_CORRUPTION, batch_size).order(3, true);
+    let order = |batch_size| loader(&images, &NO_CORRUPTION, batch_size).order(3, true);
     assert_eq!(order(1), order(64));
 }
 
-/// 4 pictures have 24 orders; a shuffle that is not fair gives some more often than others.
+/// 4 images have 24 orders; a shuffle that is not fair gives some more often than others.
 #[test]
 fn all_orders_are_equally_likely() {
     const EPOCHS: u64 = 24_000;
     let images = train_digits(4);
-    let feed = feed(&images, &NO_CORRUPTION, 1);
+    let loader = loader(&images, &NO_CORRUPTION, 1);
     let mut counts = std::collections::BTreeMap::new();
     for epoch in 0..EPOCHS {
-        *counts.entry(feed.order(epoch, true)).or_insert(0_u32) += 1;
+        *counts.entry(loader.order(epoch, true)).or_insert(0_u32) += 1;
     }
     assert_eq!(counts.len(), 24);
     // 1000 each, with a standard deviation of 31; five of those.
@@ -1106,22 +1115,22 @@ fn all_orders_are_equally_likely() {
 }
 
 #[test]
-fn pictures_come_as_stored_when_they_are_not_shuffled() {
+fn images_come_as_stored_when_they_are_not_shuffled() {
     let images = train_digits(50);
-    let feed = feed(&images, &NO_CORRUPTION, 8);
-    assert_eq!(feed.order(1, false), (0..50).collect::<Vec<usize>>());
-    assert_eq!(feed.order(9, false), feed.order(1, false));
+    let loader = loader(&images, &NO_CORRUPTION, 8);
+    assert_eq!(loader.order(1, false), (0..50).collect::<Vec<usize>>());
+    assert_eq!(loader.order(9, false), loader.order(1, false));
 }
 
-/// All batches of an epoch, by the feed's own iterator.
-fn batches<'a>(feed: &Feed<'a>, epoch: u64, order: &'a [usize]) -> Vec<Batch> {
-    feed.batches(epoch, order).collect::<Result<_, _>>().expect("in memory")
+/// All batches of an epoch, by the loader's own iterator.
+fn batches<'a>(loader: &DataLoader<'a>, epoch: u64, order: &'a [usize]) -> Vec<Batch> {
+    loader.batches(epoch, order).collect::<Result<_, _>>().expect("in memory")
 }
 
 /// All batches of an epoch, one by one.
-fn epoch(feed: &Feed, epoch: u64, order: &[usize]) -> Vec<Batch> {
-    // The feed's borrow of the order is as long as that of the pictures.
-    let batches = order.chunks(feed.batch_size).map(|indices| feed.batch(epoch, indices));
+fn epoch(loader: &DataLoader, epoch: u64, order: &[usize]) -> Vec<Batch> {
+    // The loader's borrow of the order is as long as that of the images.
+    let batches = order.chunks(loader.batch_size).map(|indices| loader.batch(epoch, indices));
     batches.collect::<Result<_, _>>().expect("in memory")
 }
 
@@ -1131,12 +1140,12 @@ fn the_last_batch_takes_what_is_left() {
     for (batch_size, sizes) in
         [(32, vec![32, 32, 32, 5]), (101, vec![101]), (200, vec![101]), (50, vec![50, 50, 1])]
     {
-        let feed = feed(&images, &NO_CORRUPTION, batch_size);
-        let order = feed.order(1, true);
-        let found: Vec<usize> = batches(&feed, 1, &order).iter().map(|batch| batch.len).collect();
+        let loader = loader(&images, &NO_CORRUPTION, batch_size);
+        let order = loader.order(1, true);
+        let found: Vec<usize> = batches(&loader, 1, &order).iter().map(|batch| batch.len).collect();
         assert_eq!(found, sizes, "batches of {batch_size}");
-        assert_eq!(feed.steps(), sizes.len());
-        let values = batches(&feed, 1, &order).iter().map(|b| b.input.len()).sum::<usize>();
+        assert_eq!(loader.steps(), sizes.len());
+        let values = batches(&loader, 1, &order).iter().map(|b| b.input.len()).sum::<usize>();
         assert_eq!(values, 101 * 784);
     }
 }
@@ -1144,31 +1153,31 @@ fn the_last_batch_takes_what_is_left() {
 #[test]
 fn batches_made_ahead_are_the_same_and_need_not_all_be_taken() {
     let images = train_digits(101);
-    let feed = feed(&images, &NO_CORRUPTION, 5);
-    let order = feed.order(2, true);
+    let loader = loader(&images, &NO_CORRUPTION, 5);
+    let order = loader.order(2, true);
     let taken = |count| -> Vec<Batch> {
         let batches =
-            feed.ahead(2, &order, |batches| batches.take(count).collect::<Result<_, _>>());
+            loader.prefetch(2, &order, |batches| batches.take(count).collect::<Result<_, _>>());
         batches.expect("in memory")
     };
     let all = taken(usize::MAX);
-    assert_eq!(all, epoch(&feed, 2, &order));
+    assert_eq!(all, epoch(&loader, 2, &order));
     assert_eq!(taken(3), all[..3]);
 }
 
 #[test]
-fn batches_hold_the_pictures_of_the_order() {
+fn batches_hold_the_images_of_the_order() {
     let images = train_digits(23);
-    let feed = feed(&images, &NO_CORRUPTION, 5);
-    let order = feed.order(4, true);
+    let loader = loader(&images, &NO_CORRUPTION, 5);
+    let order = loader.order(4, true);
     let bytes = raw_bytes("train-images-idx3-ubyte.gz");
     let expected: Vec<f32> = order
         .iter()
         .flat_map(|&index| &bytes[index * 784..(index + 1) * 784])
         .map(|&byte| f32::from(byte) / 255.0)
         .collect();
-    let batches = batches(&feed, 4, &order);
-    assert_eq!(batches, epoch(&feed, 4, &order));
+    let batches = batches(&loader, 4, &order);
+    assert_eq!(batches, epoch(&loader, 4, &order));
     assert_eq!(
         batches.iter().flat_map(|batch| batch.input.clone()).collect::<Vec<f32>>(),
         expected
@@ -1180,12 +1189,12 @@ fn batches_hold_the_pictures_of_the_order() {
 }
 
 #[test]
-fn corrupted_batches_keep_the_clean_pictures_as_their_target() {
+fn corrupted_batches_keep_the_clean_images_as_their_target() {
     let images = train_digits(23);
     let (clean, corrupted) = (Corruption::none(), noise(Resample::Never));
-    let order = feed(&images, &clean, 5).order(1, true);
-    let plain = batches(&feed(&images, &clean, 5), 1, &order);
-    let noisy = batches(&feed(&images, &corrupted, 5), 1, &order);
+    let order = loader(&images, &clean, 5).order(1, true);
+    let plain = batches(&loader(&images, &clean, 5), 1, &order);
+    let noisy = batches(&loader(&images, &corrupted, 5), 1, &order);
     for (plain, noisy) in plain.iter().zip(&noisy) {
         assert_eq!(noisy.target(), plain.input);
         assert_ne!(noisy.input, plain.input);
@@ -1193,29 +1202,29 @@ fn corrupted_batches_keep_the_clean_pictures_as_their_target() {
     }
 }
 
-/// What the model sees of each picture in an epoch, by the picture's index.
-fn seen(feed: &Feed, epoch: u64, shuffle: bool) -> Vec<Vec<f32>> {
-    let order = feed.order(epoch, shuffle);
+/// What the model sees of each image in an epoch, by the image's index.
+fn seen(loader: &DataLoader, epoch: u64, shuffle: bool) -> Vec<Vec<f32>> {
+    let order = loader.order(epoch, shuffle);
     let input: Vec<f32> =
-        self::epoch(feed, epoch, &order).into_iter().flat_map(|b| b.input).collect();
+        self::epoch(loader, epoch, &order).into_iter().flat_map(|b| b.input).collect();
     let mut pictures: Vec<(usize, Vec<f32>)> =
         order.into_iter().zip(input.chunks(784).map(<[f32]>::to_vec)).collect();
     pictures.sort_by_key(|(index, _)| *index);
-    pictures.into_iter().map(|(_, picture)| picture).collect()
+    pictures.into_iter().map(|(_, image)| image).collect()
 }
 
 #[test]
-fn the_noise_of_a_picture_depends_neither_on_the_batch_size_nor_on_its_place() {
+fn the_noise_of_a_image_depends_neither_on_the_batch_size_nor_on_its_place() {
     let images = train_digits(23);
     for resample in [Resample::Never, Resample::Epoch] {
         let corruption = noise(resample);
-        let base = seen(&feed(&images, &corruption, 5), 2, true);
+        let base = seen(&loader(&images, &corruption, 5), 2, true);
         for batch_size in [1, 7, 23, 100] {
-            assert_eq!(seen(&feed(&images, &corruption, batch_size), 2, true), base);
+            assert_eq!(seen(&loader(&images, &corruption, batch_size), 2, true), base);
         }
-        assert_eq!(seen(&feed(&images, &corruption, 5), 2, false), base);
+        assert_eq!(seen(&loader(&images, &corruption, 5), 2, false), base);
         let fewer = train_digits(10);
-        assert_eq!(seen(&feed(&fewer, &corruption, 5), 2, true), base[..10]);
+        assert_eq!(seen(&loader(&fewer, &corruption, 5), 2, true), base[..10]);
     }
 }
 
@@ -1224,7 +1233,7 @@ fn noise_comes_anew_each_epoch_only_if_asked_for() {
     let images = train_digits(5);
     let seen = |resample, epoch| {
         let corruption = noise(resample);
-        self::seen(&feed(&images, &corruption, 2), epoch, true)
+        self::seen(&loader(&images, &corruption, 2), epoch, true)
     };
     assert_eq!(seen(Resample::Never, 1), seen(Resample::Never, 2));
     assert_ne!(seen(Resample::Epoch, 1), seen(Resample::Epoch, 2));
@@ -1235,10 +1244,10 @@ fn noise_comes_anew_each_epoch_only_if_asked_for() {
 fn another_seed_and_the_test_set_have_other_noise() {
     let images = train_digits(5);
     let corruption = noise(Resample::Never);
-    let train = feed(&images, &corruption, 2);
+    let train = loader(&images, &corruption, 2);
     let base = seen(&train, 1, false);
-    assert_ne!(seen(&Feed { seed: 43, ..train }, 1, false), base);
-    let test = Feed { split: Split::Test, ..train };
+    assert_ne!(seen(&DataLoader { seed: 43, ..train }, 1, false), base);
+    let test = DataLoader { split: Split::Test, ..train };
     assert_ne!(seen(&test, 1, false), base);
     assert_eq!(seen(&test, 1, false), seen(&test, 2, false));
 }

@@ -11,10 +11,11 @@ use std::process::Command;
 
 use convae::config::Source;
 use convae::data::Dataset;
+use convae::infer::evaluation::mean_loss;
 use convae::optim::Optimizer;
 use convae::plan::Plan;
 use convae::train::policies::{Action, Metrics, Policies};
-use convae::train::{History, KeepNothing, Keeper, Learner, Outcome, TrainingState, evaluate, fit};
+use convae::train::{Checkpointer, History, NoCheckpoints, Outcome, Trainer, TrainingState, fit};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
@@ -339,15 +340,15 @@ fn difference(ours: &[f64], expected: &[f64]) -> f64 {
 }
 
 /// Trains from these weights on the tests' digits.
-fn run(plan: &Plan, initial: Option<&[f64]>) -> (Dataset, Learner, History, Outcome) {
+fn run(plan: &Plan, initial: Option<&[f64]>) -> (Dataset, Trainer, History, Outcome) {
     let data = Dataset::open(&plan.config.data, plan.input_shape).unwrap();
-    let mut learner = Learner::new(plan, Device::Cpu).unwrap();
+    let mut trainer = Trainer::new(plan, Device::Cpu).unwrap();
     if let Some(initial) = initial {
-        learner.parameters().set_values(&Tensor::from_slice(initial));
+        trainer.predictor.parameters().set_values(&Tensor::from_slice(initial));
     }
-    let mut state = TrainingState::new(History::new(plan, &learner));
-    let outcome = fit(plan, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
-    (data, learner, state.history, outcome)
+    let mut state = TrainingState::new(History::new(plan, &trainer));
+    let outcome = fit(plan, &data, &mut trainer, &mut state, &mut [], &mut NoCheckpoints).unwrap();
+    (data, trainer, state.history, outcome)
 }
 
 /// Counts states, and how many of them hold the weights of a best epoch.
@@ -356,12 +357,12 @@ struct Counting {
     remembering: usize,
 }
 
-impl Keeper for Counting {
+impl Checkpointer for Counting {
     fn wants_step(&self, _step: usize) -> bool {
         true
     }
 
-    fn keep(&mut self, state: &TrainingState, _learner: &Learner) -> anyhow::Result<()> {
+    fn keep(&mut self, state: &TrainingState, _trainer: &Trainer) -> anyhow::Result<()> {
         self.states += 1;
         self.remembering += usize::from(state.remembered.is_some());
         Ok(())
@@ -376,12 +377,12 @@ fn a_run_that_goes_on_keeps_the_best_weights_within_its_first_epoch_too() {
     };
     let (first, second) = (plan_of(1), plan_of(2));
     let data = Dataset::open(&first.config.data, first.input_shape).unwrap();
-    let mut learner = Learner::new(&first, Device::Cpu).unwrap();
-    let mut state = TrainingState::new(History::new(&first, &learner));
-    fit(&first, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
-    let mut keeper = Counting { states: 0, remembering: 0 };
-    fit(&second, &data, &mut learner, &mut state, &mut [], &mut keeper).unwrap();
-    assert_eq!((keeper.states, keeper.remembering), (4, 4));
+    let mut trainer = Trainer::new(&first, Device::Cpu).unwrap();
+    let mut state = TrainingState::new(History::new(&first, &trainer));
+    fit(&first, &data, &mut trainer, &mut state, &mut [], &mut NoCheckpoints).unwrap();
+    let mut checkpointer = Counting { states: 0, remembering: 0 };
+    fit(&second, &data, &mut trainer, &mut state, &mut [], &mut checkpointer).unwrap();
+    assert_eq!((checkpointer.states, checkpointer.remembering), (4, 4));
 }
 
 #[test]
@@ -390,7 +391,7 @@ fn whole_fits_are_keras_s_epoch_by_epoch() {
     assert!(fits.len() >= 15);
     let mut worst = 0.0_f64;
     for case in &fits {
-        let (_, learner, history, outcome) =
+        let (_, trainer, history, outcome) =
             run(&plan(Some(&case.model), &case.train), Some(&case.initial));
         assert_eq!(outcome, Outcome::Finished);
         let of = |figure: fn(&convae::train::EpochRecord) -> f64| {
@@ -400,7 +401,7 @@ fn whole_fits_are_keras_s_epoch_by_epoch() {
             ("losses", of(|epoch| epoch.loss), &case.losses),
             ("val_losses", of(|epoch| epoch.val_loss), &case.val_losses),
             ("rates", of(|epoch| epoch.learning_rate), &case.rates),
-            ("weights", numbers(&learner.parameters().values()), &case.weights),
+            ("weights", numbers(&trainer.predictor.parameters().values()), &case.weights),
         ] {
             assert_eq!(ours.len(), keras.len(), "{what} of {}", case.train);
             let error = difference(&ours, keras);
@@ -438,7 +439,7 @@ fn wild(extra: Value) -> Plan {
 #[test]
 fn a_run_that_gets_worse_stops_and_ends_with_the_weights_of_its_best_epoch() {
     let plan = wild(json!({}));
-    let (data, mut learner, history, outcome) = run(&plan, None);
+    let (data, mut trainer, history, outcome) = run(&plan, None);
     assert_eq!(outcome, Outcome::Finished);
     let losses: Vec<f64> = history.epochs.iter().map(|epoch| epoch.val_loss).collect();
     assert!(losses.len() < 12, "it did not stop: {losses:?}");
@@ -449,7 +450,7 @@ fn a_run_that_gets_worse_stops_and_ends_with_the_weights_of_its_best_epoch() {
     let words = ["early_stopping", "val_loss", "2 epochs", &format!("epoch {best}")];
     assert!(words.iter().all(|word| reason.contains(word)), "{reason}");
     // The last bit needs the moving statistics, too.
-    let again = evaluate(&plan, &data.test, &mut learner).unwrap();
+    let again = mean_loss(&plan, &data.test, &mut trainer.predictor).unwrap();
     assert_eq!(again.to_bits(), losses[best - 1].to_bits());
     assert_ne!(again.to_bits(), losses.last().unwrap().to_bits());
 }
@@ -457,9 +458,9 @@ fn a_run_that_gets_worse_stops_and_ends_with_the_weights_of_its_best_epoch() {
 #[test]
 fn without_restoring_the_last_weights_stay() {
     let plan = wild(json!({"early_stopping": {"patience": 2}}));
-    let (data, mut learner, history, _) = run(&plan, None);
+    let (data, mut trainer, history, _) = run(&plan, None);
     assert!(history.stopped.is_some() && history.restored_epoch.is_none());
-    let again = evaluate(&plan, &data.test, &mut learner).unwrap();
+    let again = mean_loss(&plan, &data.test, &mut trainer.predictor).unwrap();
     assert_eq!(again.to_bits(), history.epochs.last().unwrap().val_loss.to_bits());
 }
 

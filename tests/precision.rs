@@ -6,14 +6,14 @@
 //! the distances are relative to the sums of absolute terms.
 
 use convae::config::schema::Section;
-use convae::config::sections::{Optimizer as Options, Sgd};
+use convae::config::sections::{Optimizer as Options, OptimizerOptions, Sgd};
 use convae::nn::{
     Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose, ConvOptions, Dense,
     DenseOptions, Initializer, Interpolation, Loss, NormOptions, Padding, Parameters, PoolOptions,
     UpSampling2D,
 };
 use convae::optim::Optimizer;
-use convae::random::Stream;
+use convae::system::random::Stream;
 use rand::{RngExt, SeedableRng};
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
@@ -196,11 +196,12 @@ fn the_norm_to_which_a_gradient_is_clipped() {
     let gradient = uniform(12_000_000);
     let count = gradient.numel() as i64;
     for clip in [
-        Sgd { learning_rate: 1.0, clipnorm: Some(1.0), ..Sgd::defaults() },
-        Sgd { learning_rate: 1.0, global_clipnorm: Some(1.0), ..Sgd::defaults() },
+        OptimizerOptions { clipnorm: Some(1.0), ..OptimizerOptions::defaults() },
+        OptimizerOptions { global_clipnorm: Some(1.0), ..OptimizerOptions::defaults() },
     ] {
+        let sgd = Sgd { learning_rate: 1.0, common: clip, ..Sgd::defaults() };
         let mut weights = Tensor::zeros([count], (Kind::Float, Device::Cpu));
-        let mut optimizer = Optimizer::new(&Options::SGD(clip), &weights, vec![count]);
+        let mut optimizer = Optimizer::new(&Options::SGD(sgd), &weights, vec![count]);
         optimizer.step(&mut weights, &gradient.to_kind(Kind::Float));
         let norm = gradient.square().sum(Kind::Double).sqrt();
         within(&[distance(&weights, &(-&gradient / norm))], PAIRWISE);

@@ -9,15 +9,17 @@ mod absent;
 use std::path::Path;
 use std::process::Command;
 
-use absent::python;
-use convae::checkpoint::{Array, Checkpoint, save};
 use convae::config::Source;
-use convae::corruption::Split;
 use convae::data::Dataset;
+use convae::data::corruption::Split;
+use convae::formats::checkpoint::{Array, Checkpoint, save};
+use convae::infer::model_file::save_model;
 use convae::plan::Plan;
-use convae::saved_model::save_model;
-use convae::train::{History, KeepNothing, Learner, TrainingState, feed, fit};
+use convae::plan::loader;
+use convae::train::{History, NoCheckpoints, Trainer, TrainingState, fit};
 use tch::Device;
+
+use absent::python;
 
 /// Largest difference of two float32 forward passes through the same weights.
 const TOLERANCE: f64 = 1e-6;
@@ -57,18 +59,17 @@ fn train_a_little(folder: &Path) {
     let overrides = [digits, "train.device=cpu".to_owned()];
     let plan = Plan::new(Source::open(&config, &overrides).unwrap()).unwrap();
     let data = Dataset::open(&plan.config.data, plan.input_shape).unwrap();
-    let mut learner = Learner::new(&plan, Device::Cpu).unwrap();
-    let mut state = TrainingState::new(History::new(&plan, &learner));
-    fit(&plan, &data, &mut learner, &mut state, &mut [], &mut KeepNothing).unwrap();
-    save_model(&folder.join("noise.pt"), &plan, &learner, &state.history).unwrap();
+    let mut trainer = Trainer::new(&plan, Device::Cpu).unwrap();
+    let mut state = TrainingState::new(History::new(&plan, &trainer));
+    fit(&plan, &data, &mut trainer, &mut state, &mut [], &mut NoCheckpoints).unwrap();
+    save_model(&folder.join("noise.pt"), &plan, &trainer.predictor, &state.history).unwrap();
 
     let indices: Vec<usize> = (0..data.test.len()).collect();
-    let input = feed(&plan, &data.test, Split::Test).batch(0, &indices).unwrap().input;
-    let pictures =
-        |values: &[f32]| Array::from_values(&[indices.len(), 28, 28, 1], values).unwrap();
+    let input = loader(&plan, &data.test, Split::Test).batch(0, &indices).unwrap().input;
+    let images = |values: &[f32]| Array::from_values(&[indices.len(), 28, 28, 1], values).unwrap();
     let tensors = vec![
-        ("input".to_owned(), pictures(&input)),
-        ("output".to_owned(), pictures(&learner.predict(&input))),
+        ("input".to_owned(), images(&input)),
+        ("output".to_owned(), images(&trainer.predictor.predict(&input))),
     ];
     let checkpoint = Checkpoint { tensors, ..Checkpoint::default() };
     save(&folder.join("ours.safetensors"), &checkpoint).unwrap();

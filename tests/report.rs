@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{Folder, convae, names, skipped, text, tiny, train};
 use scraper::{Html, Selector};
 use serde_json::Value;
+
+use common::{Folder, convae, names, skipped, text, tiny, train};
 
 /// A denoising run of two epochs with everything that can be asked for.
 fn noise() -> &'static Path {
@@ -70,12 +71,12 @@ fn the_page_shows_the_config_the_layers_and_the_figures_of_the_run() {
 fn the_page_shows_four_levels_of_noise_and_the_ten_best_and_worst() {
     let (_, page) = page(noise());
     let levels = ["Not corrupted", "Half as strong", "As trained", "Twice as strong"];
-    assert_eq!(texts(&page, "#pictures h3"), levels);
-    let said = texts(&page, "#pictures figcaption code");
+    assert_eq!(texts(&page, "#images h3"), levels);
+    let said = texts(&page, "#images figcaption code");
     let factors = ["none", "factor = 0.25", "factor = 0.5", "factor = 1.0"];
     assert!(said.iter().zip(factors).all(|(said, factor)| said.contains(factor)), "{said:?}");
     let count = |selector: &str| page.select(&Selector::parse(selector).unwrap()).count();
-    assert_eq!((count("#pictures .stack"), count("#pictures img")), (40, 110));
+    assert_eq!((count("#images .stack"), count("#images img")), (40, 110));
     let psnr = |selector: &str| -> Vec<f64> {
         let decibels = texts(&page, selector).into_iter();
         decibels.map(|text| text.trim_end_matches(" dB").parse().unwrap()).collect()
@@ -112,8 +113,7 @@ fn the_figures_on_the_page_are_those_that_evaluate_prints() {
         .collect();
     files.sort_by(|a, b| a.0.total_cmp(&b.0));
     let worst = texts(&page, "#worst .name");
-    let names: Vec<String> =
-        files[..10].iter().map(|(_, name)| format!("picture {name}")).collect();
+    let names: Vec<String> = files[..10].iter().map(|(_, name)| format!("image {name}")).collect();
     assert_eq!(worst, names);
 }
 
@@ -140,7 +140,7 @@ fn report_makes_the_same_page_anew_but_for_the_times() {
     let printed = convae().arg("report").arg(folder.path()).succeeds();
     assert!(printed.contains("report.html"), "{printed}");
     let ((_, old), (_, new)) = (page(noise()), page(folder.path()));
-    let sections = ["pictures", "metrics", "curves", "model", "best", "worst", "config"];
+    let sections = ["images", "metrics", "curves", "model", "best", "worst", "config"];
     for section in sections.map(|id| format!("section#{id}")) {
         let html = |page: &Html| {
             page.select(&Selector::parse(&section).unwrap()).map(|it| it.html()).collect::<String>()
@@ -173,7 +173,7 @@ fn a_plain_run_has_no_levels_and_a_run_that_wants_no_page_has_none() {
     let config = folder.write("tiny.toml", tiny());
     train(&config).out(folder.at("a")).succeeds();
     let (html, page) = page(&folder.at("a"));
-    assert!(texts(&page, "#pictures h3").is_empty() && !html.contains("class=\"target"));
+    assert!(texts(&page, "#images h3").is_empty() && !html.contains("class=\"target"));
     train(&config).arg("--overwrite").set("output.report=false").out(folder.at("a")).succeeds();
     assert!(!folder.at("a/report.html").exists());
 }
@@ -300,7 +300,7 @@ fn looked_at(html: &str, width: usize, dark: bool) -> Option<Value> {
 }
 
 #[test]
-fn a_browser_shows_every_picture_on_a_phone_and_on_a_desk_without_asking_anyone() {
+fn a_browser_shows_every_image_on_a_phone_and_on_a_desk_without_asking_anyone() {
     let (html, _) = page(noise());
     for (width, dark) in [(390, true), (390, false), (1280, false)] {
         let Some(seen) = looked_at(&html, width, dark) else { return };
@@ -434,13 +434,13 @@ fn the_real_tensorboard_shows_what_the_run_measured() {
     assert_eq!(series("validation/epoch_loss"), epochs("val_loss"));
     let rate = f64::from(0.001_f32);
     assert_eq!(series("train/epoch_learning_rate"), [(1.0, rate), (2.0, rate)]);
-    // 320 pictures in batches of 32: ten steps an epoch, each of them a point of the curve.
+    // 320 images in batches of 32: ten steps an epoch, each of them a point of the curve.
     let curve = history["curve"].as_array().unwrap().iter();
     let curve: Vec<(f64, f64)> =
         curve.map(|it| ((it[0].as_f64().unwrap() * 10.0).round(), single(&it[1]))).collect();
     assert_eq!(series("train/batch_loss"), curve);
 
-    let weights = convae::checkpoint::load(&noise().join("noise.pt")).unwrap().tensors;
+    let weights = convae::formats::checkpoint::load(&noise().join("noise.pt")).unwrap().tensors;
     assert_eq!(found["histograms"].as_object().unwrap().len(), weights.len());
     for (name, array) in weights {
         let values = array.to_values::<f32>().unwrap();
@@ -460,7 +460,7 @@ fn the_real_tensorboard_shows_what_the_run_measured() {
     }
 
     let grid = noise().join("grid_noise.png");
-    let image = &found["images"]["validation/test_pictures"];
+    let image = &found["images"]["validation/test_images"];
     assert_eq!(image, &serde_json::json!([2, python(SHA256, &grid).unwrap()]));
 }
 

@@ -17,16 +17,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use common::{
-    Convae, Folder, convae, convae_in, digits, is_sentence, names, send, sentence, skipped, text,
-    tiny,
-};
-use convae::checkpoint::{Array, load, load_sealed, save_sealed};
+use convae::formats::checkpoint::{Array, load, load_sealed, save_sealed};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::{GrayImage, Luma};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use common::{
+    Convae, Folder, convae, convae_in, digits, is_sentence, names, send, sentence, skipped, text,
+    tiny,
+};
 
 /// Steps of an epoch below.
 const STEPS: usize = 10;
@@ -451,7 +452,7 @@ fn another_engine_may_go_on_and_the_bits_that_may_differ_are_told() {
 }
 
 #[test]
-fn pictures_that_came_or_went_are_noticed() {
+fn images_that_came_or_went_are_noticed() {
     let folder = Folder::new();
     let digit = native().run().join("input_tiny.png");
     for (set, count) in [("train", 6), ("test", 2)] {
@@ -472,7 +473,7 @@ fn pictures_that_came_or_went_are_noticed() {
     let end = call().arg("--resume").assert().code(2);
     let stderr = text(&end.get_output().stderr);
     assert!(is_sentence(&stderr), "{stderr}");
-    assert!(stderr.contains("6 training and 2 test pictures, and are now 5 and 2"), "{stderr}");
+    assert!(stderr.contains("6 training and 2 test images, and are now 5 and 2"), "{stderr}");
 }
 
 /// A run on folders of images and what it takes to go on with it.

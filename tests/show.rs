@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 use common::{Folder, convae, names, root, text, train};
 
-/// A model with every kind of layer that the PyTorch script has to know, for 28x28 pictures.
+/// A model with every kind of layer that the PyTorch script has to know, for 28x28 images.
 const MODEL: &str = r#"name = "mixed"
 [model]
 encoder = [
@@ -120,7 +120,7 @@ fn the_compared_corruptions_are_what_they_say() {
 }
 
 #[test]
-fn the_pytorch_script_makes_the_pictures_that_apply_makes() {
+fn the_pytorch_script_makes_the_images_that_apply_makes() {
     if common::python().is_none() {
         return;
     }

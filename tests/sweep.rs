@@ -8,12 +8,13 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use convae::formats::checkpoint::{Array, load};
+use serde_json::{Value, json};
+
 use common::{
     Convae, Folder, convae, digits, files_of, names, sentence, skipped, text, tiny, train,
     wait_until,
 };
-use convae::checkpoint::{Array, load};
-use serde_json::{Value, json};
 
 /// Long enough to be stopped half-way.
 const MANY_EPOCHS: &str = "train.epochs=150";
@@ -62,16 +63,16 @@ fn states(folder: &Folder) -> Vec<(String, String)> {
 
 /// What of a run must not depend on when and how it was trained.
 #[derive(Debug, PartialEq)]
-struct Trained {
+struct TrainingResult {
     weights: BTreeMap<String, Array>,
     losses: Vec<(Value, Value)>,
     curve: Value,
 }
 
-fn trained(run: &Path) -> Trained {
+fn trained(run: &Path) -> TrainingResult {
     let history = json_of(&run.join("history.json"));
     let epochs = history["epochs"].as_array().unwrap().iter();
-    Trained {
+    TrainingResult {
         weights: load(&run.join("tiny.pt")).unwrap().tensors.into_iter().collect(),
         losses: epochs.map(|epoch| (epoch["loss"].clone(), epoch["val_loss"].clone())).collect(),
         curve: history["curve"].clone(),

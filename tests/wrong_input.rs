@@ -13,16 +13,17 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use assert_cmd::assert::Assert;
-use common::{
-    Convae, Folder, convae, convae_in, copy_bare_weights, digits, files_of, names, sentence,
-    skipped, text, tiny, train,
-};
-use convae::checkpoint::{Array, load, save};
 use convae::config::Source;
+use convae::formats::checkpoint::{Array, load, save};
 use convae::plan::Plan;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::GrayImage;
+
+use common::{
+    Convae, Folder, convae, convae_in, copy_bare_weights, digits, files_of, names, sentence,
+    skipped, text, tiny, train,
+};
 
 /// What a run's folder holds before its first epoch.
 const NOTHING_YET: [&str; 3] = ["checkpoints", "config.toml", "run.lock"];
@@ -216,7 +217,7 @@ fn other_numbers_out_of_bounds() {
 }
 
 #[test]
-fn a_window_larger_than_the_picture() {
+fn a_window_larger_than_the_image() {
     refuses_decoder(
         r#"{ layer = "Conv2D", filters = 1, kernel_size = 9 }"#,
         &["`model.decoder[0]` (Conv2D)", "9x9", "7x7", "padding = \"same\""],
@@ -285,7 +286,7 @@ fn a_model_too_large_to_compute() {
 }
 
 #[test]
-fn pictures_that_are_neither_grey_nor_rgb() {
+fn images_that_are_neither_grey_nor_rgb() {
     refuses_each(["[28, 28, 2]", "[28, 28]", "[28, 28, 1, 1]", "[]"].map(|shape| {
         let words = ["`model.input_shape`", shape, "1 channel (grey) or 3 (RGB)"];
         (format!("model.input_shape={shape}"), words)
@@ -481,7 +482,7 @@ fn data_that_ends_within_its_header() {
 }
 
 #[test]
-fn data_that_ends_within_a_picture() {
+fn data_that_ends_within_a_image() {
     let short = idx(IMAGES, &[2, 28, 28], 2 * 28 * 28 - 1);
     damaged(&short, &["is damaged", "[2, 28, 28]", "1567", "scripts/setup.sh"]);
 }
@@ -501,9 +502,9 @@ fn data_whose_sizes_overflow() {
 }
 
 #[test]
-fn data_that_holds_no_pictures() {
-    damaged(&idx(IMAGES, &[0, 28, 28], 0), &["is damaged", "no pictures", "[0, 28, 28]"]);
-    damaged(&idx(IMAGES, &[2, 0, 28], 0), &["is damaged", "no pictures"]);
+fn data_that_holds_no_images() {
+    damaged(&idx(IMAGES, &[0, 28, 28], 0), &["is damaged", "no images", "[0, 28, 28]"]);
+    damaged(&idx(IMAGES, &[2, 0, 28], 0), &["is damaged", "no images"]);
 }
 
 #[test]
@@ -513,7 +514,7 @@ fn data_of_another_format() {
 }
 
 #[test]
-fn labels_in_place_of_pictures() {
+fn labels_in_place_of_images() {
     damaged(&idx(LABELS, &[100], 100), &["holds labels", "`images`"]);
     damaged(&gzip(&idx(LABELS, &[100], 100)), &["holds labels", "`images`"]);
 }
@@ -535,7 +536,7 @@ fn a_gzip_file_with_a_flipped_bit() {
 }
 
 #[test]
-fn pictures_of_another_size_than_the_models() {
+fn images_of_another_size_than_the_models() {
     let folder = Folder::new();
     let call = train_on(&folder, TRAIN, &idx(IMAGES, &[2, 32, 32], 2 * 32 * 32));
     call.refused(&[TRAIN, "[32, 32, 1]", "[28, 28, 1]", "model.input_shape"]);
@@ -646,7 +647,7 @@ fn a_disk_that_fills_up_with_the_weights_leaves_them_elsewhere() {
 }
 
 #[test]
-fn a_disk_that_fills_up_with_the_pictures() {
+fn a_disk_that_fills_up_with_the_images() {
     let Some(disk) = on_a_small_disk("size=312k") else { return };
     sentence(disk.assert.code(1), &["_normal.png", "space"]);
     let left = disk.left;
@@ -1036,7 +1037,7 @@ fn too_little_memory_for_the_native_engine() {
     let folder = Folder::new();
     let call = convae_in(LITTLE_MEMORY).train("plain.toml").out(folder.at("out"));
     let call = call.set("train.engine=native").set("train.threads=16");
-    let call = call.set("model.encoder[0].filters=65536"); // 0.4 GB for each thread's picture
+    let call = call.set("model.encoder[0].filters=65536"); // 0.4 GB for each thread's image
     call.fails(&["not enough memory", "train.batch_size"]);
     assert_eq!(names(&folder.at("out")), NOTHING_YET);
 }
@@ -1052,7 +1053,7 @@ fn too_little_memory_for_the_weights() {
     let decoder = format!("model.decoder=[{}, {}, {reshape}]", units(1), units(784));
     call.set(&encoder)
         .set(&decoder)
-        .fails(&["not enough memory", "make the model's layers or pictures smaller"]);
+        .fails(&["not enough memory", "make the model's layers or images smaller"]);
 }
 
 /// Ten layers that change nothing, until one step of SGD takes their weights from 1 to about -100

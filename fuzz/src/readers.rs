@@ -10,14 +10,15 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use convae::checkpoint::{self, Checkpoint};
-use convae::codes::Codes;
 use convae::config::Source;
-use convae::config::data::{Data, IdxFiles, Npz};
+use convae::config::data::{Data, IdxFiles, Npz, SampleCounts};
+use convae::config::schema::Section;
 use convae::data::Dataset;
-use convae::image_file::{Album, Format, ImageFile, decode_bytes, measure};
+use convae::formats::checkpoint::{self, Checkpoint};
+use convae::formats::codes::Codes;
+use convae::formats::image_file::{Album, Format, ImageFile, decode_bytes, measure};
 use convae::plan::Plan;
-use convae::summary::summary;
+use convae::report::summary::summary;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
@@ -68,7 +69,7 @@ pub fn config(input: &[u8]) {
     }
 }
 
-/// Pictures of MNIST's format: 0 as they are, 1 gzipped.
+/// Images of MNIST's format: 0 as they are, 1 gzipped.
 pub fn idx(input: &[u8]) {
     let Some((&mode, content)) = input.split_first() else { return };
     let (bytes, limit) = match mode % 2 {
@@ -81,8 +82,7 @@ pub fn idx(input: &[u8]) {
         train: path,
         test: None,
         test_fraction: Some(0.5),
-        train_samples: None,
-        test_samples: None,
+        samples: SampleCounts::defaults(),
     });
     for shape in [[2, 2, 1], [2, 2, 3]] {
         if let Err(error) = within(256 * KIB + limit, || Dataset::open(&data, shape)) {
@@ -91,7 +91,7 @@ pub fn idx(input: &[u8]) {
     }
 }
 
-/// NumPy's arrays, as pictures (0: the file, 1 and 2: two arrays for a stored or packed archive) and as
+/// NumPy's arrays, as images (0: the file, 1 and 2: two arrays for a stored or packed archive) and as
 /// codes (3, 4, 5).
 pub fn npz(input: &[u8]) {
     let Some((&mode, content)) = input.split_first() else { return };
@@ -108,22 +108,21 @@ pub fn npz(input: &[u8]) {
     };
     let unpacked = if mode % 3 == 0 { DEFLATE * bytes.len() } else { content.len() };
     if mode % 6 < 3 {
-        pictures(&file("x.npz", &bytes), MIB + 8 * unpacked);
+        images(&file("x.npz", &bytes), MIB + 8 * unpacked);
     } else {
         // The name of a code takes more than the code, if that is a single number.
         codes(&file("x.npz", &bytes), MIB + 24 * unpacked);
     }
 }
 
-fn pictures(path: &Path, limit: usize) {
+fn images(path: &Path, limit: usize) {
     let data = |test_fraction| {
         Data::Npz(Npz {
             file: path.to_owned(),
             train: "x_train".to_owned(),
             test: "x_test".to_owned(),
             test_fraction,
-            train_samples: None,
-            test_samples: None,
+            samples: SampleCounts::defaults(),
         })
     };
     for test_fraction in [None, Some(0.5)] {

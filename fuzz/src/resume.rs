@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use convae::checkpoint::{Checkpoint, save_sealed};
-use convae::resume;
+use convae::formats::checkpoint::{Checkpoint, save_sealed};
+use convae::run::resume;
 
 use crate::readers::{entries, file, one_sentence, weights_limit, within, zipped};
 

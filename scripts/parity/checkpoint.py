@@ -1,6 +1,6 @@
 """convae's checkpoints in Python: `.pt` and `.safetensors`, weights and text records.
 
-The layout is that of src/checkpoint: a `.pt` file is torch.save's zip file with the records as
+The layout is that of src/formats/checkpoint: a `.pt` file is torch.save's zip file with the records as
 entries `extra/<name>`, a `.safetensors` file has them as metadata.
 """
 

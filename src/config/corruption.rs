@@ -1,5 +1,5 @@
-//! The `[corruption]` section: what is done to a picture before the model sees it, in one table or
-//! in a list of them. What each kind computes stands in `crate::corruption`.
+//! The `[corruption]` section: what is done to an image before the model sees it, in one table or
+//! in a list of them. What each kind computes stands in `crate::data::corruption`.
 
 use super::ConfigError;
 use super::node::{Node, Value};
@@ -9,7 +9,7 @@ const SHARE: Bounds = Bounds::closed(0.0, 1.0);
 /// Standard deviations of noise, and of a blur in pixels.
 const DEVIATION: Bounds = Bounds::closed(0.0, 100.0);
 
-/// How often a picture's random numbers are drawn.
+/// How often an image's random numbers are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resample {
     /// Once for the data set, as in the tutorial.
@@ -31,7 +31,7 @@ pub enum MaskShape {
 
 choice!(MaskShape { Boxes = "boxes", Pixels = "pixels" });
 
-/// A parameter: one value for all pictures, or two ends between which each picture draws its own.
+/// A parameter: one value for all images, or two ends between which each image draws its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span<T> {
     /// The lower end.
@@ -41,13 +41,13 @@ pub struct Span<T> {
 }
 
 impl<T: Copy + PartialEq> Span<T> {
-    /// One value for all pictures.
+    /// One value for all images.
     #[must_use]
     pub const fn of(value: T) -> Self {
         Self { low: value, high: value }
     }
 
-    /// Whether pictures differ in it.
+    /// Whether images differ in it.
     #[must_use]
     pub fn is_drawn(&self) -> bool {
         self.low != self.high
@@ -77,12 +77,12 @@ impl<T: Field + Copy + PartialOrd> Field for Span<T> {
     }
 }
 
-/// Everything that is done to a picture, in this order; one table of a config is a list of one.
+/// Everything that is done to an image, in this order; one table of a config is a list of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corruption(pub Vec<CorruptionKind>);
 
 impl Corruption {
-    /// Input and target are the same picture.
+    /// Input and target are the same image.
     #[must_use]
     pub fn none() -> Self {
         Self(vec![CorruptionKind::None(Uncorrupted {})])
@@ -108,9 +108,9 @@ impl Field for Corruption {
 }
 
 family! {
-    /// One thing that is done to a picture.
+    /// One thing that is done to an image.
     pub enum CorruptionKind by "kind", like "{ kind = \"gaussian\", factor = 0.5 }" {
-        /// Input and target are the same picture: a plain autoencoder.
+        /// Input and target are the same image: a plain autoencoder.
         None(Uncorrupted) = "none",
         /// Adds `factor` times a standard normal number to every value.
         Gaussian(Gaussian) = "gaussian",
@@ -120,122 +120,119 @@ family! {
         Speckle(Speckle) = "speckle",
         /// Turns pixels here and there white or black.
         SaltAndPepper(SaltAndPepper) = "salt_and_pepper",
-        /// Hides a part of the picture, which the model has to paint in.
+        /// Hides a part of the image, which the model has to paint in.
         Mask(Mask) = "mask",
-        /// Blurs with a Gaussian kernel; the picture is reflected at its borders.
+        /// Blurs with a Gaussian kernel; the image is reflected at its borders.
         Blur(Blur) = "blur",
         /// Shrinks by the mean of areas, then enlarges to the old size by bicubic interpolation:
         /// what is left to do is super-resolution.
         Downscale(Downscale) = "downscale",
-        /// Writes the picture as JPEG and reads it back; colours keep their full resolution.
+        /// Writes the image as JPEG and reads it back; colours keep their full resolution.
         Jpeg(Jpeg) = "jpeg",
     }
 }
 
-/// Adds to a kind's own keys the one of every kind that draws.
-macro_rules! drawing {
-    (
-        $(#[doc = $doc:literal])+
-        pub struct $Kind:ident {
-            $($key:tt)*
-        }
-    ) => {
-        section! {
-            $(#[doc = $doc])+
-            pub struct $Kind {
-                $($key)*
-                /// `never`: what is random is drawn once for each picture, as in the tutorial;
-                /// `epoch`: anew for each epoch. The test set's never changes.
-                resample: Resample = Resample::Never;
-            }
-        }
-    };
-}
-
 section! {
-    /// Input and target are the same picture: a plain autoencoder.
+    /// Input and target are the same image: a plain autoencoder.
     pub struct Uncorrupted {}
 }
 
-drawing! {
+section! {
     /// Adds `factor` times a standard normal number to every value.
     pub struct Gaussian {
         /// Standard deviation of the noise, where 1 is the distance from black to white.
         factor: Span<f64> = Span::of(0.5), in DEVIATION;
         /// Whether the result is clipped to 0..1.
         clip: bool = true;
+        flatten drawn: Drawn;
     }
 }
 
-drawing! {
+section! {
     /// Counts photons: every value becomes a Poisson number of its own mean.
     pub struct Poisson {
         /// Photons at white; fewer make more noise.
         peak: Span<f64> = Span::of(30.0), in Bounds::above(0.0, 1e6);
         /// Whether the result is clipped to 0..1.
         clip: bool = true;
+        flatten drawn: Drawn;
     }
 }
 
-drawing! {
+section! {
     /// Adds to every value `factor` times a standard normal number times the value itself.
     pub struct Speckle {
         /// Standard deviation of the noise at white.
         factor: Span<f64> = Span::of(0.5), in DEVIATION;
         /// Whether the result is clipped to 0..1.
         clip: bool = true;
+        flatten drawn: Drawn;
     }
 }
 
-drawing! {
+section! {
     /// Turns pixels here and there white or black.
     pub struct SaltAndPepper {
         /// Share of the pixels that is hit.
         amount: Span<f64> = Span::of(0.1), in SHARE;
         /// Share of the hit pixels that becomes white.
         salt: Span<f64> = Span::of(0.5), in SHARE;
+        flatten drawn: Drawn;
     }
 }
 
-drawing! {
-    /// Hides a part of the picture, which the model has to paint in.
+section! {
+    /// Hides a part of the image, which the model has to paint in.
     pub struct Mask {
         /// `boxes`: rectangles, as many and as large as `boxes` and `size` say; `pixels`: single
         /// ones, as many as `amount` says.
         shape: MaskShape = MaskShape::Boxes;
         /// Number of boxes, which may overlap.
         boxes: Span<usize> = Span::of(1), in Bounds::closed(1.0, 1000.0);
-        /// Sides of a box, as shares of the picture's height and width; each side is drawn.
+        /// Sides of a box, as shares of the image's height and width; each side is drawn.
         size: Span<f64> = Span { low: 0.2, high: 0.4 }, in Bounds::above(0.0, 1.0);
         /// Chance of each pixel to be hidden, where the shape is `pixels`.
         amount: Span<f64> = Span::of(0.5), in SHARE;
         /// What hidden values become.
         value: Span<f64> = Span::of(0.0), in SHARE;
+        flatten drawn: Drawn;
     }
 }
 
-drawing! {
-    /// Blurs with a Gaussian kernel; the picture is reflected at its borders.
+section! {
+    /// Blurs with a Gaussian kernel; the image is reflected at its borders.
     pub struct Blur {
         /// Standard deviation of the kernel in pixels; it ends at four of them.
         sigma: Span<f64> = Span::of(1.0), in DEVIATION;
+        flatten drawn: Drawn;
     }
 }
 
-drawing! {
+section! {
     /// Shrinks by the mean of areas, then enlarges to the old size by bicubic interpolation.
     pub struct Downscale {
-        /// How many times smaller the picture becomes in height and width.
+        /// How many times smaller the image becomes in height and width.
         scale: Span<usize> = Span::of(2), in Bounds::closed(1.0, 256.0);
         /// Whether the result is clipped to 0..1, which bicubic interpolation may leave.
         clip: bool = true;
+        flatten drawn: Drawn;
     }
 }
 
-drawing! {
-    /// Writes the picture as JPEG and reads it back.
+section! {
+    /// Writes the image as JPEG and reads it back.
     pub struct Jpeg {
         /// From 1, the worst, to 100.
         quality: Span<usize> = Span::of(20), in Bounds::closed(1.0, 100.0);
+        flatten drawn: Drawn;
+    }
+}
+
+section! {
+    /// How often a kind that draws does so.
+    pub struct Drawn {
+        /// `never`: what is random is drawn once for each image, as in the tutorial;
+        /// `epoch`: anew for each epoch. The test set's never changes.
+        resample: Resample = Resample::Never;
     }
 }

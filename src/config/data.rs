@@ -1,16 +1,16 @@
-//! The `[data]` section: where the pictures come from, and how files become pictures of the
+//! The `[data]` section: where the images come from, and how files become images of the
 //! model's size. What is done with these keys stands in `data`.
 
 use std::path::PathBuf;
 
 use super::schema::{Bounds, choice, family, section};
 
-/// Largest count of pictures that a config may ask for.
+/// Largest count of images that a config may ask for.
 const MANY: f64 = 1e9;
 /// Bytes.
-pub const MEGABYTE: usize = 1_000_000;
+const MEGABYTE: usize = 1_000_000;
 const COUNT: Bounds = Bounds::closed(1.0, MANY);
-/// A test set of at least one picture, and something left to learn from.
+/// A test set of at least one image, and something left to learn from.
 const FRACTION: Bounds = Bounds::above(0.0, 0.99);
 
 /// How an image of another size becomes one of the model's.
@@ -29,7 +29,7 @@ choice!(Resize { Exact = "exact", Fit = "fit", Fill = "fill" });
 /// Where patches are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Side by side, all of the picture.
+    /// Side by side, all of the image.
     Grid,
     /// Anywhere, anew in each epoch.
     Random,
@@ -37,25 +37,25 @@ pub enum Place {
 
 choice!(Place { Grid = "grid", Random = "random" });
 
-/// What a picture that cannot be used does to the run.
+/// What an image that cannot be used does to the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
     /// It ends before anything is learned.
     Stop,
-    /// It goes on without the picture.
+    /// It goes on without the image.
     Skip,
 }
 
 choice!(OnError { Stop = "stop", Skip = "skip" });
 
 family! {
-    /// The pictures to learn from; `mnist` where no kind is written.
+    /// The images to learn from; `mnist` where no kind is written.
     pub enum Data by "kind" or "mnist", like "{ kind = \"images\", train = \"photos\" }" {
         /// MNIST, or any set under the same file names (IDX), grey or with channels last.
         Mnist(Mnist) = "mnist",
         /// Fashion-MNIST, which `scripts/setup.sh --only fashion-mnist` fetches.
         FashionMnist(FashionMnist) = "fashion-mnist",
-        /// IDX files of bytes under any name: pictures, grey or with channels last.
+        /// IDX files of bytes under any name: images, grey or with channels last.
         Idx(IdxFiles) = "idx",
         /// Arrays of NumPy: Keras's `mnist.npz`, any other `.npz`, or one array as `.npy`. Bytes
         /// are divided by 255, 16-bit numbers by 65535, floating point must be in 0..1 already.
@@ -75,10 +75,7 @@ section! {
     pub struct Mnist {
         /// Folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`, raw or `.gz`.
         dir: PathBuf = PathBuf::from("data/mnist");
-        /// Use only the first so many training pictures; all where not set.
-        train_samples: Option<usize> = None, in COUNT;
-        /// Use only the first so many test pictures; all where not set.
-        test_samples: Option<usize> = None, in COUNT;
+        flatten samples: SampleCounts;
     }
 }
 
@@ -87,28 +84,22 @@ section! {
     pub struct FashionMnist {
         /// Folder with `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`, raw or `.gz`.
         dir: PathBuf = PathBuf::from("data/fashion-mnist");
-        /// Use only the first so many training pictures; all where not set.
-        train_samples: Option<usize> = None, in COUNT;
-        /// Use only the first so many test pictures; all where not set.
-        test_samples: Option<usize> = None, in COUNT;
+        flatten samples: SampleCounts;
     }
 }
 
 section! {
     /// IDX files under any name.
     pub struct IdxFiles {
-        /// File of training pictures, raw or gzipped (in any number of members); `.gz` may be left
+        /// File of training images, raw or gzipped (in any number of members); `.gz` may be left
         /// out.
         train: PathBuf;
-        /// File of test pictures.
+        /// File of test images.
         test: Option<PathBuf> = None;
-        /// Without `test`: this last part of the training pictures is the test set, as Keras's
+        /// Without `test`: this last part of the training images is the test set, as Keras's
         /// `validation_split` has it; 0.1 where neither is set.
         test_fraction: Option<f64> = None, in FRACTION;
-        /// Use only the first so many training pictures; all where not set.
-        train_samples: Option<usize> = None, in COUNT;
-        /// Use only the first so many test pictures; all where not set.
-        test_samples: Option<usize> = None, in COUNT;
+        flatten samples: SampleCounts;
     }
 }
 
@@ -117,98 +108,28 @@ section! {
     pub struct Npz {
         /// The `.npz` or `.npy`.
         file: PathBuf;
-        /// Name of the training pictures' array: `(N, height, width)` or `(N, height, width,
+        /// Name of the training images' array: `(N, height, width)` or `(N, height, width,
         /// channels)`.
         train: String = "x_train".to_owned();
-        /// Name of the test pictures' array, unless `test_fraction` is set or the file is a `.npy`.
+        /// Name of the test images' array, unless `test_fraction` is set or the file is a `.npy`.
         test: String = "x_test".to_owned();
-        /// This last part of the training pictures is the test set; for a `.npy` 0.1 where not set.
+        /// This last part of the training images is the test set; for a `.npy` 0.1 where not set.
         test_fraction: Option<f64> = None, in FRACTION;
-        /// Use only the first so many training pictures; all where not set.
+        flatten samples: SampleCounts;
+    }
+}
+
+section! {
+    /// How many images of each set are used.
+    pub struct SampleCounts {
+        /// Use only the first so many training images; all where not set.
         train_samples: Option<usize> = None, in COUNT;
-        /// Use only the first so many test pictures; all where not set.
+        /// Use only the first so many test images; all where not set.
         test_samples: Option<usize> = None, in COUNT;
     }
 }
 
-/// Adds to a section's own keys those that say how image files become pictures.
-macro_rules! image_files {
-    (
-        $(#[doc = $doc:literal])+
-        pub struct $Section:ident {
-            $($key:tt)*
-        }
-    ) => {
-        section! {
-            $(#[doc = $doc])+
-            pub struct $Section {
-                $($key)*
-                /// Without `test`: this last part of the pictures is the test set, as Keras's
-                /// `validation_split` has it; 0.1 where neither is set. Where `patches` are cut from a
-                /// single image, it is the last part of that image, and the two share no pixel.
-                test_fraction: Option<f64> = None, in FRACTION;
-                /// How images of another size become pictures of the model's: `exact` stretches
-                /// them; `fit` keeps their proportions and fills up with black; `fill` keeps them
-                /// and crops the middle. Where neither this nor `patches` is set, sizes must agree.
-                resize: Option<Resize> = None;
-                /// Cuts patches of the model's size out of the images, like `{ on = "random",
-                /// per_picture = 16 }`.
-                patches: Option<Patches> = None;
-                /// What an image that is damaged, or of a size that does not fit, does: `stop` the
-                /// run before anything is learned, or `skip`, which names it and goes on without
-                /// it.
-                on_error: OnError = OnError::Stop;
-                /// Images of more pixels are refused, before memory is taken for them.
-                max_pixels: usize = 100_000_000, in COUNT;
-                /// Decoded images are kept in memory where all of them take less than this;
-                /// otherwise they are decoded anew in every epoch, while the model computes. 0
-                /// keeps none.
-                memory_mb: usize = 2_048, in Bounds::closed(0.0, MANY);
-                /// Threads that decode; one for each core where not set. Nothing else depends on
-                /// it.
-                threads: Option<usize> = None, in Bounds::closed(1.0, 256.0);
-                /// Use only the first so many training images; all where not set.
-                train_samples: Option<usize> = None, in COUNT;
-                /// Use only the first so many test images; all where not set.
-                test_samples: Option<usize> = None, in COUNT;
-            }
-        }
-
-        impl $Section {
-            /// The keys that all kinds of image files share.
-            #[must_use]
-            pub fn rules(&self) -> Rules {
-                Rules {
-                    resize: self.resize,
-                    patches: self.patches.clone(),
-                    on_error: self.on_error,
-                    max_pixels: self.max_pixels as u64,
-                    memory: self.memory_mb.saturating_mul(MEGABYTE),
-                    threads: self.threads,
-                }
-            }
-        }
-    };
-}
-
-/// How image files become pictures.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
-    /// At most one of this and `patches` is set.
-    pub resize: Option<Resize>,
-    /// As written.
-    pub patches: Option<Patches>,
-    /// As written.
-    pub on_error: OnError,
-    /// As written.
-    pub max_pixels: u64,
-    /// Bytes that decoded images may take.
-    pub memory: usize,
-    /// As written.
-    pub threads: Option<usize>,
-}
-
-image_files! {
+section! {
     /// A folder of images.
     pub struct ImageFolder {
         /// Folder of training images.
@@ -216,10 +137,11 @@ image_files! {
         /// Folder of test images, or a list of some of `train`: a text file with one path below
         /// that folder a line. Test images are never learned from, wherever they are.
         test: Option<PathBuf> = None;
+        flatten files: ImageFiles;
     }
 }
 
-image_files! {
+section! {
     /// Noisy images beside clean ones.
     pub struct Pairs {
         /// Folder of what the model sees.
@@ -229,6 +151,49 @@ image_files! {
         /// Folder with `noisy` and `clean` in it, for the test set, or a list of some pairs: a text
         /// file with one path below the folders a line. Test pairs are never learned from.
         test: Option<PathBuf> = None;
+        flatten files: ImageFiles;
+    }
+}
+
+section! {
+    /// How image files become images; at most one of `resize` and `patches` is set.
+    pub struct ImageFiles {
+        /// Without `test`: this last part of the images is the test set, as Keras's
+        /// `validation_split` has it; 0.1 where neither is set. Where `patches` are cut from a
+        /// single image, it is the last part of that image, and the two share no pixel.
+        test_fraction: Option<f64> = None, in FRACTION;
+        /// How images of another size become images of the model's: `exact` stretches
+        /// them; `fit` keeps their proportions and fills up with black; `fill` keeps them
+        /// and crops the middle. Where neither this nor `patches` is set, sizes must agree.
+        resize: Option<Resize> = None;
+        /// Cuts patches of the model's size out of the images, like `{ on = "random",
+        /// per_picture = 16 }`.
+        patches: Option<Patches> = None;
+        /// What an image that is damaged, or of a size that does not fit, does: `stop` the
+        /// run before anything is learned, or `skip`, which names it and goes on without
+        /// it.
+        on_error: OnError = OnError::Stop;
+        /// Images of more pixels are refused, before memory is taken for them.
+        max_pixels: usize = 100_000_000, in COUNT;
+        /// Decoded images are kept in memory where all of them take less than this;
+        /// otherwise they are decoded anew in every epoch, while the model computes. 0
+        /// keeps none.
+        memory_mb: usize = 2_048, in Bounds::closed(0.0, MANY);
+        /// Threads that decode; one for each core where not set. Nothing else depends on
+        /// it.
+        threads: Option<usize> = None, in Bounds::closed(1.0, 256.0);
+        /// Use only the first so many training images; all where not set.
+        train_samples: Option<usize> = None, in COUNT;
+        /// Use only the first so many test images; all where not set.
+        test_samples: Option<usize> = None, in COUNT;
+    }
+}
+
+impl ImageFiles {
+    /// Bytes that decoded images may take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.memory_mb.saturating_mul(MEGABYTE)
     }
 }
 

@@ -308,3 +308,74 @@ family! {
         Activation(ActivationLayer) = "Activation",
     }
 }
+
+/// What a layer does to height and width; the one place that says it for shapes and receptive fields.
+#[derive(Debug, Clone, Copy)]
+pub enum Geometry<'a> {
+    /// Windows over the input: a filter each.
+    Convolution(&'a Convolution),
+    /// Windows over the output: a filter each.
+    Transposed(&'a Convolution),
+    /// Windows over the input, channel by channel.
+    Pooling(&'a Pooling),
+    /// Enlargement.
+    UpSampling(&'a UpSampling2D),
+    /// The last axis alone.
+    Dense(&'a Dense),
+    /// All values in one row.
+    Flatten,
+    /// Another shape.
+    Reshape(&'a Reshape),
+    /// Rows and columns are added.
+    Padding(Sides),
+    /// Rows and columns are removed.
+    Cropping(Sides),
+    /// Every position by itself: the shape stays.
+    Elementwise,
+}
+
+impl Layer {
+    /// What the layer does to height and width.
+    #[must_use]
+    pub fn geometry(&self) -> Geometry<'_> {
+        match self {
+            Self::Conv2D(conv) => Geometry::Convolution(conv),
+            Self::Conv2DTranspose(conv) => Geometry::Transposed(conv),
+            Self::MaxPooling2D(pool) | Self::AveragePooling2D(pool) => Geometry::Pooling(pool),
+            Self::UpSampling2D(up) => Geometry::UpSampling(up),
+            Self::Dense(dense) => Geometry::Dense(dense),
+            Self::Flatten(_) => Geometry::Flatten,
+            Self::Reshape(reshape) => Geometry::Reshape(reshape),
+            Self::ZeroPadding2D(pad) => Geometry::Padding(pad.padding),
+            Self::Cropping2D(crop) => Geometry::Cropping(crop.cropping),
+            Self::BatchNormalization(_)
+            | Self::Dropout(_)
+            | Self::GaussianNoise(_)
+            | Self::ReLU(_)
+            | Self::LeakyReLU(_)
+            | Self::Activation(_) => Geometry::Elementwise,
+        }
+    }
+
+    /// Whether it draws random numbers in training.
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        match self {
+            Self::Dropout(_) | Self::GaussianNoise(_) => true,
+            Self::Conv2D(_)
+            | Self::Conv2DTranspose(_)
+            | Self::MaxPooling2D(_)
+            | Self::AveragePooling2D(_)
+            | Self::UpSampling2D(_)
+            | Self::Dense(_)
+            | Self::Flatten(_)
+            | Self::Reshape(_)
+            | Self::BatchNormalization(_)
+            | Self::ZeroPadding2D(_)
+            | Self::Cropping2D(_)
+            | Self::ReLU(_)
+            | Self::LeakyReLU(_)
+            | Self::Activation(_) => false,
+        }
+    }
+}

@@ -18,10 +18,9 @@ use std::path::{Path, PathBuf};
 pub use reference::{reference, reference_json};
 pub use sections::Config;
 
+use crate::system::text_file;
 use node::Node;
 use schema::Section;
-
-use crate::text_file;
 
 /// Folder that is searched for a config that is not where it was named.
 const SHIPPED: &str = "configs";

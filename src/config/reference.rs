@@ -202,6 +202,16 @@ mod tests {
     }
 
     #[test]
+    fn no_key_stands_twice_in_a_table() {
+        for (places, keys) in all_keys() {
+            let mut names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+            names.sort_unstable();
+            let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+            assert_eq!(twice, None, "in {places:?}: a section and one flattened into it");
+        }
+    }
+
+    #[test]
     fn the_json_says_of_a_key_what_its_declaration_says() {
         let reference = reference_json();
         let sections = reference["sections"].as_array().unwrap();

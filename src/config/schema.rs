@@ -119,16 +119,28 @@ pub trait Section: Sized {
     /// Its doc comment.
     const DOC: &'static str;
 
-    /// In the order of the declaration, which is that of the reference.
+    /// Its own keys in the order of the declaration, then those of the flattened sections: the order
+    /// of the reference.
     fn keys() -> Vec<Key>;
 
-    /// Reads every key; one that is not written takes its default.
+    /// Reads every key of the section; one that is not written takes its default. Other keys of the
+    /// table are left to the section that this one is flattened into.
+    ///
+    /// # Errors
+    /// For a missing key, or a value that a key does not take.
+    fn read_fields(node: &Node) -> Result<Self, ConfigError>;
+
+    /// Reads a table that holds this section's keys only.
     ///
     /// # Errors
     /// For an unknown key, a missing one, or a value that a key does not take.
-    fn read_table(node: &Node) -> Result<Self, ConfigError>;
+    fn read_table(node: &Node) -> Result<Self, ConfigError> {
+        let known: Vec<&str> = Self::keys().iter().map(|key| key.name).collect();
+        check_keys(node, &known)?;
+        Self::read_fields(node)
+    }
 
-    /// Every key in the order of the declaration, without those that are not set.
+    /// Every key in the order of [`Section::keys`], without those that are not set.
     fn write_table(&self) -> toml::Table;
 
     /// The section as it is when nothing is written.
@@ -226,7 +238,29 @@ pub fn taking<T: Field>(bounds: Option<Bounds>) -> String {
     }
 }
 
+/// Whether a config writes this key of a table.
+pub fn is_written(node: &Node, key: &str) -> bool {
+    matches!(&node.value, Value::Table(entries) if entries.contains_key(key))
+}
+
+/// Gives one of a flattened section's `keys` the default that it has in the section around it; `field`
+/// only tells the value's type.
+pub fn change_default<S, T: Field>(keys: &mut [Key], name: &str, _field: fn(&S) -> &T, value: &T) {
+    for key in keys.iter_mut().filter(|key| key.name == name) {
+        key.default = unwritten(value);
+    }
+}
+
+/// A default, as the reference shows it.
+pub fn unwritten<T: Field>(default: &T) -> Unwritten {
+    default.write().map_or(Unwritten::Unset, Unwritten::Value)
+}
+
 /// Declares a section: `name: type = default, in bounds;` with a doc comment on each key.
+///
+/// After its own keys, `flatten field: Other;` adds the keys of another section: a field of that type in
+/// the struct, but the same table in a config. `flatten field: Other { key = default };` gives some of
+/// them another default than they have in `Other`.
 macro_rules! section {
     (
         $(#[doc = $doc:literal])+
@@ -235,12 +269,20 @@ macro_rules! section {
                 $(#[doc = $key_doc:literal])+
                 $key:ident : $Type:ty $(= $default:expr)? $(, in $bounds:expr)? ;
             )*
+            $(
+                flatten $field:ident : $Other:ident
+                $({ $($changed:ident = $value:expr),+ $(,)? })? ;
+            )*
         }
     ) => {
         $(#[doc = $doc])+
         #[derive(Debug, Clone, PartialEq)]
         pub struct $Section {
             $( $(#[doc = $key_doc])+ pub $key: $Type, )*
+            $(
+                #[doc = concat!("The keys of [`", stringify!($Other), "`], in the same table.")]
+                pub $field: $Other,
+            )*
         }
 
         impl $crate::config::schema::Section for $Section {
@@ -248,34 +290,58 @@ macro_rules! section {
 
             fn keys() -> Vec<$crate::config::schema::Key> {
                 #[allow(unused_imports)]
-                use $crate::config::schema::{Field, Key, taking};
-                vec![$( Key {
+                use $crate::config::schema::{Field, Key, Section, change_default, taking};
+                #[allow(unused_mut)]
+                let mut keys = vec![$( Key {
                     name: stringify!($key),
                     doc: concat!($($key_doc,)+),
                     takes: taking::<$Type>(section!(@optional $($bounds)?)),
                     choices: <$Type as Field>::choices(),
                     default: section!(@default $Type $(, $default)?),
-                }, )*]
+                }, )*];
+                $(
+                    #[allow(unused_mut)]
+                    let mut flattened = $Other::keys();
+                    $($(
+                        change_default::<$Other, _>(
+                            &mut flattened,
+                            stringify!($changed),
+                            |section| &section.$changed,
+                            &$value,
+                        );
+                    )+)?
+                    keys.extend(flattened);
+                )*
+                keys
             }
 
             #[allow(unused_variables)]
-            fn read_table(
+            fn read_fields(
                 node: &$crate::config::node::Node,
             ) -> Result<Self, $crate::config::ConfigError> {
-                $crate::config::schema::check_keys(node, &[$(stringify!($key),)*])?;
-                Ok(Self {$(
-                    $key: $crate::config::schema::read_key::<$Type>(
+                #[allow(unused_imports)]
+                use $crate::config::schema::{Section, is_written, read_key};
+                #[allow(unused_mut)]
+                let mut section = Self {
+                    $($key: read_key::<$Type>(
                         node,
                         stringify!($key),
                         section!(@optional $($bounds)?),
                         section!(@optional $($default)?),
-                    )?,
-                )*})
+                    )?,)*
+                    $($field: $Other::read_fields(node)?,)*
+                };
+                $($($(
+                    if !is_written(node, stringify!($changed)) {
+                        section.$field.$changed = $value;
+                    }
+                )+)?)*
+                Ok(section)
             }
 
             fn write_table(&self) -> toml::Table {
                 #[allow(unused_imports)]
-                use $crate::config::schema::Field;
+                use $crate::config::schema::{Field, Section};
                 #[allow(unused_mut)]
                 let mut table = toml::Table::new();
                 $(
@@ -283,6 +349,7 @@ macro_rules! section {
                         table.insert(stringify!($key).to_owned(), value);
                     }
                 )*
+                $(table.extend(self.$field.write_table());)*
                 table
             }
         }
@@ -310,9 +377,8 @@ macro_rules! section {
     (@optional $value:expr) => { Some($value) };
     (@default $Type:ty) => { $crate::config::schema::Unwritten::Refused };
     (@default $Type:ty, $default:expr) => {{
-        use $crate::config::schema::Unwritten;
         let default: $Type = $default;
-        default.write().map_or(Unwritten::Unset, Unwritten::Value)
+        $crate::config::schema::unwritten(&default)
     }};
 }
 pub(crate) use section;
@@ -625,3 +691,6 @@ impl<T: Field> Field for Vec<T> {
         Some(toml::Value::Array(self.iter().filter_map(Field::write).collect()))
     }
 }
+
+#[cfg(test)]
+mod tests;

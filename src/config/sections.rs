@@ -1,4 +1,4 @@
-//! The sections of a config beside the layers, the data and the corruption: model, training and output.
+//! The sections of a config besides the layers, the data and the corruption: model, training and output.
 
 use std::path::PathBuf;
 
@@ -47,9 +47,9 @@ section! {
         name: String;
         /// All randomness of the run follows from it: weights, order, noise.
         seed: usize = 42;
-        /// The pictures to learn from.
+        /// The images to learn from.
         data: Data = Data::Mnist(Mnist::defaults());
-        /// What is done to a picture before the model sees it; the clean one stays the target.
+        /// What is done to an image before the model sees it; the clean one stays the target.
         corruption: Corruption = Corruption::none();
         /// The layers.
         model: Model;
@@ -63,11 +63,11 @@ section! {
 section! {
     /// The layers, in two lists: what the encoder gives is the code.
     pub struct Model {
-        /// Height, width and channels of a picture.
+        /// Height, width and channels of an image.
         input_shape: Vec<usize> = vec![28, 28, 1], in Bounds::closed(1.0, LARGEST_SIDE);
-        /// From the picture to the code.
+        /// From the image to the code.
         encoder: Vec<Layer>;
-        /// From the code back to a picture of the input's shape.
+        /// From the code back to an image of the input's shape.
         decoder: Vec<Layer>;
     }
 }
@@ -77,7 +77,7 @@ section! {
     pub struct Train {
         /// Passes over the training set.
         epochs: usize = 1, in Bounds::closed(1.0, 1e6);
-        /// Pictures per step; the last step of an epoch takes what is left.
+        /// Images per step; the last step of an epoch takes what is left.
         batch_size: usize = 32, in Bounds::closed(1.0, 1e6);
         /// What is minimised.
         loss: Loss = Loss::BinaryCrossentropy;
@@ -92,7 +92,7 @@ section! {
         early_stopping: Option<EarlyStopping> = None;
         /// Lowers the learning rate when the loss no longer improves.
         reduce_lr_on_plateau: Option<ReduceLROnPlateau> = None;
-        /// Whether the order of the pictures is drawn anew each epoch.
+        /// Whether the order of the images is drawn anew each epoch.
         shuffle: bool = true;
         /// `cpu`, `cuda:0`, or `auto`: the first GPU where there is one.
         device: String = "auto".to_owned();
@@ -119,12 +119,12 @@ section! {
         dir: PathBuf = PathBuf::from("runs");
         /// Whether the weights are also written as `.safetensors`.
         safetensors: bool = false;
-        /// Test pictures shown in the grid.
+        /// Test images shown in the grid.
         grid_samples: usize = 10, in Bounds::closed(1.0, 100.0);
-        /// Whether the run ends with `report.html`: config, model, curves, pictures and figures on one
+        /// Whether the run ends with `report.html`: config, model, curves, images and figures on one
         /// page.
         report: bool = true;
-        /// Whether losses, test pictures and histograms of the weights are also written as event files,
+        /// Whether losses, test images and histograms of the weights are also written as event files,
         /// which `tensorboard --logdir` shows.
         tensorboard: bool = false;
         /// Whether the epochs' figures are also written as `history.csv`.
@@ -154,59 +154,29 @@ const EPSILON: Bounds = Bounds::above(0.0, 1.0);
 const DECAY: Bounds = Bounds::closed(0.0, 1e3);
 const CLIP: Bounds = Bounds::above(0.0, 1e9);
 
-/// Adds to an optimizer's own keys those that Keras gives to every optimizer.
-macro_rules! optimizer {
-    (
-        $(#[doc = $doc:literal])+
-        pub struct $Optimizer:ident, rate $rate:literal, decay $decay:expr, {
-            $($key:tt)*
-        }
-    ) => {
-        section! {
-            $(#[doc = $doc])+
-            pub struct $Optimizer {
-                /// Length of a step.
-                learning_rate: f64 = $rate, in RATE;
-                $($key)*
-                /// Decoupled: each step takes this share, times the learning rate, off every weight.
-                weight_decay: Option<f64> = $decay, in DECAY;
-                /// Each weight tensor's gradient is scaled down to at most this norm.
-                clipnorm: Option<f64> = None, in CLIP;
-                /// Each gradient value is clipped to plus or minus this.
-                clipvalue: Option<f64> = None, in CLIP;
-                /// The whole gradient is scaled down to at most this norm.
-                global_clipnorm: Option<f64> = None, in CLIP;
-                /// Whether a moving average of the weights is kept, which takes their place at the end;
-                /// the losses until then are of the weights themselves.
-                use_ema: bool = false;
-                /// Share of the old average that stays in each step.
-                ema_momentum: f64 = 0.99, in Bounds::closed(0.0, 1.0);
-                /// Updates after which the average takes the weights' place, again and again.
-                ema_overwrite_frequency: Option<usize> = None, in Bounds::closed(1.0, 1e9);
-                /// Steps whose gradients are averaged into one update of the weights.
-                gradient_accumulation_steps: Option<usize> = None, in Bounds::closed(2.0, 1e6);
-            }
-        }
-    };
-}
-
-optimizer! {
+section! {
     /// Adam; epsilon is added to the root of the uncorrected second moment, as in Keras.
-    pub struct Adam, rate 0.001, decay None, {
-        /// Share of the old first moment.
-        beta_1: f64 = 0.9, in SHARE;
-        /// Share of the old second moment.
-        beta_2: f64 = 0.999, in SHARE;
-        /// Keeps the step finite.
-        epsilon: f64 = 1e-7, in EPSILON;
-        /// Uses the largest second moment so far.
-        amsgrad: bool = false;
+    pub struct Adam {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        flatten moments: AdamMoments;
+        flatten common: OptimizerOptions;
     }
 }
 
-optimizer! {
+section! {
     /// Adam with weight decay by default.
-    pub struct AdamW, rate 0.001, decay Some(0.004), {
+    pub struct AdamW {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        flatten moments: AdamMoments;
+        flatten common: OptimizerOptions { weight_decay = Some(0.004) };
+    }
+}
+
+section! {
+    /// How Adam and AdamW estimate the gradient's first and second moments, and what they make of them.
+    pub struct AdamMoments {
         /// Share of the old first moment.
         beta_1: f64 = 0.9, in SHARE;
         /// Share of the old second moment.
@@ -218,19 +188,24 @@ optimizer! {
     }
 }
 
-optimizer! {
+section! {
     /// Stochastic gradient descent.
-    pub struct Sgd, rate 0.01, decay None, {
+    pub struct Sgd {
+        /// Length of a step.
+        learning_rate: f64 = 0.01, in RATE;
         /// Share of the last step that is repeated.
         momentum: f64 = 0.0, in SHARE;
         /// Looks ahead along the momentum (Nesterov).
         nesterov: bool = false;
+        flatten common: OptimizerOptions;
     }
 }
 
-optimizer! {
+section! {
     /// RMSprop; epsilon stands inside the root, as in Keras.
-    pub struct RmsProp, rate 0.001, decay None, {
+    pub struct RmsProp {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
         /// Share of the old mean square.
         rho: f64 = 0.9, in SHARE;
         /// Share of the last step that is repeated.
@@ -239,15 +214,68 @@ optimizer! {
         epsilon: f64 = 1e-7, in EPSILON;
         /// Divides by the centred mean square.
         centered: bool = false;
+        flatten common: OptimizerOptions;
     }
 }
 
-optimizer! {
+section! {
     /// Adadelta; epsilon stands inside both roots, as in Keras.
-    pub struct Adadelta, rate 0.001, decay None, {
+    pub struct Adadelta {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
         /// Share of the old mean squares.
         rho: f64 = 0.95, in SHARE;
         /// Keeps the step finite.
         epsilon: f64 = 1e-7, in EPSILON;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
+    /// What Keras gives to every optimizer beside its learning rate (`optimizers/base_optimizer.py`).
+    pub struct OptimizerOptions {
+        /// Decoupled: each step takes this share, times the learning rate, off every weight.
+        weight_decay: Option<f64> = None, in DECAY;
+        /// Each weight tensor's gradient is scaled down to at most this norm.
+        clipnorm: Option<f64> = None, in CLIP;
+        /// Each gradient value is clipped to plus or minus this.
+        clipvalue: Option<f64> = None, in CLIP;
+        /// The whole gradient is scaled down to at most this norm.
+        global_clipnorm: Option<f64> = None, in CLIP;
+        /// Whether a moving average of the weights is kept, which takes their place at the end;
+        /// the losses until then are of the weights themselves.
+        use_ema: bool = false;
+        /// Share of the old average that stays in each step.
+        ema_momentum: f64 = 0.99, in Bounds::closed(0.0, 1.0);
+        /// Updates after which the average takes the weights' place, again and again.
+        ema_overwrite_frequency: Option<usize> = None, in Bounds::closed(1.0, 1e9);
+        /// Steps whose gradients are averaged into one update of the weights.
+        gradient_accumulation_steps: Option<usize> = None, in Bounds::closed(2.0, 1e6);
+    }
+}
+
+impl Optimizer {
+    /// The options that all optimizers share.
+    #[must_use]
+    pub fn common(&self) -> &OptimizerOptions {
+        match self {
+            Self::Adam(Adam { common, .. })
+            | Self::AdamW(AdamW { common, .. })
+            | Self::SGD(Sgd { common, .. })
+            | Self::RMSprop(RmsProp { common, .. })
+            | Self::Adadelta(Adadelta { common, .. }) => common,
+        }
+    }
+
+    /// The learning rate as configured, before any schedule.
+    #[must_use]
+    pub fn learning_rate(&self) -> f64 {
+        match *self {
+            Self::Adam(Adam { learning_rate, .. })
+            | Self::AdamW(AdamW { learning_rate, .. })
+            | Self::SGD(Sgd { learning_rate, .. })
+            | Self::RMSprop(RmsProp { learning_rate, .. })
+            | Self::Adadelta(Adadelta { learning_rate, .. }) => learning_rate,
+        }
     }
 }

@@ -2,17 +2,17 @@
 
 use rand::seq::SliceRandom;
 
-use super::ahead::{Ahead, ahead};
 use super::error::DataError;
 use super::images::{Draw, Images};
+use super::prefetch::{Prefetch, prefetch};
 use crate::config::sections::Corruption;
-use crate::corruption::Split;
-use crate::random::{Purpose, stream};
+use crate::data::corruption::Split;
+use crate::system::random::{Purpose, stream};
 
-/// Some pictures, channels last, one after the other.
+/// Some images, channels last, one after the other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
-    /// Number of pictures.
+    /// Number of images.
     pub len: usize,
     /// What the model sees: `len * height * width * channels` values.
     pub input: Vec<f32>,
@@ -28,22 +28,22 @@ impl Batch {
     }
 }
 
-/// A set of pictures together with what is done to them.
+/// A set of images together with what is done to them.
 #[derive(Debug, Clone, Copy)]
-pub struct Feed<'a> {
+pub struct DataLoader<'a> {
     /// Clean, or pairs of which one is.
     pub images: &'a Images,
-    /// Applied to each picture of a batch.
+    /// Applied to each image of a batch.
     pub corruption: &'a Corruption,
     /// Which of the two sets the images are, for their noise.
     pub split: Split,
     /// The run's; order and noise follow from it.
     pub seed: u64,
-    /// Pictures of a batch, at least 1.
+    /// Images of a batch, at least 1.
     pub batch_size: usize,
 }
 
-impl<'a> Feed<'a> {
+impl<'a> DataLoader<'a> {
     /// Number of batches in an epoch; the last one may be smaller.
     #[must_use]
     pub fn steps(&self) -> usize {
@@ -52,8 +52,8 @@ impl<'a> Feed<'a> {
 
     /// Whether what the model sees differs from what it should give.
     #[must_use]
-    pub fn changes_pictures(&self) -> bool {
-        self.images.are_paired() || self.corruption.changes_pictures()
+    pub fn changes_images(&self) -> bool {
+        self.images.are_paired() || self.corruption.changes_images()
     }
 
     /// The order of an epoch, which counts from 1: drawn if `shuffle`, else as stored.
@@ -72,26 +72,26 @@ impl<'a> Feed<'a> {
         epoch: u64,
         order: &'a [usize],
     ) -> impl Iterator<Item = Result<Batch, DataError>> {
-        let feed = *self;
-        order.chunks(self.batch_size).map(move |indices| feed.batch(epoch, indices))
+        let loader = *self;
+        order.chunks(self.batch_size).map(move |indices| loader.batch(epoch, indices))
     }
 
     /// The same for `use_them`, made on threads of their own, a few ahead of what was taken.
     ///
     /// # Panics
     /// With `not enough memory` where no thread can be started.
-    pub fn ahead<R>(
+    pub fn prefetch<R>(
         &self,
         epoch: u64,
         order: &[usize],
-        use_them: impl FnOnce(&mut Ahead) -> R,
+        use_them: impl FnOnce(&mut Prefetch) -> R,
     ) -> R {
         let chunks: Vec<&[usize]> = order.chunks(self.batch_size).collect();
         let make = |step: usize| self.batch(epoch, chunks[step]);
-        ahead(self.images.makers(), chunks.len(), make, use_them)
+        prefetch(self.images.makers(), chunks.len(), make, use_them)
     }
 
-    /// The pictures at `indices`.
+    /// The images at `indices`.
     ///
     /// # Errors
     /// When a file cannot be read any more.
@@ -104,13 +104,13 @@ impl<'a> Feed<'a> {
             self.images.push(draw, index, &mut input, &mut partners)?;
         }
         let clean = if partners.is_empty() {
-            self.corruption.changes_pictures().then(|| input.clone())
+            self.corruption.changes_images().then(|| input.clone())
         } else {
             Some(partners)
         };
-        for (picture, &index) in input.chunks_exact_mut(values).zip(indices) {
+        for (image, &index) in input.chunks_exact_mut(values).zip(indices) {
             let (shape, index) = (self.images.shape(), index as u64);
-            self.corruption.apply(picture, shape, self.seed, self.split, epoch, index);
+            self.corruption.apply(image, shape, self.seed, self.split, epoch, index);
         }
         Ok(Batch { len: indices.len(), input, clean })
     }

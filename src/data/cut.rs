@@ -5,9 +5,9 @@ use rand::RngExt;
 
 use super::Draw;
 use crate::config::data::{Patches, Place, Resize};
-use crate::corruption::Split;
-use crate::image_file::{Samples, WHITE_8, WHITE_16};
-use crate::random::{Purpose, stream};
+use crate::data::corruption::Split;
+use crate::formats::image_file::{Samples, WHITE_8, WHITE_16};
+use crate::system::random::{Purpose, stream};
 
 /// How samples are taken from an image.
 #[derive(Debug, Clone, PartialEq)]

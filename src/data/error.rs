@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::image_file::ImageError;
-use crate::text_file;
+use crate::formats::image_file::ImageError;
+use crate::system::text_file;
 
 /// Where a file comes from, which decides how to get it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub enum DataError {
     },
     /// The magic number is that of labels.
     #[error(
-        "{} holds labels, not pictures (magic number {magic}); put the file whose name has \
+        "{} holds labels, not images (magic number {magic}); put the file whose name has \
          `images` in it there", path.display())]
     Labels {
         /// Raw or `.gz`.
@@ -88,9 +88,9 @@ pub enum DataError {
         /// The file's first word.
         magic: u32,
     },
-    /// The pictures do not fit `model.input_shape`.
+    /// The images do not fit `model.input_shape`.
     #[error(
-        "{} holds pictures of {found:?} (height, width, channels), the model takes {expected:?}; \
+        "{} holds images of {found:?} (height, width, channels), the model takes {expected:?}; \
          name other data, or a model.input_shape that fits it (1 channel or 3)", path.display())]
     Shape {
         /// Raw or `.gz`.
@@ -164,10 +164,10 @@ pub enum DataError {
     },
     /// The test set would take all or nothing.
     #[error(
-        "{} picture(s) in {} leave {} after the split ({split}); give more pictures, or another \
+        "{} image(s) in {} leave {} after the split ({split}); give more images, or another \
          test set with --set {setting}", count, path.display(), left)]
     Split {
-        /// Pictures in all.
+        /// Images in all.
         count: usize,
         /// Where they are.
         path: PathBuf,
@@ -258,7 +258,7 @@ pub enum DataError {
 impl DataError {
     /// Whether the user named the wrong data, rather than a file being damaged.
     #[must_use]
-    pub fn is_misuse(&self) -> bool {
+    pub fn is_usage_error(&self) -> bool {
         match self {
             Self::Unreadable { .. }
             | Self::Damaged { .. }
@@ -266,7 +266,7 @@ impl DataError {
             | Self::NoneUsable { .. }
             | Self::Image(_)
             | Self::Changed { .. } => false,
-            Self::Broken(error) => error.is_misuse(),
+            Self::Broken(error) => error.is_usage_error(),
             Self::Missing { .. }
             | Self::Shape { .. }
             | Self::Array { .. }

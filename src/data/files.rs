@@ -10,9 +10,9 @@ use super::fit::resized;
 use super::listing::Entry;
 use super::part::Part;
 use super::scan::{Budget, scan};
-use crate::config::data::{MEGABYTE, Rules};
-use crate::image_file::{ImageFile, ImagePlace, Samples};
-use crate::output::complain;
+use crate::config::data::ImageFiles;
+use crate::formats::image_file::{ImageFile, ImagePlace, Samples};
+use crate::system::terminal::complain;
 
 /// Images that were all decoded once, so that each can be used.
 #[derive(Debug)]
@@ -38,12 +38,12 @@ pub(super) struct Item {
     /// Of its file.
     pub digest: u32,
     /// Where memory has room for the whole set.
-    pub kept: Option<Picture>,
+    pub kept: Option<Decoded>,
 }
 
 /// An image, or a pair, in the model's channels; resized where the config says so.
 #[derive(Debug, Clone)]
-pub(super) struct Picture {
+pub(super) struct Decoded {
     pub input: ImageFile,
     pub clean: Option<ImageFile>,
     /// Whether its file has colours, of which a grey model sees the grey.
@@ -56,22 +56,22 @@ impl Files {
         (entries, part): (Vec<Entry>, Part),
         set: &'static str,
         shape: [usize; 3],
-        rules: &Rules,
+        options: &ImageFiles,
         budget: &Budget,
     ) -> Result<Self, DataError> {
-        let cut = match &rules.patches {
+        let cut = match &options.patches {
             Some(patches) => Cut::Patches(patches.clone()),
-            None => Cut::Whole(rules.resize),
+            None => Cut::Whole(options.resize),
         };
-        let reader = Reader { shape, cut: &cut, part, max_pixels: rules.max_pixels };
-        let (items, skipped) = scan(entries, set, reader, rules, budget)?;
+        let (max_pixels, threads) = (options.max_pixels as u64, options.threads());
+        let reader = Reader { shape, cut: &cut, part, max_pixels };
+        let (items, skipped) = scan(entries, set, reader, options, budget)?;
         let mut starts = vec![0];
         for item in &items {
             let last = starts[starts.len() - 1];
             starts.push(last + cut.count(item.size, [shape[0], shape[1]]));
         }
-        hint_at_memory(&items, starts[items.len()], set, rules.memory);
-        let (max_pixels, threads) = (rules.max_pixels, rules.threads());
+        hint_at_memory(&items, starts[items.len()], set, options.memory_mb);
         Ok(Self { shape, cut, part, max_pixels, threads, items, starts, skipped })
     }
 
@@ -186,19 +186,18 @@ fn changed_since(error: DataError) -> DataError {
 }
 
 /// Cutting many patches out of images that are not kept decodes each of them as many times.
-fn hint_at_memory(items: &[Item], samples: usize, set: &str, memory: usize) {
+fn hint_at_memory(items: &[Item], samples: usize, set: &str, memory_mb: usize) {
     let kept = items.iter().all(|item| item.kept.is_some());
-    if memory > 0 && !kept && samples > items.len() {
+    if memory_mb > 0 && !kept && samples > items.len() {
         complain(format_args!(
-            "the {set} take more than data.memory_mb = {} when decoded, so each is decoded {:.0} \
+            "the {set} take more than data.memory_mb = {memory_mb} when decoded, so each is decoded {:.0} \
              times in an epoch; raise it where the machine has the memory",
-            memory / MEGABYTE,
             samples as f64 / items.len() as f64
         ));
     }
 }
 
-impl Picture {
+impl Decoded {
     /// Height and width.
     pub(super) fn size(&self) -> [usize; 2] {
         [self.input.shape[0], self.input.shape[1]]
@@ -220,7 +219,7 @@ impl Picture {
     }
 }
 
-/// Makes pictures of files.
+/// Makes images of files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub shape: [usize; 3],
@@ -232,7 +231,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Decodes an image, or a pair, and sees whether it can be used.
-    pub(super) fn read(self, entry: &Entry) -> Result<Picture, DataError> {
+    pub(super) fn read(self, entry: &Entry) -> Result<Decoded, DataError> {
         let mut lost_colour = false;
         let mut decode = |place: &ImagePlace| self.decode(place, &mut lost_colour);
         let input = decode(&entry.input)?;
@@ -249,7 +248,7 @@ impl Reader<'_> {
             });
         }
         let partner = entry.clean.as_ref().zip(clean);
-        Ok(Picture {
+        Ok(Decoded {
             input: self.fitting(&entry.input, input)?,
             clean: partner.map(|(place, image)| self.fitting(place, image)).transpose()?,
             lost_colour,

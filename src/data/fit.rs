@@ -5,7 +5,7 @@ use image::imageops::{FilterType, resize, rotate90, rotate270};
 use image::{ImageBuffer, Luma, Pixel, Rgb};
 
 use crate::config::data::Resize;
-use crate::image_file::{ImageFile, Samples};
+use crate::formats::image_file::{ImageFile, Samples};
 
 /// The image with a height and width of `size`; one that has it is left as it is.
 pub(super) fn resized(image: ImageFile, size: [usize; 2], how: Resize) -> ImageFile {

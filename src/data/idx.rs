@@ -10,16 +10,16 @@ use super::error::{DataError, Supply};
 use super::gzip::{Gzip, MAGIC};
 use super::stored::{Pixels, Stored};
 
-/// Magic number of unsigned bytes in three dimensions: pictures.
+/// Magic number of unsigned bytes in three dimensions: images.
 const IMAGES: u32 = 0x0803;
-/// The same in four dimensions: pictures with channels last.
+/// The same in four dimensions: images with channels last.
 const COLOUR_IMAGES: u32 = 0x0804;
 /// Magic number of unsigned bytes in one dimension: labels.
 const LABELS: u32 = 0x0801;
-/// Bytes of the longer header, that of pictures with channels.
+/// Bytes of the longer header, that of images with channels.
 const LONGEST_HEADER: u64 = 20;
 
-/// Reads a raw or gzipped IDX file, or its first `samples` pictures.
+/// Reads a raw or gzipped IDX file, or its first `samples` images.
 pub(super) fn open(
     path: &Path,
     samples: Option<usize>,
@@ -56,7 +56,7 @@ impl Header {
             Some(IMAGES | COLOUR_IMAGES) => {}
             Some(LABELS) => return Err(Problem::Labels),
             Some(magic) => {
-                return other(format!("its magic number is {magic}, pictures have {IMAGES}"));
+                return other(format!("its magic number is {magic}, images have {IMAGES}"));
             }
             None => return other(format!("it has {} bytes, too few for a header", bytes.len())),
         }
@@ -65,7 +65,7 @@ impl Header {
         };
         let found = bytes.len() - length;
         match product(&sizes) {
-            Some(0) => other(format!("its header promises no pictures (sizes {sizes:?})")),
+            Some(0) => other(format!("its header promises no images (sizes {sizes:?})")),
             Some(promised) if promised == found => {
                 let shape = [sizes[1], sizes[2], sizes.get(3).copied().unwrap_or(1)];
                 Ok(Self { count: sizes[0], shape, length })
@@ -75,7 +75,7 @@ impl Header {
     }
 }
 
-/// The sizes in the header of pictures, and the header's length in bytes.
+/// The sizes in the header of images, and the header's length in bytes.
 fn sizes(bytes: &[u8]) -> Option<(Vec<usize>, usize)> {
     let dimensions = match word(bytes, 0)? {
         IMAGES => 3,

@@ -1,4 +1,4 @@
-//! Pictures of one shape, wherever they are: in memory as a file of arrays held them, or in image
+//! Images of one shape, wherever they are: in memory as a file of arrays held them, or in image
 //! files. Batches and commands see only this.
 
 use std::path::Path;
@@ -7,8 +7,8 @@ use super::error::{DataError, Supply};
 use super::files::Files;
 use super::idx;
 use super::stored::Stored;
-use crate::corruption::Split;
-use crate::image_file::ImagePlace;
+use crate::data::corruption::Split;
+use crate::formats::image_file::ImagePlace;
 
 /// What samples that are drawn anew depend on, beside their index.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ pub struct Draw {
     pub epoch: u64,
 }
 
-/// Pictures of one shape, by index.
+/// Images of one shape, by index.
 #[derive(Debug)]
 pub struct Images(Source);
 
@@ -44,7 +44,7 @@ impl From<Files> for Images {
 }
 
 impl Images {
-    /// Reads a raw or gzipped IDX file, or its first `samples` pictures.
+    /// Reads a raw or gzipped IDX file, or its first `samples` images.
     ///
     /// # Errors
     /// When the file cannot be read, or is not what its header says.
@@ -61,13 +61,13 @@ impl Images {
         }
     }
 
-    /// Values of one picture.
+    /// Values of one image.
     #[must_use]
     pub fn values(&self) -> usize {
         self.shape().iter().product()
     }
 
-    /// Number of pictures; of patches, where images are cut into them.
+    /// Number of images; of patches, where images are cut into them.
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.0 {
@@ -76,13 +76,13 @@ impl Images {
         }
     }
 
-    /// Only where none was asked for: data without pictures are refused.
+    /// Only where none was asked for: data without images are refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The file that a picture comes from, below its folder, where there is one; a patch of several
+    /// The file that an image comes from, below its folder, where there is one; a patch of several
     /// has its number behind a `#`.
     #[must_use]
     pub fn name(&self, index: usize) -> Option<String> {
@@ -102,7 +102,7 @@ impl Images {
         }
     }
 
-    /// Whether what the model sees is another picture than what it should give, before corruption.
+    /// Whether what the model sees is another image than what it should give, before corruption.
     #[must_use]
     pub fn are_paired(&self) -> bool {
         match &self.0 {
@@ -111,7 +111,7 @@ impl Images {
         }
     }
 
-    /// Whether an index stands for another picture in each epoch of training.
+    /// Whether an index stands for another image in each epoch of training.
     #[must_use]
     pub fn are_drawn(&self) -> bool {
         match &self.0 {
@@ -153,13 +153,13 @@ impl Images {
         }
     }
 
-    /// Appends a picture's values in 0..1 to `input`; of a pair also the clean one's to `clean`.
+    /// Appends an image's values in 0..1 to `input`; of a pair also the clean one's to `clean`.
     ///
     /// # Errors
     /// When its file cannot be read any more.
     ///
     /// # Panics
-    /// When there is no such picture.
+    /// When there is no such image.
     pub fn push(
         &self,
         draw: Draw,
@@ -176,14 +176,14 @@ impl Images {
         }
     }
 
-    /// A picture's values in 0..1 before any corruption, as the test set has it: not mirrored, not
+    /// An image's values in 0..1 before any corruption, as the test set has it: not mirrored, not
     /// turned; of a pair the clean one.
     ///
     /// # Errors
     /// When its file cannot be read any more.
     ///
     /// # Panics
-    /// When there is no such picture.
+    /// When there is no such image.
     pub fn clean(&self, index: usize) -> Result<Vec<f32>, DataError> {
         let draw = Draw { seed: 0, split: Split::Test, epoch: 0 };
         let (mut input, mut clean) = (Vec::new(), Vec::new());

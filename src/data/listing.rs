@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use super::error::DataError;
 use super::part::Part;
 use super::stored::split_at;
-use crate::config::data::{ImageFolder, Pairs};
-use crate::image_file::{ImagePlace, find_images};
-use crate::output::complain;
-use crate::text_file;
+use crate::config::data::{ImageFiles, ImageFolder, Pairs};
+use crate::formats::image_file::{ImagePlace, find_images};
+use crate::system::terminal::complain;
+use crate::system::text_file;
 
-/// Share of the pictures that are the test set where nothing is said.
+/// Share of the images that are the test set where nothing is said.
 pub(super) const TEST_FRACTION: f64 = 0.1;
 
 /// What to set for another test set where `data.test` is set: no fraction goes with it.
@@ -64,7 +64,7 @@ pub(super) fn images(data: &ImageFolder) -> Result<Listing, DataError> {
             let train = without(all, &test, &data.train, "the images of data.test")?;
             Ok(Listing::of(train, test))
         }
-        list => divide(all, &data.train, list, data.test_fraction, data.patches.is_some()),
+        list => divide(all, &data.train, list, &data.files),
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) fn pairs(data: &Pairs) -> Result<Listing, DataError> {
             let train = without(all, &test, &data.noisy, "the pairs of data.test")?;
             Ok(Listing::of(train, test))
         }
-        list => divide(all, &data.noisy, list, data.test_fraction, data.patches.is_some()),
+        list => divide(all, &data.noisy, list, &data.files),
     }
 }
 
@@ -187,12 +187,11 @@ fn divide(
     mut all: Vec<Entry>,
     folder: &Path,
     list: Option<&Path>,
-    fraction: Option<f64>,
-    patches: bool,
+    options: &ImageFiles,
 ) -> Result<Listing, DataError> {
     let Some(list) = list else {
-        let fraction = fraction.unwrap_or(TEST_FRACTION);
-        if patches && all.len() == 1 {
+        let fraction = options.test_fraction.unwrap_or(TEST_FRACTION);
+        if options.patches.is_some() && all.len() == 1 {
             let train = (all.clone(), Part::First(fraction));
             return Ok(Listing { train, test: (all, Part::Last(fraction)) });
         }

@@ -1,7 +1,7 @@
-//! The pictures: found, read from disk, checked, and handed out in batches.
+//! The images: found, read from disk, checked, corrupted (`corruption`) and handed out in batches.
 
-mod ahead;
 mod batches;
+pub mod corruption;
 mod cut;
 mod digest;
 mod error;
@@ -14,21 +14,22 @@ mod listing;
 mod npy;
 mod npz;
 mod part;
+mod prefetch;
 mod scan;
 mod stored;
 
 use std::path::{Path, PathBuf};
 
-pub use ahead::Ahead;
-pub(crate) use ahead::join;
-pub use batches::{Batch, Feed};
+pub use batches::{Batch, DataLoader};
 pub use digest::Digests;
 pub use error::{DataError, Supply};
 pub use images::{Draw, Images};
+pub use prefetch::Prefetch;
+pub(crate) use prefetch::join;
 
-use crate::config::data::{IdxFiles, Npz, Rules};
+use crate::config::data::{IdxFiles, ImageFiles, Npz, SampleCounts};
 use crate::config::sections::Data;
-use crate::output::complain;
+use crate::system::terminal::complain;
 use files::Files;
 use listing::{Entry, Listing, TEST_FRACTION};
 use part::Part;
@@ -36,11 +37,11 @@ use scan::Budget;
 pub(crate) use scan::SEES_GREY;
 use stored::{Stored, split_at};
 
-/// Names of MNIST's files of pictures, and of those that take their place.
+/// Names of MNIST's files of images, and of those that take their place.
 const TRAIN: &str = "train-images-idx3-ubyte";
 const TEST: &str = "t10k-images-idx3-ubyte";
 
-/// Training and test pictures of one shape.
+/// Training and test images of one shape.
 #[derive(Debug)]
 pub struct Dataset {
     /// To learn from, the first `data.train_samples` of them.
@@ -50,21 +51,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads what the config names, as pictures of `shape` (height, width, channels).
+    /// Reads what the config names, as images of `shape` (height, width, channels).
     ///
     /// # Errors
-    /// When a file is missing, damaged, or holds pictures of another shape.
+    /// When a file is missing, damaged, or holds images of another shape.
     pub fn open(data: &Data, shape: [usize; 3]) -> Result<Self, DataError> {
         match data {
-            Data::Images(images) => {
-                let (rules, listing) = (images.rules(), listing::images(images)?);
-                let samples = [images.train_samples, images.test_samples];
-                of_files(listing, samples, &rules, shape)
-            }
-            Data::Pairs(pairs) => {
-                let (rules, listing) = (pairs.rules(), listing::pairs(pairs)?);
-                of_files(listing, [pairs.train_samples, pairs.test_samples], &rules, shape)
-            }
+            Data::Images(images) => of_files(listing::images(images)?, &images.files, shape),
+            Data::Pairs(pairs) => of_files(listing::pairs(pairs)?, &pairs.files, shape),
             _ => {
                 // The first file is held against the model before the second is read.
                 let (train, rest) = stored_train(data, shape)?;
@@ -95,23 +89,19 @@ impl Dataset {
         changed
     }
 
-    /// The test pictures alone.
+    /// The test images alone.
     ///
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_test(data: &Data, shape: [usize; 3]) -> Result<Images, DataError> {
-        let open = |entries, samples, rules: &Rules| {
-            let budget = Budget::new(rules.memory);
-            let entries = first(entries, samples);
-            Files::open(entries, "test images", shape, rules, &budget).map(Images::from)
+        let open = |entries, options: &ImageFiles| {
+            let budget = Budget::new(options.memory());
+            let entries = first(entries, options.test_samples);
+            Files::open(entries, "test images", shape, options, &budget).map(Images::from)
         };
         match data {
-            Data::Images(images) => {
-                open(listing::test_images(images)?, images.test_samples, &images.rules())
-            }
-            Data::Pairs(pairs) => {
-                open(listing::test_pairs(pairs)?, pairs.test_samples, &pairs.rules())
-            }
+            Data::Images(images) => open(listing::test_images(images)?, &images.files),
+            Data::Pairs(pairs) => open(listing::test_pairs(pairs)?, &pairs.files),
             _ => stored_test(data, shape).map(Images::from),
         }
     }
@@ -119,15 +109,14 @@ impl Dataset {
 
 fn of_files(
     listing: Listing,
-    [train, test]: [Option<usize>; 2],
-    rules: &Rules,
+    options: &ImageFiles,
     shape: [usize; 3],
 ) -> Result<Dataset, DataError> {
-    let budget = Budget::new(rules.memory);
+    let budget = Budget::new(options.memory());
     let divided = listing.train.1 != Part::Whole;
-    let open = |entries, set| Files::open(entries, set, shape, rules, &budget);
-    let train = open(first(listing.train, train), "training images")?;
-    let test = open(first(listing.test, test), "test images")?;
+    let open = |entries, set| Files::open(entries, set, shape, options, &budget);
+    let train = open(first(listing.train, options.train_samples), "training images")?;
+    let test = open(first(listing.test, options.test_samples), "test images")?;
     if divided {
         complain(format_args!(
             "{} is the only image: training patches are cut from its first {} pixels, test patches from \
@@ -145,23 +134,24 @@ fn first((mut all, part): (Vec<Entry>, Part), samples: Option<usize>) -> (Vec<En
     (all, part)
 }
 
-/// The training pictures, and the test pictures where they are a part of the same file.
+/// The training images, and the test images where they are a part of the same file.
 fn stored_train(data: &Data, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), DataError> {
     match data {
         Data::Mnist(mnist) => {
-            let train = idx(&mnist.dir.join(TRAIN), mnist.train_samples, Supply::Mnist, shape)?;
+            let train =
+                idx(&mnist.dir.join(TRAIN), mnist.samples.train_samples, Supply::Mnist, shape)?;
             Ok((train, None))
         }
         Data::FashionMnist(fashion) => {
-            let path = fashion.dir.join(TRAIN);
-            Ok((idx(&path, fashion.train_samples, Supply::FashionMnist, shape)?, None))
+            let (path, samples) = (fashion.dir.join(TRAIN), fashion.samples.train_samples);
+            Ok((idx(&path, samples, Supply::FashionMnist, shape)?, None))
         }
         Data::Idx(files) if files.test.is_some() => {
-            Ok((idx(&files.train, files.train_samples, Supply::User, shape)?, None))
+            Ok((idx(&files.train, files.samples.train_samples, Supply::User, shape)?, None))
         }
-        Data::Idx(IdxFiles { train, test_fraction, train_samples, test_samples, .. }) => {
+        Data::Idx(IdxFiles { train, test_fraction, samples, .. }) => {
             let all = idx(train, None, Supply::User, shape)?;
-            divided(all, train, *test_fraction, [*train_samples, *test_samples])
+            divided(all, train, *test_fraction, samples)
         }
         Data::Npz(npz) => npz_train(npz, shape),
         Data::Images(_) | Data::Pairs(_) => unreachable!("image files are not stored"),
@@ -170,12 +160,12 @@ fn stored_train(data: &Data, shape: [usize; 3]) -> Result<(Stored, Option<Stored
 
 fn stored_test(data: &Data, shape: [usize; 3]) -> Result<Stored, DataError> {
     let (path, samples, supply) = match data {
-        Data::Mnist(mnist) => (mnist.dir.join(TEST), mnist.test_samples, Supply::Mnist),
+        Data::Mnist(mnist) => (mnist.dir.join(TEST), mnist.samples.test_samples, Supply::Mnist),
         Data::FashionMnist(fashion) => {
-            (fashion.dir.join(TEST), fashion.test_samples, Supply::FashionMnist)
+            (fashion.dir.join(TEST), fashion.samples.test_samples, Supply::FashionMnist)
         }
-        Data::Idx(IdxFiles { test: Some(test), test_samples, .. }) => {
-            (test.clone(), *test_samples, Supply::User)
+        Data::Idx(IdxFiles { test: Some(test), samples, .. }) => {
+            (test.clone(), samples.test_samples, Supply::User)
         }
         _ => {
             if let Data::Npz(npz) = data
@@ -191,10 +181,10 @@ fn stored_test(data: &Data, shape: [usize; 3]) -> Result<Stored, DataError> {
 }
 
 fn npz_train(npz: &Npz, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), DataError> {
-    let samples = [npz.train_samples, npz.test_samples];
+    let samples = &npz.samples;
     match (npz::open(&npz.file, &npz.train)?, npz.test_fraction) {
         (Some(train), None) => {
-            Ok((fitting(train, &npz.file, shape)?.first(npz.train_samples), None))
+            Ok((fitting(train, &npz.file, shape)?.first(samples.train_samples), None))
         }
         (Some(all), fraction) => {
             divided(fitting(all, &npz.file, shape)?, &npz.file, fraction, samples)
@@ -206,26 +196,27 @@ fn npz_train(npz: &Npz, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), D
     }
 }
 
-/// The test set where it is an array of its own, which does not need the training pictures.
+/// The test set where it is an array of its own, which does not need the training images.
 fn npz_test(npz: &Npz, shape: [usize; 3]) -> Result<Option<Stored>, DataError> {
     if npz.test_fraction.is_some() {
         return Ok(None);
     }
     let test = npz::open(&npz.file, &npz.test)?;
-    test.map(|test| Ok(fitting(test, &npz.file, shape)?.first(npz.test_samples))).transpose()
+    test.map(|test| Ok(fitting(test, &npz.file, shape)?.first(npz.samples.test_samples)))
+        .transpose()
 }
 
 fn divided(
     mut all: Stored,
     path: &Path,
     fraction: Option<f64>,
-    [train, test]: [Option<usize>; 2],
+    samples: &SampleCounts,
 ) -> Result<(Stored, Option<Stored>), DataError> {
     let fraction = fraction.unwrap_or(TEST_FRACTION);
     let too_few = || listing::too_few(all.len(), path, fraction);
     let at = split_at(all.len(), fraction).ok_or_else(too_few)?;
     let rest = all.split_off(at);
-    Ok((all.first(train), Some(rest.first(test))))
+    Ok((all.first(samples.train_samples), Some(rest.first(samples.test_samples))))
 }
 
 fn idx(

@@ -1,10 +1,10 @@
-//! Pictures in an array of NumPy's: the types that we take, and the rule for their values. Every length
+//! Images in an array of NumPy's: the types that we take, and the rule for their values. Every length
 //! is checked before it is believed.
 
 use std::io::Read;
 
 use super::stored::Pixels;
-use crate::npy::Header;
+use crate::formats::npy::Header;
 
 /// Why an array is not taken; each sentence lacks its subject, the array.
 #[derive(Debug, PartialEq)]
@@ -99,7 +99,7 @@ fn floats(values: Vec<f32>) -> Result<Pixels, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::npy::MAGIC;
+    use crate::formats::npy::MAGIC;
 
     fn npy(descr: &str, order: &str, shape: &str, values: &[u8]) -> Vec<u8> {
         let header =

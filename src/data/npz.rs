@@ -10,7 +10,7 @@ use zip::result::ZipError;
 use super::error::{DataError, Supply};
 use super::npy;
 use super::stored::{Pixels, Stored};
-use crate::npy::MAGIC;
+use crate::formats::npy::MAGIC;
 
 /// The file as it lies on disk.
 enum Kind {
@@ -18,7 +18,7 @@ enum Kind {
     Array,
 }
 
-/// The pictures of an array of an archive; `None` where the file is a single array.
+/// The images of an array of an archive; `None` where the file is a single array.
 pub(super) fn open(path: &Path, name: &str) -> Result<Option<Stored>, DataError> {
     match kind(path)? {
         Kind::Array => Ok(None),
@@ -26,7 +26,7 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Option<Stored>, DataError>
     }
 }
 
-/// The pictures of a file that is a single array.
+/// The images of a file that is a single array.
 pub(super) fn open_single(path: &Path) -> Result<Stored, DataError> {
     stored(path, "it", npy::read(BufReader::new(reader(path)?)))
 }
@@ -76,7 +76,7 @@ fn names<R: Read + Seek>(archive: &ZipArchive<R>) -> String {
     if shown.is_empty() { "no array".to_owned() } else { shown.join(", ") }
 }
 
-/// Pictures out of an array; `what` names it.
+/// Images out of an array; `what` names it.
 fn stored(
     path: &Path,
     what: &str,
@@ -95,7 +95,7 @@ fn stored(
         }
     };
     if shape.contains(&0) {
-        let problem = format!("{what} has shape {shape:?}, which is no picture");
+        let problem = format!("{what} has shape {shape:?}, which is no image");
         return Err(refuse(path, problem, "name another array"));
     }
     Ok(Stored { file: path.to_owned(), shape: sides, pixels })

@@ -1,7 +1,7 @@
 //! Which part of an image a set takes: where there is a single image to learn from and to test on, each
 //! set has an end of it, and they share no pixel.
 
-use crate::image_file::{ImageFile, Samples};
+use crate::formats::image_file::{ImageFile, Samples};
 
 /// What of each image is used.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,10 +10,10 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 
 use super::digest;
 use super::error::DataError;
-use super::files::{Item, Picture, Reader};
+use super::files::{Decoded, Item, Reader};
 use super::listing::Entry;
-use crate::config::data::{OnError, Rules};
-use crate::output::complain;
+use crate::config::data::{ImageFiles, OnError};
+use crate::system::terminal::complain;
 
 /// What becomes of coloured images, wherever they come from.
 pub(crate) const SEES_GREY: &str = "the model is grey, so it sees their grey (a model.input_shape of 3 \
@@ -51,7 +51,7 @@ impl Budget {
     }
 }
 
-impl Rules {
+impl ImageFiles {
     /// As many as asked for, or one for each core.
     pub(super) fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -67,7 +67,7 @@ pub(super) fn scan(
     entries: Vec<Entry>,
     set: &'static str,
     reader: Reader<'_>,
-    rules: &Rules,
+    options: &ImageFiles,
     budget: &Budget,
 ) -> Result<(Vec<Item>, usize), DataError> {
     let (count, used) = (entries.len(), budget.used());
@@ -80,32 +80,33 @@ pub(super) fn scan(
     // The first that cannot be used ends the run; those behind it are of no interest then.
     let first_broken = AtomicUsize::new(usize::MAX);
     let look = |(index, entry): (usize, Entry)| {
-        if rules.on_error == OnError::Stop && index > first_broken.load(Ordering::Relaxed) {
+        if options.on_error == OnError::Stop && index > first_broken.load(Ordering::Relaxed) {
             return None;
         }
-        let read = reader.read(&entry).and_then(|picture| {
+        let read = reader.read(&entry).and_then(|decoded| {
             let digest = if begins_file[index] { digest::of_entry(&entry)? } else { 0 };
-            Ok((picture, digest))
+            Ok((decoded, digest))
         });
         bar.inc(1);
         match &read {
-            Ok((picture, _)) => {
-                alpha.fetch_add(usize::from(picture.alpha_dropped()), Ordering::Relaxed);
-                colour.fetch_add(usize::from(picture.lost_colour), Ordering::Relaxed);
+            Ok((decoded, _)) => {
+                alpha.fetch_add(usize::from(decoded.alpha_dropped()), Ordering::Relaxed);
+                colour.fetch_add(usize::from(decoded.lost_colour), Ordering::Relaxed);
             }
             Err(_) => {
                 first_broken.fetch_min(index, Ordering::Relaxed);
             }
         }
-        Some(read.map(|(picture, digest)| item(entry, picture, digest, budget)))
+        Some(read.map(|(decoded, digest)| item(entry, decoded, digest, budget)))
     };
-    let pool = ThreadPoolBuilder::new().num_threads(rules.threads().min(count).max(1)).build();
+    let pool = ThreadPoolBuilder::new().num_threads(options.threads().min(count).max(1)).build();
     let pool = pool.expect("not enough memory for threads");
     let looked: Vec<_> =
         pool.install(|| entries.into_par_iter().enumerate().filter_map(look).collect());
     bar.finish_and_clear();
 
-    let (mut items, broken) = sort_out(looked, rules.on_error)?;
+    let (mut items, broken) = sort_out(looked, options.on_error)?;
+    digest_files_without_their_first_page(&mut items)?;
     if items.is_empty() {
         let first = broken.into_iter().next().map(Box::new);
         let first = first.expect("a set is not empty, so an image was broken");
@@ -131,10 +132,10 @@ pub(super) fn scan(
     Ok((items, broken.len()))
 }
 
-/// Keeps the picture while there is room.
-fn item(entry: Entry, picture: Picture, digest: u32, budget: &Budget) -> Item {
-    let size = picture.size();
-    let kept = budget.take(picture.bytes()).then_some(picture);
+/// Keeps the decoded while there is room.
+fn item(entry: Entry, decoded: Decoded, digest: u32, budget: &Budget) -> Item {
+    let size = decoded.size();
+    let kept = budget.take(decoded.bytes()).then_some(decoded);
     Item { entry, size, digest, kept }
 }
 
@@ -169,4 +170,16 @@ fn bar(set: &str, count: usize) -> ProgressBar {
     let bar = ProgressBar::new(count as u64).with_prefix(set.to_owned());
     bar.enable_steady_tick(Duration::from_millis(250));
     bar.with_style(ProgressStyle::with_template(STYLE).expect("the template is fixed"))
+}
+
+/// A file whose first page cannot be used has its digest at the first page that can.
+fn digest_files_without_their_first_page(items: &mut [Item]) -> Result<(), DataError> {
+    for index in 0..items.len() {
+        let path = |index: usize| &items[index].entry.input.path;
+        let begins_file = index == 0 || path(index) != path(index - 1);
+        if begins_file && items[index].digest == 0 {
+            items[index].digest = digest::of_entry(&items[index].entry)?;
+        }
+    }
+    Ok(())
 }

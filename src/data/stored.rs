@@ -1,17 +1,17 @@
-//! Pictures that lie in memory one after the other, as IDX files and arrays hold them.
+//! Images that lie in memory one after the other, as IDX files and arrays hold them.
 
 use std::path::PathBuf;
 
-use crate::image_file::{ImageFile, Samples, WHITE_8, WHITE_16};
+use crate::formats::image_file::{ImageFile, Samples, WHITE_8, WHITE_16};
 
-/// Pictures of one shape, channels last.
+/// Images of one shape, channels last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     /// That they were read from.
     pub(super) file: PathBuf,
     /// Height, width and channels.
     pub(super) shape: [usize; 3],
-    /// A whole number of pictures.
+    /// A whole number of images.
     pub(super) pixels: Pixels,
 }
 
@@ -49,12 +49,12 @@ impl Stored {
         self.shape.iter().product()
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub(super) fn len(&self) -> usize {
         self.pixels.len() / self.values()
     }
 
-    /// The first `samples` pictures, or all.
+    /// The first `samples` images, or all.
     pub(super) fn first(mut self, samples: Option<usize>) -> Self {
         if let Some(samples) = samples.filter(|&samples| samples < self.len()) {
             drop(self.split_off(samples));
@@ -62,7 +62,7 @@ impl Stored {
         self
     }
 
-    /// Takes off the pictures from `at` on.
+    /// Takes off the images from `at` on.
     pub(super) fn split_off(&mut self, at: usize) -> Self {
         let values = self.values();
         let pixels = self.pixels.split_off(at * values);
@@ -102,7 +102,7 @@ impl Stored {
         Self { file: self.file, shape, pixels }
     }
 
-    /// Appends one picture's values in 0..1; bytes are divided by 255 as the tutorial does.
+    /// Appends one image's values in 0..1; bytes are divided by 255 as the tutorial does.
     pub(super) fn push(&self, index: usize, to: &mut Vec<f32>) {
         let range = index * self.values()..(index + 1) * self.values();
         match &self.pixels {
@@ -135,7 +135,7 @@ fn luma(pixel: &[f32]) -> f32 {
     (sum / 65_536.0) as f32
 }
 
-/// Where the test set begins when it is the last `fraction` of so many pictures; `None` where one
+/// Where the test set begins when it is the last `fraction` of so many images; `None` where one
 /// of the two sets would be empty.
 ///
 /// Source: Keras, `trainers/data_adapters/array_slicing.py`, `train_validation_split`.

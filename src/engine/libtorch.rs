@@ -4,10 +4,9 @@ use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Engine, Model, Step, values_of};
-use crate::config::layers::Layer;
 use crate::data::Batch;
 use crate::nn::{Loss, channels_first, channels_last};
-use crate::plan::{Part, Plan};
+use crate::plan::{Op, Part, Plan};
 
 /// What is needed beside the model.
 #[derive(Debug)]
@@ -16,29 +15,34 @@ pub(super) struct Libtorch {
     device: Device,
     kind: Kind,
     part: Part,
-    /// Of what goes in: height, width and channels of a picture, or a code's sides.
+    /// Of what goes in: height, width and channels of an image, or a code's sides.
     shape: Vec<i64>,
     draws_in_training: bool,
 }
 
 impl Libtorch {
+    /// # Panics
+    /// When a connection leads past the code and the part is the decoder.
     pub fn new(plan: &Plan, part: Part, device: Device, kind: Kind) -> Self {
+        let section = plan.graph.section(part).expect("it was asked for before");
         Self {
             loss: plan.config.train.loss,
             device,
             kind,
             part,
-            shape: plan.section(part).input.0.iter().map(|&side| side as i64).collect(),
-            draws_in_training: plan.layers.iter().any(|planned| {
-                matches!(planned.layer, Layer::Dropout(_) | Layer::GaussianNoise(_))
-            }),
+            shape: section.input_shape().0.iter().map(|&side| side as i64).collect(),
+            draws_in_training: plan
+                .graph
+                .nodes
+                .iter()
+                .any(|node| matches!(&node.op, Op::Layer(layer) if layer.draws())),
         }
     }
 
     /// Loss and outputs of a batch.
     fn run(&self, model: &Model, batch: &Batch, train: bool) -> (Tensor, Tensor) {
         let input = self.tensor(&batch.input);
-        let output = model.layers.forward_t(&input, train);
+        let output = model.forward_t(&input, train);
         let loss = match &batch.clean {
             Some(clean) => self.loss.of(&output, &self.tensor(clean)),
             None => self.loss.of(&output, &input),
@@ -60,7 +64,7 @@ impl Engine for Libtorch {
         "libtorch".to_owned()
     }
 
-    fn learn(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
+    fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
         if self.draws_in_training {
             tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
         }
@@ -77,9 +81,9 @@ impl Engine for Libtorch {
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
         let input = self.tensor(input);
         let output = no_grad(|| match self.part {
-            Part::Whole => model.layers.forward_t(&input, false),
-            Part::Encoder => model.layers.encode(&input, false),
-            Part::Decoder => model.layers.decode(&input, false),
+            Part::Whole => model.forward_t(&input, false),
+            Part::Encoder => model.encode(&input, false),
+            Part::Decoder => model.decode(&input, false),
         });
         channels_last(&output)
     }

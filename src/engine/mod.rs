@@ -4,20 +4,23 @@
 //! - `libtorch` takes every layer, and GPUs.
 
 mod allocator;
+mod device;
 mod libtorch;
+mod model;
 mod native;
 
-use native::Unsupported;
+pub use device::{choose_device, device_name};
+pub use model::Model;
 
 use tch::{Device, Kind, Tensor};
 
 use crate::config::sections::{EngineChoice, Precision};
 use crate::data::Batch;
-use crate::exit::Misuse;
-use crate::model::Autoencoder;
 use crate::plan::{Part, Plan};
+use crate::system::exit::UsageError;
 use libtorch::Libtorch;
 use native::Native;
+use native::Unsupported;
 
 /// What a step of gradient descent starts from, on the model's device.
 #[derive(Debug)]
@@ -28,28 +31,6 @@ pub struct Step {
     pub gradient: Tensor,
 }
 
-/// Layers and their weights.
-#[derive(Debug)]
-pub struct Model {
-    /// Lies on the device.
-    pub layers: Autoencoder,
-    /// All learned weights, `(P,)`; the layers' tensors are views of it.
-    pub weights: Tensor,
-    /// These views.
-    pub trainable: Vec<Tensor>,
-}
-
-impl Model {
-    /// With weights drawn from the plan's seed.
-    #[must_use]
-    pub fn new(plan: &Plan, device: Device, kind: Kind) -> Self {
-        let layers = Autoencoder::new(plan, device, kind);
-        let trainable = layers.parameters.trainable();
-        let weights = layers.parameters.flatten();
-        Self { layers, weights, trainable }
-    }
-}
-
 /// Computes with a model, or a part of it; it changes nothing of it but moving statistics. Only an
 /// engine of the whole model knows losses.
 pub(crate) trait Engine: std::fmt::Debug {
@@ -57,13 +38,13 @@ pub(crate) trait Engine: std::fmt::Debug {
     fn name(&self) -> String;
 
     /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`.
-    fn learn(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step;
+    fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step;
 
     /// The loss without learning from it, a scalar on the device.
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor;
 
     /// What the engine's part of the model gives, in the model's precision, on its device: of the
-    /// whole or the decoder pictures `(N, H, W, C)`, of the encoder codes `(N, ...)`.
+    /// whole or the decoder images `(N, H, W, C)`, of the encoder codes `(N, ...)`.
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor;
 
     /// The same in float32, one after the other, channels last.
@@ -84,8 +65,13 @@ pub(crate) fn choose(
     plan: &Plan,
     part: Part,
     device: Device,
-) -> Result<(Box<dyn Engine>, Option<String>), Misuse> {
+) -> Result<(Box<dyn Engine>, Option<String>), UsageError> {
     allocator::keep_freed_blocks();
+    plan.graph.section(part).map_err(|skip| {
+        UsageError(format!(
+            "the code alone does not give an image: {skip}; encode works, decode does not"
+        ))
+    })?;
     let train = &plan.config.train;
     let kind = kind_of(train.dtype);
     let libtorch = || Box::new(Libtorch::new(plan, part, device, kind));
@@ -98,7 +84,7 @@ pub(crate) fn choose(
         },
     };
     match train.engine {
-        EngineChoice::Native => Err(Misuse(format!(
+        EngineChoice::Native => Err(UsageError(format!(
             "`train.engine` is \"native\", but {reason}; use \"auto\" or \"libtorch\""
         ))),
         _ => Ok((libtorch(), Some(reason))),

@@ -5,7 +5,7 @@ use tch::nn::ModuleT;
 
 use super::window::{padding_of, pair, size_of, to_i64};
 use super::{Activation, Fans, Initializer, Padding, Parameters};
-use crate::random::Stream;
+use crate::system::random::Stream;
 
 /// What both kinds of convolution are made from.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use tch::{Device, Tensor};
 
 use super::resize::{channels_first, channels_last};
 use super::{Activation, Fans, Initializer, Parameters};
-use crate::random::Stream;
+use crate::system::random::Stream;
 
 /// Rows whose products are summed up at once.
 const MOST_ROWS: i64 = 4096;

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::random::Stream;
+use crate::system::random::Stream;
 
 /// Truncating a normal at two standard deviations shrinks it to this fraction; Keras makes up for
 /// that (`initializers/random_initializers.py`, `VarianceScaling`).

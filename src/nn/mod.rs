@@ -1,6 +1,6 @@
 //! Layers, initializers and losses with Keras's semantics, on libtorch.
 //!
-//! Pictures are `(N, C, H, W)` here, as libtorch has them; what Keras defines over channels-last
+//! Images are `(N, C, H, W)` here, as libtorch has them; what Keras defines over channels-last
 //! data (`Flatten`, `Reshape`, `Dense`, softmax) gives Keras's results. Weights keep PyTorch's
 //! layouts, so that a checkpoint fits a plain `torch.nn` module. Nothing here knows of configs.
 

@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::window::to_i64;
 use super::{Fans, Initializer};
-use crate::random::Stream;
+use crate::system::random::Stream;
 
 /// Values that are drawn before they are copied into their tensor.
 const DRAWN_AT_ONCE: usize = 1 << 20;
@@ -27,13 +27,21 @@ pub struct Parameters {
     prefix: String,
     device: Device,
     kind: Kind,
+    /// Whether starting values are drawn; a checkpoint's weights take the place of zeros.
+    drawn: bool,
 }
 
 impl Parameters {
     /// None yet; those that layers add will be of this kind, on this device.
     #[must_use]
     pub fn new(device: Device, kind: Kind) -> Self {
-        Self { entries: Vec::new(), prefix: String::new(), device, kind }
+        Self { entries: Vec::new(), prefix: String::new(), device, kind, drawn: true }
+    }
+
+    /// None yet; those that layers add will be zeros, for a checkpoint's values to be copied into.
+    #[must_use]
+    pub fn without_values(device: Device, kind: Kind) -> Self {
+        Self { drawn: false, ..Self::new(device, kind) }
     }
 
     /// Names what is added next: `encoder.conv2d`.
@@ -55,6 +63,7 @@ impl Parameters {
         // libtorch takes the memory: where there is too little, it says so instead of aborting.
         let tensor = Tensor::zeros(shape, (self.kind, Device::Cpu));
         let flat = tensor.view(-1);
+        let count = if self.drawn { count } else { 0 };
         for start in (0..count).step_by(DRAWN_AT_ONCE) {
             let values = initializer.draw(DRAWN_AT_ONCE.min(count - start), fans, stream);
             let mut part = flat.narrow(0, to_i64(start), to_i64(values.len()));

@@ -1,4 +1,5 @@
-//! Adam, as in Keras's `optimizers/adam.py`.
+//! Adam, as in Keras's `optimizers/adam.py`; AdamW is the same, its weight decay being an option that
+//! every optimizer has.
 
 use num_traits::Float;
 use tch::kind::Element;
@@ -6,31 +7,9 @@ use tch::{Kind, Tensor};
 
 use super::values::{values, values_mut};
 use super::{Rule, Step};
-use crate::config::sections::{Adam, AdamW};
+use crate::config::sections::AdamMoments;
 
-/// `AdamW` is Adam with weight decay, which every optimizer has.
-pub(super) fn without_decay(adam: &AdamW) -> Adam {
-    let AdamW { learning_rate, beta_1, beta_2, epsilon, amsgrad, .. } = *adam;
-    let AdamW { weight_decay, clipnorm, clipvalue, global_clipnorm, .. } = *adam;
-    let AdamW { use_ema, ema_momentum, ema_overwrite_frequency, .. } = *adam;
-    Adam {
-        learning_rate,
-        beta_1,
-        beta_2,
-        epsilon,
-        amsgrad,
-        weight_decay,
-        clipnorm,
-        clipvalue,
-        global_clipnorm,
-        use_ema,
-        ema_momentum,
-        ema_overwrite_frequency,
-        gradient_accumulation_steps: adam.gradient_accumulation_steps,
-    }
-}
-
-impl Rule for Adam {
+impl Rule for AdamMoments {
     fn slots(&self) -> Vec<&'static str> {
         let all = ["momentum", "velocity", "velocity_hat"];
         all[..if self.amsgrad { 3 } else { 2 }].to_vec()
@@ -55,7 +34,7 @@ impl Rule for Adam {
     }
 }
 
-impl Adam {
+impl AdamMoments {
     /// As Keras computes it for float32 weights: `1 - beta_2` alone is then 1.3e-5 off, which all of its
     /// backends share.
     fn alpha_in_float32(&self, learning_rate: f64, iteration: i32) -> f32 {
@@ -125,7 +104,7 @@ mod tests {
     use crate::config::schema::Section;
 
     fn one_pass_gives_what_tensors_do<T: Element + Float>(kind: Kind) {
-        let adam = Adam::defaults();
+        let adam = AdamMoments::defaults();
         let random = |scale: f64| Tensor::randn([1003], (kind, Device::Cpu)) * scale;
         let mut ours = (random(1.0), [random(0.1), random(0.1).abs()]);
         let mut theirs = (ours.0.copy(), ours.1.each_ref().map(Tensor::copy));

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::plan::CommonOptions;
+use crate::config::sections::OptimizerOptions;
 
 /// The average, and how often it takes the weights' place.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(super) struct Average {
 
 impl Average {
     /// `None` where no average is asked for.
-    pub fn new(common: CommonOptions, weights: &Tensor) -> Option<Self> {
-        let CommonOptions { use_ema, ema_momentum, ema_overwrite_frequency, .. } = common;
+    pub fn new(common: &OptimizerOptions, weights: &Tensor) -> Option<Self> {
+        let OptimizerOptions { use_ema, ema_momentum, ema_overwrite_frequency, .. } = *common;
         // As Keras rounds it, so that 1 - momentum is what it has there.
         let rounded = f64::from(ema_momentum as f32);
         let momentum = if weights.kind() == Kind::Float { rounded } else { ema_momentum };

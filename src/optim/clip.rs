@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use crate::plan::CommonOptions;
+use crate::config::sections::OptimizerOptions;
 
 /// What is done to a flat gradient before the update.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(super) enum Clip {
 }
 
 impl Clip {
-    pub fn new(common: CommonOptions, lengths: Vec<i64>) -> Self {
-        let CommonOptions { clipnorm, clipvalue, global_clipnorm, .. } = common;
+    pub fn new(common: &OptimizerOptions, lengths: Vec<i64>) -> Self {
+        let OptimizerOptions { clipnorm, clipvalue, global_clipnorm, .. } = *common;
         match (clipnorm, global_clipnorm, clipvalue) {
             (Some(norm), _, _) => Self::Norm(norm, lengths),
             (_, Some(norm), _) => Self::GlobalNorm(norm),

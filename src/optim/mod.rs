@@ -16,8 +16,7 @@ mod values;
 use tch::{Kind, Tensor, no_grad};
 
 use crate::config::policies::LearningRateSchedule;
-use crate::config::sections;
-use crate::plan::CommonOptions;
+use crate::config::sections::{self, Adam, AdamW};
 use accumulator::Accumulator;
 use average::Average;
 use clip::Clip;
@@ -61,22 +60,23 @@ impl Optimizer {
     #[must_use]
     pub fn new(options: &sections::Optimizer, weights: &Tensor, lengths: Vec<i64>) -> Self {
         let rule: Box<dyn Rule> = match options.clone() {
-            sections::Optimizer::Adam(adam) => Box::new(adam),
-            sections::Optimizer::AdamW(adam) => Box::new(adam::without_decay(&adam)),
+            sections::Optimizer::Adam(Adam { moments, .. })
+            | sections::Optimizer::AdamW(AdamW { moments, .. }) => Box::new(moments),
             sections::Optimizer::SGD(sgd) => Box::new(sgd),
             sections::Optimizer::RMSprop(rmsprop) => Box::new(rmsprop),
             sections::Optimizer::Adadelta(adadelta) => Box::new(adadelta),
         };
         let common = options.common();
-        let CommonOptions { learning_rate, weight_decay, gradient_accumulation_steps, .. } = common;
         let slots = rule.slots().iter().map(|_| weights.zeros_like()).collect();
         Self {
             rule,
             clip: Clip::new(common, lengths),
-            weight_decay,
-            learning_rate,
+            weight_decay: common.weight_decay,
+            learning_rate: options.learning_rate(),
             pace: Pace::default(),
-            accumulator: gradient_accumulation_steps.map(|steps| Accumulator::new(steps, weights)),
+            accumulator: common
+                .gradient_accumulation_steps
+                .map(|steps| Accumulator::new(steps, weights)),
             average: Average::new(common, weights),
             kind: weights.kind(),
             iterations: 0,

@@ -1,6 +1,6 @@
 //! Which keys of `[data]` go with one another.
 
-use crate::config::data::{Patches, Place, Resize};
+use crate::config::data::{ImageFiles, Place};
 use crate::config::sections::Data;
 use crate::config::{ConfigError, Source};
 
@@ -8,8 +8,8 @@ use crate::config::{ConfigError, Source};
 pub(super) fn check(source: &Source, input: [usize; 3]) -> Result<(), ConfigError> {
     let (test, fraction) = match &source.config.data {
         Data::Idx(idx) => (&idx.test, idx.test_fraction),
-        Data::Images(images) => (&images.test, images.test_fraction),
-        Data::Pairs(pairs) => (&pairs.test, pairs.test_fraction),
+        Data::Images(images) => (&images.test, images.files.test_fraction),
+        Data::Pairs(pairs) => (&pairs.test, pairs.files.test_fraction),
         Data::Mnist(_) | Data::FashionMnist(_) | Data::Npz(_) => (&None, None),
     };
     if let (Some(test), Some(fraction)) = (test, fraction) {
@@ -17,20 +17,19 @@ pub(super) fn check(source: &Source, input: [usize; 3]) -> Result<(), ConfigErro
         return Err(source.error("data.test_fraction", problem, "set one of the two"));
     }
     match &source.config.data {
-        Data::Images(images) => check_size(source, images.resize, images.patches.as_ref(), input),
-        Data::Pairs(pairs) => check_size(source, pairs.resize, pairs.patches.as_ref(), input),
+        Data::Images(images) => check_size(source, &images.files, input),
+        Data::Pairs(pairs) => check_size(source, &pairs.files, input),
         _ => Ok(()),
     }
 }
 
 fn check_size(
     source: &Source,
-    resize: Option<Resize>,
-    patches: Option<&Patches>,
+    files: &ImageFiles,
     [height, width, _]: [usize; 3],
 ) -> Result<(), ConfigError> {
-    let Some(patches) = patches else { return Ok(()) };
-    if let Some(resize) = resize {
+    let Some(patches) = &files.patches else { return Ok(()) };
+    if let Some(resize) = files.resize {
         let problem = format!("is {:?}, but `data.patches` is set", resize.name());
         return Err(source.error("data.resize", problem, "set one of the two"));
     }
@@ -49,7 +48,7 @@ fn check_size(
         _ => {}
     }
     if patches.turns && height != width {
-        let problem = format!("is true, but the model's pictures are {width}x{height}");
+        let problem = format!("is true, but the model's images are {width}x{height}");
         let remedy = "make model.input_shape a square, or set data.patches.turns=false";
         return Err(source.error("data.patches.turns", problem, remedy));
     }

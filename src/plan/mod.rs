@@ -1,21 +1,26 @@
 //! A config that was found to make sense: every layer fits the one before, every option goes with
-//! the others. Only this type reaches the trainer.
+//! the others. Only a [`Plan`] reaches the trainer.
 
 mod data;
+mod graph;
+mod loader;
 mod policies;
-mod reach;
+mod receptive_field;
 mod resize;
-mod trace;
+mod shapes;
+mod weights;
 
-pub use reach::Axis;
-pub use trace::{Shape, TraceError};
+pub use graph::{Graph, Node, Op, Part, Section, SkipConnection, Value};
+pub use loader::loader;
+pub use receptive_field::Axis;
+pub use shapes::{Shape, ShapeError};
+pub use weights::Weight;
 
-use crate::config::layers::Layer;
-use crate::config::sections::{Config, Optimizer};
+use crate::config::sections::Config;
 use crate::config::{ConfigError, Source};
-use crate::corruption::LARGEST_JPEG_SIDE;
+use crate::data::corruption::LARGEST_JPEG_SIDE;
 
-/// Beyond this many values (weights, or one picture's activations) a model is taken for a typing
+/// Beyond this many values (weights, or one image's activations) a model is taken for a typing
 /// error: 2^31, or 8 GB in float32.
 const LARGEST_MODEL: usize = 1 << 31;
 
@@ -24,53 +29,10 @@ const LARGEST_MODEL: usize = 1 << 31;
 pub struct Plan {
     /// As read, defaults filled in.
     pub config: Config,
-    /// Height, width and channels of a picture.
+    /// Height, width and channels of an image.
     pub input_shape: [usize; 3],
-    /// The encoder's, then the decoder's; each receives what the one before gives.
-    pub layers: Vec<PlannedLayer>,
-    /// How many of the layers are the encoder's.
-    encoder_length: usize,
-}
-
-/// A layer with its place in the model.
-#[derive(Debug, Clone)]
-pub struct PlannedLayer {
-    /// Keras's name for it: `conv2d_1`.
-    pub name: String,
-    /// As the config asks for it.
-    pub layer: Layer,
-    /// Of one picture or row of values, as it comes in.
-    pub input: Shape,
-    /// The same, as it goes out.
-    pub output: Shape,
-    /// Weights that the optimizer moves.
-    pub trainable: usize,
-    /// Weights that follow the data: moving statistics.
-    pub moving: usize,
-}
-
-/// What of a model is to be computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// From picture to picture.
-    Whole,
-    /// From picture to code.
-    Encoder,
-    /// From code to picture.
-    Decoder,
-}
-
-/// Layers that follow each other.
-#[derive(Debug, Clone)]
-pub struct Section<'a> {
-    /// May be none: a code can be the picture itself.
-    pub layers: &'a [PlannedLayer],
-    /// What the first one receives.
-    pub input: Shape,
-    /// What the last one gives.
-    pub output: Shape,
-    /// Learned weights of the model's layers before these.
-    pub weights_before: usize,
+    /// The model: the encoder's layers, then the decoder's.
+    pub graph: Graph,
 }
 
 impl Plan {
@@ -86,41 +48,20 @@ impl Plan {
         let input_shape = input_shape(&source)?;
         data::check(&source, input_shape)?;
         check_jpeg(&source, input_shape)?;
-        let layers = trace_model(&source, input_shape)?;
-        let encoder_length = source.config.model.encoder.len();
-        Ok(Self { config: source.config, input_shape, layers, encoder_length })
-    }
-
-    /// The layers from picture to code.
-    #[must_use]
-    pub fn encoder(&self) -> &[PlannedLayer] {
-        &self.layers[..self.encoder_length]
-    }
-
-    /// The layers from code to picture.
-    #[must_use]
-    pub fn decoder(&self) -> &[PlannedLayer] {
-        &self.layers[self.encoder_length..]
+        let graph = graph_of(&source, input_shape)?;
+        Ok(Self { config: source.config, input_shape, graph })
     }
 
     /// Shape of the code.
     #[must_use]
-    pub fn code_shape(&self) -> Shape {
-        self.encoder().last().map_or(Shape(self.input_shape.to_vec()), |layer| layer.output.clone())
+    pub fn code_shape(&self) -> &Shape {
+        self.graph.shape(self.graph.code)
     }
 
-    /// Some of the layers, by what they are for.
+    /// Number of values that the optimizer changes.
     #[must_use]
-    pub fn section(&self, part: Part) -> Section<'_> {
-        let (picture, code) = (Shape(self.input_shape.to_vec()), self.code_shape());
-        let (layers, input, output) = match part {
-            Part::Whole => (self.layers.as_slice(), picture.clone(), picture),
-            Part::Encoder => (self.encoder(), picture, code),
-            Part::Decoder => (self.decoder(), code, picture),
-        };
-        let before = if part == Part::Decoder { self.encoder() } else { &[] };
-        let weights_before = before.iter().map(|layer| layer.trainable).sum();
-        Section { layers, input, output, weights_before }
+    pub fn trainable(&self) -> usize {
+        self.graph.weights_before(self.graph.nodes.len())
     }
 
     /// The seed of all randomness.
@@ -175,50 +116,47 @@ fn input_shape(source: &Source) -> Result<[usize; 3], ConfigError> {
     Err(source.error("model.input_shape", format!("is {shape:?}"), remedy))
 }
 
-/// A JPEG file does not hold every picture that a model may take.
+/// A JPEG file does not hold every image that a model may take.
 fn check_jpeg(source: &Source, [height, width, _]: [usize; 3]) -> Result<(), ConfigError> {
     let has_jpeg = source.config.corruption.0.iter().any(|kind| kind.name() == "jpeg");
     if !has_jpeg || height.max(width) <= LARGEST_JPEG_SIDE {
         return Ok(());
     }
-    let problem = format!("has the kind jpeg, but the pictures are {height}x{width}");
+    let problem = format!("has the kind jpeg, but the images are {height}x{width}");
     let remedy = format!("keep both sides of model.input_shape within {LARGEST_JPEG_SIDE}");
     Err(source.error("corruption", problem, remedy))
 }
 
-/// Follows the shape through all layers.
-fn trace_model(source: &Source, input: [usize; 3]) -> Result<Vec<PlannedLayer>, ConfigError> {
+/// The graph of two lists: each layer reads the one before.
+fn graph_of(source: &Source, input: [usize; 3]) -> Result<Graph, ConfigError> {
     let model = &source.config.model;
     let mut names = Names::default();
-    let mut shape = Shape(input.to_vec());
-    let mut layers = Vec::new();
+    let mut graph = Graph::new(Shape(input.to_vec()));
     let mut weights = 0_usize;
-    for (part, list) in [("encoder", &model.encoder), ("decoder", &model.decoder)] {
+    for (part, list) in [(Part::Encoder, &model.encoder), (Part::Decoder, &model.decoder)] {
         for (i, layer) in list.iter().enumerate() {
-            let path = format!("model.{part}[{i}]");
-            let refuse = |TraceError { problem, remedy }| {
+            let path = format!("model.{}[{i}]", part.name());
+            let refuse = |ShapeError { problem, remedy }| {
                 let problem = format!("({}) {problem}", layer.name());
                 source.error(&path, problem, remedy)
             };
-            let traced = trace::trace(layer, &shape).map_err(refuse)?;
-            weights = weights.saturating_add(traced.trainable);
-            if weights > LARGEST_MODEL || traced.output.values() > LARGEST_MODEL {
+            let (name, before) = (names.next(layer.name()), graph.output);
+            let op = Op::Layer(layer.clone());
+            let value = graph.add(name, part, op, vec![before]).map_err(refuse)?;
+            weights =
+                weights.saturating_add(graph.nodes.last().expect("one was added").trainable());
+            if weights > LARGEST_MODEL || graph.shape(value).values() > LARGEST_MODEL {
                 let problem = "makes the model too large to compute".to_owned();
                 let remedy = format!("keep weights and layer outputs below {LARGEST_MODEL} values");
-                return Err(refuse(TraceError { problem, remedy }));
+                return Err(refuse(ShapeError { problem, remedy }));
             }
-            layers.push(PlannedLayer {
-                name: names.next(layer.name()),
-                layer: layer.clone(),
-                input: std::mem::replace(&mut shape, traced.output.clone()),
-                output: traced.output,
-                trainable: traced.trainable,
-                moving: traced.moving,
-            });
+        }
+        if part == Part::Encoder {
+            graph.code = graph.output;
         }
     }
-    check_closes(source, &shape, input, weights)?;
-    Ok(layers)
+    check_closes(source, graph.shape(graph.output), input, weights)?;
+    Ok(graph)
 }
 
 /// An autoencoder gives back what it was given, and has something to learn.
@@ -229,7 +167,7 @@ fn check_closes(
     weights: usize,
 ) -> Result<(), ConfigError> {
     if output.0 != input {
-        let problem = format!("ends in {output}, but the pictures are {}", Shape(input.to_vec()));
+        let problem = format!("ends in {output}, but the images are {}", Shape(input.to_vec()));
         let remedy = "change the layers until the output has the input's shape";
         return Err(source.error("model.decoder", problem, remedy));
     }
@@ -266,52 +204,4 @@ fn snake_case(name: &str) -> String {
         snake.push(letter.to_ascii_lowercase());
     }
     snake
-}
-
-/// What Keras gives to every optimizer (`optimizers/base_optimizer.py`).
-#[derive(Debug, Clone, Copy)]
-pub struct CommonOptions {
-    /// Length of a step; above 0.
-    pub learning_rate: f64,
-    /// Decoupled: each step takes this share, times the learning rate, off every weight.
-    pub weight_decay: Option<f64>,
-    /// Largest norm of one weight tensor's gradient; of the three limits at most one is set.
-    pub clipnorm: Option<f64>,
-    /// Largest absolute value in the gradient.
-    pub clipvalue: Option<f64>,
-    /// Largest norm of the whole gradient.
-    pub global_clipnorm: Option<f64>,
-    /// Whether a moving average of the weights is kept.
-    pub use_ema: bool,
-    /// Share of the old average that stays in each step.
-    pub ema_momentum: f64,
-    /// Updates after which the average takes the weights' place; only with `use_ema`.
-    pub ema_overwrite_frequency: Option<usize>,
-    /// Steps whose gradients make one update; at least 2.
-    pub gradient_accumulation_steps: Option<usize>,
-}
-
-impl Optimizer {
-    /// The options that all optimizers share.
-    #[must_use]
-    pub fn common(&self) -> CommonOptions {
-        macro_rules! common {
-            ($($Kind:ident),+) => {
-                match self {
-                    $(Optimizer::$Kind(own) => CommonOptions {
-                        learning_rate: own.learning_rate,
-                        weight_decay: own.weight_decay,
-                        clipnorm: own.clipnorm,
-                        clipvalue: own.clipvalue,
-                        global_clipnorm: own.global_clipnorm,
-                        use_ema: own.use_ema,
-                        ema_momentum: own.ema_momentum,
-                        ema_overwrite_frequency: own.ema_overwrite_frequency,
-                        gradient_accumulation_steps: own.gradient_accumulation_steps,
-                    },)+
-                }
-            };
-        }
-        common!(Adam, AdamW, SGD, RMSprop, Adadelta)
-    }
 }

@@ -75,7 +75,7 @@ fn check_steps(source: &Source, steps: &PiecewiseConstantDecay) -> Result<(), Co
         let problem = format!("has {} entries for {} boundaries", values.len(), boundaries.len());
         (problem, "give one value more than there are boundaries")
     })?;
-    let rate = source.config.train.optimizer.common().learning_rate;
+    let rate = source.config.train.optimizer.learning_rate();
     let begins = values.first() == Some(&rate);
     refuse_if(!begins, source, "learning_rate_schedule.values", || {
         let problem = format!(

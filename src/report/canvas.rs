@@ -8,7 +8,7 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use super::Problem;
 
-/// Longest side of a page; browsers and GitHub refuse much larger pictures.
+/// Longest side of a page; browsers and GitHub refuse much larger images.
 pub const MOST_SIDE: usize = 16_384;
 
 /// Bytes of one RGB pixel.

@@ -1,5 +1,5 @@
 //! Draws a settled loss chart: headline, legends, axes, grid lines and curves.
-//! Which points, looks and ranges are shown was decided before, in `curves`, `together` and `axis`.
+//! Which points, looks and ranges are shown was decided before, in `curves`, `several_runs` and `axis`.
 
 use std::f32::consts::{FRAC_PI_2, PI};
 

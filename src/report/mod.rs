@@ -1,32 +1,38 @@
-//! The pictures a run leaves behind: single PNGs, labelled grids and loss curves.
-//! It knows nothing of tensors, files read or training; numbers come in, PNG files go out.
+//! What people look at: single images, labelled grids, loss curves as PNG files; `html/`, the page of a run;
+//! the summary as a table. `run_report` and `showcase` gather what stands on them from a run; all else takes
+//! numbers and knows neither tensors nor training.
 
 mod axis;
 mod canvas;
 mod chart;
-mod compare;
+mod compared_runs;
 mod curves;
 mod grid;
 pub mod html;
 mod neighbours;
-mod picture;
+mod raster;
+pub mod run_report;
+mod several_runs;
+pub mod showcase;
+mod side_by_side;
+pub mod summary;
 mod text;
-mod together;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub use canvas::MOST_SIDE;
-pub use compare::side_by_side;
+pub use compared_runs::write_comparison;
 pub use curves::{Curves, LossPoint, write_loss_curves};
 pub use grid::{GridRow, write_grid};
 pub use neighbours::{Captioned, NeighbourRow, most_rows, write_neighbours};
-pub use picture::{Picture, PictureError, write_png, write_png_of_many};
-pub use together::{MOST_TOGETHER, write_curves_together};
+pub use raster::{Raster, RasterError, write_png, write_png_of_many};
+pub use several_runs::{MOST_RUNS, write_curves_of_runs};
+pub use side_by_side::side_by_side;
 
-/// A picture file that could not be made: which one, and the [`Problem`] as its source.
+/// An image file that could not be made: which one, and the [`Problem`] as its source.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the picture {}", path.display())]
+#[error("cannot write the image {}", path.display())]
 pub struct ReportError {
     /// The file that was to be written.
     pub path: PathBuf,
@@ -35,17 +41,17 @@ pub struct ReportError {
     pub problem: Problem,
 }
 
-/// What kept a picture from being made.
+/// What kept an image from being made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A grid without a single picture.
-    #[error("no pictures to show; give at least one row with one picture")]
-    NoPictures,
+    /// A grid without a single image.
+    #[error("no images to show; give at least one row with one image")]
+    NoImages,
     /// A page that no viewer would open.
     #[error(
         "the page would be {width}x{height} pixels, more than {} in a side; \
-         show fewer rows or smaller pictures",
+         show fewer rows or smaller images",
         MOST_SIDE
     )]
     PageTooLarge {
@@ -68,6 +74,6 @@ fn deliver(
     make: impl FnOnce() -> Result<Vec<u8>, Problem>,
 ) -> Result<(), ReportError> {
     make()
-        .and_then(|png| Ok(crate::atomic::write(path, |out| out.write_all(&png))?))
+        .and_then(|png| Ok(crate::system::atomic::write(path, |out| out.write_all(&png))?))
         .map_err(|problem| ReportError { path: path.to_path_buf(), problem })
 }

@@ -1,12 +1,12 @@
-//! Pictures beside those that resemble them: a row for each query, captions under each picture.
+//! Images beside those that resemble them: a row for each query, captions under each image.
 //! What resembles what is the caller's finding.
 
 use std::path::Path;
 
 use super::canvas::{Canvas, MOST_SIDE};
-use super::grid::{GAP, Layout, MARGIN, draw_picture, factor};
+use super::grid::{GAP, Layout, MARGIN, draw_raster, factor};
 use super::text::{self, Anchor, Run};
-use super::{Picture, Problem, ReportError, deliver};
+use super::{Problem, Raster, ReportError, deliver};
 
 /// Line height of the captions, which are many.
 const CAPTION_SIZE: f32 = 18.0;
@@ -16,14 +16,14 @@ const HEADING_SIZE: f32 = 24.0;
 const HEADING: usize = 36;
 /// White space between a query and its neighbours.
 const APART: usize = 40;
-/// Room for a caption under a narrow picture.
+/// Room for a caption under a narrow image.
 const LEAST_WIDTH: usize = 112;
 
-/// A picture with what is to be said of it.
+/// An image with what is to be said of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Captioned {
     /// Any size.
-    pub picture: Picture,
+    pub raster: Raster,
     /// Under it, from the top; each is cut where it is too long.
     pub lines: Vec<String>,
 }
@@ -37,7 +37,7 @@ pub struct NeighbourRow {
     pub nearest: Vec<Captioned>,
 }
 
-/// How many rows fit on a page of [`MOST_SIDE`], of pictures of one size with captions of so many
+/// How many rows fit on a page of [`MOST_SIDE`], of images of one size with captions of so many
 /// lines; none where a single row is too wide.
 #[must_use]
 pub fn most_rows([height, width]: [usize; 2], nearest: usize, lines: usize) -> usize {
@@ -50,7 +50,7 @@ pub fn most_rows([height, width]: [usize; 2], nearest: usize, lines: usize) -> u
 
 /// Writes the rows as one page; `heading` stands over the neighbours.
 ///
-/// Pictures are enlarged as in a grid, all by one factor.
+/// Images are enlarged as in a grid, all by one factor.
 ///
 /// # Errors
 /// [`ReportError`] naming the file: no row, a page beyond 16,384 pixels in a side, or a file that
@@ -72,8 +72,8 @@ pub fn write_neighbours(
         }
         for (index, row) in rows.iter().enumerate() {
             let top = MARGIN + HEADING + index * step;
-            for (column, picture) in std::iter::once(&row.query).chain(&row.nearest).enumerate() {
-                draw(&mut page, picture, &layout, left(&layout, column), top);
+            for (column, raster) in std::iter::once(&row.query).chain(&row.nearest).enumerate() {
+                draw(&mut page, raster, &layout, left(&layout, column), top);
             }
         }
         page.to_png()
@@ -82,13 +82,13 @@ pub fn write_neighbours(
 
 fn layout(rows: &[NeighbourRow]) -> Result<Layout, Problem> {
     let all = || rows.iter().flat_map(|row| std::iter::once(&row.query).chain(&row.nearest));
-    let width = all().map(|one| one.picture.width()).max().ok_or(Problem::NoPictures)?;
-    let height = all().map(|one| one.picture.height()).max().ok_or(Problem::NoPictures)?;
+    let width = all().map(|one| one.raster.width()).max().ok_or(Problem::NoImages)?;
+    let height = all().map(|one| one.raster.height()).max().ok_or(Problem::NoImages)?;
     let columns = rows.iter().map(|row| 1 + row.nearest.len()).max().unwrap_or(1);
     Ok(layout_of([height, width], columns))
 }
 
-/// Of pictures whose largest sides are these.
+/// Of images whose largest sides are these.
 fn layout_of([height, width]: [usize; 2], columns: usize) -> Layout {
     let factor = factor(width.max(height));
     let cell = ((width * factor).max(LEAST_WIDTH), height * factor);
@@ -123,9 +123,9 @@ fn size(layout: &Layout, heading: &str, rows: usize, step: usize) -> (usize, usi
     (width, MARGIN + HEADING + rows.saturating_mul(step))
 }
 
-/// A picture and its captions, in the middle under it.
+/// An image and its captions, in the middle under it.
 fn draw(page: &mut Canvas, one: &Captioned, layout: &Layout, left: usize, top: usize) {
-    draw_picture(page, &one.picture, layout, left, top);
+    draw_raster(page, &one.raster, layout, left, top);
     let (width, height) = layout.cell;
     let (middle, mut line) = ((left + width / 2) as f32, (top + height + GAP) as f32);
     for words in &one.lines {
@@ -141,8 +141,8 @@ mod tests {
     use super::*;
 
     fn one(height: usize, width: usize, value: f32, lines: &[&str]) -> Captioned {
-        let picture = Picture::new(height, width, 1, vec![value; height * width]).unwrap();
-        Captioned { picture, lines: lines.iter().map(ToString::to_string).collect() }
+        let raster = Raster::new(height, width, 1, vec![value; height * width]).unwrap();
+        Captioned { raster, lines: lines.iter().map(ToString::to_string).collect() }
     }
 
     fn written(rows: &[NeighbourRow]) -> image::GrayImage {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_picture_stands_at_its_place_with_ink_under_it() {
+    fn each_image_stands_at_its_place_with_ink_under_it() {
         let nearest = vec![one(28, 28, 0.2, &["0001", "1.5"]), one(28, 28, 0.4, &["0002", "2"])];
         let rows = [NeighbourRow { query: one(28, 28, 0.6, &["query"]), nearest }];
         let page = written(&rows);
@@ -206,7 +206,7 @@ mod tests {
         let refusal = |rows: &[NeighbourRow]| {
             write_neighbours(Path::new("never-written.png"), "", rows).unwrap_err().problem
         };
-        assert!(matches!(refusal(&[]), Problem::NoPictures));
+        assert!(matches!(refusal(&[]), Problem::NoImages));
         let row = NeighbourRow { query: one(28, 28, 0.0, &[]), nearest: vec![] };
         assert!(matches!(refusal(&vec![row; 200]), Problem::PageTooLarge { .. }));
     }

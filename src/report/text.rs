@@ -1,5 +1,5 @@
 //! Words on a page, in one font embedded in the program.
-//! No system font is asked for, so pictures look alike on every machine.
+//! No system font is asked for, so images look alike on every machine.
 
 use std::sync::LazyLock;
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::policies::Action;
-use super::{Learner, Observer, RunningLoss, StepDone};
+use super::{Observer, StepDone, Trainer};
+use crate::infer::RunningLoss;
 use crate::plan::Plan;
 
 /// libtorch's version; tch 0.26 links no other.
@@ -38,9 +39,10 @@ pub struct History {
     /// Image files that could not be used and were left out, of both sets.
     #[serde(default)]
     pub skipped_files: usize,
-    /// Pictures of the training set, and of the test set.
+    /// Images of the training set, and of the test set.
     #[serde(default)]
-    pub pictures: [usize; 2],
+    #[serde(rename = "pictures")]
+    pub images: [usize; 2],
     /// Whether the run was stopped before its last epoch ended.
     pub interrupted: bool,
     /// The policy that ended training before its last epoch, and why.
@@ -71,9 +73,9 @@ pub struct Versions {
 pub struct EpochRecord {
     /// Counts from 1.
     pub epoch: usize,
-    /// Mean over the training pictures, while the weights changed.
+    /// Mean over the training images, while the weights changed.
     pub loss: f64,
-    /// Mean over the test pictures, after the epoch.
+    /// Mean over the test images, after the epoch.
     pub val_loss: f64,
     /// At the epoch's end, before a policy changed it; 0 in files of older versions.
     #[serde(default)]
@@ -95,21 +97,21 @@ impl History {
 
     /// Of a run that has not begun.
     #[must_use]
-    pub fn new(plan: &Plan, learner: &Learner) -> Self {
+    pub fn new(plan: &Plan, trainer: &Trainer) -> Self {
         Self {
             name: plan.config.name.clone(),
             seed: plan.seed(),
-            device: learner.device_name(),
-            engine: learner.engine_name(),
+            device: trainer.predictor.device_name(),
+            engine: trainer.predictor.engine_name(),
             dtype: plan.config.train.dtype.name().to_owned(),
-            parameters: plan.layers.iter().map(|layer| layer.trainable).sum(),
+            parameters: plan.trainable(),
             versions: Versions {
                 convae: env!("CARGO_PKG_VERSION").to_owned(),
                 tch: TCH.to_owned(),
                 libtorch: LIBTORCH.to_owned(),
             },
             skipped_files: 0,
-            pictures: [0, 0],
+            images: [0, 0],
             interrupted: false,
             stopped: None,
             restored_epoch: None,
@@ -123,7 +125,7 @@ impl History {
 impl Observer for History {
     fn step_done(&mut self, done: &StepDone<'_>) {
         let &StepDone { epoch, step, steps, .. } = done;
-        self.pending.add(done.loss, done.pictures);
+        self.pending.add(done.loss, done.images);
         if is_curve_point(step, steps) {
             let elapsed = (epoch - 1) as f64 + step as f64 / steps as f64;
             self.curve.push((elapsed, std::mem::take(&mut self.pending).mean()));

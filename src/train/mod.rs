@@ -1,36 +1,42 @@
-//! The epoch loop, and what it leaves behind.
+//! The epoch loop ([`fit`]), the callbacks that steer it ([`policies`]: early stopping, plateaus), and what
+//! observes it: the history, the progress bar, TensorBoard's event files, the parity trace. Where its
+//! checkpoints lie on the disk is in [`crate::run`].
 
-mod device;
 mod history;
-mod learner;
+pub mod history_csv;
+pub mod library;
 mod observer;
+pub mod parity_trace;
 pub mod policies;
 mod progress;
 mod state;
 mod steering;
+pub mod tensorboard;
 mod timing;
+mod trainer;
 
 pub use crate::engine::Step;
-pub use device::choose_device;
 pub(crate) use history::is_curve_point;
 pub use history::{EpochRecord, History};
-pub use learner::Learner;
-pub use observer::{LossTotal, Observer, RunningLoss, StepDone};
+
+pub use observer::{Observer, StepDone};
 pub use progress::Progress;
-pub use state::{KeepNothing, Keeper, Numbers, TrainingState};
+pub use state::{Checkpointer, NoCheckpoints, Numbers, TrainingState};
 pub use steering::Steering;
 pub use timing::{EpochTiming, Timings};
+pub use trainer::Trainer;
 
-use crate::corruption::Split;
-use crate::data::{DataError, Dataset, Feed, Images};
-use crate::interrupt;
-use crate::plan::Plan;
+use crate::data::corruption::Split;
+use crate::data::{DataError, DataLoader, Dataset};
+use crate::infer::evaluation::mean_loss;
+use crate::plan::{Plan, loader};
+use crate::system::interrupt;
 use policies::Action;
 
 /// Why training gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A picture could not be read any more; what was learned before is as good as ever.
+    /// An image could not be read any more; what was learned before is as good as ever.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The loss is infinite or not a number.
@@ -47,7 +53,7 @@ pub enum TrainError {
         /// That led there.
         learning_rate: f64,
     },
-    /// The keeper could not keep the training's state.
+    /// The checkpointer could not keep the training's state.
     #[error(transparent)]
     Unkept(anyhow::Error),
 }
@@ -62,25 +68,25 @@ pub enum Outcome {
 }
 
 /// Trains from where `state` stands to the plan's epochs, or until a policy or the user stops it.
-/// Observers see every step; the keeper keeps the state after each epoch, after the steps that it
+/// Observers see every step; the checkpointer keeps the state after each epoch, after the steps that it
 /// wants, and where training is cut short.
 ///
 /// # Errors
-/// When the loss is no longer a number, a picture cannot be read any more, or the keeper fails.
+/// When the loss is no longer a number, an image cannot be read any more, or the checkpointer fails.
 pub fn fit(
     plan: &Plan,
     data: &Dataset,
-    learner: &mut Learner,
+    trainer: &mut Trainer,
     state: &mut TrainingState,
     observers: &mut [&mut dyn Observer],
-    keeper: &mut dyn Keeper,
+    checkpointer: &mut dyn Checkpointer,
 ) -> Result<Outcome, TrainError> {
-    state.pictures = Some([data.train.len(), data.test.len()]);
-    let outcome = train_epochs(plan, data, learner, state, observers, keeper);
+    state.images = Some([data.train.len(), data.test.len()]);
+    let outcome = train_epochs(plan, data, trainer, state, observers, checkpointer);
     let cut_short = matches!(outcome, Ok(Outcome::Interrupted) | Err(TrainError::Data(_)));
     // At an epoch's end it has just been kept.
     if cut_short && state.step > 0 {
-        keep(state, learner, keeper)?;
+        keep(state, trainer, checkpointer)?;
     }
     outcome
 }
@@ -88,43 +94,43 @@ pub fn fit(
 fn train_epochs(
     plan: &Plan,
     data: &Dataset,
-    learner: &mut Learner,
+    trainer: &mut Trainer,
     state: &mut TrainingState,
     observers: &mut [&mut dyn Observer],
-    keeper: &mut dyn Keeper,
+    checkpointer: &mut dyn Checkpointer,
 ) -> Result<Outcome, TrainError> {
-    let training = feed(plan, &data.train, Split::Train);
+    let training = loader(plan, &data.train, Split::Train);
     let mut steering = Steering::new(&plan.config.train);
-    steering.restore(&state.policies, state.remembered.as_ref(), learner);
+    steering.restore(&state.policies, state.remembered.as_ref(), trainer);
     while state.wants_more(plan) {
         let epoch = state.epochs() + 1;
-        train_epoch(plan, training, learner, state, observers, keeper)?;
+        train_epoch(plan, training, trainer, state, observers, checkpointer)?;
         let loss = state.running.mean();
-        check_finite(loss, epoch, learner)?;
+        check_finite(loss, epoch, trainer)?;
         if interrupt::requested() {
             return Ok(Outcome::Interrupted);
         }
-        let val_loss = evaluate(plan, &data.test, learner)?;
-        check_finite(val_loss, epoch, learner)?;
+        let val_loss = mean_loss(plan, &data.test, &mut trainer.predictor)?;
+        check_finite(val_loss, epoch, trainer)?;
         let timing = state.timings.epoch_done(epoch);
-        let record = EpochRecord { epoch, loss, val_loss, learning_rate: learner.learning_rate() };
+        let record = EpochRecord { epoch, loss, val_loss, learning_rate: trainer.learning_rate() };
         for observer in audience(&mut state.history, observers) {
             observer.epoch_timed(&timing);
             observer.epoch_done(&record);
         }
-        for action in steering.epoch_done(&record, learner) {
+        for action in steering.epoch_done(&record, trainer) {
             tell(&action, state, observers);
         }
         // What the policies changed and remember belongs to the state that is kept.
         (state.policies, state.remembered) = steering.state();
         state.epoch_done();
-        keep(state, learner, keeper)?;
+        keep(state, trainer, checkpointer)?;
         // After the last epoch there is nothing left to stop.
         if interrupt::requested() && state.wants_more(plan) {
             return Ok(Outcome::Interrupted);
         }
     }
-    if let Some(action) = steering.train_done(learner) {
+    if let Some(action) = steering.train_done(trainer) {
         tell(&action, state, observers);
     }
     Ok(Outcome::Finished)
@@ -133,33 +139,33 @@ fn train_epochs(
 /// One pass over the training set, or what is left of it, until the user interrupts.
 fn train_epoch(
     plan: &Plan,
-    training: Feed<'_>,
-    learner: &mut Learner,
+    training: DataLoader<'_>,
+    trainer: &mut Trainer,
     state: &mut TrainingState,
     observers: &mut [&mut dyn Observer],
-    keeper: &mut dyn Keeper,
+    checkpointer: &mut dyn Checkpointer,
 ) -> Result<(), TrainError> {
     let epoch = state.epochs() + 1;
     let order = training.order(epoch as u64, plan.config.train.shuffle);
     let steps = training.steps();
     let left = order.get(state.step * training.batch_size..).unwrap_or_default();
     state.timings.epoch_begins(epoch, state.step);
-    training.ahead(epoch as u64, left, |batches| {
+    training.prefetch(epoch as u64, left, |batches| {
         while let Some(batch) = batches.next() {
             let batch = batch?;
             let step = state.step + 1;
-            let Step { loss, gradient } = learner.train_step(&batch, epoch as u64, step as u64);
+            let Step { loss, gradient } = trainer.train_step(&batch, epoch as u64, step as u64);
             state.running.add(&loss, batch.len);
             let done = StepDone {
                 epoch,
                 step,
                 steps,
-                pictures: batch.len,
+                images: batch.len,
                 loss: &loss,
                 gradient: &gradient,
                 running: &state.running,
                 waited: batches.waited(),
-                learner,
+                trainer,
             };
             state.timings.step_done(&done);
             for observer in audience(&mut state.history, observers) {
@@ -170,8 +176,8 @@ fn train_epoch(
                 break;
             }
             // After the last one, the epoch's own comes soon.
-            if step < steps && keeper.wants_step(step) {
-                keep(state, learner, keeper)?;
+            if step < steps && checkpointer.wants_step(step) {
+                keep(state, trainer, checkpointer)?;
             }
         }
         Ok(())
@@ -197,50 +203,21 @@ fn audience<'a>(
 /// those before it.
 fn keep(
     state: &TrainingState,
-    learner: &Learner,
-    keeper: &mut dyn Keeper,
+    trainer: &Trainer,
+    checkpointer: &mut dyn Checkpointer,
 ) -> Result<(), TrainError> {
     if state.step > 0 {
-        check_finite(state.running.mean(), state.epochs() + 1, learner)?;
+        check_finite(state.running.mean(), state.epochs() + 1, trainer)?;
     }
-    if !learner.is_finite() {
-        check_finite(f64::NAN, state.epochs() + usize::from(state.step > 0), learner)?;
+    if !trainer.predictor.is_finite() {
+        check_finite(f64::NAN, state.epochs() + usize::from(state.step > 0), trainer)?;
     }
-    keeper.keep(state, learner).map_err(TrainError::Unkept)
+    checkpointer.keep(state, trainer).map_err(TrainError::Unkept)
 }
 
-fn check_finite(loss: f64, epoch: usize, learner: &Learner) -> Result<(), TrainError> {
+fn check_finite(loss: f64, epoch: usize, trainer: &Trainer) -> Result<(), TrainError> {
     if loss.is_finite() {
         return Ok(());
     }
-    Err(TrainError::Diverged { loss, epoch, learning_rate: learner.learning_rate() })
-}
-
-/// The loss over a set of pictures, each batch weighted by its size as in Keras.
-///
-/// # Errors
-/// When a picture cannot be read any more.
-pub fn evaluate(plan: &Plan, images: &Images, learner: &mut Learner) -> Result<f64, DataError> {
-    let test = feed(plan, images, Split::Test);
-    let order = test.order(0, false);
-    let mut loss = RunningLoss::default();
-    test.ahead(0, &order, |batches| {
-        for batch in batches {
-            let batch = batch?;
-            loss.add(&learner.loss(&batch), batch.len);
-        }
-        Ok(loss.mean())
-    })
-}
-
-/// The pictures with the plan's corruption and batch size.
-#[must_use]
-pub fn feed<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> Feed<'a> {
-    Feed {
-        images,
-        corruption: &plan.config.corruption,
-        split,
-        seed: plan.seed(),
-        batch_size: plan.config.train.batch_size,
-    }
+    Err(TrainError::Diverged { loss, epoch, learning_rate: trainer.learning_rate() })
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::policies::Action;
-use super::{EpochRecord, EpochTiming, Learner};
+use super::{EpochRecord, EpochTiming, Trainer};
+use crate::infer::RunningLoss;
 
 /// Sees a training go by; it cannot change it.
 pub trait Observer {
@@ -60,7 +60,7 @@ pub struct StepDone<'a> {
     /// Steps of the epoch.
     pub steps: usize,
     /// Size of the batch.
-    pub pictures: usize,
+    pub images: usize,
     /// The batch's loss before the step: a scalar on the device.
     pub loss: &'a Tensor,
     /// Of that loss, before clipping: `(P,)`, on the device.
@@ -70,54 +70,5 @@ pub struct StepDone<'a> {
     /// How long the epoch's steps have waited for their batches so far.
     pub waited: Duration,
     /// With the weights after the step.
-    pub learner: &'a Learner,
-}
-
-/// A mean of batch losses, weighted by batch size. It stays on the device until it is asked for,
-/// so that no step waits for the one before.
-#[derive(Debug, Default)]
-pub struct RunningLoss {
-    sum: Option<Tensor>,
-    pictures: usize,
-}
-
-impl RunningLoss {
-    /// Counts a batch of so many pictures.
-    pub fn add(&mut self, loss: &Tensor, pictures: usize) {
-        let weighted = loss.to_kind(Kind::Double) * pictures as f64;
-        self.sum = Some(match self.sum.take() {
-            Some(sum) => sum + weighted,
-            None => weighted,
-        });
-        self.pictures += pictures;
-    }
-
-    /// What there is to save of it, to the last bit.
-    #[must_use]
-    pub fn total(&self) -> LossTotal {
-        let sum = self.sum.as_ref().map_or(0.0, |sum| sum.double_value(&[]));
-        LossTotal { sum, pictures: self.pictures }
-    }
-
-    /// NaN before the first batch.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        let sum = self.sum.as_ref().map_or(f64::NAN, |sum| sum.double_value(&[]));
-        sum / self.pictures as f64
-    }
-}
-
-/// A [`RunningLoss`] as a number.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct LossTotal {
-    /// Of the batches' losses, each times its pictures.
-    pub sum: f64,
-    /// In all batches.
-    pub pictures: usize,
-}
-
-impl From<LossTotal> for RunningLoss {
-    fn from(LossTotal { sum, pictures }: LossTotal) -> Self {
-        Self { sum: (pictures > 0).then(|| Tensor::from(sum)), pictures }
-    }
+    pub trainer: &'a Trainer,
 }

@@ -7,7 +7,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::policies::Action;
 use super::{EpochRecord, EpochTiming, Observer, StepDone};
-use crate::output::note;
+use crate::system::terminal::note;
 
 /// How often the bar's figures change; reading the loss makes the step wait for it.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -22,8 +22,8 @@ const STYLE: &str = "{prefix} {bar:30} {pos}/{len}  {msg}  ETA {eta}";
 #[derive(Debug)]
 pub struct Progress {
     epochs: usize,
-    /// Pictures and steps seen in this epoch, which may have begun in another process.
-    pictures: usize,
+    /// Images and steps seen in this epoch, which may have begun in another process.
+    images: usize,
     steps: usize,
     /// Of the epoch that just ended.
     timing: Option<EpochTiming>,
@@ -39,7 +39,7 @@ impl Progress {
     pub fn new(epochs: usize) -> Self {
         let now = Instant::now();
         let bar = stdout().is_terminal().then(styled_bar);
-        Self { epochs, pictures: 0, steps: 0, timing: None, started: now, drawn: now, bar }
+        Self { epochs, images: 0, steps: 0, timing: None, started: now, drawn: now, bar }
     }
 
     /// Takes the bar off the terminal, so that what is said next stays readable.
@@ -51,7 +51,7 @@ impl Progress {
 
     fn figures(&self, done: &StepDone<'_>) -> String {
         let (loss, seconds) = (done.running.mean(), self.started.elapsed().as_secs_f64());
-        let rate = self.pictures as f64 / seconds;
+        let rate = self.images as f64 / seconds;
         let slower = slower(done.waited.as_secs_f64() / seconds);
         format!("loss {loss:.4}  {rate:.0} images/s  {slower}")
     }
@@ -88,7 +88,7 @@ fn styled_bar() -> ProgressBar {
 
 impl Observer for Progress {
     fn step_done(&mut self, done: &StepDone<'_>) {
-        self.pictures += done.pictures;
+        self.images += done.images;
         self.steps += 1;
         match &self.bar {
             Some(bar) if self.drawn.elapsed() >= REFRESH => {
@@ -108,7 +108,7 @@ impl Observer for Progress {
         self.end();
         // A new one: `reset` would draw the old one again, which would then stay on the terminal.
         self.bar = self.bar.is_some().then(styled_bar);
-        (self.pictures, self.steps, self.started) = (0, 0, Instant::now());
+        (self.images, self.steps, self.started) = (0, 0, Instant::now());
         let EpochRecord { epoch, loss, val_loss, .. } = record;
         let timing = self.timing.take().map_or_else(String::new, |timing| {
             let EpochTiming { seconds, images_per_second, waiting, .. } = timing;

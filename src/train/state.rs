@@ -1,11 +1,12 @@
-//! Where a training stands, beside its learner: all that it needs to go on as if it had not stopped.
+//! Where a training stands, beside its trainer: all that it needs to go on as if it had not stopped.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::policies::PolicyState;
-use super::{History, Learner, LossTotal, RunningLoss, Timings};
+use super::{History, Timings, Trainer};
 use crate::data::Digests;
+use crate::infer::{LossTotal, RunningLoss};
 use crate::plan::Plan;
 
 /// Between two steps, or between two epochs.
@@ -17,8 +18,8 @@ pub struct TrainingState {
     pub step: usize,
     /// The loss of these.
     pub running: RunningLoss,
-    /// Training and test pictures, known once training has begun.
-    pub pictures: Option<[usize; 2]>,
+    /// Training and test images, known once training has begun.
+    pub images: Option<[usize; 2]>,
     /// Of these, where somebody has asked for them.
     pub digests: Option<Digests>,
     /// What policies remember.
@@ -46,9 +47,10 @@ pub struct Numbers {
     pub running: LossTotal,
     /// Since the loss curve's last point.
     pub pending: LossTotal,
-    /// Training and test pictures.
+    /// Training and test images.
     #[serde(default)]
-    pub pictures: Option<[usize; 2]>,
+    #[serde(rename = "pictures")]
+    pub images: Option<[usize; 2]>,
     /// What policies remember.
     #[serde(default)]
     pub policies: PolicyState,
@@ -62,7 +64,7 @@ impl TrainingState {
             history,
             step: 0,
             running: RunningLoss::default(),
-            pictures: None,
+            images: None,
             digests: None,
             policies: PolicyState::default(),
             remembered: None,
@@ -70,29 +72,29 @@ impl TrainingState {
         }
     }
 
-    /// As it was when its `numbers` were taken; the learner has to be restored by itself.
+    /// As it was when its `numbers` were taken; the trainer has to be restored by itself.
     #[must_use]
     pub fn restored(history: History, numbers: Numbers) -> Self {
         let mut state = Self::new(history);
         state.step = numbers.step;
         state.running = numbers.running.into();
         state.history.pending = numbers.pending.into();
-        (state.pictures, state.policies) = (numbers.pictures, numbers.policies);
+        (state.images, state.policies) = (numbers.images, numbers.policies);
         state
     }
 
     /// To be saved beside the history and the weights.
     #[must_use]
-    pub fn numbers(&self, learner: &Learner) -> Numbers {
+    pub fn numbers(&self, trainer: &Trainer) -> Numbers {
         Numbers {
             format: 1,
             epochs: self.epochs(),
             step: self.step,
-            iterations: learner.optimizer.iterations(),
-            learning_rate: learner.optimizer.learning_rate,
+            iterations: trainer.optimizer.iterations(),
+            learning_rate: trainer.optimizer.learning_rate,
             running: self.running.total(),
             pending: self.history.pending.total(),
-            pictures: self.pictures,
+            images: self.images,
             policies: self.policies.clone(),
         }
     }
@@ -116,7 +118,7 @@ impl TrainingState {
 }
 
 /// Keeps states where they survive the process. Unlike an observer it can fail, which ends the training.
-pub trait Keeper {
+pub trait Checkpointer {
     /// Whether to keep the state after so many steps of an epoch; after each epoch it is kept anyway.
     fn wants_step(&self, step: usize) -> bool;
 
@@ -124,19 +126,19 @@ pub trait Keeper {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn keep(&mut self, state: &TrainingState, learner: &Learner) -> anyhow::Result<()>;
+    fn keep(&mut self, state: &TrainingState, trainer: &Trainer) -> anyhow::Result<()>;
 }
 
 /// For a training that is not worth resuming.
 #[derive(Debug, Clone, Copy)]
-pub struct KeepNothing;
+pub struct NoCheckpoints;
 
-impl Keeper for KeepNothing {
+impl Checkpointer for NoCheckpoints {
     fn wants_step(&self, _step: usize) -> bool {
         false
     }
 
-    fn keep(&mut self, _state: &TrainingState, _learner: &Learner) -> anyhow::Result<()> {
+    fn keep(&mut self, _state: &TrainingState, _trainer: &Trainer) -> anyhow::Result<()> {
         Ok(())
     }
 }

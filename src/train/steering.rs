@@ -1,10 +1,10 @@
-//! Does what the policies say: with the learner's weights and its learning rate, and in the order in
+//! Does what the policies say: with the trainer's weights and its learning rate, and in the order in
 //! which Keras's `fit` does it.
 
 use tch::Tensor;
 
 use super::policies::{Action, Metrics, Policies, PolicyState};
-use super::{EpochRecord, Learner};
+use super::{EpochRecord, Trainer};
 use crate::config::sections::Train;
 
 /// The policies of a run, and the weights that they remember.
@@ -23,40 +23,40 @@ impl Steering {
     }
 
     /// After an epoch and its validation; returns what it has done.
-    pub fn epoch_done(&mut self, record: &EpochRecord, learner: &mut Learner) -> Vec<Action> {
+    pub fn epoch_done(&mut self, record: &EpochRecord, trainer: &mut Trainer) -> Vec<Action> {
         let &EpochRecord { epoch, loss, val_loss, .. } = record;
-        let rate = learner.optimizer.learning_rate;
+        let rate = trainer.optimizer.learning_rate;
         let mut actions = self.policies.epoch_end(epoch, Metrics { loss, val_loss }, rate);
-        actions.retain(|action| self.act(action, learner));
+        actions.retain(|action| self.act(action, trainer));
         actions
     }
 
     /// When training ends by itself, early or not; after an interruption the weights stay as they are, so
     /// that it can go on from them. In Keras the moving average goes in first, and what was remembered
     /// takes its place; only that is done here, and returned.
-    pub fn train_done(&mut self, learner: &mut Learner) -> Option<Action> {
+    pub fn train_done(&mut self, trainer: &mut Trainer) -> Option<Action> {
         let restore = self.policies.train_end().filter(|_| self.best.is_some());
         let action = restore.unwrap_or(Action::AverageWeights);
-        self.act(&action, learner).then_some(action)
+        self.act(&action, trainer).then_some(action)
     }
 
     /// Does it; `false` where there was nothing to do.
-    fn act(&mut self, action: &Action, learner: &mut Learner) -> bool {
+    fn act(&mut self, action: &Action, trainer: &mut Trainer) -> bool {
         match action {
             Action::RememberWeights { .. } => {
-                self.best = Some(learner.parameters().values());
+                self.best = Some(trainer.predictor.parameters().values());
                 true
             }
             Action::SetLearningRate { to, .. } => {
-                learner.optimizer.learning_rate = *to;
+                trainer.optimizer.learning_rate = *to;
                 true
             }
             Action::Stop { .. } => true,
             Action::RestoreWeights { .. } => {
                 let best = self.best.as_ref();
-                best.inspect(|best| learner.parameters().set_values(best)).is_some()
+                best.inspect(|best| trainer.predictor.parameters().set_values(best)).is_some()
             }
-            Action::AverageWeights => learner.finalize(),
+            Action::AverageWeights => trainer.finalize(),
         }
     }
 
@@ -68,11 +68,11 @@ impl Steering {
     }
 
     /// Goes on from what was saved.
-    pub fn restore(&mut self, state: &PolicyState, best: Option<&Tensor>, learner: &mut Learner) {
+    pub fn restore(&mut self, state: &PolicyState, best: Option<&Tensor>, trainer: &mut Trainer) {
         self.policies.restore(state);
         self.best = best.map(Tensor::copy);
         if let Some(rate) = state.learning_rate() {
-            learner.optimizer.learning_rate = rate;
+            trainer.optimizer.learning_rate = rate;
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct EpochTiming {
     pub epoch: usize,
     /// Training and validation, over all parts of an epoch that was resumed.
     pub seconds: f64,
-    /// Training pictures per second of training.
+    /// Training images per second of training.
     pub images_per_second: f64,
     /// Share of the training in which no batch was ready: data were slower than computing.
     pub waiting: f64,
@@ -38,7 +38,8 @@ pub struct Timings {
 struct Part {
     epoch: usize,
     step: usize,
-    pictures: usize,
+    #[serde(rename = "pictures")]
+    images: usize,
     seconds: f64,
     waited: f64,
 }
@@ -76,7 +77,7 @@ impl Timings {
         self.under_way = Some(Part {
             epoch: done.epoch,
             step: done.step,
-            pictures: self.under_way.map_or(0, |part| part.pictures) + done.pictures,
+            images: self.under_way.map_or(0, |part| part.images) + done.images,
             seconds: before.seconds + self.clock.started.elapsed().as_secs_f64(),
             waited: before.waited + done.waited.as_secs_f64(),
         });
@@ -88,7 +89,7 @@ impl Timings {
         let timing = EpochTiming {
             epoch,
             seconds: self.clock.before.seconds + self.clock.started.elapsed().as_secs_f64(),
-            images_per_second: share(training.pictures as f64),
+            images_per_second: share(training.images as f64),
             waiting: share(training.waited),
         };
         self.epochs.push(timing);

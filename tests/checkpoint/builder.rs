@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
 
-use convae::checkpoint::{Array, Checkpoint, CheckpointError, load, save};
+use convae::formats::checkpoint::{Array, Checkpoint, CheckpointError, load, save};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::time::Instant;
 
-use convae::checkpoint::{Array, Checkpoint};
+use convae::formats::checkpoint::{Array, Checkpoint};
 use proptest::prelude::*;
 use proptest::sample::Index;
 

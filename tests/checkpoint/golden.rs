@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use convae::checkpoint::{Array, Checkpoint, CheckpointError, load};
+use convae::formats::checkpoint::{Array, Checkpoint, CheckpointError, load};
 
 fn fixture(name: &str) -> Result<Checkpoint, CheckpointError> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");

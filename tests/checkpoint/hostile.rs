@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{Cursor, Write};
 
-use convae::checkpoint::{Checkpoint, load};
+use convae::formats::checkpoint::{Checkpoint, load};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 

@@ -1,4 +1,4 @@
-//! Tests of `convae::checkpoint` through its files, as users meet them.
+//! Tests of `convae::formats::checkpoint` through its files, as users meet them.
 //! One binary, since linking each test file anew would cost more than the tests.
 
 #[path = "../common/absent.rs"]

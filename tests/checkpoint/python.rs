@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use convae::checkpoint::{Array, Checkpoint, load, save};
+use convae::formats::checkpoint::{Array, Checkpoint, load, save};
 
 use crate::absent;
 use crate::builder::{example, scratch};

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use convae::checkpoint::{Array, load};
+use convae::formats::checkpoint::{Array, load};
 
 use crate::builder::{
     Tensor, dict, example, int, loaded, program, pt_file, refusal, saved, scratch, text, zip_file,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use convae::checkpoint::{Array, Checkpoint, DType, check_name, load, save};
+use convae::formats::checkpoint::{Array, Checkpoint, DType, check_name, load, save};
 use proptest::prelude::*;
 
 use crate::builder::{example, loaded, saved, scratch};

@@ -17,7 +17,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use assert_cmd::assert::Assert;
-use convae::checkpoint::{Checkpoint, load, save};
+use convae::formats::checkpoint::{Checkpoint, load, save};
 use predicates::function::function;
 use predicates::str::contains;
 use tempfile::TempDir;
@@ -253,13 +253,13 @@ pub fn names(folder: &Path) -> Vec<String> {
 
 /// The files of a run of that name.
 pub fn files_of(name: &str) -> Vec<String> {
-    let pictures = ["grid", "input", "loss", "output"].map(|what| format!("{what}_{name}.png"));
+    let images = ["grid", "input", "loss", "output"].map(|what| format!("{what}_{name}.png"));
     let mut names = ["checkpoints", "config.toml", "history.json", "run.lock", "timings.json"]
         .map(str::to_owned)
         .to_vec();
     names.extend(["", "-best"].map(|which| format!("{name}{which}.pt")));
     names.push("report.html".to_owned());
-    names.extend(pictures);
+    names.extend(images);
     names.sort();
     names
 }

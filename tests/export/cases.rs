@@ -9,7 +9,7 @@ pub struct Case {
     /// Layers as a config has them.
     pub encoder: String,
     pub decoder: String,
-    /// The pictures' values go from the first to the second.
+    /// The images' values go from the first to the second.
     pub values: [f32; 2],
     pub dtype: &'static str,
 }
@@ -117,7 +117,7 @@ pub fn all() -> Vec<Case> {
             &["UpSampling2D size=[3,2] interpolation='bilinear'", OUT],
         ),
         case(
-            "dense-on-pictures",
+            "dense-on-images",
             [5, 6, 3],
             &["Dense units=4 activation='softmax'"],
             &["Dense units=3 use_bias=false"],
@@ -258,7 +258,7 @@ fn normalizations() -> Vec<Case> {
     options.into_iter().map(of).collect()
 }
 
-/// On the pictures themselves, which go far beyond 0..1, and after a layer with weights.
+/// On the images themselves, which go far beyond 0..1, and after a layer with weights.
 fn activation(name: &str) -> Case {
     let layers = [format!("Activation activation='{name}'"), OUT.to_owned()];
     let layers: Vec<&str> = layers.iter().map(String::as_str).collect();

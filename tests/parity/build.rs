@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use convae::config::Source;
-use convae::model::Autoencoder;
+use convae::engine::Model;
 use convae::plan::Plan;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -27,13 +27,13 @@ pub fn trained_with(train: &Value) -> Result<Plan> {
 
 /// One layer that receives `input`: `[values]`, or height, width and channels.
 pub struct Alone {
-    model: Autoencoder,
+    model: Model,
 }
 
 impl Alone {
-    /// The layer is the encoder's second. Before it, pictures of one channel are made into the
-    /// input that it is to receive, since a config's pictures have 1 channel or 3; after it, one
-    /// value is spread over the whole picture, since an autoencoder has to close.
+    /// The layer is the encoder's second. Before it, images of one channel are made into the
+    /// input that it is to receive, since a config's images have 1 channel or 3; after it, one
+    /// value is spread over the whole image, since an autoencoder has to close.
     pub fn new(layer: &Value, input: &[i64], seed: u64) -> Result<Self> {
         let (rows, columns) = match *input {
             [values] => (values, 1),
@@ -54,7 +54,7 @@ impl Alone {
                 ],
             },
         }))?;
-        Ok(Self { model: Autoencoder::new(&plan, Device::Cpu, Kind::Double) })
+        Ok(Self { model: Model::new(&plan, Device::Cpu, Kind::Double) })
     }
 
     /// `(N, H, W, C)` or `(N, F)`, in and out.

@@ -1,5 +1,5 @@
 //! Answers single numerical questions with convae's public interface, in float64 and in Keras's
-//! terms: pictures are `(N, H, W, C)`, weights have Keras's layouts and order.
+//! terms: images are `(N, H, W, C)`, weights have Keras's layouts and order.
 //!
 //! `examples/parity_probe.rs` asks them for `scripts/parity/cases`, which holds the answers against
 //! Keras; `tests/golden.rs` asks those that Keras has answered once. Nothing here compares.

@@ -16,13 +16,13 @@ pub struct Question {
 impl Question {
     pub fn answer(&self) -> Result<Value> {
         let plan = Plan::new(Source::parse(&self.toml, "the question", &[])?)?;
-        let layers = plan.layers.iter().map(|planned| {
+        let layers = plan.graph.nodes.iter().map(|node| {
             json!({
-                "name": planned.name,
-                "type": planned.layer.name(),
-                "output": planned.output.0,
-                "trainable": planned.trainable,
-                "moving": planned.moving,
+                "name": node.name,
+                "type": node.op.name(),
+                "output": node.output.0,
+                "trainable": node.trainable(),
+                "moving": node.non_trainable(),
             })
         });
         Ok(layers.collect())

@@ -6,7 +6,7 @@
 
 #![allow(dead_code)] // each test program uses its own part
 
-use super::picture::{Picture, position};
+use super::image_batch::{ImageBatch, position};
 
 /// One term: `output += input * factor`, each named by its index.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +27,9 @@ pub struct Linear {
 }
 
 impl Linear {
-    pub fn forward(&self, x: &Picture) -> Picture {
+    pub fn forward(&self, x: &ImageBatch) -> ImageBatch {
         assert_eq!(x.shape, self.input);
-        let mut y = Picture::zeros(self.output);
+        let mut y = ImageBatch::zeros(self.output);
         for term in &self.terms {
             y.values[term.output] += x.values[term.input] * self.factors[term.factor];
         }
@@ -37,9 +37,9 @@ impl Linear {
     }
 
     /// What the input must change by, given what the output should change by.
-    pub fn input_gradient(&self, upstream: &Picture) -> Picture {
+    pub fn input_gradient(&self, upstream: &ImageBatch) -> ImageBatch {
         assert_eq!(upstream.shape, self.output);
-        let mut gradient = Picture::zeros(self.input);
+        let mut gradient = ImageBatch::zeros(self.input);
         for term in &self.terms {
             gradient.values[term.input] += upstream.values[term.output] * self.factors[term.factor];
         }
@@ -47,7 +47,7 @@ impl Linear {
     }
 
     /// The same for the kernel.
-    pub fn factor_gradient(&self, x: &Picture, upstream: &Picture) -> Vec<f64> {
+    pub fn factor_gradient(&self, x: &ImageBatch, upstream: &ImageBatch) -> Vec<f64> {
         let mut gradient = vec![0.0; self.factors.len()];
         for term in &self.terms {
             gradient[term.factor] += upstream.values[term.output] * x.values[term.input];
@@ -69,19 +69,19 @@ impl Linear {
     }
 }
 
-/// The sum over pictures and pixels, for each channel: the gradient of a bias.
-pub fn by_channel(picture: &Picture) -> Vec<f64> {
-    let channels = picture.shape[3];
+/// The sum over images and pixels, for each channel: the gradient of a bias.
+pub fn by_channel(image: &ImageBatch) -> Vec<f64> {
+    let channels = image.shape[3];
     let mut sums = vec![0.0; channels];
-    for (i, value) in picture.values.iter().enumerate() {
+    for (i, value) in image.values.iter().enumerate() {
         sums[i % channels] += value;
     }
     sums
 }
 
 /// Adds a bias to every pixel.
-pub fn add_bias(picture: &mut Picture, bias: &[f64]) {
-    for (i, value) in picture.values.iter_mut().enumerate() {
+pub fn add_bias(image: &mut ImageBatch, bias: &[f64]) {
+    for (i, value) in image.values.iter_mut().enumerate() {
         *value += bias[i % bias.len()];
     }
 }
@@ -139,11 +139,11 @@ impl Positions {
 
 /// Conv2D without bias; the kernel is `(rows, columns, in, filters)`.
 pub fn conv2d(input: [usize; 4], window: Window, filters: usize, kernel: &[f64]) -> Linear {
-    let [pictures, height, width, channels] = input;
+    let [images, height, width, channels] = input;
     let (rows, columns) = (window.rows(height), window.columns(width));
-    let output = [pictures, rows.count, columns.count, filters];
+    let output = [images, rows.count, columns.count, filters];
     let mut terms = Vec::new();
-    for n in 0..pictures {
+    for n in 0..images {
         for oy in 0..rows.count {
             for ox in 0..columns.count {
                 for (ky, y) in rows.under(oy) {
@@ -176,12 +176,12 @@ pub fn conv2d_transpose(
     filters: usize,
     kernel: &[f64],
 ) -> Linear {
-    let [pictures, height, width, channels] = input;
+    let [images, height, width, channels] = input;
     let rows = Spread::new(height, window.size.0, window.strides.0, window.same);
     let columns = Spread::new(width, window.size.1, window.strides.1, window.same);
-    let output = [pictures, rows.count, columns.count, filters];
+    let output = [images, rows.count, columns.count, filters];
     let mut terms = Vec::new();
-    for n in 0..pictures {
+    for n in 0..images {
         for oy in 0..rows.count {
             for ox in 0..columns.count {
                 for (ky, y) in rows.under(oy) {
@@ -256,7 +256,7 @@ pub fn average_pooling(input: [usize; 4], window: Window) -> Linear {
 }
 
 /// MaxPooling2D of `x`, whose values must differ: around `x` it is linear.
-pub fn max_pooling(x: &Picture, window: Window) -> Linear {
+pub fn max_pooling(x: &ImageBatch, window: Window) -> Linear {
     pooling(x.shape, window, |pixels| {
         let larger = |&&a: &&usize, &&b: &&usize| x.values[a].total_cmp(&x.values[b]);
         vec![(*pixels.iter().max_by(larger).expect("a window holds a pixel"), 1.0)]
@@ -269,11 +269,11 @@ fn pooling(
     window: Window,
     share: impl Fn(&[usize]) -> Vec<(usize, f64)>,
 ) -> Linear {
-    let [pictures, height, width, channels] = input;
+    let [images, height, width, channels] = input;
     let (rows, columns) = (window.rows(height), window.columns(width));
-    let output = [pictures, rows.count, columns.count, channels];
+    let output = [images, rows.count, columns.count, channels];
     let mut parts = Vec::new();
-    for n in 0..pictures {
+    for n in 0..images {
         for oy in 0..rows.count {
             for ox in 0..columns.count {
                 for c in 0..channels {
@@ -316,10 +316,10 @@ fn upsampling(
     factors: (usize, usize),
     along: impl Fn(usize, usize, usize) -> Vec<(usize, f64)>,
 ) -> Linear {
-    let [pictures, height, width, channels] = input;
-    let output = [pictures, height * factors.0, width * factors.1, channels];
+    let [images, height, width, channels] = input;
+    let output = [images, height * factors.0, width * factors.1, channels];
     let mut parts = Vec::new();
-    for n in 0..pictures {
+    for n in 0..images {
         for oy in 0..output[1] {
             for ox in 0..output[2] {
                 for (y, down) in along(oy, height, factors.0) {
@@ -349,16 +349,16 @@ pub struct Margins {
 /// ZeroPadding2D.
 pub fn zero_padding(input: [usize; 4], margins: Margins) -> Linear {
     let Margins { top, bottom, left, right } = margins;
-    let [pictures, height, width, channels] = input;
-    let output = [pictures, height + top + bottom, width + left + right, channels];
+    let [images, height, width, channels] = input;
+    let output = [images, height + top + bottom, width + left + right, channels];
     moved(input, output, input, (0, 0), (top, left))
 }
 
 /// Cropping2D.
 pub fn cropping(input: [usize; 4], margins: Margins) -> Linear {
     let Margins { top, bottom, left, right } = margins;
-    let [pictures, height, width, channels] = input;
-    let output = [pictures, height - top - bottom, width - left - right, channels];
+    let [images, height, width, channels] = input;
+    let output = [images, height - top - bottom, width - left - right, channels];
     moved(input, output, output, (top, left), (0, 0))
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(dead_code)] // each test program uses its own part
 
-use super::picture::Picture;
+use super::image_batch::ImageBatch;
 
 /// A batch normalisation with one entry per channel in each vector.
 #[derive(Debug, Clone)]
@@ -30,13 +30,13 @@ impl Norm {
     }
 
     /// By the batch's own statistics.
-    pub fn train(&self, x: &Picture) -> Picture {
+    pub fn train(&self, x: &ImageBatch) -> ImageBatch {
         let (mean, variance) = moments(x);
         self.normalised(x, &mean, &variance)
     }
 
     /// What training on `x` does to the moving statistics.
-    pub fn follow(&mut self, x: &Picture) {
+    pub fn follow(&mut self, x: &ImageBatch) {
         let (mean, variance) = moments(x);
         let keep = self.momentum;
         for c in 0..mean.len() {
@@ -46,11 +46,11 @@ impl Norm {
     }
 
     /// By the moving statistics.
-    pub fn infer(&self, x: &Picture) -> Picture {
+    pub fn infer(&self, x: &ImageBatch) -> ImageBatch {
         self.normalised(x, &self.moving_mean, &self.moving_variance)
     }
 
-    fn normalised(&self, x: &Picture, mean: &[f64], variance: &[f64]) -> Picture {
+    fn normalised(&self, x: &ImageBatch, mean: &[f64], variance: &[f64]) -> ImageBatch {
         let mut y = x.clone();
         for (i, value) in y.values.iter_mut().enumerate() {
             let c = i % mean.len();
@@ -62,7 +62,7 @@ impl Norm {
 }
 
 /// Mean and biased variance of each channel.
-fn moments(x: &Picture) -> (Vec<f64>, Vec<f64>) {
+fn moments(x: &ImageBatch) -> (Vec<f64>, Vec<f64>) {
     let channels = x.shape[3];
     let count = (x.values.len() / channels) as f64;
     let channel = |c: usize| x.values.iter().skip(c).step_by(channels);

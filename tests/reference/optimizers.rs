@@ -1,8 +1,7 @@
 //! Keras's optimizers, one number at a time (`keras/src/optimizers/*.py`, 3.15.1). The options come
 //! in the config's own structs; the arithmetic shares nothing with `convae::optim`.
 
-use convae::config::sections::Optimizer;
-use convae::plan::CommonOptions;
+use convae::config::sections::{Adam, AdamMoments, AdamW, Optimizer, OptimizerOptions};
 
 /// Most numbers that an optimizer keeps for a weight.
 const SLOTS: usize = 3;
@@ -20,15 +19,15 @@ pub struct Keras {
 impl Keras {
     pub fn new(options: Optimizer, weights: &[Vec<f64>]) -> Self {
         let slots = weights.iter().map(|tensor| vec![[0.0; SLOTS]; tensor.len()]).collect();
-        let learning_rate = options.common().learning_rate;
+        let learning_rate = options.learning_rate();
         Self { options, learning_rate, iterations: 0, slots }
     }
 
     /// `BaseOptimizer._backend_apply_gradients`: clip, decay, update.
     pub fn step(&mut self, weights: &mut [Vec<f64>], gradients: &[Vec<f64>]) {
-        let CommonOptions { weight_decay, .. } = self.options.common();
-        let gradients = clipped(self.options.common(), gradients);
-        let decay = weight_decay.unwrap_or(0.0) * self.learning_rate;
+        let common = self.options.common();
+        let gradients = clipped(common, gradients);
+        let decay = common.weight_decay.unwrap_or(0.0) * self.learning_rate;
         for ((tensor, gradients), slots) in weights.iter_mut().zip(gradients).zip(&mut self.slots) {
             for ((weight, gradient), slots) in tensor.iter_mut().zip(gradients).zip(slots) {
                 *weight -= *weight * decay;
@@ -48,8 +47,9 @@ impl Keras {
 /// What `update_step` adds to a weight; `t` counts from 1.
 fn move_of(options: &Optimizer, g: f64, slots: &mut [f64; SLOTS], rate: f64, t: i32) -> f64 {
     match options {
-        Optimizer::Adam(o) => adam(o.beta_1, o.beta_2, o.epsilon, o.amsgrad, g, slots, rate, t),
-        Optimizer::AdamW(o) => adam(o.beta_1, o.beta_2, o.epsilon, o.amsgrad, g, slots, rate, t),
+        Optimizer::Adam(Adam { moments, .. }) | Optimizer::AdamW(AdamW { moments, .. }) => {
+            adam(moments, g, slots, rate, t)
+        }
         Optimizer::SGD(o) => {
             if o.momentum == 0.0 {
                 return -rate * g;
@@ -84,12 +84,8 @@ fn move_of(options: &Optimizer, g: f64, slots: &mut [f64; SLOTS], rate: f64, t: 
     }
 }
 
-#[allow(clippy::too_many_arguments)] // Keras's own list
 fn adam(
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-    amsgrad: bool,
+    &AdamMoments { beta_1, beta_2, epsilon, amsgrad }: &AdamMoments,
     g: f64,
     [m, v, largest]: &mut [f64; SLOTS],
     rate: f64,
@@ -104,7 +100,7 @@ fn adam(
 }
 
 /// `BaseOptimizer._clip_gradients`.
-pub fn clipped(common: CommonOptions, gradients: &[Vec<f64>]) -> Vec<Vec<f64>> {
+pub fn clipped(common: &OptimizerOptions, gradients: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let norm = |tensor: &[f64]| tensor.iter().map(|g| g * g).sum::<f64>().sqrt();
     let scaled = |tensor: &[f64], factor: f64| tensor.iter().map(|g| g * factor).collect();
     if let Some(limit) = common.clipnorm {

@@ -3,7 +3,7 @@
 use super::grid::Field;
 use super::kernels::{Kernels, Outer, Pixels, Real};
 use super::memory::zeros;
-use super::pass::{Direction, Pass, Spread};
+use super::pass::{Col2Im, Direction, Pass};
 use super::window::Window;
 
 /// With its buffers.
@@ -22,14 +22,14 @@ pub(super) struct Direct<T> {
 #[derive(Debug)]
 enum Either<T> {
     Pass(Pass<T>),
-    Spread(Spread<T>),
+    Col2Im(Col2Im<T>),
 }
 
 impl<T: Real> Either<T> {
     fn new(window: Window, direction: Direction, lanes: usize) -> Self {
         let sparse = direction == Direction::Scatter && window.fine * 4 <= lanes;
         if sparse && window.taps() * window.fine <= 8 * lanes {
-            Self::Spread(Spread::new(window, lanes))
+            Self::Col2Im(Col2Im::new(window, lanes))
         } else {
             Self::Pass(Pass::new(window, direction, lanes))
         }
@@ -38,7 +38,7 @@ impl<T: Real> Either<T> {
     fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
         match self {
             Self::Pass(pass) => pass.pack(kernel, bias),
-            Self::Spread(spread) => spread.pack(kernel, bias),
+            Self::Col2Im(spread) => spread.pack(kernel, bias),
         }
     }
 
@@ -47,12 +47,12 @@ impl<T: Real> Either<T> {
         kernels: &Kernels<T>,
         source: (&Field<T>, usize),
         result: (&mut Field<T>, usize),
-        pictures: usize,
+        images: usize,
         finish: impl Fn(&mut [T]),
     ) {
         match self {
-            Self::Pass(pass) => pass.run(kernels, source, result, pictures, finish),
-            Self::Spread(spread) => spread.run(kernels, source, result, pictures, finish),
+            Self::Pass(pass) => pass.run(kernels, source, result, images, finish),
+            Self::Col2Im(spread) => spread.run(kernels, source, result, images, finish),
         }
     }
 }
@@ -74,7 +74,7 @@ impl<T: Real> Direct<T> {
         }
     }
 
-    /// Whether all pictures are best taken at once: those that give one pixel each.
+    /// Whether all images are best taken at once: those that give one pixel each.
     pub fn is_single(&self) -> bool {
         self.window.rows.coarse * self.window.columns.coarse == 1
     }
@@ -85,7 +85,7 @@ impl<T: Real> Direct<T> {
         self.backward.pack(kernel, None);
     }
 
-    /// Row `y` of a picture that will be pooled.
+    /// Row `y` of an image that will be pooled.
     pub fn row(
         &self,
         kernels: &Kernels<T>,
@@ -105,13 +105,13 @@ impl<T: Real> Direct<T> {
         kernels: &Kernels<T>,
         source: (&Field<T>, usize),
         result: (&mut Field<T>, usize),
-        pictures: usize,
+        images: usize,
         finish: impl Fn(&mut [T]),
     ) {
-        self.forward.run(kernels, source, result, pictures, finish);
+        self.forward.run(kernels, source, result, images, finish);
     }
 
-    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of one picture,
+    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of one image,
     /// or of all if they are single pixels.
     pub fn backward(
         &mut self,
@@ -119,7 +119,7 @@ impl<T: Real> Direct<T> {
         input: (&Field<T>, usize),
         gradient: (&Field<T>, usize),
         result: Option<(&mut Field<T>, usize)>,
-        pictures: usize,
+        images: usize,
     ) {
         let (fine, coarse) = match self.direction {
             Direction::Gather => (input, gradient),
@@ -127,9 +127,9 @@ impl<T: Real> Direct<T> {
         };
         let sums = &mut self.kernel_gradient;
         let (fields, places) = ((fine.0, coarse.0), (fine.1, coarse.1));
-        Self::add_kernel_gradient(&self.window, kernels, sums, fields, places, pictures);
+        Self::add_kernel_gradient(&self.window, kernels, sums, fields, places, images);
         if let Some(result) = result {
-            self.backward.run(kernels, gradient, result, pictures, |_| {});
+            self.backward.run(kernels, gradient, result, images, |_| {});
         }
     }
 
@@ -143,15 +143,15 @@ impl<T: Real> Direct<T> {
         self.kernel_gradient.fill(T::zero());
     }
 
-    /// Adds one picture's share to the kernel's gradient; a coarse grid of one pixel takes all
-    /// pictures at once.
+    /// Adds one image's share to the kernel's gradient; a coarse grid of one pixel takes all
+    /// images at once.
     fn add_kernel_gradient(
         window: &Window,
         kernels: &Kernels<T>,
         sums: &mut [T],
         (fine, coarse): (&Field<T>, &Field<T>),
-        (fine_picture, coarse_picture): (usize, usize),
-        pictures: usize,
+        (fine_image, coarse_image): (usize, usize),
+        images: usize,
     ) {
         let single = window.rows.coarse * window.columns.coarse == 1;
         let length = window.columns.taps * window.fine;
@@ -159,22 +159,22 @@ impl<T: Real> Direct<T> {
         for (ky, sums) in (0..).zip(sums) {
             let start = fine.grid.at(ky - window.rows.offset, -window.columns.offset);
             let left = Pixels {
-                values: &fine.tail(fine_picture)[start..],
+                values: &fine.tail(fine_image)[start..],
                 row_step: window.rows.stride * fine.grid.row_step(),
                 step: if single {
-                    fine.grid.picture_step()
+                    fine.grid.image_step()
                 } else {
                     window.columns.stride * window.fine
                 },
                 length,
             };
             let right = Pixels {
-                values: &coarse.tail(coarse_picture)[coarse.grid.at(0, 0)..],
+                values: &coarse.tail(coarse_image)[coarse.grid.at(0, 0)..],
                 row_step: coarse.grid.row_step(),
-                step: if single { coarse.grid.picture_step() } else { window.coarse },
+                step: if single { coarse.grid.image_step() } else { window.coarse },
                 length: window.coarse,
             };
-            let pixels = if single { pictures } else { window.columns.coarse };
+            let pixels = if single { images } else { window.columns.coarse };
             kernels.outer(&Outer { left, right, rows: window.rows.coarse, pixels }, sums);
         }
     }

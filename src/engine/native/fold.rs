@@ -1,4 +1,4 @@
-//! The kernel of a convolution after nearest upsampling, as the small picture sees it.
+//! The kernel of a convolution after nearest upsampling, as the small image sees it.
 //!
 //! Upsampling by `s` gives `u[j] = x[j / s]`, the convolution `y[i] = sum_k w[k] u[i + k - p]`. Pixel
 //! `q` of `x` is `u` at `q * s + d` for `d` in `0..s`, and reaches `y` at `i = q * s + d + p - k`. So

@@ -1,4 +1,4 @@
-//! Where the pixels of pictures stand in memory: channels last, with margins of zeros, so that
+//! Where the pixels of images stand in memory: channels last, with margins of zeros, so that
 //! windows can reach over the edge.
 
 use super::kernels::{Real, Table};
@@ -35,7 +35,7 @@ impl Size {
     }
 }
 
-/// One picture's layout.
+/// One image's layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grid {
     pub size: Size,
@@ -48,12 +48,12 @@ impl Grid {
         (self.margin.left + self.size.width + self.margin.right) * self.size.channels
     }
 
-    /// Distance between pictures.
-    pub fn picture_step(&self) -> usize {
+    /// Distance between images.
+    pub fn image_step(&self) -> usize {
         (self.margin.top + self.size.height + self.margin.bottom) * self.row_step()
     }
 
-    /// Where a pixel starts in its picture; it may lie in the margin.
+    /// Where a pixel starts in its image; it may lie in the margin.
     pub fn at(&self, row: isize, column: isize) -> usize {
         let row = self.margin.top.checked_add_signed(row).expect("within the margin");
         let column = self.margin.left.checked_add_signed(column).expect("within the margin");
@@ -67,10 +67,10 @@ impl Grid {
     }
 }
 
-/// Values beyond the last picture that whole vectors may read.
+/// Values beyond the last image that whole vectors may read.
 const SLACK: usize = 64;
 
-/// Some pictures.
+/// Some images.
 #[derive(Debug, Clone)]
 pub(super) struct Field<T> {
     pub grid: Grid,
@@ -79,68 +79,68 @@ pub(super) struct Field<T> {
 
 impl<T: Real> Field<T> {
     /// Zeros.
-    pub fn new(grid: Grid, pictures: usize) -> Self {
-        Self { grid, values: zeros(pictures * grid.picture_step() + SLACK) }
+    pub fn new(grid: Grid, images: usize) -> Self {
+        Self { grid, values: zeros(images * grid.image_step() + SLACK) }
     }
 
-    /// From a picture's first value (in its margin) to the end of all.
-    pub fn tail(&self, picture: usize) -> &[T] {
-        &self.values[picture * self.grid.picture_step()..]
+    /// From an image's first value (in its margin) to the end of all.
+    pub fn tail(&self, image: usize) -> &[T] {
+        &self.values[image * self.grid.image_step()..]
     }
 
     /// The same, to be changed.
-    pub fn tail_mut(&mut self, picture: usize) -> &mut [T] {
-        &mut self.values[picture * self.grid.picture_step()..]
+    pub fn tail_mut(&mut self, image: usize) -> &mut [T] {
+        &mut self.values[image * self.grid.image_step()..]
     }
 
     /// A row without its margins.
-    pub fn row(&self, picture: usize, row: usize) -> &[T] {
-        &self.tail(picture)[self.grid.row(row)]
+    pub fn row(&self, image: usize, row: usize) -> &[T] {
+        &self.tail(image)[self.grid.row(row)]
     }
 
     /// The same, to be changed.
-    pub fn row_mut(&mut self, picture: usize, row: usize) -> &mut [T] {
+    pub fn row_mut(&mut self, image: usize, row: usize) -> &mut [T] {
         let range = self.grid.row(row);
-        &mut self.tail_mut(picture)[range]
+        &mut self.tail_mut(image)[range]
     }
 
-    /// A picture's rows without margins.
-    pub fn table(&self, picture: usize) -> Table<'_, T> {
+    /// An image's rows without margins.
+    pub fn table(&self, image: usize) -> Table<'_, T> {
         let Size { height, width, channels } = self.grid.size;
         Table {
-            values: &self.tail(picture)[self.grid.at(0, 0)..],
+            values: &self.tail(image)[self.grid.at(0, 0)..],
             rows: height,
             row_step: self.grid.row_step(),
             length: width * channels,
         }
     }
 
-    /// Copies the pictures from `first` on, without margins, as many as `to` has room for.
-    pub fn copy_pictures(&self, first: usize, to: &mut [T]) {
+    /// Copies the images from `first` on, without margins, as many as `to` has room for.
+    pub fn copy_images(&self, first: usize, to: &mut [T]) {
         let Size { height, width, channels } = self.grid.size;
         for (row, to) in to.chunks_exact_mut(width * channels).enumerate() {
             to.copy_from_slice(self.row(first + row / height, row % height));
         }
     }
 
-    /// Takes over the values of one picture.
-    pub fn take_picture(&mut self, picture: usize, values: &[T]) {
+    /// Takes over the values of one image.
+    pub fn take_image(&mut self, image: usize, values: &[T]) {
         let Size { width, channels, .. } = self.grid.size;
         for (row, values) in values.chunks_exact(width * channels).enumerate() {
-            self.row_mut(picture, row).copy_from_slice(values);
+            self.row_mut(image, row).copy_from_slice(values);
         }
     }
 
-    /// Calls `change` with each row of some pictures, and with the same row of `other`.
+    /// Calls `change` with each row of some images, and with the same row of `other`.
     pub fn zip_rows(
         &mut self,
         other: &Self,
-        pictures: std::ops::Range<usize>,
+        images: std::ops::Range<usize>,
         mut change: impl FnMut(&mut [T], &[T]),
     ) {
-        for picture in pictures {
+        for image in images {
             for row in 0..self.grid.size.height {
-                change(self.row_mut(picture, row), other.row(picture, row));
+                change(self.row_mut(image, row), other.row(image, row));
             }
         }
     }

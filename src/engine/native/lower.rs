@@ -1,4 +1,5 @@
-//! From a plan to stages: first one operation for each thing that a layer does, then the rewrites,
+//! From a plan's graph to stages, and which layers have none (`translate`): first one operation for each
+//! thing that a layer does, then the rewrites,
 //! which make the same function of fewer and larger operations.
 //!
 //! The rewrites, in the order in which they are made:
@@ -15,6 +16,8 @@
 //! - [`fuse_sigmoid`]: with `p = sigmoid(z)`, the cross-entropy `-t ln p - (1 - t) ln(1 - p)` is
 //!   `ln(1 + e^z) - t z`, and its gradient by `z` is `p - t`.
 
+use std::collections::HashMap;
+
 use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
@@ -23,14 +26,21 @@ use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides};
 use crate::nn::{Activation, Interpolation, Loss, Padding, PoolOptions, same_padding};
-use crate::plan::{PlannedLayer, Section};
+use crate::plan::{Op, Section, Value};
 
-/// One operation with what goes in and comes out.
+/// One operation with what goes in and comes out. Values are told apart by numbers, 0 being what the model
+/// receives. Each has one reader; the last operation gives the output.
 #[derive(Debug, Clone)]
 pub(super) struct Operation {
     pub kind: Kind,
+    /// Of its first input.
     pub input: Size,
+    /// Of each output.
     pub output: Size,
+    /// The values that it reads: of a merge several.
+    pub from: Vec<usize>,
+    /// The values that it gives: of a fork several.
+    pub to: Vec<usize>,
 }
 
 /// What an operation does.
@@ -41,10 +51,15 @@ pub(super) enum Kind {
     MaxPool(PoolOptions),
     AveragePool(PoolOptions),
     /// Nearest upsampling by these factors.
-    Repeat(usize, usize),
+    Upsample(usize, usize),
     /// Padding or cropping: rows and columns before the first one.
-    Place(isize, isize),
+    PadOrCrop(isize, isize),
     Reshape,
+    /// Copies of a value for several readers; the gradient is the sum of theirs.
+    Fork,
+    Add,
+    /// Of channels.
+    Concatenate,
 }
 
 /// What follows the last operation.
@@ -83,35 +98,86 @@ pub(super) fn lower(
     Ok(fuse_sigmoid(operations, loss))
 }
 
-/// One or two operations for each layer, as the layers stand.
+/// One or two operations for each node, as the nodes stand, and a fork where a value has several readers.
 pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupported> {
     let mut operations = Vec::new();
-    let mut weights = section.weights_before;
-    for planned in section.layers {
-        let (input, output) = (Size::of(&planned.input.0), Size::of(&planned.output.0));
-        let (kind, activation) = translate(planned, input, output, weights)?;
-        let operation = |kind, input| Operation { kind, input, output };
-        operations.extend(kind.map(|kind| operation(kind, input)));
-        operations.extend(activation.map(|function| operation(Kind::Activate(function), output)));
-        weights += planned.trainable;
+    let mut wires = Wires::default();
+    let input = wires.take();
+    wires.publish(section, section.input, input, &mut operations);
+    for (index, node) in section.nodes() {
+        let graph = section.graph();
+        let (input, output) = (Size::of(&graph.input_of(node).0), Size::of(&node.output.0));
+        let mut from: Vec<usize> = node.inputs.iter().map(|&value| wires.read(value)).collect();
+        let (kind, activation) = match &node.op {
+            Op::Layer(layer) => {
+                translate(&node.name, layer, input, output, graph.weights_before(index))?
+            }
+            Op::Add => (Some(Kind::Add), None),
+            Op::Concatenate => (Some(Kind::Concatenate), None),
+        };
+        let steps = [(kind, input), (activation.map(Kind::Activate), output)];
+        for (kind, input) in steps {
+            let Some(kind) = kind else { continue };
+            let to = vec![wires.take()];
+            operations.push(Operation { kind, input, output, from, to: to.clone() });
+            from = to;
+        }
+        wires.publish(section, Value::Node(index), from[0], &mut operations);
     }
     Ok(operations)
 }
 
+/// Which numbers the readers of the graph's values get.
+#[derive(Default)]
+struct Wires {
+    next: usize,
+    /// Of each value those that no reader has taken yet, the next one at the end.
+    open: Vec<(Value, Vec<usize>)>,
+}
+
+impl Wires {
+    fn take(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Tells what carries a value; for several readers it is forked.
+    fn publish(
+        &mut self,
+        section: &Section<'_>,
+        value: Value,
+        wire: usize,
+        operations: &mut Vec<Operation>,
+    ) {
+        let readers = section.readers(value);
+        if readers < 2 {
+            return self.open.push((value, vec![wire]));
+        }
+        let to: Vec<usize> = (0..readers).map(|_| self.take()).collect();
+        let size = Size::of(&section.graph().shape(value).0);
+        let (kind, from) = (Kind::Fork, vec![wire]);
+        operations.push(Operation { kind, input: size, output: size, from, to: to.clone() });
+        self.open.push((value, to.into_iter().rev().collect()));
+    }
+
+    fn read(&mut self, value: Value) -> usize {
+        let open = self.open.iter_mut().find(|(published, _)| *published == value);
+        open.and_then(|(_, wires)| wires.pop()).expect("nodes stand behind what they read")
+    }
+}
+
 /// What a layer does and the activation that it applies; its weights start at `first`.
 fn translate(
-    planned: &PlannedLayer,
+    name: &str,
+    layer: &Layer,
     input: Size,
     output: Size,
     first: usize,
 ) -> Result<(Option<Kind>, Option<Activate>), Unsupported> {
     let unsupported = |detail: &str| {
-        Err(Unsupported {
-            name: planned.name.clone(),
-            what: format!("{}{detail}", planned.layer.name()),
-        })
+        Err(Unsupported { name: name.to_owned(), what: format!("{}{detail}", layer.name()) })
     };
-    let activation = match &planned.layer {
+    let activation = match layer {
         Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation,
         Layer::Dense(dense) => dense.activation,
         Layer::Activation(layer) => layer.activation,
@@ -121,7 +187,7 @@ fn translate(
     if activation == Activation::Softmax {
         return unsupported(", softmax");
     }
-    let kind = match &planned.layer {
+    let kind = match layer {
         Layer::Conv2D(conv) => Kind::Convolution(conv2d(conv, input, output, first)),
         Layer::Conv2DTranspose(conv) => {
             Kind::Convolution(conv2d_transpose(conv, input, output, first))
@@ -130,16 +196,16 @@ fn translate(
         Layer::MaxPooling2D(pool) => Kind::MaxPool(pool_options(pool)),
         Layer::AveragePooling2D(pool) => Kind::AveragePool(pool_options(pool)),
         Layer::UpSampling2D(up) if up.interpolation == Interpolation::Nearest => {
-            Kind::Repeat(up.size.0, up.size.1)
+            Kind::Upsample(up.size.0, up.size.1)
         }
         Layer::UpSampling2D(_) => return unsupported(", bilinear"),
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, left, .. } = pad.padding;
-            Kind::Place(top as isize, left as isize)
+            Kind::PadOrCrop(top as isize, left as isize)
         }
         Layer::Cropping2D(crop) => {
             let Sides { top, left, .. } = crop.cropping;
-            Kind::Place(-(top as isize), -(left as isize))
+            Kind::PadOrCrop(-(top as isize), -(left as isize))
         }
         Layer::Flatten(_) | Layer::Reshape(_) => Kind::Reshape,
         Layer::LeakyReLU(leaky) => Kind::Activate(Activate::LeakyRelu(leaky.negative_slope)),
@@ -244,20 +310,33 @@ fn pool_options(pool: &layers::Pooling) -> PoolOptions {
 }
 
 /// Linear activations, upsampling by 1, reshaping to the same shape.
-pub(super) fn drop_identities(mut operations: Vec<Operation>) -> Vec<Operation> {
-    operations.retain(|operation| match operation.kind {
-        Kind::Activate(function) => function != Activate::Activation(Activation::Linear),
-        Kind::Repeat(rows, columns) => (rows, columns) != (1, 1),
-        Kind::Reshape => operation.input != operation.output,
-        _ => true,
-    });
-    operations
+pub(super) fn drop_identities(operations: Vec<Operation>) -> Vec<Operation> {
+    let mut kept = Vec::with_capacity(operations.len());
+    // What stands for the values of the operations that were dropped.
+    let mut instead = HashMap::new();
+    for mut operation in operations {
+        for wire in &mut operation.from {
+            *wire = *instead.get(wire).unwrap_or(wire);
+        }
+        let changes = match operation.kind {
+            Kind::Activate(function) => function != Activate::Activation(Activation::Linear),
+            Kind::Upsample(rows, columns) => (rows, columns) != (1, 1),
+            Kind::Reshape => operation.input != operation.output,
+            _ => true,
+        };
+        if changes {
+            kept.push(operation);
+        } else {
+            instead.insert(operation.to[0], operation.from[0]);
+        }
+    }
+    kept
 }
 
 /// Upsampling followed by a convolution of stride 1.
 pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
     rewrite(operations, |operations| {
-        let [Operation { kind: Kind::Repeat(down, across), input, .. }, conv, ..] = operations
+        let [Operation { kind: Kind::Upsample(down, across), input, .. }, conv, ..] = operations
         else {
             return None;
         };
@@ -312,7 +391,8 @@ pub(super) fn fuse_pooling(operations: Vec<Operation>) -> Vec<Operation> {
             return None;
         }
         let relu = usize::from(is_relu(operations.get(1)?));
-        let Operation { kind: Kind::MaxPool(pool), input, output } = operations.get(1 + relu)?
+        let Operation { kind: Kind::MaxPool(pool), input, output, .. } =
+            operations.get(1 + relu)?
         else {
             return None;
         };
@@ -350,11 +430,21 @@ pub(super) fn fuse_sigmoid(mut operations: Vec<Operation>, loss: Loss) -> (Vec<O
     });
     match (sigmoid, loss) {
         (Some(sigmoid), Loss::BinaryCrossentropy) => {
-            operations.remove(sigmoid);
+            let Operation { from, to, .. } = operations.remove(sigmoid);
+            if let Some(reshape) = operations.get_mut(sigmoid).filter(|next| next.from == to) {
+                reshape.from = from;
+            }
             (operations, Head::Logits)
         }
         _ => (operations, Head::Outputs(loss)),
     }
+}
+
+/// The first operation and those after it that each read the one before, and nothing else.
+fn connected(operations: &[Operation]) -> &[Operation] {
+    let follows = |pair: &[Operation]| pair[0].to == pair[1].from && pair[0].to.len() == 1;
+    let count = operations.windows(2).take_while(|pair| follows(pair)).count();
+    &operations[..=count]
 }
 
 /// Goes through the operations once; where `find` names a number of them and what takes their place,
@@ -366,10 +456,11 @@ fn rewrite(
     let mut result = Vec::new();
     let mut rest = operations.as_slice();
     while let [first, ..] = rest {
-        let (count, kind) = find(rest).unwrap_or_else(|| (1, first.kind.clone()));
+        let (count, kind) = find(connected(rest)).unwrap_or_else(|| (1, first.kind.clone()));
         let (replaced, others) = rest.split_at(count);
-        let output = replaced[count - 1].output;
-        result.push(Operation { kind, input: first.input, output });
+        let Operation { output, ref to, .. } = replaced[count - 1];
+        let (input, from, to) = (first.input, first.from.clone(), to.clone());
+        result.push(Operation { kind, input, output, from, to });
         rest = others;
     }
     result

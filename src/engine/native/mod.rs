@@ -1,24 +1,59 @@
 //! The `native` engine: the model's arithmetic on the CPU, by kernels of our own.
 //!
-//! A plan is lowered into stages ([`lower`]), each of which has a forward and a backward pass over
-//! buffers that are allocated once. A worker for every thread takes whole pictures through all stages
+//! A plan's graph is lowered into stages ([`lower`]), each of which has a forward and a backward pass over
+//! buffers that are allocated once. A worker for every thread takes whole images through all stages
 //! and back, a few at a time, so that what it needs stays in its core's cache; the workers meet only
 //! to add up their gradients, in their own order, so that timing decides nothing.
 //!
-//! With more cores there are more workers, up to one for each picture of the batch. What does not
+//! With more cores there are more workers, up to one for each image of the batch. What does not
 //! shrink with their number is what each does once a step: it packs the weights, and its gradient is
-//! added to the others'; both grow with the weights, not with the pictures.
+//! added to the others'; both grow with the weights, not with the images.
+//!
+//! # What it computes
+//!
+//! All of it serves one loop, a convolution of one image, `fine (H, W, C)`, with `kernel (kh, kw, C, O)`:
+//!
+//! ```text
+//! for (y, x) in coarse positions, o in 0..O:                       coarse (h, w, O)
+//!     sum = bias[o]
+//!     for (ky, kx) in taps, c in 0..C:
+//!         sum += kernel[ky][kx][c][o] * fine[y * stride + ky - top][x * stride + kx - left][c]
+//!     coarse[y][x][o] = sum
+//! ```
+//!
+//! and its two transposes: the gradient of `fine`, which is also the way forward of `Conv2DTranspose`, and the
+//! gradient of `kernel`. `Dense` is the loop with one tap.
+//!
+//! # Words
+//!
+//! | word | what it is | where |
+//! |---|---|---|
+//! | fine, coarse | the two grids of a convolution: `Conv2D` reads the fine one and gives the coarse one, `Conv2DTranspose` the other way round | [`window`] |
+//! | tap | one place `(ky, kx)` of the kernel, a matrix `(C, O)` | [`window`] |
+//! | gather, scatter | the loop as it stands, from fine to coarse; its transpose, from coarse to fine | [`pass`] |
+//! | phase | fine positions with the same remainder by the stride: they meet the same taps | [`window`] |
+//! | margin | zeros around a grid that windows may read | [`grid`] |
+//! | field, edge | the values of some images; the values between two stages, with their gradient | [`grid`] |
+//! | product, outer | the kernel of the loop: a row of positions times a packed matrix; its transpose, which sums up the kernel's gradient | [`kernels`] |
+//! | panel, lane | columns of a packed matrix that fill vectors; one value of a vector | [`kernels`] |
+//! | tile, plane | 2x2 results that are computed together with fewer multiplications; for each of these multiplications, the values of all tiles | [`tiled`] |
+//! | fold | nearest upsampling and the convolution after it as one transposed convolution | [`fold`] |
+//!
+//! `kernels/tests.rs` holds each kernel, in each of its forms, to such plain loops.
 
-mod awake;
 mod direct;
 mod fold;
+#[cfg(test)]
+mod graph_tests;
 mod grid;
 mod kernels;
 mod loss;
 mod lower;
 mod memory;
 mod pass;
+mod spin_wait;
 mod stages;
+mod step;
 #[cfg(test)]
 mod tests;
 mod tiled;
@@ -34,12 +69,12 @@ use tch::Tensor;
 
 use super::{Engine, Model, Step};
 use crate::data::Batch;
-use crate::plan::{Part, Plan};
-use awake::{Pending, Vigil};
+use crate::plan::{Part, Plan, Section};
 use grid::Size;
 use kernels::{Kernels, Real};
 use lower::{Head, Operation};
 use memory::zeros;
+use spin_wait::{Latch, SpinWait};
 use worker::{Share, Weights, Worker};
 
 /// Whether all layers of a plan have stages.
@@ -47,7 +82,11 @@ use worker::{Share, Weights, Worker};
 /// # Errors
 /// Names the first layer that has none.
 pub(super) fn supports(plan: &Plan) -> Result<(), Unsupported> {
-    lower::operations(&plan.section(Part::Whole)).map(drop)
+    lower::operations(&section_of(plan, Part::Whole)).map(drop)
+}
+
+fn section_of(plan: &Plan, part: Part) -> Section<'_> {
+    plan.graph.section(part).expect("who asks for a part has found that it stands alone")
 }
 
 /// In one precision.
@@ -57,15 +96,15 @@ pub(super) struct Native<T: Real> {
     operations: Vec<Operation>,
     head: Head,
     threads: usize,
-    /// One for each thread, as soon as there are pictures for it: a single picture needs the memory of
+    /// One for each thread, as soon as there are images for it: a single image needs the memory of
     /// one worker, however many cores there are.
     workers: Vec<Worker<T>>,
     pool: rayon::ThreadPool,
-    vigil: Vigil,
+    spin_wait: SpinWait,
     weights: Weights<T>,
     /// Room for those of the next call.
     next_weights: Vec<T>,
-    /// What goes in for each picture: its own values, or its code's.
+    /// What goes in for each image: its own values, or its code's.
     input: Size,
     /// Shape of what comes out for each.
     output: Vec<usize>,
@@ -77,7 +116,7 @@ impl<T: Real> Native<T> {
     /// # Errors
     /// Names the first layer that has none.
     pub fn new(plan: &Plan, part: Part, threads: usize) -> Result<Self, Unsupported> {
-        let lowered = lower::lower(&plan.section(part), plan.config.train.loss)?;
+        let lowered = lower::lower(&section_of(plan, part), plan.config.train.loss)?;
         Ok(Self::assemble(plan, part, lowered, threads, T::forms()[0]))
     }
 
@@ -90,8 +129,8 @@ impl<T: Real> Native<T> {
     ) -> Self {
         // What little libtorch still has to do is not worth threads, which would spin against ours.
         tch::set_num_threads(1);
-        let count = plan.layers.iter().map(|layer| layer.trainable).sum();
-        let section = plan.section(part);
+        let count = plan.trainable();
+        let section = section_of(plan, part);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads((threads - 1).max(1)) // one works on the caller's thread
             .thread_name(|i| format!("worker {i}"))
@@ -104,41 +143,41 @@ impl<T: Real> Native<T> {
             threads,
             workers: Vec::new(),
             pool,
-            vigil: Vigil::default(),
+            spin_wait: SpinWait::default(),
             weights: Weights { values: zeros(count), version: 0 },
             next_weights: zeros(count),
-            input: Size::of(&section.input.0),
-            output: section.output.0,
+            input: Size::of(&section.input_shape().0),
+            output: section.output_shape().0.clone(),
         }
     }
 
-    /// Pictures of a worker's share; the last one may be smaller, and workers may be left without.
-    fn share(&self, pictures: usize) -> usize {
-        pictures.div_ceil(self.threads).max(1)
+    /// Images of a worker's share; the last one may be smaller, and workers may be left without.
+    fn share(&self, images: usize) -> usize {
+        images.div_ceil(self.threads).max(1)
     }
 
-    /// Gives each worker its share of the pictures and its one of `parts`: the first ones to the first
+    /// Gives each worker its share of the images and its one of `parts`: the first ones to the first
     /// worker, and so on. That one works on this thread, which would else only wait. Returns those
     /// who had something to do.
     fn divide<P: Send>(
         &mut self,
-        pictures: usize,
+        images: usize,
         parts: impl IntoIterator<Item = P>,
         work: impl Fn(&mut Worker<T>, &Weights<T>, Range<usize>, P) + Sync,
     ) -> &mut [Worker<T>] {
-        let each = self.share(pictures);
-        let busy = pictures.div_ceil(each);
+        let each = self.share(images);
+        let busy = images.div_ceil(each);
         while self.workers.len() < busy {
             let Self { input, operations, head, weights, kernels, .. } = &*self;
             let worker = Worker::new(*input, operations, *head, weights.values.len(), kernels);
             self.workers.push(worker);
         }
         let (weights, work) = (&self.weights, &work);
-        let shares = (0..pictures).step_by(each).map(|first| first..(first + each).min(pictures));
+        let shares = (0..images).step_by(each).map(|first| first..(first + each).min(images));
         let mut jobs = self.workers.iter_mut().zip(shares).zip(parts);
         let first = jobs.next();
-        let pending = &Pending::new(busy - 1);
-        self.vigil.end();
+        let pending = &Latch::new(busy - 1);
+        self.spin_wait.end();
         self.pool.in_place_scope(|scope| {
             for ((worker, share), part) in jobs {
                 scope.spawn(move |_| {
@@ -152,7 +191,7 @@ impl<T: Real> Native<T> {
             pending.wait();
         });
         if busy > 1 {
-            self.vigil.begin(&self.pool);
+            self.spin_wait.begin(&self.pool);
         }
         &mut self.workers[..busy]
     }
@@ -168,15 +207,15 @@ impl<T: Real> Native<T> {
         }
     }
 
-    /// What the model gives for some pictures or codes, in its precision.
+    /// What the model gives for some images or codes, in its precision.
     fn results(&mut self, model: &Model, input: &[f32]) -> Vec<T> {
         self.read(&model.weights);
-        let pictures = input.len() / self.input.values();
+        let images = input.len() / self.input.values();
         let values: usize = self.output.iter().product();
-        let mut outputs = zeros(pictures * values);
-        let parts = outputs.chunks_mut(self.share(pictures) * values);
-        self.divide(pictures, parts, |worker, weights, pictures, part| {
-            worker.predict(weights, input, pictures, part);
+        let mut outputs = zeros(images * values);
+        let parts = outputs.chunks_mut(self.share(images) * values);
+        self.divide(images, parts, |worker, weights, images, part| {
+            worker.predict(weights, input, images, part);
         });
         outputs
     }
@@ -197,11 +236,11 @@ impl<T: Real> Engine for Native<T> {
         )
     }
 
-    fn learn(&mut self, model: &Model, batch: &Batch, _seed: u64) -> Step {
+    fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, _seed: u64) -> Step {
         self.read(&model.weights);
         let (kernels, count) = (self.kernels, batch.input.len());
-        let workers = self.divide(batch.len, repeat(()), |worker, weights, pictures, ()| {
-            worker.learn(weights, &Share { batch, pictures }, count);
+        let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
+            worker.loss_and_gradient(weights, &Share { batch, images }, count);
         });
         let loss = mean_loss(workers, count);
         let (first, others) = workers.split_first_mut().expect("a batch is not empty");
@@ -214,8 +253,8 @@ impl<T: Real> Engine for Native<T> {
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {
         self.read(&model.weights);
         let count = batch.input.len();
-        let workers = self.divide(batch.len, repeat(()), |worker, weights, pictures, ()| {
-            worker.evaluate(weights, &Share { batch, pictures }, count);
+        let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
+            worker.evaluate(weights, &Share { batch, images }, count);
         });
         mean_loss(workers, count)
     }
@@ -235,8 +274,8 @@ impl<T: Real> Engine for Native<T> {
         let count = batch.input.len();
         let mut outputs: Vec<T> = zeros(count);
         let parts = outputs.chunks_mut(self.share(batch.len) * self.input.values());
-        let workers = self.divide(batch.len, parts, |worker, weights, pictures, part| {
-            worker.judge(weights, &Share { batch, pictures }, count, part);
+        let workers = self.divide(batch.len, parts, |worker, weights, images, part| {
+            worker.judge(weights, &Share { batch, images }, count, part);
         });
         (mean_loss(workers, count), T::singles(outputs))
     }

@@ -83,12 +83,12 @@ impl<T: Real> Pass<T> {
         }
     }
 
-    /// Row `y` of a picture's result, pixel beside pixel.
+    /// Row `y` of an image's result, pixel beside pixel.
     pub fn row(
         &self,
         kernels: &Kernels<T>,
         source: &Field<T>,
-        picture: usize,
+        image: usize,
         y: usize,
         result: &mut [T],
     ) {
@@ -103,11 +103,7 @@ impl<T: Real> Pass<T> {
                 (&[][..], 0, 0)
             } else {
                 let start = source.grid.at(row, across.window);
-                (
-                    &source.tail(picture)[start..],
-                    across.window_step * self.channels,
-                    down.taps.len(),
-                )
+                (&source.tail(image)[start..], across.window_step * self.channels, down.taps.len())
             };
             let product = Product {
                 source,
@@ -123,48 +119,48 @@ impl<T: Real> Pass<T> {
         }
     }
 
-    /// The whole result of `pictures` pictures, from those named in source and result on; `finish` is
+    /// The whole result of `images` images, from those named in source and result on; `finish` is
     /// called on each row while it is in the cache.
     pub fn run(
         &self,
         kernels: &Kernels<T>,
         (source, from): (&Field<T>, usize),
         (result, to): (&mut Field<T>, usize),
-        pictures: usize,
+        images: usize,
         finish: impl Fn(&mut [T]),
     ) {
         if result.grid.size.height * result.grid.size.width == 1 && self.matrices.len() == 1 {
-            self.run_as_pixels(kernels, (source, from), (result, to), pictures);
-            (0..pictures).for_each(|picture| finish(result.row_mut(to + picture, 0)));
+            self.run_as_pixels(kernels, (source, from), (result, to), images);
+            (0..images).for_each(|image| finish(result.row_mut(to + image, 0)));
             return;
         }
-        for picture in 0..pictures {
+        for image in 0..images {
             for y in 0..result.grid.size.height {
-                let row = result.row_mut(to + picture, y);
-                self.row(kernels, source, from + picture, y, row);
+                let row = result.row_mut(to + image, y);
+                self.row(kernels, source, from + image, y, row);
                 finish(row);
             }
         }
     }
 
-    /// Pictures that give one pixel each are computed as the pixels of one row.
+    /// Images that give one pixel each are computed as the pixels of one row.
     fn run_as_pixels(
         &self,
         kernels: &Kernels<T>,
         (source, from): (&Field<T>, usize),
         (result, to): (&mut Field<T>, usize),
-        pictures: usize,
+        images: usize,
     ) {
         let (down, across, matrix) = (&self.rows[0], &self.columns[0], &self.matrices[0]);
         let product = Product {
             source: &source.tail(from)[source.grid.at(down.window, across.window)..],
-            source_step: source.grid.picture_step(),
+            source_step: source.grid.image_step(),
             segments: down.taps.len(),
             segment_step: source.grid.row_step(),
             segment_length: across.taps.len() * self.channels,
             matrix,
-            pixels: pictures,
-            result_step: result.grid.picture_step(),
+            pixels: images,
+            result_step: result.grid.image_step(),
         };
         let start = result.grid.at(0, 0);
         kernels.product(&product, &mut result.tail_mut(to)[start..]);
@@ -179,20 +175,20 @@ fn pairs<'a, A, B>(first: &'a [A], second: &'a [B]) -> impl Iterator<Item = (&'a
 /// empty: each coarse pixel is multiplied with the whole kernel at once, then each fine pixel adds up
 /// the taps that fall on it.
 #[derive(Debug, Clone)]
-pub(super) struct Spread<T> {
+pub(super) struct Col2Im<T> {
     window: Window,
     rows: Vec<Phase>,
     columns: Vec<Phase>,
     matrix: Packed<T>,
     bias: Vec<T>,
-    /// A picture's coarse pixels with all taps of all fine channels; the margin stays zero.
+    /// An image's coarse pixels with all taps of all fine channels; the margin stays zero.
     taps: Field<T>,
     /// For each phase of rows and of columns, where the taps of its first pixel stand, counted from the
     /// first pixel of its window.
     places: Vec<Vec<usize>>,
 }
 
-impl<T: Real> Spread<T> {
+impl<T: Real> Col2Im<T> {
     pub fn new(window: Window, lanes: usize) -> Self {
         let columns = window.taps() * window.fine;
         let size = Size { channels: columns, ..window.coarse_size() };
@@ -229,23 +225,23 @@ impl<T: Real> Spread<T> {
         kernels: &Kernels<T>,
         (source, from): (&Field<T>, usize),
         (result, to): (&mut Field<T>, usize),
-        pictures: usize,
+        images: usize,
         finish: impl Fn(&mut [T]),
     ) {
-        for picture in 0..pictures {
-            self.multiply(kernels, source, from + picture);
+        for image in 0..images {
+            self.multiply(kernels, source, from + image);
             for y in 0..result.grid.size.height {
-                let row = result.row_mut(to + picture, y);
+                let row = result.row_mut(to + image, y);
                 self.add_up(y, row);
                 finish(row);
             }
         }
     }
 
-    fn multiply(&mut self, kernels: &Kernels<T>, source: &Field<T>, picture: usize) {
+    fn multiply(&mut self, kernels: &Kernels<T>, source: &Field<T>, image: usize) {
         for y in 0..self.window.rows.coarse {
             let product = Product {
-                source: source.row(picture, y),
+                source: source.row(image, y),
                 source_step: self.window.coarse,
                 segments: 1,
                 segment_step: 0,

@@ -1,9 +1,8 @@
-//! The native engine against libtorch's layers: the same weights and pictures, loss, gradient and
+//! The native engine against libtorch's layers: the same weights and images, loss, gradient and
 //! outputs, in both precisions, in every form of the kernels that this CPU can run.
 
 mod plain;
 
-use plain::{Mistake, Plain};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};
@@ -12,6 +11,7 @@ use super::*;
 use crate::config::Source;
 use crate::engine::libtorch::Libtorch;
 use crate::engine::values_of;
+use plain::{Mistake, Plain};
 
 /// Norm of the difference, relative to the norm of the second.
 fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
@@ -29,18 +29,18 @@ struct Case {
 }
 
 fn lowered(plan: &Plan) -> (Vec<Operation>, Head) {
-    lower::lower(&plan.section(Part::Whole), plan.config.train.loss).unwrap()
+    lower::lower(&section_of(plan, Part::Whole), plan.config.train.loss).unwrap()
 }
 
 fn operations(plan: &Plan) -> Vec<Operation> {
-    lower::operations(&plan.section(Part::Whole)).unwrap()
+    lower::operations(&section_of(plan, Part::Whole)).unwrap()
 }
 
 /// What an engine gives for a case: loss with and without learning, gradient, outputs.
 type Results = [Tensor; 4];
 
 impl Case {
-    fn new(shape: [usize; 3], encoder: &str, decoder: &str, train: &str, pictures: usize) -> Self {
+    fn new(shape: [usize; 3], encoder: &str, decoder: &str, train: &str, images: usize) -> Self {
         let text = format!(
             "name = \"case\"\n[model]\ninput_shape = {shape:?}\nencoder = [{encoder}]\ndecoder = [{decoder}]\n[train]\n{train}\n"
         );
@@ -51,17 +51,17 @@ impl Case {
         let shifts: Vec<f32> =
             (0..initial.numel()).map(|_| random.random_range(-0.1..0.1)).collect();
         let weights = initial + Tensor::from_slice(&shifts);
-        let count = pictures * shape.iter().product::<usize>();
+        let count = images * shape.iter().product::<usize>();
         let mut values =
             |count| -> Vec<f32> { (0..count).map(|_| random.random_range(0.0..1.0)).collect() };
-        let batch = Batch { len: pictures, input: values(count), clean: Some(values(count)) };
+        let batch = Batch { len: images, input: values(count), clean: Some(values(count)) };
         Self { plan, batch, weights, text }
     }
 
     fn results(&self, engine: &mut dyn Engine, kind: Kind) -> Results {
         let mut model = Model::new(&self.plan, Device::Cpu, kind);
         tch::no_grad(|| model.weights.copy_(&self.weights));
-        let step = engine.learn(&model, &self.batch, 0);
+        let step = engine.loss_and_gradient(&model, &self.batch, 0);
         let loss = engine.loss(&model, &self.batch);
         let outputs = engine.outputs(&model, &self.batch.input);
         let singles = values_of(&outputs);
@@ -106,7 +106,7 @@ impl Case {
                 let missed = bars.missed(&self.results(&mut native, T::KIND));
                 assert!(
                     missed.is_none(),
-                    "{}, {:?}, {}, {threads} threads, {} pictures:\n{}",
+                    "{}, {:?}, {}, {threads} threads, {} images:\n{}",
                     missed.unwrap(),
                     T::KIND,
                     kernels.name,
@@ -199,8 +199,8 @@ const ROUNDING: f64 = f32::EPSILON as f64;
 const ROUNDED_CODES: f64 = 1e-6;
 
 fn agrees(shape: [usize; 3], encoder: &str, decoder: &str, train: &str) {
-    for (threads, pictures) in [(1, 1), (2, 3), (3, 37)] {
-        let case = Case::new(shape, encoder, decoder, train, pictures);
+    for (threads, images) in [(1, 1), (2, 3), (3, 37)] {
+        let case = Case::new(shape, encoder, decoder, train, images);
         case.check::<f64>(threads);
         case.check::<f32>(threads);
     }
@@ -356,7 +356,9 @@ fn random_convolutions() {
         );
         // Windows that do not fit are the plan's matter.
         let plan = Plan::new(Source::parse(&text, "case", &[]).unwrap());
-        if plan.is_ok_and(|plan| plan.layers.iter().all(|layer| layer.trainable < MOST_WEIGHTS)) {
+        if plan
+            .is_ok_and(|plan| plan.graph.nodes.iter().all(|node| node.trainable() < MOST_WEIGHTS))
+        {
             agrees(shape, &encoder, &decoder, "");
             done += 1;
         }
@@ -587,6 +589,6 @@ fn the_encoder_and_the_decoder_by_themselves() {
         "{{ layer = \"Dense\", units = 96 }}, {{ layer = \"Reshape\", target_shape = [4, 6, 4] }}, {decoder}"
     );
     parts_agree([8, 12, 3], &encoder, &decoder);
-    // A code that is the picture itself.
+    // A code that is the image itself.
     parts_agree([4, 4, 1], "", &conv(1, "sigmoid"));
 }

@@ -1,5 +1,6 @@
-//! One thread's share of a step: whole pictures, forward and back, a few at a time.
+//! One thread's share of a step: whole images, forward and back, a few at a time.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::grid::{Edge, Field, Grid, Margin, Size};
@@ -7,26 +8,27 @@ use super::kernels::{Kernels, LogitLoss, Real};
 use super::loss;
 use super::lower::{Head, Kind, Operation};
 use super::memory::zeros;
-use super::stages::{AveragePool, Convolution, MaxPool, Place, Repeat, Reshape, Stage};
+use super::stages::{AveragePool, Convolution, MaxPool, PadOrCrop, Reshape, Stage, Upsample};
+use super::step::Step;
 use crate::data::Batch;
 
-/// What a worker's pictures may take of the second-level cache, so that a picture on its way back
+/// What a worker's images may take of the second-level cache, so that an image on its way back
 /// finds what it left on its way forward. Planes that are kept for it come on top.
 const CACHE: usize = 512 << 10;
 /// More at once gains nothing.
-const MOST_PICTURES: usize = 16;
+const MOST_IMAGES: usize = 16;
 
 /// Stages with their buffers; allocated once.
 #[derive(Debug)]
 pub(super) struct Worker<T: Real> {
     kernels: &'static Kernels<T>,
-    stages: Vec<Box<dyn Stage<T>>>,
-    /// One more than stages: the input, then what each stage gives.
+    steps: Vec<Step<T>>,
+    /// The input first, then what each step gives; the last one is the output.
     edges: Vec<Edge<T>>,
     head: Head,
-    /// Pictures that go through the stages at once.
-    pictures: usize,
-    /// Room for what one picture should give, and for what it gave.
+    /// Images that go through the stages at once.
+    images: usize,
+    /// Room for what one image should give, and for what it gave.
     targets: Vec<T>,
     outputs: Vec<T>,
     /// Version of the weights that the stages have packed.
@@ -49,7 +51,7 @@ pub(super) struct Weights<T> {
 #[derive(Debug, Clone)]
 pub(super) struct Share<'a> {
     pub batch: &'a Batch,
-    pub pictures: Range<usize>,
+    pub images: Range<usize>,
 }
 
 impl<T: Real> Worker<T> {
@@ -61,28 +63,30 @@ impl<T: Real> Worker<T> {
         kernels: &'static Kernels<T>,
     ) -> Self {
         let values: usize = operations.iter().map(|operation| operation.output.values()).sum();
-        let pictures = (CACHE / (2 * values * size_of::<T>()).max(1)).clamp(1, MOST_PICTURES);
-        let stages: Vec<_> =
-            operations.iter().map(|operation| stage(operation, kernels, pictures)).collect();
-        let outputs = operations.iter().map(|operation| operation.output);
+        let images = (CACHE / (2 * values * size_of::<T>()).max(1)).clamp(1, MOST_IMAGES);
+        let places = places(operations);
+        let steps: Vec<_> = (operations.iter())
+            .map(|operation| Step::new(operation, &places, kernels, images))
+            .collect();
+        let mut margins = vec![(Margin::default(), Margin::default()); places.len()];
+        for step in &steps {
+            step.set_margins(&mut margins);
+        }
+        let outputs =
+            operations.iter().flat_map(|operation| operation.to.iter().map(|_| operation.output));
         let sizes: Vec<Size> = [input].into_iter().chain(outputs).collect();
-        let edges = sizes.iter().enumerate().map(|(i, &size)| {
-            let margin = stages.get(i).map_or(Margin::default(), |next| next.input_margin());
-            let before = i.checked_sub(1).map(|i| &stages[i]);
-            let gradient_margin = before.map_or(Margin::default(), |stage| stage.gradient_margin());
-            Edge {
-                values: Field::new(Grid { size, margin }, pictures),
-                gradient: Field::new(Grid { size, margin: gradient_margin }, pictures),
-            }
+        let edges = sizes.iter().zip(margins).map(|(&size, (margin, gradient_margin))| Edge {
+            values: Field::new(Grid { size, margin }, images),
+            gradient: Field::new(Grid { size, margin: gradient_margin }, images),
         });
         let edges: Vec<Edge<T>> = edges.collect();
         let values = sizes[0].values();
         Self {
             kernels,
-            stages,
+            steps,
             edges,
             head,
-            pictures,
+            images,
             targets: zeros(values),
             outputs: zeros(values),
             loaded: None,
@@ -92,15 +96,15 @@ impl<T: Real> Worker<T> {
     }
 
     /// Loss and gradient of a share; `count` is the number of values in the whole batch.
-    pub fn learn(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
+    pub fn loss_and_gradient(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
         self.load(weights);
         self.loss = 0.0;
-        for pictures in self.portions(share.pictures.clone()) {
-            self.forward(&share.batch.input, &pictures);
-            self.meet_targets(share.batch.target(), &pictures, count);
-            self.backward(pictures.len());
+        for images in self.micro_batches(share.images.clone()) {
+            self.forward(&share.batch.input, &images);
+            self.loss_and_gradient_of_outputs(share.batch.target(), &images, count);
+            self.backward(images.len());
         }
-        for stage in &mut self.stages {
+        for stage in self.steps.iter_mut().filter_map(Step::stage) {
             stage.collect(&mut self.gradient);
         }
     }
@@ -109,9 +113,9 @@ impl<T: Real> Worker<T> {
     pub fn evaluate(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
         self.load(weights);
         self.loss = 0.0;
-        for pictures in self.portions(share.pictures.clone()) {
-            self.forward(&share.batch.input, &pictures);
-            self.meet_targets(share.batch.target(), &pictures, count);
+        for images in self.micro_batches(share.images.clone()) {
+            self.forward(&share.batch.input, &images);
+            self.loss_and_gradient_of_outputs(share.batch.target(), &images, count);
         }
     }
 
@@ -125,40 +129,40 @@ impl<T: Real> Worker<T> {
     ) {
         self.load(weights);
         self.loss = 0.0;
-        let portions = self.portions(share.pictures.clone());
-        for (pictures, output) in portions.zip(output.chunks_mut(self.portion_values())) {
-            self.forward(&share.batch.input, &pictures);
+        let micro_batches = self.micro_batches(share.images.clone());
+        for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
+            self.forward(&share.batch.input, &images);
             self.write_outputs(output);
-            self.meet_targets(share.batch.target(), &pictures, count);
+            self.loss_and_gradient_of_outputs(share.batch.target(), &images, count);
         }
     }
 
-    /// Writes the outputs of some pictures of `input`.
+    /// Writes the outputs of some images of `input`.
     pub fn predict(
         &mut self,
         weights: &Weights<T>,
         input: &[f32],
-        pictures: Range<usize>,
+        images: Range<usize>,
         output: &mut [T],
     ) {
         self.load(weights);
-        let portions = self.portions(pictures);
-        for (pictures, output) in portions.zip(output.chunks_mut(self.portion_values())) {
-            self.forward(input, &pictures);
+        let micro_batches = self.micro_batches(images);
+        for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
+            self.forward(input, &images);
             self.write_outputs(output);
         }
     }
 
-    /// Values that a portion of the pictures gives.
-    fn portion_values(&self) -> usize {
+    /// Values that a portion of the images gives.
+    fn micro_batch_values(&self) -> usize {
         let last = self.edges.last().expect("there is an input");
-        self.pictures * last.values.grid.size.values()
+        self.images * last.values.grid.size.values()
     }
 
-    /// What the pictures that went forward gave.
+    /// What the images that went forward gave.
     fn write_outputs(&self, output: &mut [T]) {
         let last = &self.edges.last().expect("there is an input").values;
-        last.copy_pictures(0, output);
+        last.copy_images(0, output);
         if self.head == Head::Logits {
             self.kernels.sigmoid(output);
         }
@@ -168,38 +172,42 @@ impl<T: Real> Worker<T> {
         if self.loaded == Some(weights.version) {
             return;
         }
-        for stage in &mut self.stages {
+        for stage in self.steps.iter_mut().filter_map(Step::stage) {
             stage.load(&weights.values);
         }
         self.loaded = Some(weights.version);
     }
 
-    fn portions(&self, pictures: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {
-        let (end, step) = (pictures.end, self.pictures);
-        pictures.step_by(step).map(move |first| first..(first + step).min(end))
+    fn micro_batches(&self, images: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let (end, step) = (images.end, self.images);
+        images.step_by(step).map(move |first| first..(first + step).min(end))
     }
 
-    fn forward(&mut self, input: &[f32], pictures: &Range<usize>) {
+    fn forward(&mut self, input: &[f32], images: &Range<usize>) {
         let field = &mut self.edges[0].values;
         let size = field.grid.size;
         let (values, row) = (size.values(), size.width * size.channels);
-        let rows = input[pictures.start * values..pictures.end * values].chunks_exact(row);
+        let rows = input[images.start * values..images.end * values].chunks_exact(row);
         let height = field.grid.size.height;
         for (i, source) in rows.enumerate() {
             let target = field.row_mut(i / height, i % height);
             target.iter_mut().zip(source).for_each(|(to, &from)| *to = T::of(f64::from(from)));
         }
-        for (i, stage) in self.stages.iter_mut().enumerate() {
-            let (before, after) = self.edges.split_at_mut(i + 1);
-            stage.forward(&before[i].values, &mut after[0].values, pictures.len());
+        for step in &mut self.steps {
+            step.forward(&mut self.edges, images.len());
         }
     }
 
     /// Adds up the loss, and leaves its gradient at the last edge.
-    fn meet_targets(&mut self, targets: &[f32], pictures: &Range<usize>, count: usize) {
+    fn loss_and_gradient_of_outputs(
+        &mut self,
+        targets: &[f32],
+        images: &Range<usize>,
+        count: usize,
+    ) {
         let Edge { values, gradient } = self.edges.last_mut().expect("there is an input");
         let size = values.grid.size.values();
-        let targets = targets[pictures.start * size..pictures.end * size].chunks_exact(size);
+        let targets = targets[images.start * size..images.end * size].chunks_exact(size);
         let bound = |p: f64| T::of((T::of(p).wide() / (1.0 - T::of(p).wide())).ln());
         let scale = T::of(1.0 / count as f64);
         let limits = LogitLoss {
@@ -207,43 +215,47 @@ impl<T: Real> Worker<T> {
             largest: bound(1.0 - loss::EPSILON),
             scale,
         };
-        // A whole picture at once: its rows may be too short to fill vectors.
-        for (picture, target) in targets.enumerate() {
+        // A whole image at once: its rows may be too short to fill vectors.
+        for (image, target) in targets.enumerate() {
             let places = self.targets.iter_mut().zip(target);
             places.for_each(|(to, &from)| *to = T::of(f64::from(from)));
-            values.copy_pictures(picture, &mut self.outputs);
+            values.copy_images(image, &mut self.outputs);
             self.loss += match self.head {
                 Head::Logits => self.kernels.logit_loss(limits, &mut self.outputs, &self.targets),
                 Head::Outputs(of) => loss::loss(of, &mut self.outputs, &self.targets, scale),
             };
-            gradient.take_picture(picture, &self.outputs);
+            gradient.take_image(image, &self.outputs);
         }
     }
 
-    fn backward(&mut self, pictures: usize) {
-        for (i, stage) in self.stages.iter_mut().enumerate().rev() {
-            let (before, after) = self.edges.split_at_mut(i + 1);
-            let Edge { values, gradient } = &mut before[i];
-            // Nothing learns from the gradient of the pictures themselves.
-            let wanted = (i > 0).then_some(gradient);
-            stage.backward(values, &mut after[0], wanted, pictures);
+    fn backward(&mut self, images: usize) {
+        for step in self.steps.iter_mut().rev() {
+            step.backward(&mut self.edges, images);
         }
     }
 }
 
-fn stage<T: Real>(
+/// Where each value lies among the edges: the input first, then in the order of the operations.
+fn places(operations: &[Operation]) -> HashMap<usize, usize> {
+    let input = operations.first().map_or(0, |operation| operation.from[0]);
+    let given = operations.iter().flat_map(|operation| &operation.to).copied();
+    std::iter::once(input).chain(given).zip(0..).collect()
+}
+
+pub(super) fn stage<T: Real>(
     operation: &Operation,
     kernels: &'static Kernels<T>,
-    pictures: usize,
+    images: usize,
 ) -> Box<dyn Stage<T>> {
     let (input, output) = (operation.input, operation.output);
     match operation.kind.clone() {
-        Kind::Convolution(options) => Box::new(Convolution::new(options, kernels, pictures)),
+        Kind::Convolution(options) => Box::new(Convolution::new(options, kernels, images)),
         Kind::Activate(activate) => Box::new(activate),
         Kind::MaxPool(options) => Box::new(MaxPool::new(options, input, output)),
         Kind::AveragePool(options) => Box::new(AveragePool::new(options, input, output)),
-        Kind::Repeat(rows, columns) => Box::new(Repeat { rows, columns }),
-        Kind::Place(down, across) => Box::new(Place { down, across }),
+        Kind::Upsample(rows, columns) => Box::new(Upsample { rows, columns }),
+        Kind::PadOrCrop(down, across) => Box::new(PadOrCrop { down, across }),
         Kind::Reshape => Box::new(Reshape),
+        Kind::Fork | Kind::Add | Kind::Concatenate => unreachable!("a step, which needs no stage"),
     }
 }

@@ -1,4 +1,4 @@
-//! The losses as SVG, with the same ranges, ticks and points as the run's loss picture.
+//! The losses as SVG, with the same ranges, ticks and points as the run's loss image.
 
 use std::fmt::Display;
 

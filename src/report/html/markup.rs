@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::plain_text::steers;
+use crate::system::plain_text::steers;
 
 /// Elements of HTML that have no content, and no end either.
 const VOID: [&str; 3] = ["img", "link", "meta"];

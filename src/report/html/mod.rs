@@ -4,17 +4,17 @@
 //! asks the clock. The same report gives the same page, byte for byte.
 
 mod curves;
+mod images;
 mod markup;
 mod model;
 mod page;
-mod pictures;
 mod tables;
 mod times;
 
-use super::{Curves, Picture};
-use crate::evaluation::{Means, Quality};
+use super::{Curves, Raster};
+use crate::infer::evaluation::{Means, Quality};
 
-/// Pictures among the best, and among the worst.
+/// Images among the best, and among the worst.
 pub const RANKED: usize = 10;
 
 /// What a run's page shows.
@@ -28,7 +28,7 @@ pub struct RunReport {
     pub notices: Vec<String>,
     /// The config as TOML, every default written out.
     pub config: String,
-    /// The picture that goes in, then what each layer makes of it; of a valid model at least two.
+    /// The image that goes in, then what each layer makes of it; of a valid model at least two.
     pub layers: Vec<LayerBox>,
     /// Losses over the epochs.
     pub curves: Curves,
@@ -40,9 +40,9 @@ pub struct RunReport {
     pub trained_level: usize,
     /// Name of the loss.
     pub loss: String,
-    /// Test pictures that were measured, and all that there are.
+    /// Test images that were measured, and all that there are.
     pub measured: (usize, usize),
-    /// The test pictures whose outputs are nearest to their targets, the nearest first.
+    /// The test images whose outputs are nearest to their targets, the nearest first.
     pub best: Vec<Sample>,
     /// Those that are farthest, the farthest first.
     pub worst: Vec<Sample>,
@@ -74,13 +74,13 @@ pub struct LayerBox {
 /// Layers that are drawn alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerKind {
-    /// The picture itself.
+    /// The image itself.
     Input,
     /// Learns.
     Learned,
-    /// Makes pictures smaller.
+    /// Makes images smaller.
     Smaller,
-    /// Makes pictures larger.
+    /// Makes images larger.
     Larger,
     /// Anything else.
     Other,
@@ -106,34 +106,34 @@ pub struct Figures {
     pub rows: Vec<Vec<String>>,
 }
 
-/// The model on pictures that are corrupted as strongly as this.
+/// The model on images that are corrupted as strongly as this.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
     /// `half as strong`.
     pub title: String,
-    /// What was done to the pictures, as a config says it.
+    /// What was done to the images, as a config says it.
     pub corruption: String,
-    /// Mean over the measured pictures.
+    /// Mean over the measured images.
     pub loss: f64,
     /// `None` where the inputs are the targets.
     pub input: Option<Means>,
     /// Of what the model makes of them.
     pub output: Means,
-    /// The first test pictures.
+    /// The first test images.
     pub samples: Vec<Sample>,
 }
 
-/// A test picture and what the model makes of it.
+/// A test image and what the model makes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Its file's, or its place in the set.
     pub name: String,
     /// What the model saw.
-    pub input: Picture,
+    pub input: Raster,
     /// What it gave.
-    pub output: Picture,
+    pub output: Raster,
     /// What it should have given, where that is not the input.
-    pub target: Option<Picture>,
+    pub target: Option<Raster>,
     /// How close the input is to the target, where it is not the target itself.
     pub before: Option<Quality>,
     /// How close the output is to the target.

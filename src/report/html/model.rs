@@ -1,11 +1,11 @@
-//! The model as a drawing: what comes out of each layer is a slab as wide and as deep as the picture,
+//! The model as a drawing: what comes out of each layer is a slab as wide and as deep as the image,
 //! and the thicker the more channels it has, so that an autoencoder looks like an hourglass.
 
 use std::fmt::Display;
 
 use super::markup::Markup;
 use super::{LayerBox, LayerKind, LayerPart, RunReport};
-use crate::summary::thousands;
+use crate::report::summary::thousands;
 
 /// Units of the drawing; it is as high as there are layers.
 const WIDTH: f64 = 350.0;
@@ -34,7 +34,7 @@ pub(super) fn section(html: &mut Markup, report: &RunReport) {
         "p",
         &[],
         format_args!(
-            "Each slab is what comes out of a layer: as wide and as deep as the picture, thicker \
+            "Each slab is what comes out of a layer: as wide and as deep as the image, thicker \
              with more channels. {} weights together.",
             thousands(weights)
         ),
@@ -75,7 +75,7 @@ fn headlines(layers: &[LayerBox]) -> Vec<(usize, &'static str)> {
         .collect()
 }
 
-/// The last of the encoder, or the picture itself where there is no encoder.
+/// The last of the encoder, or the image itself where there is no encoder.
 fn is_code(layers: &[LayerBox], index: usize) -> bool {
     layers.iter().rposition(|layer| layer.part != LayerPart::Decoder) == Some(index)
 }
@@ -107,7 +107,7 @@ impl Scale {
         let thick = |channels: usize| THIN + BY_DOUBLING * (channels.max(1) as f64).log2();
         match *shape {
             [height, width, channels] => [side(width), side(height), thick(channels)],
-            // Values in a row have no picture; the more there are, the thicker.
+            // Values in a row have no image; the more there are, the thicker.
             _ => [LEAST * 3.0, LEAST, thick(shape.iter().product())],
         }
     }

@@ -1,7 +1,7 @@
 //! The page from top to bottom: head, style, and the order of the sections.
 
 use super::markup::Markup;
-use super::{RunReport, curves, model, pictures, tables, times};
+use super::{RunReport, curves, images, model, tables, times};
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing may be fetched, and nothing may run: what the page says is all there is.
@@ -55,14 +55,14 @@ type Fill = fn(&mut Markup, &RunReport);
 /// Anchor, headline and content of each section that has something to show.
 fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, Fill)> {
     let corrupted = report.levels.len() > 1;
-    let levels = if corrupted { "Test pictures by corruption" } else { "Test pictures" };
+    let levels = if corrupted { "Test images by corruption" } else { "Test images" };
     let mut sections: Vec<(&str, &str, Fill)> = vec![
-        ("pictures", levels, pictures::levels),
+        ("images", levels, images::levels),
         ("metrics", "Metrics", tables::metrics),
         ("curves", "Loss", curves::section),
         ("model", "Model", model::section),
-        ("best", "Best test pictures", pictures::best),
-        ("worst", "Worst test pictures", pictures::worst),
+        ("best", "Best test images", images::best),
+        ("worst", "Worst test images", images::worst),
         ("time", "Where the time went", times::section),
         ("environment", "Environment and seeds", tables::facts),
         ("config", "Config", tables::config),

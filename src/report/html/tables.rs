@@ -2,8 +2,8 @@
 
 use super::markup::Markup;
 use super::{Figures, Level, RunReport};
-use crate::evaluation::{Means, left_out};
-use crate::summary::thousands;
+use crate::infer::evaluation::{Means, left_out};
+use crate::report::summary::thousands;
 
 /// The handful of figures that a reader looks for first.
 pub(super) fn highlights(html: &mut Markup, report: &RunReport) {
@@ -34,16 +34,16 @@ pub(super) fn highlights(html: &mut Markup, report: &RunReport) {
 pub(super) fn metrics(html: &mut Markup, report: &RunReport) {
     let (measured, all) = report.measured;
     let of = if measured < all {
-        format!("the first {} of {} test pictures", thousands(measured), thousands(all))
+        format!("the first {} of {} test images", thousands(measured), thousands(all))
     } else {
-        format!("all {} test pictures", thousands(all))
+        format!("all {} test images", thousands(all))
     };
     html.words(
         "p",
         &[],
         format_args!("Means over {of}. Loss: {}. PSNR in dB, for values 0 to 1.", report.loss),
     );
-    let columns = ["pictures", "loss", "input PSNR", "SSIM", "output PSNR", "SSIM"];
+    let columns = ["images", "loss", "input PSNR", "SSIM", "output PSNR", "SSIM"];
     let figures = Figures {
         columns: columns.map(str::to_owned).to_vec(),
         rows: report.levels.iter().map(level_row).collect(),
@@ -74,7 +74,7 @@ fn cells(Means { psnr, ssim, .. }: Means) -> [String; 2] {
     [psnr, ssim.map_or("\u{2013}".to_owned(), similarity)]
 }
 
-/// `17.32 dB`; equal pictures have no end of them.
+/// `17.32 dB`; equal images have no end of them.
 pub(super) fn decibels(psnr: f64) -> String {
     if psnr == f64::INFINITY { "\u{221e} dB".to_owned() } else { format!("{psnr:.2} dB") }
 }

@@ -16,12 +16,12 @@ fn quality(psnr: f64) -> Quality {
 }
 
 fn sample(name: &str) -> Sample {
-    let picture = |value| Picture::new(4, 4, 1, vec![value; 16]).unwrap();
+    let raster = |value| Raster::new(4, 4, 1, vec![value; 16]).unwrap();
     Sample {
         name: name.to_owned(),
-        input: picture(0.2),
-        output: picture(0.4),
-        target: Some(picture(0.6)),
+        input: raster(0.2),
+        output: raster(0.4),
+        target: Some(raster(0.6)),
         before: Some(quality(10.0)),
         after: quality(f64::INFINITY),
     }
@@ -132,7 +132,7 @@ fn a_usual_page_is_well_formed_with_and_without_what_can_be_missing() {
     };
     let (sections, images, html) = of(&full);
     assert_eq!((sections, images), (9, 3 * (2 + 2 + 1 + 2)));
-    assert!(html.contains("the first 2,000 of 10,000 test pictures"));
+    assert!(html.contains("the first 2,000 of 10,000 test images"));
     assert_eq!(html, full.to_html());
     let (sections, images, html) = of(&bare);
     assert_eq!((sections, images), (7, 2 * 2));
@@ -153,9 +153,9 @@ fn every_link_leads_to_a_section_and_every_name_of_a_drawing_is_there() {
 }
 
 #[test]
-fn a_large_picture_is_reduced_and_the_page_says_so() {
+fn a_large_image_is_reduced_and_the_page_says_so() {
     let mut report = report("large");
-    let large = Picture::new(300, 200, 3, vec![0.5; 300 * 200 * 3]).unwrap();
+    let large = Raster::new(300, 200, 3, vec![0.5; 300 * 200 * 3]).unwrap();
     for sample in report.levels.iter_mut().flat_map(|level| &mut level.samples) {
         sample.input = large.clone();
     }

@@ -13,7 +13,7 @@ use super::tiles::{Steps, WinogradOverlap, mapped};
 const SIDE: usize = 4;
 const STEP: usize = 2;
 
-/// Makes one picture.
+/// Makes one image.
 #[derive(Debug)]
 pub(in crate::engine) struct Overlap<'a, T> {
     /// From the first tile's first value on; at least a vector of values may be read from where each
@@ -22,11 +22,11 @@ pub(in crate::engine) struct Overlap<'a, T> {
     pub from: Steps,
     /// Rows of tiles, tiles in a row.
     pub tiles: (usize, usize),
-    /// Row and column of the picture where the first tile starts: 0, or up to half a tile before.
+    /// Row and column of the image where the first tile starts: 0, or up to half a tile before.
     pub first: (isize, isize),
-    /// Rows and columns of the picture, all of them under tiles.
+    /// Rows and columns of the image, all of them under tiles.
     pub size: (usize, usize),
-    /// Distance between rows of the picture.
+    /// Distance between rows of the image.
     pub row_step: usize,
     /// Values of a pixel.
     pub channels: usize,
@@ -45,7 +45,7 @@ impl<T: Real> Overlap<'_, T> {
     /// What the kernel relies on.
     ///
     /// # Panics
-    /// When the planes, the bias or the picture are too short for what is asked, or when there are
+    /// When the planes, the bias or the image are too short for what is asked, or when there are
     /// pixels that no tile covers.
     pub(super) fn check(&self, target: &[T], lanes: usize) {
         let Self { planes, from, tiles, first, size, row_step, channels, bias } = *self;
@@ -99,7 +99,7 @@ unsafe fn row_of_tiles<V: Lanes, const BEGUN: bool>(
     let count = (run.channels - channel).min(V::COUNT);
     let (all_rows, whole) = (rows.len() == SIDE, count == V::COUNT);
     let mut planes = run.planes.as_ptr().wrapping_add(row * run.from.rows + channel);
-    // Wrapping, as the first tile may start before the picture.
+    // Wrapping, as the first tile may start before the image.
     let top = first_row.wrapping_mul(run.row_step as isize);
     let mut pixel = target.wrapping_offset(top).wrapping_add(channel);
     pixel = pixel.wrapping_offset(run.first.1 * run.channels as isize);
@@ -122,7 +122,7 @@ unsafe fn row_of_tiles<V: Lanes, const BEGUN: bool>(
             let mut to = pixel;
             for (y, sum) in column.iter().enumerate() {
                 if inside.contains(&x) && (all_rows || rows.contains(&y)) {
-                    // SAFETY: the pixel is inside the picture, whose end `check` knows.
+                    // SAFETY: the pixel is inside the image, whose end `check` knows.
                     unsafe {
                         let begun = if BEGUN && y < STEP { V::load(to) } else { bias };
                         let sum = sum.add(begun);

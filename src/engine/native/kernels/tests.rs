@@ -273,7 +273,7 @@ fn overlap_on_random_shapes<T: Real>() {
             // What lies between the rows must stay.
             let end = (height - 1) * row_step + (width - 1) * channels + whole;
             let before: Vec<T> = values(&mut random, end);
-            let mut picture = before.clone();
+            let mut image = before.clone();
             let run = Overlap {
                 planes: &planes,
                 from,
@@ -284,7 +284,7 @@ fn overlap_on_random_shapes<T: Real>() {
                 channels,
                 bias: &bias,
             };
-            kernels.overlap(&run, &mut picture);
+            kernels.overlap(&run, &mut image);
 
             let mut plain: Vec<f64> = before.iter().map(|value| value.wide()).collect();
             for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
@@ -292,7 +292,7 @@ fn overlap_on_random_shapes<T: Real>() {
                     plain[y * row_step + x * channels + c] = plain_overlap(&run, (y, x, c));
                 }
             }
-            close(&picture, &plain, kernels.name);
+            close(&image, &plain, kernels.name);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Small linear maps, applied down and across to tiles of pixels: what turns pictures into the planes
-//! of [`super::super::tiled`], and planes into pictures.
+//! Small linear maps, applied down and across to tiles of pixels: what turns images into the planes
+//! of [`super::super::tiled`], and planes into images.
 
 use num_traits::Zero;
 
@@ -142,6 +142,9 @@ pub(super) unsafe fn tiles<V: Lanes>(run: &TileMap<'_, V::Value>, target: &mut [
 /// Vectors of the largest tile.
 const MOST: usize = 4 * 4;
 
+/// Room for one tile of vectors, beside the target.
+type Aside<T> = [T; MOST * LARGEST];
+
 /// # Safety
 /// As [`tiles`].
 #[inline(always)]
@@ -151,42 +154,90 @@ unsafe fn all<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
 ) {
     // Tiles that are cut, or end within a vector, are made here and copied.
     let mut aside = [V::Value::zero(); MOST * LARGEST];
-    let within = Steps { rows: 0, tiles: 0, down: K * V::COUNT, across: V::COUNT };
-    let (mut source_row, mut target_row) = (run.source.as_ptr(), target);
+    let (mut source, mut target) = (run.source.as_ptr(), target);
     for row in (0..run.rows).rev() {
         let rows = if row > 0 { K } else { run.kept.0 };
-        let (mut source, mut target) = (source_row, target_row);
-        for tile in (0..run.tiles).rev() {
-            let columns = if tile > 0 { K } else { run.kept.1 };
-            let (mut from, mut to, mut left) = (source, target, run.channels);
-            while left > 0 {
-                let count = left.min(V::COUNT);
-                // SAFETY: `check` bounds what is read, and what is kept.
-                unsafe {
-                    if (rows, columns, count) == (K, K, V::COUNT) {
-                        one::<V, M, N, K>((from, &run.from), (to, &run.to));
-                    } else {
-                        one::<V, M, N, K>((from, &run.from), (aside.as_mut_ptr(), &within));
-                        for place in (0..rows * K).filter(|place| place % K < columns) {
-                            let to = to.add(place / K * run.to.down + place % K * run.to.across);
-                            let made = aside[place * V::COUNT..].as_ptr();
-                            if count == V::COUNT {
-                                V::load(made).store(to);
-                            } else {
-                                std::ptr::copy_nonoverlapping(made, to, count);
-                            }
-                        }
-                    }
-                }
-                // Wrapping, as the steps after the last ones lead out of the slices.
-                (from, to) = (from.wrapping_add(V::COUNT), to.wrapping_add(V::COUNT));
-                left -= count;
+        // SAFETY: the caller's.
+        unsafe { row_of_tiles::<V, M, N, K>(run, (source, target), rows, &mut aside) }
+        // Wrapping, as the steps after the last ones lead out of the slices; so below.
+        source = source.wrapping_add(run.from.rows);
+        target = target.wrapping_add(run.to.rows);
+    }
+}
+
+/// One row of tiles, of which `rows` rows of results count.
+///
+/// # Safety
+/// As [`tiles`], from the row's first tile on.
+#[inline(always)]
+unsafe fn row_of_tiles<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
+    run: &TileMap<'_, V::Value>,
+    (mut source, mut target): (*const V::Value, *mut V::Value),
+    rows: usize,
+    aside: &mut Aside<V::Value>,
+) {
+    for tile in (0..run.tiles).rev() {
+        let columns = if tile > 0 { K } else { run.kept.1 };
+        // SAFETY: the caller's.
+        unsafe { one_tile::<V, M, N, K>(run, (source, target), (rows, columns), aside) }
+        source = source.wrapping_add(run.from.tiles);
+        target = target.wrapping_add(run.to.tiles);
+    }
+}
+
+/// All channels of one tile, of which so many rows and columns of results count.
+///
+/// # Safety
+/// As [`tiles`], from the tile's first pixel on.
+#[inline(always)]
+unsafe fn one_tile<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
+    run: &TileMap<'_, V::Value>,
+    (mut from, mut to): (*const V::Value, *mut V::Value),
+    kept: (usize, usize),
+    aside: &mut Aside<V::Value>,
+) {
+    let mut left = run.channels;
+    while left > 0 {
+        let count = left.min(V::COUNT);
+        // SAFETY: `check` bounds what is read, and what is kept.
+        unsafe {
+            if (kept, count) == ((K, K), V::COUNT) {
+                one::<V, M, N, K>((from, &run.from), (to, &run.to));
+            } else {
+                cut::<V, M, N, K>(run, (from, to), (kept, count), aside);
             }
-            source = source.wrapping_add(run.from.tiles);
-            target = target.wrapping_add(run.to.tiles);
         }
-        source_row = source_row.wrapping_add(run.from.rows);
-        target_row = target_row.wrapping_add(run.to.rows);
+        (from, to) = (from.wrapping_add(V::COUNT), to.wrapping_add(V::COUNT));
+        left -= count;
+    }
+}
+
+/// One vector of a tile's channels, of which not all rows, columns or values count: it is made aside, and what
+/// counts is copied.
+///
+/// # Safety
+/// As [`tiles`], of what is read, and of what counts.
+#[inline(always)]
+unsafe fn cut<V: Lanes, M: Map<N, K>, const N: usize, const K: usize>(
+    run: &TileMap<'_, V::Value>,
+    (from, to): (*const V::Value, *mut V::Value),
+    ((rows, columns), count): ((usize, usize), usize),
+    aside: &mut Aside<V::Value>,
+) {
+    let within = Steps { rows: 0, tiles: 0, down: K * V::COUNT, across: V::COUNT };
+    // SAFETY: the caller's; `aside` has room for a whole tile.
+    unsafe { one::<V, M, N, K>((from, &run.from), (aside.as_mut_ptr(), &within)) }
+    for place in (0..rows * K).filter(|place| place % K < columns) {
+        let made = aside[place * V::COUNT..].as_ptr();
+        // SAFETY: the caller's.
+        unsafe {
+            let to = to.add(place / K * run.to.down + place % K * run.to.across);
+            if count == V::COUNT {
+                V::load(made).store(to);
+            } else {
+                std::ptr::copy_nonoverlapping(made, to, count);
+            }
+        }
     }
 }
 

@@ -58,24 +58,24 @@ enum Arithmetic<T> {
 #[derive(Debug)]
 struct Pool<T> {
     size: (usize, usize),
-    /// What the convolution gives: the rows under one row of pooled pixels, or whole pictures.
+    /// What the convolution gives: the rows under one row of pooled pixels, or whole images.
     before: Field<T>,
-    /// Which pixel won, for each pooled value of each picture.
+    /// Which pixel won, for each pooled value of each image.
     winners: Vec<u8>,
-    /// The gradient before pooling, of the pictures that are taken at once.
+    /// The gradient before pooling, of the images that are taken at once.
     gradient: Field<T>,
 }
 
 impl<T: Real> Convolution<T> {
-    /// For up to so many pictures at once.
-    pub fn new(options: Options, kernels: &'static Kernels<T>, pictures: usize) -> Self {
+    /// For up to so many images at once.
+    pub fn new(options: Options, kernels: &'static Kernels<T>, images: usize) -> Self {
         let (window, direction, lanes) = (options.window, options.direction, kernels.lanes);
         let output = match direction {
             Direction::Gather => window.coarse_size(),
             Direction::Scatter => window.fine_size(),
         };
         let arithmetic = if let Some(tiling) = options.tiling {
-            Arithmetic::Tiled(Box::new(Tiled::new(tiling, window, direction, pictures, lanes)))
+            Arithmetic::Tiled(Box::new(Tiled::new(tiling, window, direction, images, lanes)))
         } else {
             let pooled = options.pool.is_some();
             Arithmetic::Direct(Box::new(Direct::new(window, direction, pooled, lanes)))
@@ -84,13 +84,13 @@ impl<T: Real> Convolution<T> {
             let pooled = output.height / size.0 * (output.width / size.1) * output.channels;
             let (before, at_once) = match &arithmetic {
                 Arithmetic::Direct(_) => (Size { height: size.0, ..output }, 1),
-                Arithmetic::Tiled(tiled) => (output, tiled.pictures()),
+                Arithmetic::Tiled(tiled) => (output, tiled.images()),
             };
             let margin = Self::margins(&options).1;
             Pool {
                 size,
                 before: Field::new(Grid { size: before, margin: Margin::default() }, at_once),
-                winners: zeros(pictures * pooled),
+                winners: zeros(images * pooled),
                 gradient: Field::new(Grid { size: output, margin }, at_once),
             }
         });
@@ -118,43 +118,43 @@ impl<T: Real> Convolution<T> {
         }
     }
 
-    /// Pictures that are taken at once.
-    fn at_once(&self, pictures: usize) -> usize {
+    /// Images that are taken at once.
+    fn at_once(&self, images: usize) -> usize {
         match &self.arithmetic {
-            Arithmetic::Tiled(tiled) => tiled.pictures(),
-            Arithmetic::Direct(direct) if direct.is_single() && self.pool.is_none() => pictures,
+            Arithmetic::Tiled(tiled) => tiled.images(),
+            Arithmetic::Direct(direct) if direct.is_single() && self.pool.is_none() => images,
             Arithmetic::Direct(_) => 1,
         }
     }
 
     /// The convolution, then its maxima: the activation need only see these.
-    fn forward_pooled(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
-        let (kernels, at_once) = (self.kernels, self.at_once(pictures));
+    fn forward_pooled(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
+        let (kernels, at_once) = (self.kernels, self.at_once(images));
         let Some(Pool { size, before, winners, .. }) = &mut self.pool else {
             unreachable!("there is a pooling")
         };
         let candidates = Starts::new(*size, before.grid.row_step(), output.grid.size);
         let height = output.grid.size.height;
         let winners = winners.chunks_exact_mut(output.grid.size.values() / height);
-        for (row, winners) in (0..pictures * height).zip(winners) {
-            let (picture, y) = (row / height, row % height);
+        for (row, winners) in (0..images * height).zip(winners) {
+            let (image, y) = (row / height, row % height);
             let under = match &mut self.arithmetic {
                 Arithmetic::Direct(direct) => {
                     for dy in 0..size.0 {
                         let row = before.row_mut(0, dy);
-                        direct.row(kernels, (input, picture), y * size.0 + dy, row);
+                        direct.row(kernels, (input, image), y * size.0 + dy, row);
                     }
                     before.tail(0)
                 }
                 Arithmetic::Tiled(tiled) => {
-                    if y == 0 && picture % at_once == 0 {
-                        let count = at_once.min(pictures - picture);
-                        tiled.forward(kernels, (input, picture), (&mut *before, 0), count);
+                    if y == 0 && image % at_once == 0 {
+                        let count = at_once.min(images - image);
+                        tiled.forward(kernels, (input, image), (&mut *before, 0), count);
                     }
-                    &before.tail(picture % at_once)[before.grid.at((y * size.0) as isize, 0)..]
+                    &before.tail(image % at_once)[before.grid.at((y * size.0) as isize, 0)..]
                 }
             };
-            let result = output.row_mut(picture, y);
+            let result = output.row_mut(image, y);
             kernels.max_pool(under, &candidates.get(), result, winners);
             if self.options.relu {
                 kernels.relu(result);
@@ -183,16 +183,16 @@ impl Starts {
 }
 
 impl<T: Real> Pool<T> {
-    /// Spreads a picture's pooled gradient over the pixels that won, in the picture at `place`.
-    fn spread(&mut self, kernels: &Kernels<T>, pooled: &Field<T>, picture: usize, place: usize) {
+    /// Spreads an image's pooled gradient over the pixels that won, in the image at `place`.
+    fn spread(&mut self, kernels: &Kernels<T>, pooled: &Field<T>, image: usize, place: usize) {
         let size = pooled.grid.size;
         let candidates = Starts::new(self.size, self.gradient.grid.row_step(), size);
         let row_length = size.width * size.channels;
-        let winners = self.winners[picture * size.values()..].chunks_exact(row_length);
+        let winners = self.winners[image * size.values()..].chunks_exact(row_length);
         for (y, winners) in (0..size.height).zip(winners) {
             let start = self.gradient.grid.at((y * self.size.0) as isize, 0);
             let target = &mut self.gradient.tail_mut(place)[start..];
-            kernels.max_pool_gradient(pooled.row(picture, y), winners, &candidates.get(), target);
+            kernels.max_pool_gradient(pooled.row(image, y), winners, &candidates.get(), target);
         }
     }
 }
@@ -209,9 +209,9 @@ impl<T: Real> Stage<T> for Convolution<T> {
         }
     }
 
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
         if self.pool.is_some() {
-            return self.forward_pooled(input, output, pictures);
+            return self.forward_pooled(input, output, images);
         }
         let (kernels, relu) = (self.kernels, self.options.relu);
         let finish = |row: &mut [T]| {
@@ -219,14 +219,14 @@ impl<T: Real> Stage<T> for Convolution<T> {
                 kernels.relu(row);
             }
         };
-        let at_once = self.at_once(pictures);
+        let at_once = self.at_once(images);
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => {
-                direct.forward(kernels, (input, 0), (output, 0), pictures, finish);
+                direct.forward(kernels, (input, 0), (output, 0), images, finish);
             }
             Arithmetic::Tiled(tiled) => {
-                for first in (0..pictures).step_by(at_once) {
-                    let count = at_once.min(pictures - first);
+                for first in (0..images).step_by(at_once) {
+                    let count = at_once.min(images - first);
                     tiled.forward(kernels, (input, first), (&mut *output, first), count);
                     for row in 0..count * output.grid.size.height {
                         let height = output.grid.size.height;
@@ -242,20 +242,20 @@ impl<T: Real> Stage<T> for Convolution<T> {
         input: &Field<T>,
         output: &mut Edge<T>,
         mut input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     ) {
         let (kernels, Edge { values, gradient }) = (self.kernels, &mut *output);
-        for picture in 0..pictures {
+        for image in 0..images {
             if self.options.relu {
-                gradient.zip_rows(values, picture..picture + 1, |gradient, result| {
+                gradient.zip_rows(values, image..image + 1, |gradient, result| {
                     kernels.relu_gradient(result, gradient);
                 });
             }
-            kernels.column_sums(&gradient.table(picture), &mut self.bias_gradient);
+            kernels.column_sums(&gradient.table(image), &mut self.bias_gradient);
         }
-        let at_once = self.at_once(pictures);
-        for first in (0..pictures).step_by(at_once) {
-            let count = at_once.min(pictures - first);
+        let at_once = self.at_once(images);
+        for first in (0..images).step_by(at_once) {
+            let count = at_once.min(images - first);
             let gradient = match &mut self.pool {
                 Some(pool) => {
                     for place in 0..count {

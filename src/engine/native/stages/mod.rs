@@ -8,7 +8,7 @@ mod shape;
 pub(super) use convolution::{Convolution, Options as ConvolutionOptions};
 pub(super) use pointwise::Activate;
 pub(super) use pool::{AveragePool, MaxPool};
-pub(super) use shape::{Place, Repeat, Reshape};
+pub(super) use shape::{PadOrCrop, Reshape, Upsample};
 
 use super::grid::{Edge, Field, Margin};
 use super::kernels::Real;
@@ -18,8 +18,8 @@ pub(super) trait Stage<T: Real>: std::fmt::Debug + Send {
     /// Takes over the weights before a step: all of the model's, in one row.
     fn load(&mut self, _weights: &[T]) {}
 
-    /// Computes the first `pictures` of `output`.
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize);
+    /// Computes the first `images` of `output`.
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize);
 
     /// From the output's gradient, which may be overwritten, to the input's, where it is wanted; adds
     /// up the gradients of the stage's own weights.
@@ -28,7 +28,7 @@ pub(super) trait Stage<T: Real>: std::fmt::Debug + Send {
         input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     );
 
     /// Hands out the gradients of the stage's weights, at their places in the row of all weights, and

@@ -109,8 +109,8 @@ fn gelu<T: Real>(x: T) -> (T, T) {
 }
 
 impl<T: Real> Stage<T> for Activate {
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
-        output.zip_rows(input, 0..pictures, |output, input| {
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
+        output.zip_rows(input, 0..images, |output, input| {
             for (y, &x) in output.iter_mut().zip(input) {
                 *y = self.at(x).0;
             }
@@ -122,15 +122,15 @@ impl<T: Real> Stage<T> for Activate {
         input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     ) {
         let Some(result) = input_gradient else { return };
-        output.gradient.zip_rows(input, 0..pictures, |gradient, input| {
+        output.gradient.zip_rows(input, 0..images, |gradient, input| {
             for (gradient, &x) in gradient.iter_mut().zip(input) {
                 *gradient = *gradient * self.at(x).1;
             }
         });
-        result.zip_rows(&output.gradient, 0..pictures, |result, gradient| {
+        result.zip_rows(&output.gradient, 0..images, |result, gradient| {
             result.copy_from_slice(gradient);
         });
     }

@@ -64,14 +64,14 @@ impl MaxPool {
 }
 
 impl<T: Real> Stage<T> for MaxPool {
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
         let channels = self.windows.channels;
-        for picture in 0..pictures {
+        for image in 0..images {
             self.windows.for_each(|(row, start), pixels| {
-                let result = &mut output.row_mut(picture, row)[start..start + channels];
+                let result = &mut output.row_mut(image, row)[start..start + channels];
                 result.fill(T::neg_infinity());
                 for (row, start) in pixels {
-                    for (best, &value) in result.iter_mut().zip(&input.row(picture, row)[start..]) {
+                    for (best, &value) in result.iter_mut().zip(&input.row(image, row)[start..]) {
                         *best = if value > *best || value.is_nan() { value } else { *best };
                     }
                 }
@@ -84,19 +84,19 @@ impl<T: Real> Stage<T> for MaxPool {
         input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     ) {
         let Some(result) = input_gradient else { return };
         let channels = self.windows.channels;
-        for picture in 0..pictures {
-            clear(result, picture);
+        for image in 0..images {
+            clear(result, image);
             self.windows.for_each(|(row, start), pixels| {
-                let gradient = &output.gradient.row(picture, row)[start..start + channels];
-                let best = &output.values.row(picture, row)[start..];
+                let gradient = &output.gradient.row(image, row)[start..start + channels];
+                let best = &output.values.row(image, row)[start..];
                 let mut waiting: Vec<bool> = vec![true; channels];
                 for (row, start) in pixels {
-                    let values = &input.row(picture, row)[start..];
-                    let result = &mut result.row_mut(picture, row)[start..];
+                    let values = &input.row(image, row)[start..];
+                    let result = &mut result.row_mut(image, row)[start..];
                     for c in 0..channels {
                         if waiting[c] && values[c] == best[c] {
                             result[c] = result[c] + gradient[c];
@@ -128,15 +128,15 @@ impl AveragePool {
 }
 
 impl<T: Real> Stage<T> for AveragePool {
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
         let channels = self.windows.channels;
-        for picture in 0..pictures {
+        for image in 0..images {
             self.windows.for_each(|(row, start), pixels| {
                 let share = self.share::<T>(row, start);
-                let result = &mut output.row_mut(picture, row)[start..start + channels];
+                let result = &mut output.row_mut(image, row)[start..start + channels];
                 result.fill(T::zero());
                 for (row, start) in pixels {
-                    for (sum, &value) in result.iter_mut().zip(&input.row(picture, row)[start..]) {
+                    for (sum, &value) in result.iter_mut().zip(&input.row(image, row)[start..]) {
                         *sum = *sum + value;
                     }
                 }
@@ -152,17 +152,17 @@ impl<T: Real> Stage<T> for AveragePool {
         _input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     ) {
         let Some(result) = input_gradient else { return };
         let channels = self.windows.channels;
-        for picture in 0..pictures {
-            clear(result, picture);
+        for image in 0..images {
+            clear(result, image);
             self.windows.for_each(|(row, start), pixels| {
                 let share = self.share::<T>(row, start);
-                let gradient = &output.gradient.row(picture, row)[start..start + channels];
+                let gradient = &output.gradient.row(image, row)[start..start + channels];
                 for (row, start) in pixels {
-                    let result = &mut result.row_mut(picture, row)[start..];
+                    let result = &mut result.row_mut(image, row)[start..];
                     for (sum, &gradient) in result.iter_mut().zip(gradient) {
                         *sum = *sum + gradient * share;
                     }
@@ -172,8 +172,8 @@ impl<T: Real> Stage<T> for AveragePool {
     }
 }
 
-fn clear<T: Real>(field: &mut Field<T>, picture: usize) {
+fn clear<T: Real>(field: &mut Field<T>, image: usize) {
     for row in 0..field.grid.size.height {
-        field.row_mut(picture, row).fill(T::zero());
+        field.row_mut(image, row).fill(T::zero());
     }
 }

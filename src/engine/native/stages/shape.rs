@@ -6,18 +6,18 @@ use crate::engine::native::kernels::Real;
 
 /// Nearest upsampling that no convolution takes over.
 #[derive(Debug)]
-pub(in crate::engine::native) struct Repeat {
+pub(in crate::engine::native) struct Upsample {
     pub rows: usize,
     pub columns: usize,
 }
 
-impl<T: Real> Stage<T> for Repeat {
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
+impl<T: Real> Stage<T> for Upsample {
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
         let (channels, height) = (input.grid.size.channels, output.grid.size.height);
-        for row in 0..pictures * height {
-            let (picture, y) = (row / height, row % height);
-            let source = input.row(picture, y / self.rows);
-            let result = output.row_mut(picture, y);
+        for row in 0..images * height {
+            let (image, y) = (row / height, row % height);
+            let source = input.row(image, y / self.rows);
+            let result = output.row_mut(image, y);
             for (x, pixel) in result.chunks_exact_mut(channels).enumerate() {
                 pixel.copy_from_slice(&source[x / self.columns * channels..][..channels]);
             }
@@ -29,17 +29,17 @@ impl<T: Real> Stage<T> for Repeat {
         _input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     ) {
         let Some(result) = input_gradient else { return };
         let (channels, height) = (result.grid.size.channels, output.gradient.grid.size.height);
-        for row in 0..pictures * height {
-            let (picture, y) = (row / height, row % height);
-            let sums = result.row_mut(picture, y / self.rows);
+        for row in 0..images * height {
+            let (image, y) = (row / height, row % height);
+            let sums = result.row_mut(image, y / self.rows);
             if y % self.rows == 0 {
                 sums.fill(T::zero());
             }
-            for (x, pixel) in output.gradient.row(picture, y).chunks_exact(channels).enumerate() {
+            for (x, pixel) in output.gradient.row(image, y).chunks_exact(channels).enumerate() {
                 let sums = &mut sums[x / self.columns * channels..];
                 sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum = *sum + *value);
             }
@@ -47,31 +47,31 @@ impl<T: Real> Stage<T> for Repeat {
     }
 }
 
-/// `ZeroPadding2D` and `Cropping2D`: the picture at another place in a picture of another size.
+/// `ZeroPadding2D` and `Cropping2D`: the image at another place in an image of another size.
 #[derive(Debug)]
-pub(in crate::engine::native) struct Place {
+pub(in crate::engine::native) struct PadOrCrop {
     /// Where the input's first row and column come to lie; negative where they are cropped.
     pub down: isize,
     pub across: isize,
 }
 
-impl Place {
+impl PadOrCrop {
     /// Copies what both have in common, with `source` moved by (`down`, `across`); the rest is 0.
     fn copy<T: Real>(
         source: &Field<T>,
         result: &mut Field<T>,
         (down, across): (isize, isize),
-        pictures: usize,
+        images: usize,
     ) {
         let (from, to) = (source.grid.size, result.grid.size);
         let columns = across.max(0)..(from.width as isize + across).min(to.width as isize);
-        for picture in 0..pictures {
+        for image in 0..images {
             for y in 0..to.height {
-                let row = result.row_mut(picture, y);
+                let row = result.row_mut(image, y);
                 row.fill(T::zero());
                 let origin = y as isize - down;
                 if (0..from.height as isize).contains(&origin) && !columns.is_empty() {
-                    let source = source.row(picture, origin as usize);
+                    let source = source.row(image, origin as usize);
                     let start = (columns.start - across) as usize * from.channels;
                     let (first, last) = (columns.start as usize, columns.end as usize);
                     let target = &mut row[first * from.channels..last * from.channels];
@@ -82,9 +82,9 @@ impl Place {
     }
 }
 
-impl<T: Real> Stage<T> for Place {
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
-        Self::copy(input, output, (self.down, self.across), pictures);
+impl<T: Real> Stage<T> for PadOrCrop {
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
+        Self::copy(input, output, (self.down, self.across), images);
     }
 
     fn backward(
@@ -92,10 +92,10 @@ impl<T: Real> Stage<T> for Place {
         _input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     ) {
         if let Some(result) = input_gradient {
-            Self::copy(&output.gradient, result, (-self.down, -self.across), pictures);
+            Self::copy(&output.gradient, result, (-self.down, -self.across), images);
         }
     }
 }
@@ -105,12 +105,12 @@ impl<T: Real> Stage<T> for Place {
 pub(in crate::engine::native) struct Reshape;
 
 impl Reshape {
-    fn copy<T: Real>(source: &Field<T>, result: &mut Field<T>, pictures: usize) {
-        for picture in 0..pictures {
+    fn copy<T: Real>(source: &Field<T>, result: &mut Field<T>, images: usize) {
+        for image in 0..images {
             let mut values =
-                (0..source.grid.size.height).flat_map(|row| source.row(picture, row)).copied();
+                (0..source.grid.size.height).flat_map(|row| source.row(image, row)).copied();
             for row in 0..result.grid.size.height {
-                for value in result.row_mut(picture, row) {
+                for value in result.row_mut(image, row) {
                     *value = values.next().expect("both shapes have as many values");
                 }
             }
@@ -119,8 +119,8 @@ impl Reshape {
 }
 
 impl<T: Real> Stage<T> for Reshape {
-    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, pictures: usize) {
-        Self::copy(input, output, pictures);
+    fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
+        Self::copy(input, output, images);
     }
 
     fn backward(
@@ -128,10 +128,10 @@ impl<T: Real> Stage<T> for Reshape {
         _input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
-        pictures: usize,
+        images: usize,
     ) {
         if let Some(result) = input_gradient {
-            Self::copy(&output.gradient, result, pictures);
+            Self::copy(&output.gradient, result, images);
         }
     }
 }

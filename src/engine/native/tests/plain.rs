@@ -146,11 +146,12 @@ impl Plain<'_> {
             |output, input| Term { output, input: Some(input), factor: Factor::Constant(1.0) };
         match &operation.kind {
             Kind::Activate(_) => unreachable!("an activation is no sum"),
+            Kind::Fork | Kind::Add | Kind::Concatenate => unreachable!("these cases are chains"),
             Kind::Reshape => (0..after.values()).for_each(|i| visit(copy(i, i))),
-            Kind::Repeat(rows, columns) => for_each_pixel(after, |y, x, c| {
+            Kind::Upsample(rows, columns) => for_each_pixel(after, |y, x, c| {
                 visit(copy(at(after, y, x, c), at(before, y / rows, x / columns, c)));
             }),
-            Kind::Place(down, across) => for_each_pixel(after, |y, x, c| {
+            Kind::PadOrCrop(down, across) => for_each_pixel(after, |y, x, c| {
                 let place = |i: usize, by: isize| i.checked_add_signed(-by);
                 if let (Some(row), Some(column)) = (place(y, *down), place(x, *across))
                     && row < before.height

@@ -6,8 +6,8 @@
 //! change. A pixel has channels, so each `*` is a product of a plane of all tiles' pixels with a matrix:
 //! the number of planes is the number of multiplications for a tile.
 //!
-//! - [`Tiling::Winograd`], for three taps `w0 w1 w2`, is his F(2, 3): 4 planes a side where there were 6
-//!   multiplications, 16 for 36 in all. From the pixels `a b c d` come
+//! - [`Tiling::Winograd`], for three taps `w0 w1 w2`, is Winograd's F(2, 3): 4 planes a side where there were 6
+//!   multiplications, 16 instead of 36 in all. From the pixels `a b c d` come
 //!   `w0 (a - c)`, `(w0 + w1 + w2)/2 (b + c)`, `(w0 - w1 + w2)/2 (c - b)` and `w2 (d - b)`; of these, named
 //!   `m0` to `m3`, `m0 + m1 + m2 = w0 a + w1 b + w2 c` and `m1 - m2 + m3 = w0 b + w1 c + w2 d`.
 //!   The gradients are the transposes, both from the planes `A dy` of the output's gradient:
@@ -15,7 +15,7 @@
 //!   pixels overlap. A transposed convolution goes the other way: its output is `B^T [(G w) * (A x)]`. So
 //!   whatever lies on the fine grid goes through `B`, and whatever lies on the coarse one through `A`.
 //! - [`Tiling::Upsampling`], for three taps after upsampling by two, which see `a a b b c c` from the
-//!   second `a` on: 3 planes a side where [`super::fold`] has 4 multiplications, 9 for 16 in all.
+//!   second `a` on: 3 planes a side where [`super::fold`] has 4 multiplications, 9 instead of 16 in all.
 //!   `w0 (a - b)`, `(w0 + w1 + w2) b` and `w2 (c - b)` are `m0` to `m2`, of which
 //!   `m0 + m1 = w0 a + (w1 + w2) b` and `m1 + m2 = (w0 + w1) b + w2 c`. The source's pixel `b` gets the
 //!   gradient `w0 (d - b) + (w0 + w1 + w2) (b + c) + w2 (a - c)` if now `a b c d` are gradients, of its own
@@ -41,10 +41,10 @@ use winograd::Winograd;
 
 /// Pixels of a tile's side.
 const TILE: usize = 2;
-/// Tiles that fill the products' loops well; small pictures are put together until they have as many.
+/// Tiles that fill the products' loops well; small images are put together until they have as many.
 const ENOUGH_TILES: usize = 64;
 
-/// Pictures from this one on.
+/// Images from this one on.
 type At<'a, T> = (&'a Field<T>, usize);
 type AtMut<'a, T> = (&'a mut Field<T>, usize);
 
@@ -55,8 +55,8 @@ pub(super) struct Tiled<T> {
     /// Values of one tap, or plane, of the kernel, and of a row of them.
     size: usize,
     coarse: usize,
-    /// Pictures at once.
-    pictures: usize,
+    /// Images at once.
+    images: usize,
     planes: Either<T>,
     /// `G w` down and across: planes, fine channels, coarse channels.
     kernel: Vec<T>,
@@ -72,7 +72,7 @@ enum Either<T> {
 }
 
 impl<T: Real> Tiled<T> {
-    /// For up to `most` pictures at once.
+    /// For up to `most` images at once.
     pub fn new(
         tiling: Tiling,
         window: Window,
@@ -84,28 +84,28 @@ impl<T: Real> Tiled<T> {
             Tiling::Winograd => window.coarse_size(),
             Tiling::Upsampling => window.fine_size(),
         });
-        let pictures = (ENOUGH_TILES / (tiles.0 * tiles.1)).clamp(1, most);
+        let images = (ENOUGH_TILES / (tiles.0 * tiles.1)).clamp(1, most);
         let matrices = tiling.planes() * tiling.planes();
         let stride = Outer::<T>::stride(window.coarse, lanes);
         Self {
             tiling,
             size: window.fine * window.coarse,
             coarse: window.coarse,
-            pictures,
+            images,
             planes: match tiling {
                 Tiling::Winograd => {
-                    Either::Winograd(Winograd::new(&window, direction, (pictures, most), lanes))
+                    Either::Winograd(Winograd::new(&window, direction, (images, most), lanes))
                 }
-                Tiling::Upsampling => Either::Upsampling(Upsampling::new(&window, pictures, lanes)),
+                Tiling::Upsampling => Either::Upsampling(Upsampling::new(&window, images, lanes)),
             },
             kernel: zeros(matrices * window.fine * window.coarse),
             kernel_gradient: zeros(matrices * window.fine * stride),
         }
     }
 
-    /// Pictures that are best taken at once, and the most that can be.
-    pub fn pictures(&self) -> usize {
-        self.pictures
+    /// Images that are best taken at once, and the most that can be.
+    pub fn images(&self) -> usize {
+        self.images
     }
 
     /// Takes over a kernel as the window sees it, and the bias.
@@ -122,24 +122,24 @@ impl<T: Real> Tiled<T> {
         }
     }
 
-    /// Of at most [`Tiled::pictures`] pictures, from those named in source and result on; the first of
+    /// Of at most [`Tiled::images`] images, from those named in source and result on; the first of
     /// the source is a multiple of that number.
     pub fn forward(
         &mut self,
         kernels: &Kernels<T>,
         source: At<'_, T>,
         result: AtMut<'_, T>,
-        pictures: usize,
+        images: usize,
     ) {
         match &mut self.planes {
-            Either::Winograd(winograd) => winograd.forward(kernels, source, result, pictures),
+            Either::Winograd(winograd) => winograd.forward(kernels, source, result, images),
             Either::Upsampling(upsampling) => {
-                upsampling.forward(kernels, source, result, pictures);
+                upsampling.forward(kernels, source, result, images);
             }
         }
     }
 
-    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of pictures that went
+    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of images that went
     /// forward last, once for each time.
     pub fn backward(
         &mut self,
@@ -147,18 +147,18 @@ impl<T: Real> Tiled<T> {
         input: At<'_, T>,
         gradient: At<'_, T>,
         result: Option<AtMut<'_, T>>,
-        pictures: usize,
+        images: usize,
     ) {
         let sums = &mut self.kernel_gradient;
         match &mut self.planes {
             Either::Winograd(winograd) => {
-                winograd.backward(kernels, input.1, gradient, result, pictures, sums);
+                winograd.backward(kernels, input.1, gradient, result, images, sums);
             }
             Either::Upsampling(upsampling) => {
-                upsampling.take_gradient(kernels, gradient, pictures);
-                upsampling.add_kernel_gradient(kernels, input, pictures, sums);
+                upsampling.take_gradient(kernels, gradient, images);
+                upsampling.add_kernel_gradient(kernels, input, images, sums);
                 if let Some(result) = result {
-                    upsampling.input_gradient(kernels, result, pictures);
+                    upsampling.input_gradient(kernels, result, images);
                 }
             }
         }
@@ -182,7 +182,7 @@ impl<T: Real> Tiled<T> {
     }
 }
 
-/// Rows of tiles, and tiles of a row, that cover pictures.
+/// Rows of tiles, and tiles of a row, that cover images.
 fn tiles_of(size: Size) -> (usize, usize) {
     (size.height.div_ceil(TILE), size.width.div_ceil(TILE))
 }

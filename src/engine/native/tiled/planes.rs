@@ -1,10 +1,10 @@
-//! From pictures to planes and back.
+//! From images to planes and back.
 
 use super::{TILE, tiles_of};
 use crate::engine::native::grid::Field;
 use crate::engine::native::kernels::{Kernels, Real, Steps, TileMap, Transform};
 
-/// How a picture becomes tiles.
+/// How an image becomes tiles.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
     /// Where the first tile starts.
@@ -27,39 +27,39 @@ impl Cut {
     }
 }
 
-/// How the planes of some pictures stand in memory.
+/// How the planes of some images stand in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Planes {
     /// Of a side.
     pub count: usize,
     /// Values of a pixel.
     pub channels: usize,
-    /// Pixels in a row, and of a picture.
+    /// Pixels in a row, and of an image.
     pub row: usize,
-    pub picture: usize,
+    pub image: usize,
     /// Distance between planes, and between pixels of a plane.
     pub step: usize,
     pub pixel_step: usize,
 }
 
 impl Planes {
-    /// One behind the other, for so many pictures.
-    pub fn apart(count: usize, channels: usize, cut: &Cut, pictures: usize, lanes: usize) -> Self {
+    /// One behind the other, for so many images.
+    pub fn apart(count: usize, channels: usize, cut: &Cut, images: usize, lanes: usize) -> Self {
         // The gap keeps planes from falling on the same lines of the cache, and is room to read on.
-        let step = cut.tiles() * pictures * channels + lanes;
-        let (row, picture) = (cut.tiles.1, cut.tiles());
-        Self { count, channels, row, picture, step, pixel_step: channels }
+        let step = cut.tiles() * images * channels + lanes;
+        let (row, image) = (cut.tiles.1, cut.tiles());
+        Self { count, channels, row, image, step, pixel_step: channels }
     }
 
     /// Side by side, as if each were some channels of a pixel.
     pub fn together(count: usize, channels: usize, cut: &Cut) -> Self {
-        let (row, picture) = (cut.tiles.1, cut.tiles());
-        Self { count, channels, row, picture, step: channels, pixel_step: count * count * channels }
+        let (row, image) = (cut.tiles.1, cut.tiles());
+        Self { count, channels, row, image, step: channels, pixel_step: count * count * channels }
     }
 
-    /// Values of so many pictures' planes, and what is read beyond.
-    pub fn room(&self, pictures: usize, lanes: usize) -> usize {
-        let pixels = self.picture * pictures * self.pixel_step;
+    /// Values of so many images' planes, and what is read beyond.
+    pub fn room(&self, images: usize, lanes: usize) -> usize {
+        let pixels = self.image * images * self.pixel_step;
         pixels.max(self.count * self.count * self.step) + lanes
     }
 
@@ -68,9 +68,9 @@ impl Planes {
         self.count + 1
     }
 
-    /// Where the planes of a picture start.
-    pub fn of_picture<'a, T>(&self, picture: usize, values: &'a [T]) -> &'a [T] {
-        &values[picture * self.picture * self.pixel_step..]
+    /// Where the planes of an image start.
+    pub fn of_image<'a, T>(&self, image: usize, values: &'a [T]) -> &'a [T] {
+        &values[image * self.image * self.pixel_step..]
     }
 
     /// Where their pixels stand.
@@ -83,19 +83,19 @@ impl Planes {
         }
     }
 
-    /// From pictures to planes.
+    /// From images to planes.
     pub fn take<T: Real>(
         &self,
         kernels: &Kernels<T>,
         (transform, cut): (Transform, &Cut),
         (source, from): (&Field<T>, usize),
         planes: &mut [T],
-        pictures: usize,
+        images: usize,
     ) {
-        for picture in 0..pictures {
+        for image in 0..images {
             let tiles = TileMap {
                 transform,
-                source: &source.tail(from + picture)[source.grid.at(cut.first.0, cut.first.1)..],
+                source: &source.tail(from + image)[source.grid.at(cut.first.0, cut.first.1)..],
                 from: cut.steps(source),
                 to: self.steps(),
                 rows: cut.tiles.0,
@@ -103,26 +103,26 @@ impl Planes {
                 kept: (self.count, self.count),
                 channels: self.channels,
             };
-            kernels.tiles(&tiles, &mut planes[picture * self.picture * self.pixel_step..]);
+            kernels.tiles(&tiles, &mut planes[image * self.image * self.pixel_step..]);
         }
     }
 
-    /// From planes to pictures.
+    /// From planes to images.
     pub fn give<T: Real>(
         &self,
         kernels: &Kernels<T>,
         transform: Transform,
         planes: &[T],
         (result, to): (&mut Field<T>, usize),
-        pictures: usize,
+        images: usize,
     ) {
         let size = result.grid.size;
         let tiles = tiles_of(size);
         let cut = Cut { first: (0, 0), step: TILE, tiles };
-        for picture in 0..pictures {
+        for image in 0..images {
             let tiles = TileMap {
                 transform,
-                source: self.of_picture(picture, planes),
+                source: self.of_image(image, planes),
                 from: self.steps(),
                 to: cut.steps(result),
                 rows: tiles.0,
@@ -131,7 +131,7 @@ impl Planes {
                 channels: self.channels,
             };
             let start = result.grid.at(0, 0);
-            kernels.tiles(&tiles, &mut result.tail_mut(to + picture)[start..]);
+            kernels.tiles(&tiles, &mut result.tail_mut(to + image)[start..]);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::engine::native::window::Window;
 pub(super) struct Upsampling<T> {
     forward: Forward<T>,
     backward: Backward<T>,
-    /// Room for the planes of coarse pictures, or of the gradient; and for what comes of the former.
+    /// Room for the planes of coarse images, or of the gradient; and for what comes of the former.
     before: Vec<T>,
     after: Vec<T>,
 }
@@ -34,13 +34,13 @@ struct Backward<T> {
 }
 
 impl<T: Real> Upsampling<T> {
-    /// For up to so many pictures at once.
-    pub fn new(window: &Window, pictures: usize, lanes: usize) -> Self {
+    /// For up to so many images at once.
+    pub fn new(window: &Window, images: usize, lanes: usize) -> Self {
         let (fine, coarse) = (window.fine, window.coarse);
         let size = window.coarse_size();
         let (tiles, count) = ((size.height, size.width), Tiling::Upsampling.planes());
         let cut = |step| Cut { first: (-1, -1), step, tiles };
-        let planes = |channels| Planes::apart(count, channels, &cut(1), pictures, lanes);
+        let planes = |channels| Planes::apart(count, channels, &cut(1), images, lanes);
         let forward = Forward {
             cut: cut(1),
             source: planes(coarse),
@@ -50,7 +50,7 @@ impl<T: Real> Upsampling<T> {
         let planes = Planes::together(count, fine, &cut(TILE));
         let matrix = Packed::new(planes.pixel_step, coarse, lanes);
         let backward = Backward { cut: cut(TILE), planes, matrix };
-        let room = |planes: &Planes| planes.room(pictures, lanes);
+        let room = |planes: &Planes| planes.room(images, lanes);
         Self {
             before: zeros(room(&forward.source).max(room(&planes))),
             after: zeros(room(&forward.result)),
@@ -78,23 +78,23 @@ impl<T: Real> Upsampling<T> {
         kernels: &Kernels<T>,
         source: At<'_, T>,
         result: AtMut<'_, T>,
-        pictures: usize,
+        images: usize,
     ) {
         let Self { forward: Forward { cut, source: planes, result: results, matrices }, .. } = self;
         let (before, after) = (&mut self.before[..], &mut self.after[..]);
-        planes.take(kernels, (Transform::UpsamplingSource, cut), source, before, pictures);
-        let pixels = cut.tiles() * pictures;
+        planes.take(kernels, (Transform::UpsamplingSource, cut), source, before, images);
+        let pixels = cut.tiles() * images;
         for matrix in matrices.iter().enumerate() {
             multiply(kernels, matrix, pixels, (*planes, before), (*results, after));
         }
-        results.give(kernels, Transform::UpsamplingResult, after, result, pictures);
+        results.give(kernels, Transform::UpsamplingResult, after, result, images);
     }
 
     /// From the output's gradient to its planes.
-    pub fn take_gradient(&mut self, kernels: &Kernels<T>, gradient: At<'_, T>, pictures: usize) {
+    pub fn take_gradient(&mut self, kernels: &Kernels<T>, gradient: At<'_, T>, images: usize) {
         let Backward { cut, planes, .. } = &self.backward;
         let map = (Transform::UpsamplingGradient, cut);
-        planes.take(kernels, map, gradient, &mut self.before, pictures);
+        planes.take(kernels, map, gradient, &mut self.before, images);
     }
 
     /// Adds to the gradient of the kernel's planes, from those of the output's gradient.
@@ -102,14 +102,14 @@ impl<T: Real> Upsampling<T> {
         &self,
         kernels: &Kernels<T>,
         (input, from): At<'_, T>,
-        pictures: usize,
+        images: usize,
         sums: &mut [T],
     ) {
         let Backward { cut, planes, .. } = &self.backward;
         let Planes { row, pixel_step, .. } = *planes;
-        for place in 0..pictures {
+        for place in 0..images {
             let left = Pixels {
-                values: planes.of_picture(place, &self.before),
+                values: planes.of_image(place, &self.before),
                 row_step: row * pixel_step,
                 step: pixel_step,
                 length: pixel_step,
@@ -127,16 +127,11 @@ impl<T: Real> Upsampling<T> {
     }
 
     /// The input's gradient, from the planes of the output's.
-    pub fn input_gradient(
-        &self,
-        kernels: &Kernels<T>,
-        (result, to): AtMut<'_, T>,
-        pictures: usize,
-    ) {
+    pub fn input_gradient(&self, kernels: &Kernels<T>, (result, to): AtMut<'_, T>, images: usize) {
         let Backward { cut, planes, matrix } = &self.backward;
         let Planes { row, pixel_step, .. } = *planes;
         let height = cut.tiles.0;
-        for y in 0..pictures * height {
+        for y in 0..images * height {
             let product = Product {
                 source: &self.before[y * row * pixel_step..],
                 source_step: pixel_step,

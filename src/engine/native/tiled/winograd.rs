@@ -12,8 +12,8 @@ use crate::engine::native::window::Window;
 pub(super) struct Winograd<T> {
     /// From input to output.
     direction: Direction,
-    /// Pictures at once: a group.
-    pictures: usize,
+    /// Images at once: a group.
+    images: usize,
     fine: Tiles<T>,
     coarse: Tiles<T>,
     /// For each plane, from fine to coarse and back: the transpose.
@@ -34,19 +34,19 @@ struct Tiles<T> {
 }
 
 impl<T: Real> Winograd<T> {
-    /// For up to `most` pictures, so many at once.
+    /// For up to `most` images, so many at once.
     pub fn new(
         window: &Window,
         direction: Direction,
-        (pictures, most): (usize, usize),
+        (images, most): (usize, usize),
         lanes: usize,
     ) -> Self {
         let (count, tiles) = (Tiling::Winograd.planes(), tiles_of(window.coarse_size()));
         let grid = |transform, first, channels, is_input| {
             let cut = Cut { first, step: TILE, tiles };
-            let planes = Planes::apart(count, channels, &cut, pictures, lanes);
-            let groups = if is_input { most.div_ceil(pictures) } else { 1 };
-            let group = || zeros(planes.room(pictures, lanes));
+            let planes = Planes::apart(count, channels, &cut, images, lanes);
+            let groups = if is_input { most.div_ceil(images) } else { 1 };
+            let group = || zeros(planes.room(images, lanes));
             Tiles { transform, cut, planes, groups: (0..groups).map(|_| group()).collect() }
         };
         let matrices = |rows, columns| matrices(Tiling::Winograd, rows, columns, lanes);
@@ -54,7 +54,7 @@ impl<T: Real> Winograd<T> {
         let gathers = direction == Direction::Gather;
         Self {
             direction,
-            pictures,
+            images,
             fine: grid(Transform::WinogradSource, first, window.fine, gathers),
             coarse: grid(Transform::WinogradGradient, (0, 0), window.coarse, !gathers),
             gather: matrices(window.fine, window.coarse),
@@ -85,17 +85,17 @@ impl<T: Real> Winograd<T> {
         kernels: &Kernels<T>,
         source: At<'_, T>,
         result: AtMut<'_, T>,
-        pictures: usize,
+        images: usize,
     ) {
         let (direction, group) = (self.direction, self.group(source.1));
-        self.take(kernels, direction, source, group, pictures);
+        self.take(kernels, direction, source, group, images);
         for plane in 0..self.gather.len() {
-            self.multiply(kernels, direction, plane, group, pictures);
+            self.multiply(kernels, direction, plane, group, images);
         }
-        self.give(kernels, direction, group, result, pictures);
+        self.give(kernels, direction, group, result, images);
     }
 
-    /// Of the pictures from `first` on, which went forward last: adds up the gradient of the kernel's
+    /// Of the images from `first` on, which went forward last: adds up the gradient of the kernel's
     /// planes, and computes the input's where it is wanted, which takes the place of the input's planes.
     pub fn backward(
         &mut self,
@@ -103,29 +103,29 @@ impl<T: Real> Winograd<T> {
         first: usize,
         gradient: At<'_, T>,
         result: Option<AtMut<'_, T>>,
-        pictures: usize,
+        images: usize,
         sums: &mut [T],
     ) {
         let (back, group) = (self.direction.reverse(), self.group(first));
-        self.take(kernels, back, gradient, group, pictures);
-        let (size, pixels) = (sums.len() / self.gather.len(), self.coarse.cut.tiles() * pictures);
+        self.take(kernels, back, gradient, group, images);
+        let (size, pixels) = (sums.len() / self.gather.len(), self.coarse.cut.tiles() * images);
         // Plane by plane, while it is in the cache.
         for (plane, sums) in sums.chunks_exact_mut(size).enumerate() {
             let (left, right) = (self.fine.pixels(plane, group), self.coarse.pixels(plane, group));
             kernels.outer(&Outer { left, right, rows: 1, pixels }, sums);
             if result.is_some() {
-                self.multiply(kernels, back, plane, group, pictures);
+                self.multiply(kernels, back, plane, group, images);
             }
         }
         if let Some(result) = result {
-            self.give(kernels, back, group, result, pictures);
+            self.give(kernels, back, group, result, images);
         }
     }
 
-    /// Which group begins with this picture.
+    /// Which group begins with this image.
     fn group(&self, first: usize) -> usize {
-        assert!(first.is_multiple_of(self.pictures), "a group begins elsewhere");
-        first / self.pictures
+        assert!(first.is_multiple_of(self.images), "a group begins elsewhere");
+        first / self.images
     }
 
     /// Planes of the grid that `direction` leads from.
@@ -135,7 +135,7 @@ impl<T: Real> Winograd<T> {
         direction: Direction,
         source: At<'_, T>,
         group: usize,
-        pictures: usize,
+        images: usize,
     ) {
         let grid = match direction {
             Direction::Gather => &mut self.fine,
@@ -143,7 +143,7 @@ impl<T: Real> Winograd<T> {
         };
         let (cut, planes) = (grid.cut, grid.planes);
         let map = (grid.transform, &cut);
-        planes.take(kernels, map, source, grid.of_group_mut(group), pictures);
+        planes.take(kernels, map, source, grid.of_group_mut(group), images);
     }
 
     /// A plane of one grid times the kernel's takes the place of the other grid's.
@@ -153,9 +153,9 @@ impl<T: Real> Winograd<T> {
         direction: Direction,
         plane: usize,
         group: usize,
-        pictures: usize,
+        images: usize,
     ) {
-        let pixels = self.coarse.cut.tiles() * pictures;
+        let pixels = self.coarse.cut.tiles() * images;
         let (from, to, matrices) = match direction {
             Direction::Gather => (&self.fine, &mut self.coarse, &self.gather),
             Direction::Scatter => (&self.coarse, &mut self.fine, &self.scatter),
@@ -165,24 +165,24 @@ impl<T: Real> Winograd<T> {
         super::multiply(kernels, (plane, &matrices[plane]), pixels, from, to);
     }
 
-    /// Pictures from the planes that `direction` leads to.
+    /// Images from the planes that `direction` leads to.
     fn give(
         &self,
         kernels: &Kernels<T>,
         direction: Direction,
         group: usize,
         (result, to): AtMut<'_, T>,
-        pictures: usize,
+        images: usize,
     ) {
         if direction == Direction::Gather {
             let (planes, values) = (&self.coarse.planes, self.coarse.of_group(group));
-            planes.give(kernels, Transform::WinogradResult, values, (result, to), pictures);
+            planes.give(kernels, Transform::WinogradResult, values, (result, to), images);
             return;
         }
         let (Tiles { cut, planes, .. }, grid) = (&self.fine, result.grid);
-        for picture in 0..pictures {
+        for image in 0..images {
             let overlap = Overlap {
-                planes: planes.of_picture(picture, self.fine.of_group(group)),
+                planes: planes.of_image(image, self.fine.of_group(group)),
                 from: planes.steps(),
                 tiles: cut.tiles,
                 first: cut.first,
@@ -191,7 +191,7 @@ impl<T: Real> Winograd<T> {
                 channels: planes.channels,
                 bias: &self.bias,
             };
-            kernels.overlap(&overlap, &mut result.tail_mut(to + picture)[grid.at(0, 0)..]);
+            kernels.overlap(&overlap, &mut result.tail_mut(to + image)[grid.at(0, 0)..]);
         }
     }
 }

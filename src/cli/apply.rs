@@ -1,0 +1,223 @@
+//! `convae apply`: a trained model on the user's images.
+
+use std::fs::File;
+use std::io::{self, Cursor, IsTerminal, Read, Seek, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+
+use super::CheckpointArgs;
+use crate::engine::choose_device;
+use crate::formats::image_file::{
+    Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, TiffPages,
+};
+use crate::infer::apply::{Engines, Fit, Jobs, Rendering, Report, TiledPredictor, run as work_off};
+use crate::infer::model_file::open_model;
+use crate::report::{Raster, side_by_side};
+use crate::system::exit::{self, UsageError};
+use crate::system::interrupt;
+use crate::system::output_folder;
+use crate::system::terminal::{complain, print_bytes};
+
+/// Reconstructs or denoises images, of any size where the model's layers allow it.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The model to apply.
+    #[command(flatten)]
+    pub model: CheckpointArgs,
+    /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF of as
+    /// many pages. Where a.png lies beside a.jpg, they give a.png and a.jpg.png.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replaces results that are already there; without it they are kept.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Largest side of the tiles that large images are cut into [default: 256, or what the model
+    /// needs].
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tile: Option<u32>,
+    /// Lets a grey model take the channels of coloured images one by one; without it, it sees their grey
+    /// and gives grey results.
+    #[arg(long)]
+    pub per_channel: bool,
+    /// Writes input, output and their difference side by side, in place of the output.
+    #[arg(long)]
+    pub compare: bool,
+    /// Images (PNG, JPEG, BMP, TIFF, WebP or PNM), folders of them, or `-`: stdin to stdout.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+}
+
+/// What stands for stdin among the images.
+const STDIN: &str = "-";
+
+/// Writes a result for each image; an image that fails does not stop the others.
+///
+/// # Errors
+/// When the checkpoint is refused, or the folder cannot be made.
+pub fn run(args: &Apply) -> anyhow::Result<u8> {
+    let stream = check_stream(args)?;
+    let model = &args.model;
+    let (plan, checkpoint) =
+        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let device = choose_device(&plan.config.train.device)?;
+    let mut predictor = TiledPredictor {
+        fit: Fit::new(&plan, args.tile.map(|side| side as usize))?,
+        engines: Engines::new(&model.checkpoint, &plan, &checkpoint, device)?,
+        channels: plan.input_shape[2],
+        per_channel: args.per_channel,
+    };
+    if stream {
+        return apply_to_stdin(args, &mut predictor);
+    }
+    let out = open_folder(args.out.as_deref())?;
+    interrupt::install()?;
+    let format = args.compare.then_some(Format::Png);
+    let jobs = Jobs { out, overwrite: args.overwrite, format }.list(&args.images);
+    let mut report = Report::new(jobs.len());
+    work_off(&jobs, out, &mut predictor, rendering(args), &mut report);
+    report.end();
+    Ok(match report {
+        _ if report.left() > 0 => exit::INTERRUPTED,
+        _ if report.failed() > 0 => exit::FAILED,
+        _ => 0,
+    })
+}
+
+/// Whether stdin is to be read, which allows nothing else.
+fn check_stream(args: &Apply) -> Result<bool, UsageError> {
+    let streams = args.images.iter().any(|image| image == Path::new(STDIN));
+    let problem = match &args.out {
+        None if !streams => "there is no folder for the results; name one with --out DIR",
+        _ if streams && args.images.len() > 1 => {
+            "`-` (stdin) is one image; give it alone, or give files and folders with --out DIR"
+        }
+        Some(_) if streams => "`-` writes its result to stdout; leave --out away",
+        None if stdout().is_terminal() => {
+            "the result of `-` is an image, not text for a terminal; send it to a file: > out.png"
+        }
+        _ => return Ok(streams),
+    };
+    Err(UsageError(problem.to_owned()))
+}
+
+/// Makes the folder, and finds out whether it can be written to.
+fn open_folder(out: Option<&Path>) -> anyhow::Result<&Path> {
+    let out = out.unwrap_or(Path::new(".")); // `check_stream` has asked for one
+    output_folder::check(out)?;
+    output_folder::make(out)?;
+    let shown = out.display();
+    tempfile::tempfile_in(out).with_context(|| {
+        format!("the folder {shown} cannot be written to; name another one with --out")
+    })?;
+    Ok(out)
+}
+
+fn apply_to_stdin(args: &Apply, predictor: &mut TiledPredictor<'_>) -> anyhow::Result<u8> {
+    let mut bytes = Vec::new();
+    stdin().lock().read_to_end(&mut bytes).context("stdin cannot be read")?;
+    let bad = |problem: String| anyhow!("stdin: {problem}");
+    let refused = |problem: ImageProblem| bad(problem.to_string());
+    let mut album = Album::of(Cursor::new(bytes)).map_err(refused)?;
+    let mut losses: Vec<Loss> = album
+        .left_out()
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(loss, _)| loss)
+        .collect();
+    let format = if album.is_tiff() && !args.compare { Format::Tiff } else { Format::Png };
+    let pages = album.len();
+    if pages > 1 && format == Format::Png {
+        return Err(bad(format!("it has {pages} pages; leave --compare out")));
+    }
+    // Pages go to a file one by one, as all of them may be more than the memory.
+    let mut stack = if pages > 1 { Some(Spool::new(album.most_bytes())?) } else { None };
+    for page in 0..pages {
+        let bad = |problem: String| match pages {
+            1 => anyhow!("stdin: {problem}"),
+            _ => anyhow!("stdin[{page}]: {problem}"),
+        };
+        let image = album.decode(page, MOST_PIXELS).map_err(|problem| bad(problem.to_string()))?;
+        if predictor.loses_colour(&image) {
+            losses.push(Loss::Colour);
+        }
+        let outputs = predictor.outputs(vec![image]);
+        for output in outputs {
+            let (image, output) = output.map_err(bad)?;
+            if let Some(spool) = &mut stack {
+                losses.extend(output.losses(format));
+                spool.pages.add(&output).map_err(refused)?;
+                continue;
+            }
+            let (bytes, lost) = rendering(args)(&image, output, format).map_err(bad)?;
+            losses.extend(lost);
+            print_bytes(&bytes)?;
+        }
+    }
+    if let Some(spool) = stack {
+        spool.print()?;
+    }
+    losses.sort();
+    losses.dedup();
+    if !losses.is_empty() {
+        let names: Vec<_> = losses.iter().map(|loss| loss.name(1)).collect();
+        let remedy = if losses.contains(&Loss::Colour) {
+            "; the model is grey, and --per-channel keeps colours"
+        } else {
+            ""
+        };
+        complain(format_args!("stdin: the result is without {}{remedy}", names.join(" and ")));
+    }
+    Ok(0)
+}
+
+/// A TIFF on its way to stdout.
+struct Spool {
+    file: File,
+    pages: TiffPages<File>,
+}
+
+impl Spool {
+    fn new(bytes: u64) -> anyhow::Result<Self> {
+        let spool = || -> io::Result<_> {
+            let file = tempfile::tempfile()?;
+            Ok((file.try_clone()?, file))
+        };
+        let (file, writer) = spool().context("a temporary file cannot be made; set TMPDIR")?;
+        Ok(Self { file, pages: TiffPages::new(writer, bytes)? })
+    }
+
+    fn print(self) -> anyhow::Result<()> {
+        let Self { mut file, pages } = self;
+        drop(pages);
+        file.rewind()?;
+        let mut part = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut part)? {
+                0 => return Ok(()),
+                count => print_bytes(&part[..count])?,
+            }
+        }
+    }
+}
+
+/// What is written of an image.
+fn rendering(args: &Apply) -> Rendering {
+    if args.compare {
+        |image, output, _| {
+            let drawn = side_by_side(&raster_of(image), &raster_of(&output));
+            Ok((drawn.map_err(|e| e.to_string())?, output.all_losses()))
+        }
+    } else {
+        |_, output, format| {
+            let bytes = output.encode(format).map_err(|problem| problem.to_string())?;
+            Ok((bytes, output.losses(format)))
+        }
+    }
+}
+
+fn raster_of(image: &ImageFile) -> Raster {
+    let [height, width, channels] = image.shape;
+    Raster::new(height, width, channels, image.scaled()).expect("an image file has a shape")
+}

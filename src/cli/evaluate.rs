@@ -1,0 +1,237 @@
+//! `convae evaluate`: how good a trained model is on the test set.
+
+use anyhow::bail;
+use clap::Args;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+use super::CheckpointArgs;
+use crate::config::Source;
+use crate::data::Dataset;
+use crate::engine::choose_device;
+use crate::infer::Predictor;
+use crate::infer::evaluation::{Evaluation, ImageQuality, Means, Quality, left_out, measure};
+use crate::infer::model_file::open_model;
+use crate::plan::{Part, Plan};
+use crate::system::exit::UsageError;
+use crate::system::plain_text::one_line;
+use crate::system::terminal as output;
+
+/// Prints loss, PSNR and SSIM of a trained model on the test set.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The model to judge.
+    #[command(flatten)]
+    pub model: CheckpointArgs,
+    /// Gaussian noise of these standard deviations, clipped to 0..1, in place of the config's
+    /// corruption.
+    #[arg(long, value_name = "LEVEL,...", value_delimiter = ',')]
+    pub noise: Vec<String>,
+    /// Also prints PSNR and SSIM of each image.
+    #[arg(long)]
+    pub per_file: bool,
+    /// Prints one JSON document instead.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Largest noise that a config may ask for.
+const MOST_NOISE: f64 = 100.0;
+
+/// Prints loss, PSNR and SSIM; of a denoiser also those of its input.
+///
+/// # Errors
+/// When the checkpoint or the data is refused.
+pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
+    let levels = levels(&args.noise)?;
+    let model = &args.model;
+    let (plan, checkpoint) =
+        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let device = choose_device(&plan.config.train.device)?;
+    let mut predictor =
+        Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Whole, device)?;
+    let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
+
+    if test.are_paired() && !levels.is_empty() {
+        let pairs = "the data are pairs, whose inputs have noise of their own";
+        return Err(UsageError(format!("--noise is set, but {pairs}; leave it out")).into());
+    }
+
+    let mut results = Vec::new();
+    for (noise, plan) in plans(&plan, &levels)? {
+        let found = measure(&plan, &test, &mut predictor)?;
+        check_numbers(&found)?;
+        results.push((noise, found));
+    }
+    if args.json {
+        output::print_json(&json(args, &plan, test.len(), &results)?)?;
+    } else {
+        output::print(&text(args, &plan, test.len(), &results))?;
+    }
+    Ok(0)
+}
+
+/// Refuses outputs that are no images, of which no mean says anything.
+fn check_numbers(found: &Evaluation) -> anyhow::Result<()> {
+    let odd = |psnr: f64| psnr.is_nan() || psnr == f64::NEG_INFINITY;
+    match found.per_image.iter().find(|image| odd(image.output.psnr)) {
+        Some(ImageQuality { name, .. }) => bail!(
+            "the model's output of test image {name} holds NaN or infinity; train again with a lower \
+             train.optimizer.learning_rate, or use another checkpoint"
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The levels of noise as numbers.
+fn levels(noise: &[String]) -> Result<Vec<f64>, UsageError> {
+    let level = |text: &String| {
+        let level = text.trim().parse().ok().filter(|level| (0.0..=MOST_NOISE).contains(level));
+        level.ok_or_else(|| {
+            UsageError(format!(
+                "--noise has {text:?}; give standard deviations from 0 to {MOST_NOISE}, like \
+                 0.1,0.2,0.3"
+            ))
+        })
+    };
+    noise.iter().map(level).collect()
+}
+
+/// The plan itself, or one with Gaussian noise of each level in place of its own corruption.
+fn plans(plan: &Plan, levels: &[f64]) -> anyhow::Result<Vec<(Option<f64>, Plan)>> {
+    if levels.is_empty() {
+        return Ok(vec![(None, plan.clone())]);
+    }
+    let text = plan.config.to_toml();
+    let noisy = |&level: &f64| {
+        let corruption = format!("corruption={{kind=\"gaussian\",factor={level:?},clip=true}}");
+        Ok((Some(level), Plan::new(Source::parse(&text, "the model's config", &[corruption])?)?))
+    };
+    levels.iter().map(noisy).collect()
+}
+
+/// All that was measured.
+#[derive(Serialize)]
+struct Report<'a> {
+    checkpoint: String,
+    name: &'a str,
+    #[serde(rename = "pictures")]
+    images: usize,
+    loss_function: &'static str,
+    results: Vec<Measured<'a>>,
+}
+
+/// Of one kind of input.
+#[derive(Serialize)]
+struct Measured<'a> {
+    /// Not there where the config's own corruption was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noise: Option<f64>,
+    loss: f64,
+    input: Option<Means>,
+    output: Means,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<&'a [ImageQuality]>,
+}
+
+fn json(
+    args: &Evaluate,
+    plan: &Plan,
+    images: usize,
+    results: &[(Option<f64>, Evaluation)],
+) -> anyhow::Result<String> {
+    let results = results.iter().map(|(noise, found)| Measured {
+        noise: *noise,
+        loss: found.loss,
+        input: found.input,
+        output: found.output,
+        files: args.per_file.then_some(found.per_image.as_slice()),
+    });
+    let report = Report {
+        checkpoint: args.model.checkpoint.display().to_string(),
+        name: &plan.config.name,
+        images,
+        loss_function: plan.config.train.loss.name(),
+        results: results.collect(),
+    };
+    Ok(serde_json::to_string_pretty(&report)? + "\n")
+}
+
+fn text(
+    args: &Evaluate,
+    plan: &Plan,
+    images: usize,
+    results: &[(Option<f64>, Evaluation)],
+) -> String {
+    let loss = plan.config.train.loss.name();
+    let mut parts = vec![format!("{images} test images\n")];
+    match results {
+        [(None, found)] => {
+            parts.push(format!("loss ({loss})  {:.6}\n", found.loss));
+            parts.push(format!("output: {}\n", line(found.output)));
+            parts.extend(found.input.map(|input| format!("input:  {}\n", line(input))));
+        }
+        levels => parts.push(level_table(loss, levels)),
+    }
+    parts.extend(results.iter().filter_map(|(noise, found)| {
+        let level = noise.map_or(String::new(), |noise| format!("noise {noise}: "));
+        Some(format!("{level}{}\n", left_out(found.input, found.output)?))
+    }));
+    if args.per_file {
+        for (noise, found) in results {
+            parts.push(noise.map_or("\n".to_owned(), |noise| format!("\nnoise {noise}\n")));
+            parts.push(image_table(&found.per_image));
+        }
+    }
+    parts.concat()
+}
+
+fn line(Means { psnr, ssim, .. }: Means) -> String {
+    let ssim = ssim.map_or("none (too small)".to_owned(), |ssim| format!("{ssim:.4}"));
+    format!("PSNR {psnr:.2} dB  SSIM {ssim}")
+}
+
+/// A row for each level of noise.
+fn level_table(loss: &str, levels: &[(Option<f64>, Evaluation)]) -> String {
+    let header = ["noise".to_owned(), format!("loss ({loss})")];
+    let rows = levels.iter().map(|(noise, found)| {
+        let noise = noise.unwrap_or_default();
+        let start = [noise.to_string(), format!("{:.6}", found.loss)];
+        (start.to_vec(), found.input.map(Quality::from), found.output.into())
+    });
+    table(&header, rows)
+}
+
+/// A row for each image.
+fn image_table(images: &[ImageQuality]) -> String {
+    let rows = images.iter().map(|image| {
+        let ImageQuality { name, input, output } = image;
+        (vec![one_line(name)], *input, *output)
+    });
+    table(&["image".to_owned()], rows)
+}
+
+/// Columns of figures behind those of `header`; there is no input where it is the target.
+fn table(
+    header: &[String],
+    rows: impl Iterator<Item = (Vec<String>, Option<Quality>, Quality)>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    let figures = ["input PSNR", "SSIM", "output PSNR", "SSIM"].map(str::to_owned);
+    table.set_header(header.iter().chain(&figures));
+    for (start, input, output) in rows {
+        let input = input.map_or(["-".to_owned(), "-".to_owned()], figures_of);
+        table.add_row(start.into_iter().chain(input).chain(figures_of(output)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    lines.concat()
+}
+
+fn figures_of(Quality { psnr, ssim }: Quality) -> [String; 2] {
+    [format!("{psnr:.2}"), ssim.map_or("-".to_owned(), |ssim| format!("{ssim:.4}"))]
+}

@@ -1,0 +1,176 @@
+//! The command line: what can be typed, and how the program ends. No behaviour of its own.
+
+mod apply;
+mod compare;
+mod corrupt;
+mod decode;
+mod encode;
+mod evaluate;
+mod export;
+mod neighbours;
+mod reference;
+mod report;
+mod resume;
+mod summary;
+mod sweep;
+mod train;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::formats::codes::CodesError;
+use crate::infer::model_file::OpenError;
+use crate::system::exit;
+use crate::system::failure;
+use crate::system::interrupt;
+use crate::system::plain_text::one_line;
+use crate::system::terminal as output;
+use apply::Apply;
+use compare::Compare;
+use corrupt::Corrupt;
+use decode::Decode;
+use encode::Encode;
+use evaluate::Evaluate;
+use export::Export;
+use neighbours::Neighbours;
+use reference::Reference;
+use report::Report;
+use summary::Summary;
+use sweep::Sweep;
+use train::Train;
+
+/// What is printed where nothing was asked for.
+const FIRST_STEPS: &str = "\
+convae trains Keras-equivalent convolutional autoencoders.
+
+Try (where you have the sources, `cargo run --` stands for `convae`):
+  convae --config plain.toml                  train an autoencoder on MNIST
+  convae --config denoise.toml                train one that removes noise
+  convae summary --config denoise.toml        look at the model first
+  convae corrupt --config denoise.toml --out looks     and at what it will see
+  convae --config denoise.toml --set train.epochs=3 --out runs/longer
+  convae --config denoise.toml --set train.epochs=3 --out runs/longer --resume
+  convae evaluate --checkpoint runs/noise/noise.pt
+  convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
+  convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
+  convae export runs/noise/noise.pt --out noise.onnx
+  convae sweep --config plain.toml --grid train.batch_size=32,128 --grid seed=1,2
+  convae compare runs/normal runs/longer
+  convae report runs/noise                    make a run's page anew
+  convae reference                            every key of a config
+  convae --help                               every option
+";
+
+/// Trains Keras-equivalent convolutional autoencoders, plain and denoising, on libtorch.
+#[derive(Debug, Parser)]
+#[command(name = "convae", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: Option<Train>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Apply(Apply),
+    Compare(Compare),
+    Corrupt(Corrupt),
+    Evaluate(Evaluate),
+    Encode(Encode),
+    Decode(Decode),
+    Export(Export),
+    Neighbours(Neighbours),
+    Summary(Summary),
+    Sweep(Sweep),
+    Report(Report),
+    Reference(Reference),
+}
+
+/// A trained model.
+#[derive(Debug, Args)]
+pub struct CheckpointArgs {
+    /// Weights, as a run left them: .pt or .safetensors.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: PathBuf,
+    /// The model's config, for weights that were not saved by convae.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets a key of the config, like data.dir=FOLDER; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match parsed(std::env::args_os()) {
+        _ if std::env::args_os().len() <= 1 => output::print(FIRST_STEPS).map(|()| 0),
+        Ok(cli) => failure::caught(|| run(cli)),
+        Err(error) if error.use_stderr() => {
+            explain(&error);
+            return ExitCode::from(exit::USAGE_ERROR);
+        }
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        output::complain(format_args!("{error:#}"));
+        code_of(&error)
+    }))
+}
+
+fn parsed<A: Into<OsString> + Clone>(args: impl Iterator<Item = A>) -> Result<Cli, clap::Error> {
+    Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
+}
+
+/// Says what is wrong with the command line, of which it repeats a part: without what steers a
+/// terminal.
+fn explain(error: &clap::Error) {
+    let plain = std::env::args_os().map(|arg| one_line(&arg.to_string_lossy()));
+    let _ = match parsed(plain) {
+        Err(the_same) => the_same.print(),
+        Ok(_) => return output::complain(format_args!("{}", error.kind())),
+    };
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    interrupt::survive_size_limits()?;
+    match (cli.command, cli.train) {
+        (Some(Command::Apply(args)), _) => apply::run(&args),
+        (Some(Command::Compare(args)), _) => compare::run(&args),
+        (Some(Command::Corrupt(args)), _) => corrupt::run(&args),
+        (Some(Command::Evaluate(args)), _) => evaluate::run(&args),
+        (Some(Command::Encode(args)), _) => encode::run(&args),
+        (Some(Command::Decode(args)), _) => decode::run(&args),
+        (Some(Command::Export(args)), _) => export::run(&args),
+        (Some(Command::Neighbours(args)), _) => neighbours::run(&args),
+        (Some(Command::Summary(args)), _) => summary::run(&args),
+        (Some(Command::Sweep(args)), _) => sweep::run(&args),
+        (Some(Command::Report(args)), _) => report::run(&args),
+        (Some(Command::Reference(args)), _) => reference::run(&args),
+        (None, Some(args)) => train::run(&args),
+        (None, None) => {
+            Err(exit::UsageError("name a config: --config denoise.toml".to_owned()).into())
+        }
+    }
+}
+
+/// The exit code for an error.
+fn code_of(error: &anyhow::Error) -> u8 {
+    let usage_error = error.chain().any(|cause| {
+        cause.is::<exit::UsageError>()
+            || cause.is::<ConfigError>()
+            || cause.downcast_ref::<DataError>().is_some_and(DataError::is_usage_error)
+            || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_usage_error)
+            || cause.downcast_ref::<CodesError>().is_some_and(CodesError::is_usage_error)
+    });
+    if usage_error { exit::USAGE_ERROR } else { exit::FAILED }
+}

@@ -1,0 +1,255 @@
+//! `convae --config FILE`: from a config to weights and images.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::resume;
+use crate::config::Source;
+use crate::data::Dataset;
+use crate::data::corruption::Split;
+use crate::engine::choose_device;
+use crate::infer::model_file::{rescued, save_model};
+use crate::plan::Plan;
+use crate::plan::loader;
+use crate::report::run_report::write_report;
+use crate::report::showcase::write_images;
+use crate::report::summary::summary;
+use crate::run::folder::{Existing, RunFolder};
+use crate::run::resume::FolderKeeper;
+use crate::system::exit;
+use crate::system::exit::UsageError;
+use crate::system::interrupt;
+use crate::system::terminal::note;
+use crate::train::history_csv::HistoryCsv;
+use crate::train::parity_trace::Trace;
+use crate::train::tensorboard::{self, TensorBoard};
+use crate::train::{History, Observer, Outcome, Progress, TrainError, Trainer, TrainingState, fit};
+
+/// Trains the model that a config describes.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The experiment, looked for here and then under configs/.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Sets a key of the config, like train.epochs=3; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Folder for the run's files, instead of runs/NAME.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replaces the run that the folder already holds.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Goes on with the run that the folder holds, from its last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Also writes all that a replay in Keras needs, to an empty folder.
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<PathBuf>,
+    /// Stops, as by Ctrl-C, when standard input ends: for a sweep's runs, whose sweep holds it open.
+    #[arg(long, hide = true)]
+    pub attended: bool,
+}
+
+/// Trains, saves, draws.
+///
+/// # Errors
+/// When the config, the data or the folder is refused, training diverges, or a file cannot be
+/// written.
+pub fn run(args: &Train) -> anyhow::Result<u8> {
+    let earlier = earlier(args)?;
+    let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
+    let device = choose_device(&plan.config.train.device)?;
+    let folder = RunFolder::choose(&plan, args.out.as_deref(), earlier)?;
+    args.trace.as_deref().map(Trace::check).transpose()?;
+    // Held already while checkpoints are read; where there are none, no folder is made for bad data.
+    let held = (args.resume && folder.dir().is_dir()).then(|| folder.open(earlier)).transpose()?;
+    let saved = if args.resume { resume::find(&folder, &plan)? } else { None };
+    let opening = Instant::now();
+    let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    if let Some(saved) = &saved {
+        resume::check_data(saved, &data)?;
+    }
+    let opening = opening.elapsed().as_secs_f64();
+    let _lock = held.map_or_else(|| folder.open(earlier), Ok)?;
+    folder.write_config(&plan)?;
+    interrupt::install().context("Ctrl-C cannot be watched for")?;
+    if args.attended {
+        interrupt::when_stdin_ends();
+    }
+
+    let mut trainer = Trainer::new(&plan, device)?;
+    let mut history = History::new(&plan, &trainer);
+    history.skipped_files = data.train.skipped() + data.test.skipped();
+    history.images = [data.train.len(), data.test.len()];
+    introduce(&plan, &data, &trainer);
+    let goes_on = saved.is_some();
+    let mut state = match saved {
+        Some(saved) => resume::restore(saved, &folder, &mut trainer, &history)?,
+        None => TrainingState::new(history),
+    };
+    state.digests = Some(data.digests());
+    let mut progress = Progress::new(plan.config.train.epochs);
+    let mut trace =
+        args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &trainer)).transpose()?;
+    let steps = loader(&plan, &data.train, Split::Train).steps();
+    let mut checkpointer = FolderKeeper::new(&plan, &folder, steps, goes_on);
+    let mut views = Views::begin(&folder, &plan, &state.history)?;
+    let observers: &mut [&mut dyn Observer] =
+        &mut [&mut progress, &mut trace, &mut views.tensorboard, &mut views.csv];
+    let outcome = fit(&plan, &data, &mut trainer, &mut state, observers, &mut checkpointer);
+    progress.end();
+    let (outcome, lost) = match outcome {
+        Ok(outcome) => (outcome, None),
+        // What was learned before is worth as much as after Ctrl-C.
+        Err(TrainError::Data(error)) => (Outcome::Interrupted, Some(error)),
+        Err(TrainError::Unkept(error)) => return Err(error),
+        Err(error) => return Err(error.into()),
+    };
+    let mut history = state.history;
+    history.interrupted = outcome == Outcome::Interrupted;
+
+    save_weights(&folder, &plan, &trainer, &history)?;
+    write_history(&folder, &history)?;
+    if let Some(error) = lost {
+        let saved =
+            format!("what was learned is saved in {}; --resume goes on", folder.dir().display());
+        return Err(anyhow::Error::from(error).context(saved));
+    }
+    let drawing = Instant::now();
+    write_images(&folder, &plan, &data.test, &mut trainer.predictor, &history)?;
+    views.end(&folder, &history);
+    if plan.config.output.report {
+        let phases = [("opening the data", opening), ("images", drawing.elapsed().as_secs_f64())];
+        let phases = phases.map(|(what, seconds)| (what.to_owned(), seconds)).to_vec();
+        write_report(&folder, &plan, &data.test, &mut trainer.predictor, phases)?;
+    } else {
+        folder.remove(&folder.report())?;
+    }
+    if let (Some(trace), Outcome::Finished) = (trace, outcome) {
+        trace.finish(&plan, &data, &mut trainer)?;
+    }
+    let code = conclude(&folder, &history);
+    // What was asked for and could not be written was said when it happened.
+    Ok(if code == 0 && views.failed() { exit::FAILED } else { code })
+}
+
+/// What is written of the training on request, while it goes on.
+struct Views {
+    tensorboard: Option<TensorBoard>,
+    csv: Option<HistoryCsv>,
+}
+
+impl Views {
+    /// Opens what the plan asks for, and removes what an earlier run left of the rest; a run that goes
+    /// on adds to what it wrote `before`.
+    fn begin(folder: &RunFolder, plan: &Plan, before: &History) -> anyhow::Result<Self> {
+        let (events, csv) = (folder.tensorboard(), folder.csv());
+        let output = &plan.config.output;
+        let tensorboard = if output.tensorboard {
+            Some(TensorBoard::begin(&events, before.epochs.len())?)
+        } else {
+            tensorboard::remove(&events)?;
+            None
+        };
+        let csv = if output.csv {
+            Some(HistoryCsv::begin(&csv, &before.epochs).with_context(|| {
+                format!("{} cannot be written; name another folder with --out DIR", csv.display())
+            })?)
+        } else {
+            folder.remove(&csv)?;
+            None
+        };
+        Ok(Self { tensorboard, csv })
+    }
+
+    /// Adds the images that the run ends with.
+    fn end(&mut self, folder: &RunFolder, history: &History) {
+        if let Some(tensorboard) = &mut self.tensorboard {
+            tensorboard.add_image("test_images", &folder.image("grid"), history.epochs.len());
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.tensorboard.as_ref().is_some_and(TensorBoard::failed)
+            || self.csv.as_ref().is_some_and(HistoryCsv::failed)
+    }
+}
+
+fn earlier(args: &Train) -> Result<Existing, UsageError> {
+    match (args.resume, args.overwrite, &args.trace) {
+        (true, true, _) => Err(UsageError(
+            "--resume goes on with a run and --overwrite replaces it; give one of the two".to_owned(),
+        )),
+        (true, _, Some(_)) => Err(UsageError(
+            "--trace records a run from its beginning, so it does not go with --resume; leave one out"
+                .to_owned(),
+        )),
+        (true, _, None) => Ok(Existing::Resume),
+        (_, true, _) => Ok(Existing::Replace),
+        _ => Ok(Existing::Refuse),
+    }
+}
+
+/// What is about to happen.
+fn introduce(plan: &Plan, data: &Dataset, trainer: &Trainer) {
+    let train = &plan.config.train;
+    for line in summary(plan).lines() {
+        note(format_args!("{line}"));
+    }
+    note(format_args!(
+        "Training on {} images, validating on {}: {} epoch(s), batch size {}, {}, {}, {} on {}, \
+         engine {}",
+        data.train.len(),
+        data.test.len(),
+        train.epochs,
+        train.batch_size,
+        train.optimizer.name(),
+        train.loss.name(),
+        train.dtype.name(),
+        trainer.predictor.device_name(),
+        trainer.predictor.engine_name(),
+    ));
+    note(format_args!("Ctrl-C stops after the current step and saves; twice stops at once"));
+}
+
+fn save_weights(
+    folder: &RunFolder,
+    plan: &Plan,
+    trainer: &Trainer,
+    history: &History,
+) -> anyhow::Result<()> {
+    let save = |path: &Path| save_model(path, plan, &trainer.predictor, history);
+    if let Err(error) = save(&folder.weights("pt")) {
+        return Err(match rescued(plan, save) {
+            Some(path) => error.context(format!("the weights are in {} instead", path.display())),
+            None => error,
+        });
+    }
+    let safetensors = folder.weights("safetensors");
+    if plan.config.output.safetensors { save(&safetensors) } else { folder.remove(&safetensors) }
+}
+
+fn write_history(folder: &RunFolder, history: &History) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(history).context("the history is not JSON")?;
+    folder.write(&folder.history(), json.as_bytes())
+}
+
+/// Says where everything is; the exit code tells whether the run was cut short.
+fn conclude(folder: &RunFolder, history: &History) -> u8 {
+    let dir = folder.dir().display();
+    let page = if folder.report().is_file() { "; all on one page: report.html" } else { "" };
+    if history.interrupted {
+        let done = history.epochs.len();
+        note(format_args!(
+            "Interrupted after {done} whole epoch(s); what was learned is saved in {dir}, and the same \
+             command with --resume goes on"
+        ));
+        return exit::INTERRUPTED;
+    }
+    note(format_args!("Saved in {dir}: weights, images, history.json and config.toml{page}"));
+    0
+}

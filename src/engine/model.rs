@@ -1,0 +1,301 @@
+//! The model that a plan's graph describes, as libtorch computes it, and its weights in one buffer.
+
+use tch::nn::{ModuleT, SequentialT, seq_t};
+use tch::{Device, Kind, Tensor};
+
+use crate::config::layers::{Convolution, Layer, Pair, Pooling, Sides};
+use crate::nn::{
+    Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
+    ConvOptions, Cropping2D, Dense, DenseOptions, Dropout, Flatten, GaussianNoise, LeakyReLU,
+    MaxPooling2D, NormOptions, Parameters, PoolOptions, Reshape, UpSampling2D, ZeroPadding2D,
+};
+use crate::plan::{Graph, Node, Op, Part, Plan, Shape, Value};
+use crate::system::random::{Purpose, Stream, stream};
+
+/// Layers and their weights.
+#[derive(Debug)]
+pub struct Model {
+    network: Network,
+    /// In the order of the nodes; the layers share these tensors, on the model's device.
+    pub parameters: Parameters,
+    /// All trainable weights, `(P,)`; the layers' tensors are views of it.
+    pub weights: Tensor,
+    /// These views.
+    pub trainable: Vec<Tensor>,
+}
+
+#[derive(Debug)]
+enum Network {
+    /// Each layer reads the one before.
+    Chain { encoder: SequentialT, decoder: SequentialT },
+    /// One module for each node; merges have none.
+    Graph { graph: Graph, modules: Vec<Option<Module>> },
+}
+
+/// A layer of any type.
+#[derive(Debug)]
+struct Module(Box<dyn ModuleT>);
+
+impl ModuleT for Module {
+    fn forward_t(&self, xs: &Tensor, train: bool) -> Tensor {
+        self.0.forward_t(xs, train)
+    }
+}
+
+impl Model {
+    /// With weights drawn from the plan's seed.
+    #[must_use]
+    pub fn new(plan: &Plan, device: Device, kind: Kind) -> Self {
+        Self::build(&plan.graph, plan.seed(), Parameters::new(device, kind))
+    }
+
+    /// With zeros, for a checkpoint's weights to be copied into.
+    #[must_use]
+    pub fn without_values(plan: &Plan, device: Device, kind: Kind) -> Self {
+        Self::build(&plan.graph, plan.seed(), Parameters::without_values(device, kind))
+    }
+
+    fn build(graph: &Graph, seed: u64, mut parameters: Parameters) -> Self {
+        let modules = (graph.nodes.iter().enumerate())
+            .map(|(index, node)| {
+                parameters.enter(node.path());
+                let mut stream = stream(seed, Purpose::Weights, 0, index as u64);
+                module(graph, index, node, &mut stream, &mut parameters)
+            })
+            .collect();
+        let network = if graph.is_chain() {
+            Network::chain(graph, modules)
+        } else {
+            Network::Graph { graph: graph.clone(), modules }
+        };
+        let trainable = parameters.trainable();
+        let weights = parameters.flatten();
+        Self { network, parameters, weights, trainable }
+    }
+
+    /// Images `(N, C, H, W)` to codes.
+    pub fn encode(&self, images: &Tensor, train: bool) -> Tensor {
+        self.run(Part::Encoder, images, train)
+    }
+
+    /// Codes to images `(N, C, H, W)`.
+    ///
+    /// # Panics
+    /// When a connection leads past the code; [`Graph::section`] tells.
+    pub fn decode(&self, codes: &Tensor, train: bool) -> Tensor {
+        self.run(Part::Decoder, codes, train)
+    }
+
+    fn run(&self, part: Part, input: &Tensor, train: bool) -> Tensor {
+        match (&self.network, part) {
+            (Network::Chain { encoder, .. }, Part::Encoder) => encoder.forward_t(input, train),
+            (Network::Chain { decoder, .. }, Part::Decoder) => decoder.forward_t(input, train),
+            (Network::Chain { encoder, decoder }, Part::Whole) => {
+                decoder.forward_t(&encoder.forward_t(input, train), train)
+            }
+            (Network::Graph { graph, modules }, _) => run_graph(graph, modules, part, input, train),
+        }
+    }
+}
+
+impl ModuleT for Model {
+    fn forward_t(&self, images: &Tensor, train: bool) -> Tensor {
+        self.run(Part::Whole, images, train)
+    }
+}
+
+impl Network {
+    fn chain(graph: &Graph, modules: Vec<Option<Module>>) -> Self {
+        let (mut encoder, mut decoder) = (seq_t(), seq_t());
+        for (node, module) in graph.nodes.iter().zip(modules.into_iter().flatten()) {
+            match node.part {
+                Part::Decoder => decoder = decoder.add(module),
+                Part::Encoder | Part::Whole => encoder = encoder.add(module),
+            }
+        }
+        Self::Chain { encoder, decoder }
+    }
+}
+
+/// Every value is let go as soon as its last reader has it.
+fn run_graph(
+    graph: &Graph,
+    modules: &[Option<Module>],
+    part: Part,
+    input: &Tensor,
+    train: bool,
+) -> Tensor {
+    let section = graph.section(part).expect("who asks for a part has found that it stands alone");
+    let place = |value: Value| match value {
+        _ if value == section.input => 0,
+        Value::Input => unreachable!("only a section's own input is read"),
+        Value::Node(index) => index + 1,
+    };
+    let mut values: Vec<Option<Tensor>> = (0..=graph.nodes.len()).map(|_| None).collect();
+    let mut left: Vec<usize> = vec![0; values.len()];
+    for (_, node) in section.nodes() {
+        node.inputs.iter().for_each(|&value| left[place(value)] += 1);
+    }
+    values[0] = Some(input.shallow_clone());
+    for (index, node) in section.nodes() {
+        let inputs: Vec<Tensor> = (node.inputs.iter())
+            .map(|&value| {
+                let place = place(value);
+                left[place] -= 1;
+                let held = if left[place] == 0 {
+                    values[place].take()
+                } else {
+                    values[place].as_ref().map(Tensor::shallow_clone)
+                };
+                held.expect("nodes stand behind what they read")
+            })
+            .collect();
+        let output = match (&node.op, &modules[index]) {
+            (Op::Add, _) => sum(&inputs),
+            (Op::Concatenate, _) => Tensor::cat(&inputs, 1),
+            (Op::Layer(_), Some(module)) => module.forward_t(&inputs[0], train),
+            (Op::Layer(_), None) => unreachable!("each layer has a module"),
+        };
+        values[index + 1] = Some(output);
+    }
+    values[place(section.output)].take().expect("the output has no reader within the section")
+}
+
+fn sum(inputs: &[Tensor]) -> Tensor {
+    let (first, others) = inputs.split_first().expect("a merge has inputs");
+    others.iter().fold(first.shallow_clone(), |sum, one| sum + one)
+}
+
+/// The module of a node; a merge has none. Its weights come from the stream of its index.
+fn module(
+    graph: &Graph,
+    index: usize,
+    node: &Node,
+    stream: &mut Stream,
+    parameters: &mut Parameters,
+) -> Option<Module> {
+    let Op::Layer(layer) = &node.op else { return None };
+    let input = graph.input_of(node);
+    // max relu(x) = relu(max x), as relu does not decrease: after the pooling it is cheaper.
+    if is_relu_before_pooling(graph, Value::Node(index)) {
+        let layer = without_activation(layer);
+        return Some(layer_module(&layer, input, &node.output, stream, parameters));
+    }
+    let module = layer_module(layer, input, &node.output, stream, parameters);
+    if is_relu_before_pooling(graph, node.inputs[0]) {
+        let both = seq_t().add(module).add(Activate(Activation::Relu));
+        return Some(Module(Box::new(both)));
+    }
+    Some(module)
+}
+
+/// Whether a value is a convolution's with relu, which a max-pooling of the same half reads and nothing else.
+fn is_relu_before_pooling(graph: &Graph, value: Value) -> bool {
+    let Value::Node(index) = value else { return false };
+    let node = &graph.nodes[index];
+    let relu = match &node.op {
+        Op::Layer(Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv)) => {
+            conv.activation == Activation::Relu
+        }
+        _ => false,
+    };
+    let mut readers = graph.nodes.iter().filter(|reader| reader.inputs.contains(&value));
+    let pooled = readers.next().is_some_and(|reader| {
+        reader.part == node.part && matches!(reader.op, Op::Layer(Layer::MaxPooling2D(_)))
+    });
+    let elsewhere = readers.next().is_some() || value == graph.code || value == graph.output;
+    relu && pooled && !elsewhere
+}
+
+fn without_activation(layer: &Layer) -> Layer {
+    let mut layer = layer.clone();
+    if let Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) = &mut layer {
+        conv.activation = Activation::Linear;
+    }
+    layer
+}
+
+/// The layer that the plan asks for; its weights are drawn from `stream`.
+fn layer_module(
+    layer: &Layer,
+    input: &Shape,
+    output: &Shape,
+    stream: &mut Stream,
+    parameters: &mut Parameters,
+) -> Module {
+    let channels = input.channels();
+    let module: Box<dyn ModuleT> = match layer {
+        Layer::Conv2D(conv) => {
+            Box::new(Conv2D::new(parameters, conv_options(conv, channels), stream))
+        }
+        Layer::Conv2DTranspose(conv) => {
+            Box::new(Conv2DTranspose::new(parameters, conv_options(conv, channels), stream))
+        }
+        Layer::MaxPooling2D(pool) => Box::new(MaxPooling2D(pool_options(pool))),
+        Layer::AveragePooling2D(pool) => Box::new(AveragePooling2D(pool_options(pool))),
+        Layer::UpSampling2D(up) => {
+            Box::new(UpSampling2D { size: tuple(up.size), interpolation: up.interpolation })
+        }
+        Layer::Dense(dense) => {
+            let options = DenseOptions {
+                inputs: channels,
+                units: dense.units,
+                activation: dense.activation,
+                use_bias: dense.use_bias,
+                kernel_initializer: dense.kernel_initializer,
+            };
+            Box::new(Dense::new(parameters, options, stream))
+        }
+        Layer::Flatten(_) => Box::new(Flatten),
+        Layer::Reshape(_) => Box::new(Reshape { shape: output.0.clone() }),
+        Layer::BatchNormalization(norm) => {
+            let options = NormOptions {
+                channels,
+                momentum: norm.momentum,
+                epsilon: norm.epsilon,
+                center: norm.center,
+                scale: norm.scale,
+            };
+            Box::new(BatchNormalization::new(parameters, options))
+        }
+        Layer::Dropout(dropout) => Box::new(Dropout { rate: dropout.rate }),
+        Layer::GaussianNoise(noise) => Box::new(GaussianNoise { stddev: noise.stddev }),
+        Layer::ZeroPadding2D(pad) => {
+            let Sides { top, bottom, left, right } = pad.padding;
+            Box::new(ZeroPadding2D { rows: (top, bottom), columns: (left, right) })
+        }
+        Layer::Cropping2D(crop) => {
+            let Sides { top, bottom, left, right } = crop.cropping;
+            Box::new(Cropping2D { rows: (top, bottom), columns: (left, right) })
+        }
+        Layer::ReLU(_) => Box::new(Activate(Activation::Relu)),
+        Layer::LeakyReLU(leaky) => Box::new(LeakyReLU { negative_slope: leaky.negative_slope }),
+        Layer::Activation(layer) => Box::new(Activate(layer.activation)),
+    };
+    Module(module)
+}
+
+fn conv_options(conv: &Convolution, channels: usize) -> ConvOptions {
+    ConvOptions {
+        channels,
+        filters: conv.filters,
+        kernel_size: tuple(conv.kernel_size),
+        strides: tuple(conv.strides),
+        padding: conv.padding,
+        activation: conv.activation,
+        use_bias: conv.use_bias,
+        kernel_initializer: conv.kernel_initializer,
+    }
+}
+
+fn pool_options(pool: &Pooling) -> PoolOptions {
+    PoolOptions {
+        pool_size: tuple(pool.pool_size),
+        strides: tuple(pool.strides.unwrap_or(pool.pool_size)),
+        padding: pool.padding,
+    }
+}
+
+fn tuple(Pair(height, width): Pair) -> (usize, usize) {
+    (height, width)
+}

@@ -1,0 +1,246 @@
+//! Graphs that fork and merge, built by hand: the native engine against libtorch's autograd, on the same
+//! weights and images.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind};
+
+use super::*;
+use crate::config::Source;
+use crate::config::layers::Layer;
+use crate::engine::libtorch::Libtorch;
+use crate::plan::{Graph, Op, Shape, Value};
+
+/// Sums of some thousand terms in another order.
+const FLOAT64: f64 = 1e-12;
+
+/// A graph under construction, all of it in the encoder but what follows [`Builder::code`].
+struct Builder {
+    graph: Graph,
+    part: Part,
+}
+
+impl Builder {
+    fn new(input: [usize; 3]) -> Self {
+        Self { graph: Graph::new(Shape(input.to_vec())), part: Part::Encoder }
+    }
+
+    fn add(&mut self, op: Op, inputs: &[Value]) -> Value {
+        let name = format!("node_{}", self.graph.nodes.len());
+        self.graph.add(name, self.part, op, inputs.to_vec()).unwrap()
+    }
+
+    /// A layer as a config writes it.
+    fn layer(&mut self, toml: &str, input: Value) -> Value {
+        self.add(Op::Layer(layer(toml)), &[input])
+    }
+
+    fn conv(&mut self, filters: usize, activation: &str, input: Value) -> Value {
+        let keys = format!("kernel_size = 3, padding = \"same\", activation = \"{activation}\"");
+        self.layer(&format!("layer = \"Conv2D\", filters = {filters}, {keys}"), input)
+    }
+
+    fn pool(&mut self, input: Value) -> Value {
+        self.layer("layer = \"MaxPooling2D\"", input)
+    }
+
+    fn up(&mut self, input: Value) -> Value {
+        self.layer("layer = \"UpSampling2D\"", input)
+    }
+
+    /// What follows is the decoder's.
+    fn code(&mut self, code: Value) -> Value {
+        (self.graph.code, self.part) = (code, Part::Decoder);
+        code
+    }
+
+    /// The plan of a config whose model is this graph.
+    fn plan(self) -> Plan {
+        let input = self.graph.input.0.clone();
+        let config = format!(
+            "name = \"graph\"\n[model]\ninput_shape = {input:?}\nencoder = []\ndecoder = [{{ layer = \"Dense\", units = {} }}]\n",
+            input[2]
+        );
+        let plan = Plan::new(Source::parse(&config, "graph", &[]).unwrap()).unwrap();
+        assert_eq!(self.graph.shape(self.graph.output), &self.graph.input);
+        Plan { graph: self.graph, ..plan }
+    }
+}
+
+fn layer(toml: &str) -> Layer {
+    let config = format!(
+        "name = \"one\"\n[model]\ninput_shape = [64, 64, 1]\nencoder = [{{ {toml} }}]\ndecoder = [{{ layer = \"Dense\", units = 1 }}]\n"
+    );
+    let source = Source::parse(&config, "one", &[]).expect(toml);
+    source.config.model.encoder[0].clone()
+}
+
+/// Norm of the difference, relative to the norm of the second.
+fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
+    let norm = theirs.norm().double_value(&[]);
+    assert!(norm > 0.0, "there is nothing to compare with");
+    (ours - theirs).norm().double_value(&[]) / norm
+}
+
+/// The whole model on both engines in float64: outputs, loss and gradient.
+fn agrees(plan: &Plan) {
+    for (threads, images) in [(1, 1), (2, 5), (3, 37)] {
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        let count = images * plan.input_shape.iter().product::<usize>();
+        let mut values =
+            || -> Vec<f32> { (0..count).map(|_| random.random_range(0.0..1.0)).collect() };
+        let batch = Batch { len: images, input: values(), clean: Some(values()) };
+        let model = Model::new(plan, Device::Cpu, Kind::Double);
+        let mut libtorch = Libtorch::new(plan, Part::Whole, Device::Cpu, Kind::Double);
+        let exact = libtorch.loss_and_gradient(&model, &batch, 0);
+        let outputs = libtorch.outputs(&model, &batch.input);
+        for kernels in f64::forms() {
+            let lowered =
+                lower::lower(&section_of(plan, Part::Whole), plan.config.train.loss).unwrap();
+            let mut native = Native::<f64>::assemble(plan, Part::Whole, lowered, threads, kernels);
+            // Twice: what a step leaves in the buffers must not show in the next.
+            for _ in 0..2 {
+                let step = native.loss_and_gradient(&model, &batch, 0);
+                let loss = native.loss(&model, &batch);
+                for (what, ours, theirs) in [
+                    ("loss", &step.loss, &exact.loss),
+                    ("loss without learning", &loss, &exact.loss),
+                    ("gradient", &step.gradient, &exact.gradient),
+                    ("outputs", &native.outputs(&model, &batch.input), &outputs),
+                ] {
+                    let distance = distance(ours, theirs);
+                    assert!(distance <= FLOAT64, "{what}: {distance:.1e}, {}", kernels.name);
+                }
+            }
+        }
+    }
+}
+
+/// `x + f(x)`, twice, with the ReLU behind the sum.
+fn residual() -> Plan {
+    let mut graph = Builder::new([7, 6, 1]);
+    let mut value = graph.conv(5, "relu", Value::Input);
+    for _ in 0..2 {
+        let inner = graph.conv(5, "relu", value);
+        let inner = graph.conv(5, "linear", inner);
+        let sum = graph.add(Op::Add, &[value, inner]);
+        value = graph.layer("layer = \"ReLU\"", sum);
+    }
+    graph.conv(1, "sigmoid", value);
+    graph.plan()
+}
+
+/// A U-Net of two levels: what is pooled goes past the code, to be concatenated behind the upsampling.
+fn u_net() -> Plan {
+    let mut graph = Builder::new([8, 12, 3]);
+    let first = graph.conv(17, "relu", Value::Input);
+    let pooled = graph.pool(first);
+    let second = graph.conv(18, "relu", pooled);
+    let pooled = graph.pool(second);
+    let code = graph.conv(16, "relu", pooled);
+    graph.code(code);
+    let up = graph.up(code);
+    let joined = graph.add(Op::Concatenate, &[up, second]);
+    let value = graph.conv(18, "relu", joined);
+    let up = graph.up(value);
+    let joined = graph.add(Op::Concatenate, &[first, up]);
+    let value = graph.conv(17, "tanh", joined);
+    graph.conv(3, "sigmoid", value);
+    graph.plan()
+}
+
+#[test]
+fn residual_blocks() {
+    agrees(&residual());
+}
+
+#[test]
+fn a_u_net() {
+    agrees(&u_net());
+}
+
+#[test]
+fn an_image_that_is_read_three_times_and_a_sum_of_three() {
+    let mut graph = Builder::new([6, 5, 1]);
+    let one = graph.conv(1, "tanh", Value::Input);
+    let two = graph.conv(1, "linear", Value::Input);
+    let sum = graph.add(Op::Add, &[one, Value::Input, two]);
+    let joined = graph.add(Op::Concatenate, &[sum, Value::Input]);
+    graph.conv(1, "sigmoid", joined);
+    agrees(&graph.plan());
+}
+
+#[test]
+fn the_difference_from_the_image_as_the_output() {
+    let mut graph = Builder::new([6, 5, 1]);
+    let hidden = graph.conv(4, "relu", Value::Input);
+    let noise = graph.conv(1, "linear", hidden);
+    graph.add(Op::Add, &[Value::Input, noise]);
+    let mut plan = graph.plan();
+    // Keras's cross-entropy of bare outputs is as steep as 1 / output.
+    plan.config.train.loss = crate::nn::Loss::MeanSquaredError;
+    agrees(&plan);
+}
+
+#[test]
+fn one_value_that_a_merge_reads_twice() {
+    let mut graph = Builder::new([4, 4, 1]);
+    let value = graph.conv(3, "tanh", Value::Input);
+    let twice = graph.add(Op::Add, &[value, value]);
+    let joined = graph.add(Op::Concatenate, &[twice, twice]);
+    graph.conv(1, "sigmoid", joined);
+    agrees(&graph.plan());
+}
+
+#[test]
+fn merges_of_rows_of_values() {
+    let mut graph = Builder::new([4, 3, 1]);
+    let flat = graph.layer("layer = \"Flatten\"", Value::Input);
+    let one = graph.layer("layer = \"Dense\", units = 7, activation = \"relu\"", flat);
+    let two = graph.layer("layer = \"Dense\", units = 7", flat);
+    let sum = graph.add(Op::Add, &[one, two]);
+    let joined = graph.add(Op::Concatenate, &[sum, flat]);
+    let value = graph.layer("layer = \"Dense\", units = 12, activation = \"sigmoid\"", joined);
+    graph.layer("layer = \"Reshape\", target_shape = [4, 3, 1]", value);
+    agrees(&graph.plan());
+}
+
+#[test]
+fn the_halves_of_a_graph_that_meet_in_the_code_alone() {
+    let mut graph = Builder::new([8, 8, 1]);
+    let value = graph.conv(6, "relu", Value::Input);
+    let inner = graph.conv(6, "linear", value);
+    let sum = graph.add(Op::Add, &[value, inner]);
+    let code = graph.pool(sum);
+    graph.code(code);
+    let one = graph.conv(4, "relu", code);
+    let joined = graph.add(Op::Concatenate, &[one, code]);
+    let up = graph.up(joined);
+    graph.conv(1, "sigmoid", up);
+    let plan = graph.plan();
+    agrees(&plan);
+
+    let model = Model::new(&plan, Device::Cpu, Kind::Double);
+    let image: Vec<f32> = (0..64).map(|i| i as f32 / 64.0).collect();
+    let whole = Native::<f64>::new(&plan, Part::Whole, 1).unwrap().predict(&model, &image);
+    let mut through: Vec<Vec<f32>> = Vec::new();
+    for part in [Part::Encoder, Part::Decoder] {
+        let input = through.last().unwrap_or(&image).clone();
+        let ours = Native::<f64>::new(&plan, part, 1).unwrap().outputs(&model, &input);
+        let theirs = Libtorch::new(&plan, part, Device::Cpu, Kind::Double).outputs(&model, &input);
+        assert_eq!(ours.size(), theirs.size());
+        assert!(distance(&ours, &theirs) <= FLOAT64);
+        through.push(crate::engine::values_of(&ours));
+    }
+    // The codes were rounded to float32 on their way.
+    let apart = through[1].iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart <= 1e-6, "{apart}");
+}
+
+#[test]
+fn the_decoder_of_a_u_net_is_refused_by_the_names_of_both_ends() {
+    let plan = u_net();
+    assert!(plan.graph.section(Part::Encoder).is_ok());
+    let refused = plan.graph.section(Part::Decoder).unwrap_err().to_string();
+    assert_eq!(refused, "`node_9` reads `node_0` past the code");
+}

@@ -1,0 +1,166 @@
+//! An operation of a worker with the edges that it reads and writes: most are stages, from one edge to
+//! another; where ways part or meet, there are more.
+
+use std::collections::HashMap;
+
+use super::grid::{Edge, Field, Margin, Size};
+use super::kernels::{Kernels, Real};
+use super::lower::{Kind, Operation};
+use super::stages::Stage;
+use super::worker::stage;
+
+/// What is done, and the places of its edges.
+#[derive(Debug)]
+pub(super) struct Step<T: Real> {
+    work: Work<T>,
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
+    /// Whether something learns from the gradients of the inputs.
+    gradient_wanted: bool,
+}
+
+#[derive(Debug)]
+enum Work<T: Real> {
+    Stage(Box<dyn Stage<T>>),
+    Fork,
+    Add,
+    Concatenate,
+}
+
+impl<T: Real> Step<T> {
+    pub fn new(
+        operation: &Operation,
+        places: &HashMap<usize, usize>,
+        kernels: &'static Kernels<T>,
+        images: usize,
+    ) -> Self {
+        let work = match operation.kind {
+            Kind::Fork => Work::Fork,
+            Kind::Add => Work::Add,
+            Kind::Concatenate => Work::Concatenate,
+            _ => Work::Stage(stage(operation, kernels, images)),
+        };
+        let of =
+            |wires: &[usize]| -> Vec<usize> { wires.iter().map(|wire| places[wire]).collect() };
+        let inputs = of(&operation.from);
+        // Nothing learns from the gradient of the images themselves, which the first edge holds.
+        let gradient_wanted = inputs != [0];
+        Self { work, inputs, outputs: of(&operation.to), gradient_wanted }
+    }
+
+    pub fn stage(&mut self) -> Option<&mut Box<dyn Stage<T>>> {
+        match &mut self.work {
+            Work::Stage(stage) => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// Tells what a stage reads around its edges: around the values of its input, and around the gradient of
+    /// its output.
+    pub fn set_margins(&self, margins: &mut [(Margin, Margin)]) {
+        if let Work::Stage(stage) = &self.work {
+            margins[self.inputs[0]].0 = stage.input_margin();
+            margins[self.outputs[0]].1 = stage.gradient_margin();
+        }
+    }
+
+    /// The first `images` of the outputs' values from those of the inputs.
+    pub fn forward(&mut self, edges: &mut [Edge<T>], images: usize) {
+        match &mut self.work {
+            Work::Stage(stage) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                stage.forward(&input.values, &mut output.values, images);
+            }
+            Work::Fork => {
+                for &output in &self.outputs {
+                    let (input, output) = pair(edges, self.inputs[0], output);
+                    copy(&input.values, &mut output.values, images);
+                }
+            }
+            Work::Add => {
+                for (i, &input) in self.inputs.iter().enumerate() {
+                    let (input, output) = pair(edges, input, self.outputs[0]);
+                    let change = if i == 0 { copy } else { add };
+                    change(&input.values, &mut output.values, images);
+                }
+            }
+            Work::Concatenate => {
+                let mut first = 0;
+                for &input in &self.inputs {
+                    let (input, output) = pair(edges, input, self.outputs[0]);
+                    first = beside(&input.values, &mut output.values, first, images);
+                }
+            }
+        }
+    }
+
+    /// The gradients of the inputs from those of the outputs, which may be overwritten.
+    pub fn backward(&mut self, edges: &mut [Edge<T>], images: usize) {
+        match &mut self.work {
+            Work::Stage(stage) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                let wanted = self.gradient_wanted.then_some(&mut input.gradient);
+                stage.backward(&input.values, output, wanted, images);
+            }
+            Work::Fork => {
+                for (i, &output) in self.outputs.iter().enumerate() {
+                    let (input, output) = pair(edges, self.inputs[0], output);
+                    let change = if i == 0 { copy } else { add };
+                    change(&output.gradient, &mut input.gradient, images);
+                }
+            }
+            Work::Add => {
+                for &input in &self.inputs {
+                    let (input, output) = pair(edges, input, self.outputs[0]);
+                    copy(&output.gradient, &mut input.gradient, images);
+                }
+            }
+            Work::Concatenate => {
+                let mut first = 0;
+                for &input in &self.inputs {
+                    let (input, output) = pair(edges, input, self.outputs[0]);
+                    first = apart(&output.gradient, &mut input.gradient, first, images);
+                }
+            }
+        }
+    }
+}
+
+/// Two edges at once; a step never reads what it writes.
+fn pair<T>(edges: &mut [Edge<T>], input: usize, output: usize) -> (&mut Edge<T>, &mut Edge<T>) {
+    let [input, output] =
+        edges.get_disjoint_mut([input, output]).expect("a step's edges are not the same");
+    (input, output)
+}
+
+fn copy<T: Real>(source: &Field<T>, target: &mut Field<T>, images: usize) {
+    target.zip_rows(source, 0..images, |to, from| to.copy_from_slice(from));
+}
+
+fn add<T: Real>(source: &Field<T>, target: &mut Field<T>, images: usize) {
+    target.zip_rows(source, 0..images, |to, from| {
+        to.iter_mut().zip(from).for_each(|(to, &from)| *to = *to + from);
+    });
+}
+
+/// Copies the channels of `source` to those of `target` from `first` on; returns the one after them.
+fn beside<T: Real>(source: &Field<T>, target: &mut Field<T>, first: usize, images: usize) -> usize {
+    let (Size { channels, .. }, all) = (source.grid.size, target.grid.size.channels);
+    target.zip_rows(source, 0..images, |to, from| {
+        for (to, from) in to.chunks_exact_mut(all).zip(from.chunks_exact(channels)) {
+            to[first..first + channels].copy_from_slice(from);
+        }
+    });
+    first + channels
+}
+
+/// The way back: from the channels of `source` from `first` on to `target`.
+fn apart<T: Real>(source: &Field<T>, target: &mut Field<T>, first: usize, images: usize) -> usize {
+    let (Size { channels, .. }, all) = (target.grid.size, source.grid.size.channels);
+    target.zip_rows(source, 0..images, |to, from| {
+        for (to, from) in to.chunks_exact_mut(channels).zip(from.chunks_exact(all)) {
+            to.copy_from_slice(&from[first..first + channels]);
+        }
+    });
+    first + channels
+}

@@ -1,0 +1,14 @@
+//! Bytes in and out: the files that other programs write and read, each parsed without trust.
+//!
+//! ```text
+//! bytes -> checkpoint (.pt, .safetensors): named tensors and records
+//!       -> codes, npy (.npz, .npy): arrays of numbers
+//!       -> image_file (PNG, TIFF, JPEG, ...): one image
+//! ```
+//!
+//! A format knows bytes and arrays. What they mean to a model or a data set is decided in the rooms above.
+
+pub mod checkpoint;
+pub mod codes;
+pub mod image_file;
+pub mod npy;

@@ -1,0 +1,111 @@
+//! Tiles out of an image, and their outputs into its result. Beyond its last row and column an image
+//! goes on as in a mirror.
+
+use super::tiles::{Part, Side};
+use crate::formats::image_file::{ImageFile, Samples, WHITE_8, WHITE_16};
+
+/// A tile of an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Tile<'a> {
+    /// Along the height: all tiles' length and this one's place.
+    pub rows: (&'a Side, &'a Part),
+    /// Along the width.
+    pub columns: (&'a Side, &'a Part),
+    /// The channel that goes in alone, or all of them.
+    pub plane: Option<usize>,
+}
+
+/// Index of position `i` of an image that goes on mirrored: 0 1 2 | 1 0 1 2 ...
+fn mirrored(i: usize, length: usize) -> usize {
+    let turn = (2 * (length - 1)).max(1);
+    let i = i % turn;
+    i.min(turn - i)
+}
+
+impl Tile<'_> {
+    /// First channel and number of channels.
+    fn channels(&self, image: &ImageFile) -> (usize, usize) {
+        self.plane.map_or((0, image.shape[2]), |plane| (plane, 1))
+    }
+
+    /// Appends the tile's values in 0..1, channels last.
+    pub fn read(&self, image: &ImageFile, values: &mut Vec<f32>) {
+        match &image.samples {
+            Samples::Eight(samples) => self.read_as(image, samples, WHITE_8, values),
+            Samples::Sixteen(samples) => self.read_as(image, samples, WHITE_16, values),
+        }
+    }
+
+    fn read_as<S: Copy + Into<f32>>(
+        &self,
+        image: &ImageFile,
+        samples: &[S],
+        white: f32,
+        values: &mut Vec<f32>,
+    ) {
+        let [height, width, all] = image.shape;
+        let (first, count) = self.channels(image);
+        let columns: Vec<usize> = (self.columns.1.origin..)
+            .take(self.columns.0.tile)
+            .map(|x| mirrored(x, width) * all + first)
+            .collect();
+        for y in (self.rows.1.origin..).take(self.rows.0.tile) {
+            let row = &samples[mirrored(y, height) * width * all..][..width * all];
+            for &x in &columns {
+                values.extend(row[x..x + count].iter().map(|&sample| sample.into() / white));
+            }
+        }
+    }
+
+    /// Puts what is kept of the tile's output in its place.
+    pub fn write(&self, output: &[f32], result: &mut ImageFile) {
+        let [_, width, all] = result.shape;
+        let (first, count) = self.channels(result);
+        for y in self.rows.1.keep.clone() {
+            let row = (y - self.rows.1.origin) * self.columns.0.tile;
+            for x in self.columns.1.keep.clone() {
+                let source = (row + x - self.columns.1.origin) * count;
+                let target = (y * width + x) * all + first;
+                for channel in 0..count {
+                    result.samples.set_scaled(target + channel, output[source + channel]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_does_not_repeat_the_edge_and_never_ends() {
+        let seen: Vec<usize> = (0..9).map(|i| mirrored(i, 3)).collect();
+        assert_eq!(seen, [0, 1, 2, 1, 0, 1, 2, 1, 0]); // numpy.pad(mode="reflect")
+        assert_eq!((0..4).map(|i| mirrored(i, 2)).collect::<Vec<_>>(), [0, 1, 0, 1]);
+        assert!((0..9).all(|i| mirrored(i, 1) == 0));
+    }
+
+    #[test]
+    fn tiles_that_are_put_together_are_the_image() {
+        let samples = Samples::Sixteen((0..7 * 5 * 3).map(|value| value * 600).collect());
+        let image = ImageFile::new([7, 5, 3], samples).unwrap();
+        let part = |origin, keep| Part { origin, keep };
+        let rows = Side { tile: 4, parts: vec![part(0, 0..3), part(3, 3..7)] };
+        let columns = Side { tile: 8, parts: vec![part(0, 0..5)] };
+        for planes in [vec![None], vec![Some(0), Some(1), Some(2)]] {
+            let mut result = ImageFile { samples: image.samples.zeros(7 * 5 * 3), ..image.clone() };
+            for row in &rows.parts {
+                for &plane in &planes {
+                    let columns = (&columns, &columns.parts[0]);
+                    let tile = Tile { rows: (&rows, row), columns, plane };
+                    let mut values = Vec::new();
+                    tile.read(&image, &mut values);
+                    assert_eq!(values.len(), 4 * 8 * plane.map_or(3, |_| 1));
+                    tile.write(&values, &mut result);
+                }
+            }
+            assert_eq!(result, image);
+        }
+    }
+}

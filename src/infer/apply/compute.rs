@@ -1,0 +1,132 @@
+//! Images to images: fitted to the model, cut into tiles, computed in batches of tiles of one size.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::canvas::Tile;
+use super::engines::Engines;
+use super::tiles::{Fit, Side};
+use crate::formats::image_file::ImageFile;
+
+/// Values that go through the model at once, at most, unless one tile has more.
+const BATCH_VALUES: usize = 1 << 19;
+/// The same in tiles.
+const BATCH_TILES: usize = 128;
+
+/// A model that takes images of any size.
+#[derive(Debug)]
+pub struct TiledPredictor<'a> {
+    /// What sizes the model can take.
+    pub fit: Fit<'a>,
+    /// Computes images of each of them.
+    pub engines: Engines,
+    /// Channels of the model's images.
+    pub channels: usize,
+    /// Whether a grey model takes the channels of a coloured image one by one.
+    pub per_channel: bool,
+}
+
+/// An image that is ready to be computed.
+struct Sheet {
+    image: ImageFile,
+    sides: [Rc<Side>; 2],
+    /// Each goes through the model by itself.
+    planes: Vec<Option<usize>>,
+    result: ImageFile,
+}
+
+/// Places in the sheets: which sheet, row of tiles, column of tiles, and plane.
+type Place = (usize, usize, usize, Option<usize>);
+
+impl TiledPredictor<'_> {
+    /// Whether a grey model makes a grey image of this coloured one.
+    #[must_use]
+    pub fn loses_colour(&self, image: &ImageFile) -> bool {
+        self.channels == 1 && !self.per_channel && image.is_coloured()
+    }
+
+    /// The model's outputs for some images, in their order and depth.
+    ///
+    /// Each comes back with the image as the model saw it, grey or coloured, or as a sentence that says
+    /// why it cannot be computed.
+    pub fn outputs(
+        &mut self,
+        images: Vec<ImageFile>,
+    ) -> Vec<Result<(ImageFile, ImageFile), String>> {
+        let mut sheets: Vec<_> = images.into_iter().map(|image| self.sheet(image)).collect();
+        for (size, places) in places(&sheets) {
+            let values = size[0] * size[1] * self.channels;
+            let batch = (BATCH_VALUES / values).clamp(1, BATCH_TILES);
+            for places in places.chunks(batch) {
+                self.compute(size, places, &mut sheets);
+            }
+        }
+        sheets.into_iter().map(|sheet| sheet.map(|s| (s.image, s.result))).collect()
+    }
+
+    fn compute(
+        &mut self,
+        size: [usize; 2],
+        places: &[Place],
+        sheets: &mut [Result<Sheet, String>],
+    ) {
+        let mut predict = match self.engines.of(size) {
+            Ok(predict) => predict,
+            Err(error) => return refuse(places, sheets, &error.to_string()),
+        };
+        let values = size[0] * size[1] * self.channels;
+        let places: Vec<Place> =
+            places.iter().copied().filter(|place| sheets[place.0].is_ok()).collect();
+        let mut input = Vec::with_capacity(places.len() * values);
+        for &place in &places {
+            let Ok(sheet) = &sheets[place.0] else { continue };
+            tile(&sheet.sides, place).read(&sheet.image, &mut input);
+        }
+        let output = predict(&input);
+        for (place, output) in places.into_iter().zip(output.chunks_exact(values)) {
+            let Ok(sheet) = &mut sheets[place.0] else { continue };
+            tile(&sheet.sides, place).write(output, &mut sheet.result);
+        }
+    }
+
+    /// Brings an image to the model's channels.
+    fn sheet(&self, image: ImageFile) -> Result<Sheet, String> {
+        let [height, width, present] = image.shape;
+        let sides = self.fit.sides([height, width])?;
+        let (image, planes) = match (self.channels, present) {
+            (1, 3) if self.per_channel && image.is_coloured() => {
+                (image, (0..3).map(Some).collect())
+            }
+            _ => (image.with_channels(self.channels), vec![None]),
+        };
+        let result = image.blank();
+        Ok(Sheet { image, sides, planes, result })
+    }
+}
+
+/// Of a size that the model cannot be laid out for.
+fn refuse(places: &[Place], sheets: &mut [Result<Sheet, String>], sentence: &str) {
+    for &(index, ..) in places {
+        sheets[index] = Err(sentence.to_owned());
+    }
+}
+
+fn tile(sides: &[Rc<Side>; 2], (_, row, column, plane): Place) -> Tile<'_> {
+    let [rows, columns] = sides;
+    Tile { rows: (rows, &rows.parts[row]), columns: (columns, &columns.parts[column]), plane }
+}
+
+/// All tiles by their size.
+fn places(sheets: &[Result<Sheet, String>]) -> BTreeMap<[usize; 2], Vec<Place>> {
+    let mut places: BTreeMap<_, Vec<Place>> = BTreeMap::new();
+    for (index, sheet) in sheets.iter().enumerate() {
+        let Ok(Sheet { sides: [rows, columns], planes, .. }) = sheet else { continue };
+        let of_size = places.entry([rows.tile, columns.tile]).or_default();
+        for row in 0..rows.parts.len() {
+            for column in 0..columns.parts.len() {
+                of_size.extend(planes.iter().map(|&plane| (index, row, column, plane)));
+            }
+        }
+    }
+    places
+}

@@ -1,0 +1,248 @@
+//! How good a model is on a set of per_image: its loss, and how close its input and its output are to
+//! the targets, image by image. One pass over the set; printing is the command's.
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use serde::Serialize;
+
+use super::{Predictor, RunningLoss};
+use crate::data::corruption::Split;
+use crate::data::{Batch, DataError, Images};
+use crate::formats::codes::number;
+use crate::infer::metrics::{MetricError, psnr, ssim};
+use crate::plan::{Plan, loader};
+
+/// Why a set was not evaluated to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluationError {
+    /// An image could not be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Two per_image could not be compared.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+}
+
+/// How close per_image are to their targets.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Quality {
+    /// In decibels; infinite for equal per_image, which JSON writes as null.
+    pub psnr: f64,
+    /// `None` where the per_image are too small for it.
+    pub ssim: Option<f64>,
+}
+
+/// Of several images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Means {
+    /// In decibels, over the images that do not equal their targets; infinite where all do, which JSON
+    /// writes as null.
+    pub psnr: f64,
+    /// Over all images; `None` where they are too small for it.
+    pub ssim: Option<f64>,
+    /// Images that `psnr` leaves out, as they equal their targets: one infinite PSNR would make the mean
+    /// infinite.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: usize,
+}
+
+impl From<Means> for Quality {
+    fn from(Means { psnr, ssim, .. }: Means) -> Self {
+        Self { psnr, ssim }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for it
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// Of one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImageQuality {
+    /// Its file's, or its place in the set.
+    pub name: String,
+    /// `None` where the input is the target.
+    pub input: Option<Quality>,
+    /// What the model makes of it.
+    pub output: Quality,
+}
+
+/// Of a set of per_image, and of each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// As training calls it val_loss.
+    pub loss: f64,
+    /// `None` where the inputs are the targets.
+    pub input: Option<Means>,
+    /// Of what the model makes of them.
+    pub output: Means,
+    /// In the set's order.
+    pub per_image: Vec<ImageQuality>,
+}
+
+/// "1 input and 2 outputs equal their targets, and the mean PSNR leaves them out"; `None` where it
+/// leaves none out.
+#[must_use]
+pub fn left_out(input: Option<Means>, output: Means) -> Option<String> {
+    let count = |count: usize, what: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {what}{plural}"))
+    };
+    let inputs = input.map_or(0, |input| input.left_out);
+    let counts = [count(inputs, "input"), count(output.left_out, "output")];
+    let told: Vec<String> = counts.into_iter().flatten().collect();
+    let (equal, them) = match inputs + output.left_out {
+        1 => ("equals its target", "it"),
+        _ => ("equal their targets", "them"),
+    };
+    let sentence = format!("{} {equal}, and the mean PSNR leaves {them} out", told.join(" and "));
+    (!told.is_empty()).then_some(sentence)
+}
+
+/// Runs the model over all per_image, corrupted as the plan says.
+///
+/// # Errors
+/// When an image cannot be read any more.
+pub fn measure(
+    plan: &Plan,
+    test: &Images,
+    predictor: &mut Predictor,
+) -> Result<Evaluation, EvaluationError> {
+    measure_first(plan, test, test.len(), predictor)
+}
+
+/// The same of the first `count` per_image, at least one.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_first(
+    plan: &Plan,
+    test: &Images,
+    count: usize,
+    predictor: &mut Predictor,
+) -> Result<Evaluation, EvaluationError> {
+    let test_loader = loader(plan, test, Split::Test);
+    let mut order = test_loader.order(0, false);
+    order.truncate(count);
+    let mut loss = RunningLoss::default();
+    let mut per_image = Vec::with_capacity(order.len());
+    test_loader.prefetch(0, &order, |batches| {
+        for batch in batches {
+            let batch = batch?;
+            let (batch_loss, output) = predictor.judge(&batch);
+            loss.add(&batch_loss, batch.len);
+            for (input, output) in qualities(plan.input_shape, &batch, &output)? {
+                let index = per_image.len();
+                let name = test.name(index).unwrap_or_else(|| number(index, test.len()));
+                per_image.push(ImageQuality { name, input, output });
+            }
+        }
+        Ok::<_, EvaluationError>(())
+    })?;
+    let inputs: Option<Vec<Quality>> = per_image.iter().map(|image| image.input).collect();
+    Ok(Evaluation {
+        loss: loss.mean(),
+        input: inputs.map(|inputs| mean(inputs.into_iter())),
+        output: mean(per_image.iter().map(|image| image.output)),
+        per_image,
+    })
+}
+
+/// The loss over a set of per_image, each batch weighted by its size as in Keras.
+///
+/// # Errors
+/// When an image cannot be read any more.
+pub fn mean_loss(
+    plan: &Plan,
+    images: &Images,
+    predictor: &mut Predictor,
+) -> Result<f64, DataError> {
+    let test = loader(plan, images, Split::Test);
+    let order = test.order(0, false);
+    let mut loss = RunningLoss::default();
+    test.prefetch(0, &order, |batches| {
+        for batch in batches {
+            let batch = batch?;
+            loss.add(&predictor.loss(&batch), batch.len);
+        }
+        Ok(loss.mean())
+    })
+}
+
+/// Of the inputs, where they are not the targets, and of the outputs of a batch.
+fn qualities(
+    shape: [usize; 3],
+    batch: &Batch,
+    outputs: &[f32],
+) -> Result<Vec<(Option<Quality>, Quality)>, MetricError> {
+    let values: usize = shape.iter().product();
+    let of = |all: &[f32], index: usize| {
+        let range = index * values..(index + 1) * values;
+        quality(shape, &all[range.clone()], &batch.target()[range])
+    };
+    let both = |index| {
+        let input = batch.clean.is_some().then(|| of(&batch.input, index)).transpose()?;
+        Ok((input, of(outputs, index)?))
+    };
+    (0..batch.len).into_par_iter().map(both).collect()
+}
+
+fn quality(shape: [usize; 3], image: &[f32], target: &[f32]) -> Result<Quality, MetricError> {
+    let ssim = match ssim(shape, image, target) {
+        Err(MetricError::TooSmall { .. }) => None,
+        other => Some(other?),
+    };
+    Ok(Quality { psnr: psnr(image, target)?, ssim })
+}
+
+/// Image by image, in order, so that threads decide nothing.
+fn mean(qualities: impl Iterator<Item = Quality>) -> Means {
+    let (mut psnr, mut ssim, mut count, mut equal) = (0.0, Some(0.0), 0, 0);
+    for quality in qualities {
+        if quality.psnr == f64::INFINITY {
+            equal += 1;
+        } else {
+            psnr += quality.psnr;
+        }
+        ssim = ssim.zip(quality.ssim).map(|(sum, ssim)| sum + ssim);
+        count += 1;
+    }
+    let ssim = ssim.map(|sum| sum / f64::from(count));
+    if equal == count {
+        return Means { psnr: f64::INFINITY, ssim, left_out: 0 };
+    }
+    Means { psnr: psnr / f64::from(count - equal), ssim, left_out: equal as usize }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mean_of(psnrs: &[f64]) -> Means {
+        mean(psnrs.iter().map(|&psnr| Quality { psnr, ssim: Some(0.5) }))
+    }
+
+    #[test]
+    fn images_that_equal_their_targets_are_left_out_of_the_mean_psnr_alone() {
+        let means = mean_of(&[10.0, f64::INFINITY, 20.0]);
+        assert_eq!(means, Means { psnr: 15.0, ssim: Some(0.5), left_out: 1 });
+        let json = serde_json::to_string(&means).unwrap();
+        assert_eq!(json, r#"{"psnr":15.0,"ssim":0.5,"left_out":1}"#);
+        let none = Means { left_out: 0, ..means };
+        assert_eq!(serde_json::to_string(&none).unwrap(), r#"{"psnr":15.0,"ssim":0.5}"#);
+        assert!(mean_of(&[f64::INFINITY; 2]).psnr.is_infinite());
+        assert!(mean_of(&[10.0, f64::NAN]).psnr.is_nan());
+    }
+
+    #[test]
+    fn what_is_left_out_is_said_with_its_number() {
+        let with = |left_out: usize| Means { psnr: 1.0, ssim: None, left_out };
+        assert_eq!(left_out(Some(with(0)), with(0)), None);
+        let said = |input, output| left_out(input, with(output)).unwrap();
+        assert_eq!(said(None, 1), "1 output equals its target, and the mean PSNR leaves it out");
+        assert_eq!(
+            said(Some(with(1)), 2),
+            "1 input and 2 outputs equal their targets, and the mean PSNR leaves them out"
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! A trained model as files that other tools open by themselves, each with all that it computes.
+//!
+//! | format | opens with | images |
+//! |---|---|---|
+//! | [`Format::Onnx`] | onnxruntime and others | `(N, C, H, W)`, float32 |
+//! | [`Format::Torchscript`] | `torch.jit.load`, libtorch | `(N, C, H, W)`, in the model's precision |
+//! | [`Format::Keras`] | `keras.saving.load_model` | `(N, H, W, C)`, in the model's precision |
+//! | [`Format::Safetensors`] | safetensors: the weights alone | |
+//!
+//! 0 is black and 1 is white. N is free, and so are height and width, unless a layer (Flatten,
+//! Reshape) fixes them.
+
+mod keras;
+mod onnx;
+mod torchscript;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use tch::Device;
+
+use crate::formats::checkpoint::{Array, Checkpoint, save};
+use crate::infer::Predictor;
+use crate::infer::model_file::{carry_history, described, open_model};
+use crate::plan::{Axis, Node, Part, Plan};
+use crate::system::atomic;
+use crate::system::exit::UsageError;
+
+pub use keras::{Job as KerasJob, Python, write_all as write_keras_files};
+
+/// What a model can be exported to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The weights, with PyTorch's names and layouts.
+    Safetensors,
+    /// A module that torch.jit.load opens.
+    Torchscript,
+    /// A graph for onnxruntime and others.
+    Onnx,
+    /// A Keras model; Keras itself writes it, so Python is needed.
+    Keras,
+}
+
+impl Format {
+    /// What the name of such a file ends in.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Torchscript => "pt",
+            Self::Onnx => "onnx",
+            Self::Keras => "keras",
+        }
+    }
+
+    /// The format that a file's name tells. `.pt` tells none: a checkpoint of weights has it too.
+    #[must_use]
+    pub fn told_by(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?;
+        let all = [Self::Safetensors, Self::Onnx, Self::Keras];
+        all.into_iter().find(|format| format.ending() == ending)
+    }
+}
+
+/// A trained model: its plan and its weights, which were found to fit together.
+#[derive(Debug)]
+pub struct Exporter {
+    /// What the model is.
+    pub plan: Plan,
+    /// Its weights in the plan's precision, and what the file says about itself.
+    checkpoint: Checkpoint,
+    /// With the weights, to compare what was exported with.
+    predictor: Predictor,
+}
+
+/// The weights of one layer.
+struct LayerWeights<'a> {
+    checkpoint: &'a Checkpoint,
+    layer: String,
+}
+
+impl<'a> LayerWeights<'a> {
+    /// By PyTorch's name: `weight`, `bias`, `running_mean` or `running_var`.
+    fn get(&self, suffix: &str) -> Option<&'a Array> {
+        self.checkpoint.tensor(&format!("{}.{suffix}", self.layer))
+    }
+}
+
+impl Exporter {
+    /// Opens a checkpoint; `config` is for weights that do not say what model they are of, and
+    /// `overrides` are `key=value`, as after `--set`.
+    ///
+    /// # Errors
+    /// As [`open_model`] and [`Predictor::restore`].
+    pub fn open(path: &Path, config: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
+        let (plan, found) = open_model(path, config, overrides)?;
+        let predictor = Predictor::restore(path, &plan, &found, Part::Whole, Device::Cpu)?;
+        let mut checkpoint = described(&plan, predictor.parameters());
+        carry_history(&found, &mut checkpoint);
+        Ok(Self { plan, checkpoint, predictor })
+    }
+
+    /// Exports the model to `path`, whole or not at all; a file that is there is replaced.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let (file, out) = (folder.path().join("noise.pt"), folder.path().join("noise.onnx"));
+    /// # let few = ["data.dir=tests/digits", "data.train_samples=32", "data.test_samples=32"];
+    /// # let few: Vec<String> = few.map(str::to_owned).into();
+    /// # let config = convae::Source::open("denoise.toml".as_ref(), &few)?;
+    /// # convae::train(&convae::Plan::new(config)?)?.save(&file)?;
+    /// let mut model = convae::Exporter::open(&file, None, &[])?;
+    /// model.export(convae::ExportFormat::Onnx, &out)?;
+    /// assert!(model.takes_other_sizes());
+    /// # assert!(out.metadata()?.len() > 40_000);
+    /// # anyhow::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the format cannot hold the model, there is no Python with Keras where one is needed
+    /// ([`Python::find`] looks for it), or the file cannot be written.
+    pub fn export(&mut self, format: Format, path: &Path) -> anyhow::Result<()> {
+        let bytes = match format {
+            Format::Safetensors => {
+                let path = named(path, format)?;
+                return Ok(save(&path, &self.checkpoint)?);
+            }
+            Format::Torchscript => torchscript::to_bytes(self)?,
+            Format::Onnx => onnx::to_bytes(self)?,
+            Format::Keras => {
+                let job = KerasJob { model: self, path };
+                return write_keras_files(&[job], &Python::find(None));
+            }
+        };
+        atomic::write(path, |file| file.write_all(&bytes)).with_context(|| {
+            format!("{} cannot be written; name another place with --out FILE", path.display())
+        })
+    }
+
+    /// What the model makes of images: values channels last, one image after the other, in and out.
+    #[must_use]
+    pub fn outputs(&mut self, images: &[f32]) -> Vec<f32> {
+        self.predictor.predict(images)
+    }
+
+    /// Whether height and width of the images are free.
+    #[must_use]
+    pub fn takes_other_sizes(&self) -> bool {
+        self.plan.sized_layer().is_none()
+    }
+
+    /// The sizes of images that come out as large as they went in, as a sentence.
+    #[must_use]
+    pub fn sizes(&self) -> String {
+        let [height, width, _] = self.plan.input_shape;
+        if !self.takes_other_sizes() {
+            return format!("height {height}, width {width}");
+        }
+        let (rows, columns) = (self.plan.period(Axis::Rows), self.plan.period(Axis::Columns));
+        format!(
+            "height {height} and others that differ from it by multiples of {rows}, width {width} and \
+             others that differ from it by multiples of {columns}"
+        )
+    }
+
+    /// What the model is, for people.
+    fn description(&self, layout: &str) -> String {
+        format!(
+            "{}, an autoencoder by convae. Input and output: images {layout}, 0 is black and 1 is \
+             white; {}.",
+            self.plan.config.name,
+            self.sizes()
+        )
+    }
+
+    /// The nodes that the output needs, in topological order.
+    fn nodes(&self) -> impl Iterator<Item = (usize, &Node)> {
+        let section = self.plan.graph.section(Part::Whole).expect("a whole model stands alone");
+        section.nodes().collect::<Vec<_>>().into_iter()
+    }
+
+    fn weights_of(&self, node: &Node) -> LayerWeights<'_> {
+        LayerWeights { checkpoint: &self.checkpoint, layer: node.path() }
+    }
+}
+
+/// A checkpoint's name decides on its format.
+fn named(path: &Path, format: Format) -> Result<PathBuf, UsageError> {
+    if path.extension().is_some_and(|ending| ending == format.ending()) {
+        return Ok(path.to_owned());
+    }
+    let (shown, ending) = (path.display(), format.ending());
+    Err(UsageError(format!("{shown} does not end in .{ending}; name a file that does")))
+}

@@ -1,0 +1,138 @@
+//! The modules of a model and the code of each, in TorchScript's serialised form of Python.
+
+use std::fmt::Write as _;
+
+use super::layer;
+use crate::formats::checkpoint::script::Module;
+use crate::infer::export::Exporter;
+use crate::plan::{Op, Part, Section, Value};
+
+/// Where the code lies, for TorchScript.
+const NAMESPACE: &str = "__torch__.convae";
+
+/// A model's modules and their code.
+pub struct Modules<'a> {
+    /// The whole model, with its parts and their layers.
+    pub root: Module<'a>,
+    /// The code of all classes, each after those that it uses.
+    pub source: String,
+}
+
+/// Writes one class for each layer, one for each part, and one for the whole.
+pub fn modules(model: &Exporter) -> Modules<'_> {
+    let graph = &model.plan.graph;
+    let mut source = String::new();
+    let mut parts = Vec::new();
+    for (part, class_name) in [(Part::Encoder, "Encoder"), (Part::Decoder, "Decoder")] {
+        let mut modules = Vec::new();
+        for (_, node) in model.nodes().filter(|(_, node)| node.part == part) {
+            let Op::Layer(layer) = &node.op else { continue };
+            let weights = model.weights_of(node);
+            let tensors: Vec<_> = (node.weights.iter())
+                .filter_map(|weight| Some((weight.suffix.to_owned(), weights.get(weight.suffix)?)))
+                .collect();
+            let held: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+            let body = layer::code(layer, [graph.input_of(node), &node.output], &held);
+            source += &class(&node.name, &attributes(&held), &body);
+            modules.push(Module {
+                class: qualified(&node.name),
+                name: node.name.clone(),
+                tensors,
+                modules: Vec::new(),
+            });
+        }
+        let calls = graph.section(part).ok().and_then(|section| calls(&section, Some(part)));
+        source += &parent(class_name, &modules, calls);
+        parts.push(Module {
+            class: qualified(class_name),
+            name: part.name().to_owned(),
+            tensors: Vec::new(),
+            modules,
+        });
+    }
+    let whole = if graph.is_chain() {
+        Some(vec!["x = (self.encoder).forward(x, )", "x = (self.decoder).forward(x, )"])
+            .map(|lines| lines.into_iter().map(str::to_owned).collect())
+    } else {
+        graph.section(Part::Whole).ok().and_then(|section| calls(&section, None))
+    };
+    source += &parent("Autoencoder", &parts, whole);
+    let class = qualified("Autoencoder");
+    let root = Module { class, name: String::new(), tensors: Vec::new(), modules: parts };
+    Modules { root, source }
+}
+
+/// The lines that take `x` through a section, seen from the module of its part or from the whole model;
+/// `None` where a part needs layers of the other one.
+fn calls(section: &Section<'_>, within: Option<Part>) -> Option<Vec<String>> {
+    let name = |value: Value| match value {
+        _ if value == section.input => "x".to_owned(),
+        Value::Input => "x".to_owned(),
+        Value::Node(index) => format!("x{index}"),
+    };
+    let mut lines = Vec::new();
+    for (index, node) in section.nodes() {
+        let inputs: Vec<String> = node.inputs.iter().map(|&value| name(value)).collect();
+        let module = match within {
+            Some(part) if part != node.part => return None,
+            Some(_) => format!("self.{}", node.name),
+            None => format!("(self.{}).{}", node.part.name(), node.name),
+        };
+        let value = match &node.op {
+            Op::Layer(_) => format!("({module}).forward({}, )", inputs[0]),
+            Op::Add => {
+                let (first, others) = inputs.split_first()?;
+                others.iter().fold(first.clone(), |sum, one| format!("torch.add({sum}, {one})"))
+            }
+            Op::Concatenate => format!("torch.cat([{}], 1)", inputs.join(", ")),
+        };
+        lines.push(format!("x{index} = {value}"));
+    }
+    if section.output != section.input {
+        lines.push(format!("x = {}", name(section.output)));
+    }
+    Some(lines)
+}
+
+fn qualified(class: &str) -> String {
+    format!("{NAMESPACE}.{class}")
+}
+
+fn attributes(tensors: &[&str]) -> String {
+    let (buffers, parameters): (Vec<_>, Vec<_>) =
+        tensors.iter().partition(|name| name.starts_with("running_"));
+    let list = |names: &[&&str]| {
+        names.iter().fold(String::new(), |all, name| all + &format!("\"{name}\", "))
+    };
+    let mut text = format!("  __parameters__ = [{}]\n", list(&parameters));
+    let _ = writeln!(text, "  __buffers__ = [{}]", list(&buffers));
+    for name in tensors {
+        let _ = writeln!(text, "  {name} : Tensor");
+    }
+    text
+}
+
+/// A class whose `forward` takes `x` through the lines of `body`.
+fn class(name: &str, attributes: &str, body: &[String]) -> String {
+    let mut lines = String::new();
+    for line in body.iter().filter(|line| !line.is_empty()) {
+        let _ = writeln!(lines, "    {line}");
+    }
+    format!(
+        "class {name}(Module):\n{attributes}  training : bool\n  def forward(self: {}, x: Tensor) -> \
+         Tensor:\n{lines}    return x\n",
+        qualified(name)
+    )
+}
+
+/// A class that holds modules, and calls them where it is told how.
+fn parent(name: &str, children: &[Module<'_>], calls: Option<Vec<String>>) -> String {
+    let mut attributes = "  __parameters__ = []\n  __buffers__ = []\n".to_owned();
+    for child in children {
+        let _ = writeln!(attributes, "  {} : {}", child.name, child.class);
+    }
+    match calls {
+        Some(calls) => class(name, &attributes, &calls),
+        None => format!("class {name}(Module):\n{attributes}  training : bool\n"),
+    }
+}

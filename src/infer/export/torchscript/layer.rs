@@ -1,0 +1,201 @@
+//! Each layer of the config language as lines of code that take `x`, `(N, C, H, W)` or `(N, F)`, to
+//! the layer's output. Sizes are asked of `x`, so that none is fixed.
+
+use super::activation::{activation, leaky_relu};
+use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
+use crate::nn::{Activation, Interpolation, Padding};
+use crate::plan::Shape;
+
+/// The end of an axis in a slice.
+const END: i64 = i64::MAX;
+
+/// The lines of a layer that holds these tensors, for an input and an output of these shapes.
+pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<String> {
+    let axes = input.0.len();
+    match layer {
+        Layer::Conv2D(conv) => convolution(conv, held),
+        Layer::Conv2DTranspose(conv) => transposed(conv, held),
+        Layer::MaxPooling2D(pool) => max_pooling(pool),
+        Layer::AveragePooling2D(pool) => average_pooling(pool),
+        Layer::UpSampling2D(up) => vec![upsample(up)],
+        Layer::Dense(layer) => dense(layer, axes, held),
+        Layer::Flatten(_) => vec![channels_last(axes), "x = torch.flatten(x, 1)".to_owned()],
+        Layer::Reshape(_) => {
+            let sides: Vec<String> = output.0.iter().map(ToString::to_string).collect();
+            vec![
+                channels_last(axes),
+                format!("x = torch.reshape(x, [torch.size(x, 0), {}])", sides.join(", ")),
+                channels_first(output.0.len()),
+            ]
+        }
+        Layer::BatchNormalization(norm) => vec![format!(
+            "x = torch.batch_norm(x, {}, {}, self.running_mean, self.running_var, False, 0., {:?}, \
+             False)",
+            or_none("weight", held),
+            or_none("bias", held),
+            norm.epsilon
+        )],
+        // They draw while training and pass everything through after.
+        Layer::Dropout(_) | Layer::GaussianNoise(_) => Vec::new(),
+        Layer::ZeroPadding2D(pad) => {
+            let Sides { top, bottom, left, right } = pad.padding;
+            vec![format!("x = torch.constant_pad_nd(x, [{left}, {right}, {top}, {bottom}], 0.)")]
+        }
+        Layer::Cropping2D(crop) => {
+            let Sides { top, bottom, left, right } = crop.cropping;
+            vec![cut(2, top, bottom), cut(3, left, right)]
+        }
+        Layer::ReLU(_) => activated(Activation::Relu),
+        Layer::LeakyReLU(leaky) => vec![format!("x = {}", leaky_relu(leaky.negative_slope))],
+        Layer::Activation(layer) => activated(layer.activation),
+    }
+}
+
+fn activated(which: Activation) -> Vec<String> {
+    activation(which).map(|expression| format!("x = {expression}")).into_iter().collect()
+}
+
+fn or_none(tensor: &str, held: &[&str]) -> String {
+    if held.contains(&tensor) { format!("self.{tensor}") } else { "None".to_owned() }
+}
+
+fn list(Pair(height, width): Pair) -> String {
+    format!("[{height}, {width}]")
+}
+
+/// Keras's `same`: the windows' overhang is shared out, the odd pixel at the end. With a stride it
+/// depends on the size of the image.
+fn pad_same(
+    Pair(height, width): Pair,
+    Pair(down, across): Pair,
+    padding: Padding,
+    value: &str,
+) -> Vec<String> {
+    let none = height == 1 && width == 1 && down == 1 && across == 1;
+    if padding == Padding::Valid || none {
+        return Vec::new();
+    }
+    let overhang = |name: &str, axis: usize, window: usize, stride: usize| {
+        if stride == 1 {
+            return format!("{name} = {}", window - 1);
+        }
+        format!(
+            "{name} = ops.prim.max(torch.sub(torch.add(torch.mul(torch.floordiv(torch.sub(\
+             torch.size(x, {axis}), 1), {stride}), {stride}), {window}), torch.size(x, {axis})), 0)"
+        )
+    };
+    vec![
+        overhang("rows", 2, height, down),
+        overhang("columns", 3, width, across),
+        "top = torch.floordiv(rows, 2)".to_owned(),
+        "left = torch.floordiv(columns, 2)".to_owned(),
+        format!(
+            "x = torch.constant_pad_nd(x, [left, torch.sub(columns, left), top, torch.sub(rows, \
+             top)], {value})"
+        ),
+    ]
+}
+
+fn convolution(conv: &Convolution, held: &[&str]) -> Vec<String> {
+    let mut lines = pad_same(conv.kernel_size, conv.strides, conv.padding, "0.");
+    let (bias, strides) = (or_none("bias", held), list(conv.strides));
+    lines.push(format!("x = torch.conv2d(x, self.weight, {bias}, {strides}, [0, 0], [1, 1], 1)"));
+    lines.extend(activated(conv.activation));
+    lines
+}
+
+/// Run unpadded, then cut to Keras's length; where the stride exceeds the kernel, what the unpadded
+/// result is short of is added.
+fn transposed(conv: &Convolution, held: &[&str]) -> Vec<String> {
+    let Convolution { kernel_size: Pair(height, width), strides: Pair(down, across), .. } = *conv;
+    let missing = Pair(down.saturating_sub(height), across.saturating_sub(width));
+    let mut lines = vec![format!(
+        "x = torch.conv_transpose2d(x, self.weight, {}, {}, [0, 0], {}, 1, [1, 1])",
+        or_none("bias", held),
+        list(conv.strides),
+        list(missing)
+    )];
+    if conv.padding == Padding::Same {
+        for (axis, kernel, stride) in [(2, height, down), (3, width, across)] {
+            let overhang = kernel.saturating_sub(stride);
+            lines.push(cut(axis, overhang / 2, overhang - overhang / 2));
+        }
+    }
+    lines.extend(activated(conv.activation));
+    lines
+}
+
+/// Removes so much at both ends of an axis.
+fn cut(axis: usize, before: usize, after: usize) -> String {
+    if before == 0 && after == 0 {
+        return String::new();
+    }
+    let end = if after == 0 { END } else { -(after as i64) };
+    format!("x = torch.slice(x, {axis}, {before}, {end}, 1)")
+}
+
+/// Padding is minus infinity, so that it never wins.
+fn max_pooling(pool: &Pooling) -> Vec<String> {
+    let strides = pool.strides.unwrap_or(pool.pool_size);
+    let mut lines = pad_same(pool.pool_size, strides, pool.padding, "-inf");
+    let (size, strides) = (list(pool.pool_size), list(strides));
+    lines.push(format!("x = torch.max_pool2d(x, {size}, {strides}, [0, 0], [1, 1], False)"));
+    lines
+}
+
+/// Padding counts neither in the sum nor in the number of pixels.
+fn average_pooling(pool: &Pooling) -> Vec<String> {
+    let strides = pool.strides.unwrap_or(pool.pool_size);
+    let (size, steps) = (list(pool.pool_size), list(strides));
+    let pad = pad_same(pool.pool_size, strides, pool.padding, "0.");
+    if pad.is_empty() {
+        return vec![format!(
+            "x = torch.avg_pool2d(x, {size}, {steps}, [0, 0], False, True, None)"
+        )];
+    }
+    let sum = format!("torch.avg_pool2d(x, {size}, {steps}, [0, 0], False, True, 1)");
+    let mut lines = vec!["given = x".to_owned()];
+    lines.extend(pad.iter().cloned());
+    lines.extend([
+        format!("sum = {sum}"),
+        "x = torch.ones_like(torch.slice(torch.slice(given, 0, 0, 1, 1), 1, 0, 1, 1))".to_owned(),
+    ]);
+    lines.extend(pad);
+    lines.push(format!("x = torch.div(sum, {sum})"));
+    lines
+}
+
+fn upsample(up: &UpSampling2D) -> String {
+    let Pair(rows, columns) = up.size;
+    match up.interpolation {
+        Interpolation::Bilinear => {
+            format!("x = torch.upsample_bilinear2d(x, None, False, [{rows}., {columns}.])")
+        }
+        // libtorch multiplies by 1 / size, which only for powers of two is exact.
+        Interpolation::Nearest if rows.is_power_of_two() && columns.is_power_of_two() => {
+            format!("x = torch.upsample_nearest2d(x, None, [{rows}., {columns}.])")
+        }
+        Interpolation::Nearest => format!(
+            "x = torch.repeat_interleave(torch.repeat_interleave(x, {rows}, 2), {columns}, 3)"
+        ),
+    }
+}
+
+fn dense(layer: &Dense, axes: usize, held: &[&str]) -> Vec<String> {
+    let mut lines = vec![
+        channels_last(axes),
+        format!("x = torch.linear(x, self.weight, {})", or_none("bias", held)),
+        channels_first(axes),
+    ];
+    lines.extend(activated(layer.activation));
+    lines
+}
+
+/// An image in the order in which Keras counts its values.
+fn channels_last(axes: usize) -> String {
+    if axes == 3 { "x = torch.permute(x, [0, 2, 3, 1])".to_owned() } else { String::new() }
+}
+
+fn channels_first(axes: usize) -> String {
+    if axes == 3 { "x = torch.permute(x, [0, 3, 1, 2])".to_owned() } else { String::new() }
+}

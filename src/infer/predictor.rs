@@ -1,0 +1,149 @@
+//! A model with the engine that computes with it: what every use of a trained model starts from, and what
+//! a [`Trainer`](crate::train::Trainer) trains.
+
+use std::path::Path;
+
+use tch::{Device, Tensor};
+
+use crate::data::Batch;
+use crate::engine::{self, Engine, Model, Step, device_name, kind_of};
+use crate::formats::checkpoint::Checkpoint;
+use crate::infer::model_file::{OpenError, check_size, restore_model};
+use crate::nn::Parameters;
+use crate::plan::{Part, Plan};
+use crate::system::exit::UsageError;
+
+/// Values that go through a model at once, so that large images go in smaller batches.
+const VALUES_AT_ONCE: usize = 1 << 20;
+/// More samples at once gain nothing.
+const MOST_AT_ONCE: usize = 256;
+
+/// A whole model, its encoder or its decoder.
+#[derive(Debug)]
+pub struct Predictor {
+    model: Model,
+    engine: Box<dyn Engine>,
+    /// Why the engine is not the native one, where the plan leaves the choice.
+    not_native: Option<String>,
+    device: Device,
+    /// Values of a sample that goes in, and of one that comes out.
+    values: (usize, usize),
+}
+
+impl Predictor {
+    /// The whole model, with weights drawn from the plan's seed.
+    ///
+    /// # Errors
+    /// When the plan asks for an engine that cannot run its model.
+    pub fn drawn(plan: &Plan, device: Device) -> Result<Self, UsageError> {
+        let engine = engine::choose(plan, Part::Whole, device)?;
+        let model = Model::new(plan, device, kind_of(plan.config.train.dtype));
+        Ok(Self::assemble(plan, Part::Whole, device, model, engine))
+    }
+
+    /// A part of a model with a checkpoint's weights; none are drawn. `path` is for messages.
+    ///
+    /// # Errors
+    /// When the weights are not those of the plan's model, or the plan asks for an engine that cannot run it.
+    pub fn restore(
+        path: &Path,
+        plan: &Plan,
+        checkpoint: &Checkpoint,
+        part: Part,
+        device: Device,
+    ) -> Result<Self, OpenError> {
+        check_size(path, plan, checkpoint)?;
+        let engine = engine::choose(plan, part, device)?;
+        let model = restore_model(path, plan, checkpoint, device)?;
+        Ok(Self::assemble(plan, part, device, model, engine))
+    }
+
+    fn assemble(
+        plan: &Plan,
+        part: Part,
+        device: Device,
+        model: Model,
+        (engine, not_native): (Box<dyn Engine>, Option<String>),
+    ) -> Self {
+        let [input, output] = plan.graph.ends(part).map(|value| plan.graph.shape(value).values());
+        Self { model, engine, not_native, device, values: (input, output) }
+    }
+
+    /// The outputs of some samples, one after the other, channels last; so are the inputs.
+    #[must_use]
+    pub fn predict(&mut self, input: &[f32]) -> Vec<f32> {
+        self.engine.predict(&self.model, input)
+    }
+
+    /// The same as a tensor in the model's own precision, on the device: images `(N, H, W, C)`, codes
+    /// `(N, ...)`.
+    pub fn outputs(&mut self, input: &[f32]) -> Tensor {
+        self.engine.outputs(&self.model, input)
+    }
+
+    /// The batch's loss, as a scalar on the device.
+    pub fn loss(&mut self, batch: &Batch) -> Tensor {
+        self.engine.loss(&self.model, batch)
+    }
+
+    /// The batch's loss, as a scalar on the device, and its outputs as [`Predictor::predict`] gives
+    /// them, computed together.
+    pub fn judge(&mut self, batch: &Batch) -> (Tensor, Vec<f32>) {
+        self.engine.judge(&self.model, batch)
+    }
+
+    /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`.
+    pub(crate) fn loss_and_gradient(&mut self, batch: &Batch, seed: u64) -> Step {
+        self.engine.loss_and_gradient(&self.model, batch, seed)
+    }
+
+    /// How many samples [`Predictor::predict`] should get at once.
+    #[must_use]
+    pub fn at_once(&self) -> usize {
+        let most = self.values.0.max(self.values.1);
+        (VALUES_AT_ONCE / most.max(1)).clamp(1, MOST_AT_ONCE)
+    }
+
+    /// Values of one output.
+    #[must_use]
+    pub fn output_values(&self) -> usize {
+        self.values.1
+    }
+
+    /// All weights of the whole model by name.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.model.parameters
+    }
+
+    /// The trainable weights, `(P,)`, of which the layers' tensors are views, and the length of each.
+    pub(crate) fn weights(&mut self) -> (&mut Tensor, Vec<i64>) {
+        let lengths = self.model.trainable.iter().map(|tensor| tensor.numel() as i64).collect();
+        (&mut self.model.weights, lengths)
+    }
+
+    /// Whether all weights are numbers, the moving statistics too.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        let finite = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) != 0;
+        let mut moving = self.parameters().iter().filter(|parameter| !parameter.trainable);
+        finite(&self.model.weights) && moving.all(|parameter| finite(&parameter.tensor))
+    }
+
+    /// The device's name in a config.
+    #[must_use]
+    pub fn device_name(&self) -> String {
+        device_name(self.device)
+    }
+
+    /// What computes, for people: `native (AVX-512, 2 threads)`; with the reason where the plan would
+    /// have allowed the native engine, but the model or the device does not.
+    #[must_use]
+    pub fn engine_name(&self) -> String {
+        let name = self.engine.name();
+        match &self.not_native {
+            Some(reason) => format!("{name}, not native: {reason}"),
+            None => name,
+        }
+    }
+}

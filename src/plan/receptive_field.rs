@@ -1,0 +1,280 @@
+//! How far a model looks, along one side of an image: what an image that was cut into tiles has to
+//! share between them. Exact, from each layer's kernel, strides and padding.
+
+use std::ops::Range;
+
+use super::{Graph, Node, Op, Plan, Shape, ShapeError, Value};
+use crate::config::layers::{Convolution, Geometry, Layer, Pair, Pooling};
+use crate::config::sections::Config;
+use crate::nn::{Interpolation, Padding, same_padding};
+
+/// A side of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Axis {
+    /// Along the height.
+    Rows,
+    /// Along the width.
+    Columns,
+}
+
+impl Axis {
+    /// Of a height and a width, the one that this axis has.
+    #[must_use]
+    pub fn of<T: Copy>(self, [height, width]: [T; 2]) -> T {
+        match self {
+            Self::Rows => height,
+            Self::Columns => width,
+        }
+    }
+
+    fn of_pair(self, Pair(height, width): Pair) -> usize {
+        self.of([height, width])
+    }
+
+    fn length(self, shape: &Shape) -> usize {
+        shape.0[self.of([0, 1])]
+    }
+}
+
+impl Plan {
+    /// The same model on images of another height and width.
+    ///
+    /// # Errors
+    /// When a layer cannot take them, its weights would have another shape, or the output would have
+    /// another size than the input.
+    pub fn with_input_size(&self, [height, width]: [usize; 2]) -> Result<Self, ShapeError> {
+        let input_shape = [height, width, self.input_shape[2]];
+        let graph = self.graph.with_input(Shape(input_shape.to_vec()))?;
+        if graph.nodes.iter().any(|node| node.output.values() > super::LARGEST_MODEL) {
+            return Err(ShapeError::misfit("makes the model too large to compute"));
+        }
+        if graph.shape(graph.output).0 != input_shape {
+            let problem = "is followed by others that do not lead back to the input's size";
+            return Err(ShapeError::misfit(problem));
+        }
+        let mut config: Config = self.config.clone();
+        config.model.input_shape = input_shape.to_vec();
+        Ok(Self { config, input_shape, graph })
+    }
+
+    /// Whether an image with a side of that length comes out with the same; its other side does not
+    /// matter. Not for models with a [`sized_layer`](Self::sized_layer).
+    #[must_use]
+    pub fn gives_back(&self, axis: Axis, length: usize) -> bool {
+        let mut shape = Shape(self.input_shape.to_vec());
+        shape.0[axis.of([0, 1])] = length;
+        let wanted = shape.clone();
+        self.graph.with_input(shape).is_ok_and(|graph| *graph.shape(graph.output) == wanted)
+    }
+
+    /// The first layer whose weights or meaning hang on the size of the images.
+    #[must_use]
+    pub fn sized_layer(&self) -> Option<&Node> {
+        let sized =
+            |node: &&Node| matches!(node.op, Op::Layer(Layer::Flatten(_) | Layer::Reshape(_)));
+        self.graph.nodes.iter().find(sized)
+    }
+
+    /// As [`Graph::period`].
+    #[must_use]
+    pub fn period(&self, axis: Axis) -> usize {
+        self.graph.period(axis)
+    }
+
+    /// As [`Graph::clear`].
+    #[must_use]
+    pub fn clear(&self, axis: Axis) -> Range<usize> {
+        self.graph.clear(axis)
+    }
+}
+
+/// How a value's pixels lie on the input's.
+#[derive(Debug, Clone, Copy)]
+struct Steps {
+    /// A pixel of the value is `coarse / fine` pixels of the input.
+    coarse: usize,
+    fine: usize,
+    /// Shifts of the input by multiples of this shift the value by whole pixels.
+    period: usize,
+}
+
+impl Graph {
+    /// An input that is moved by so many pixels gives an output that is moved alike: the least common
+    /// multiple over all ways through the graph; saturates. Smaller shifts fall between the strides of some
+    /// layer. The inputs of a merge are taken to lie on the input alike, as equal shapes at every size do.
+    #[must_use]
+    pub fn period(&self, axis: Axis) -> usize {
+        let start = Steps { coarse: 1, fine: 1, period: 1 };
+        let mut known: Vec<Steps> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let read = node.inputs.iter().map(|&value| match value {
+                Value::Input => start,
+                Value::Node(index) => known[index],
+            });
+            let read = read.reduce(|all, one| Steps {
+                period: common_multiple(all.period, one.period),
+                ..all
+            });
+            let before = read.unwrap_or(start);
+            known.push(self.reads(node, axis).map_or(before, |reads| before.through(reads)));
+        }
+        match self.output {
+            Value::Input => 1,
+            Value::Node(index) => known[index].period,
+        }
+    }
+
+    /// Positions of the output, along an axis, that do not depend on what lies beyond the input: what
+    /// the model gives there is the same whether an image ends or goes on. At a merge, those that are so
+    /// in all of its inputs. Not for models with a [`sized_layer`](Plan::sized_layer).
+    #[must_use]
+    pub fn clear(&self, axis: Axis) -> Range<usize> {
+        let start = 0..axis.length(&self.input) as isize;
+        let mut known: Vec<Range<isize>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let read = node.inputs.iter().map(|&value| match value {
+                Value::Input => start.clone(),
+                Value::Node(index) => known[index].clone(),
+            });
+            let read = read.reduce(|all, one| all.start.max(one.start)..all.end.min(one.end));
+            let before = read.unwrap_or(start.clone());
+            let length = axis.length(&node.output) as isize;
+            known.push(match self.reads(node, axis) {
+                Some(reads) => reads.clear(&before, length),
+                None => before.start..before.end.max(before.start),
+            });
+        }
+        let clear = match self.output {
+            Value::Input => start,
+            Value::Node(index) => known[index].clone(),
+        };
+        clear.start as usize..clear.end as usize
+    }
+
+    /// Which positions a node reads; a merge reads the same position of each input.
+    fn reads(&self, node: &Node, axis: Axis) -> Option<Reads> {
+        match &node.op {
+            Op::Layer(layer) => Some(Reads::of(layer, axis.length(self.input_of(node)), axis)),
+            Op::Add | Op::Concatenate => None,
+        }
+    }
+}
+
+impl Steps {
+    fn through(self, reads: Reads) -> Self {
+        let Self { mut coarse, mut fine, period } = self;
+        match reads {
+            Reads::Window { stride, .. } => coarse = coarse.saturating_mul(stride),
+            Reads::Spread { stride, .. } | Reads::Nearest { stride } | Reads::Blend { stride } => {
+                fine = fine.saturating_mul(stride);
+            }
+            Reads::Shift(_) => {}
+        }
+        let common = greatest_divisor(fine, coarse);
+        let (coarse, fine) = (coarse / common, fine / common);
+        Self { coarse, fine, period: common_multiple(period, coarse) }
+    }
+}
+
+fn common_multiple(a: usize, b: usize) -> usize {
+    (a / greatest_divisor(a, b)).saturating_mul(b)
+}
+
+fn greatest_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_divisor(b, a % b) }
+}
+
+/// Which positions of its input a layer reads for one of its output.
+#[derive(Debug, Clone, Copy)]
+enum Reads {
+    /// A window that stands `before` positions ahead of the strided one.
+    Window { window: isize, stride: usize, before: isize },
+    /// Those whose windows fall on it, where the first `start` of all were cut off.
+    Spread { window: isize, stride: usize, start: isize },
+    /// The one that it repeats.
+    Nearest { stride: usize },
+    /// The two that it lies between.
+    Blend { stride: usize },
+    /// The one so far away.
+    Shift(isize),
+}
+
+impl Reads {
+    /// `length` is that of the layer's input.
+    fn of(layer: &Layer, length: usize, axis: Axis) -> Self {
+        match layer.geometry() {
+            Geometry::Convolution(Convolution { kernel_size, strides, padding, .. }) => {
+                Self::window(axis.of_pair(*kernel_size), axis.of_pair(*strides), *padding, length)
+            }
+            Geometry::Pooling(pool) => {
+                let Pooling { pool_size, strides, padding } = *pool;
+                let stride = axis.of_pair(strides.unwrap_or(pool_size));
+                Self::window(axis.of_pair(pool_size), stride, padding, length)
+            }
+            Geometry::Transposed(Convolution { kernel_size, strides, padding, .. }) => {
+                let (window, stride) = (axis.of_pair(*kernel_size), axis.of_pair(*strides));
+                let start = match padding {
+                    Padding::Valid => 0,
+                    Padding::Same => window.saturating_sub(stride) / 2,
+                };
+                Self::Spread { window: window as isize, stride, start: start as isize }
+            }
+            Geometry::UpSampling(up) => {
+                let stride = axis.of_pair(up.size);
+                match up.interpolation {
+                    Interpolation::Nearest => Self::Nearest { stride },
+                    Interpolation::Bilinear => Self::Blend { stride },
+                }
+            }
+            Geometry::Padding(sides) => Self::Shift(-(axis.of([sides.top, sides.left]) as isize)),
+            Geometry::Cropping(sides) => Self::Shift(axis.of([sides.top, sides.left]) as isize),
+            Geometry::Dense(_)
+            | Geometry::Flatten
+            | Geometry::Reshape(_)
+            | Geometry::Elementwise => Self::Shift(0),
+        }
+    }
+
+    fn window(window: usize, stride: usize, padding: Padding, length: usize) -> Self {
+        let before = match padding {
+            Padding::Valid => 0,
+            Padding::Same => same_padding(length, window, stride).0,
+        };
+        Self::Window { window: window as isize, stride, before: before as isize }
+    }
+
+    /// Of `length` positions those that read clear ones only.
+    fn clear(self, clear: &Range<isize>, length: isize) -> Range<isize> {
+        // Both ends of what is read only grow with the position.
+        let start = (0..length).find(|&i| self.range(i).0 >= clear.start).unwrap_or(length);
+        let end = (start..length).rev().find(|&i| self.range(i).1 < clear.end);
+        start..end.map_or(start, |last| last + 1)
+    }
+
+    /// The first and the last position.
+    fn range(self, position: isize) -> (isize, isize) {
+        match self {
+            Self::Window { window, stride, before } => {
+                let first = position * stride as isize - before;
+                (first, first + window - 1)
+            }
+            Self::Spread { window, stride, start } => {
+                let stride = stride as isize;
+                let last = (position + start).div_euclid(stride);
+                let first = (position + start - window + stride).div_euclid(stride);
+                // Where a stride exceeds its window, nothing falls between two positions.
+                (first.min(last), last.max(first))
+            }
+            Self::Nearest { stride } => {
+                let source = position.div_euclid(stride as isize);
+                (source, source)
+            }
+            Self::Blend { stride } => {
+                let stride = stride as isize;
+                let first = (2 * position + 1 - stride).div_euclid(2 * stride);
+                (first, first + 1)
+            }
+            Self::Shift(by) => (position + by, position + by),
+        }
+    }
+}

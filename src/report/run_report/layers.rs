@@ -1,0 +1,74 @@
+//! The boxes of the model's drawing.
+
+use crate::config::layers::{Convolution, Layer, Pair};
+use crate::plan::{Node, Op, Part, Plan, Shape};
+use crate::report::html::{LayerBox, LayerKind, LayerPart};
+
+/// The image that goes in, then every layer.
+pub(super) fn boxes(plan: &Plan) -> Vec<LayerBox> {
+    let input = LayerBox {
+        name: "input".to_owned(),
+        detail: "the image, values 0 to 1".to_owned(),
+        shape: plan.input_shape.to_vec(),
+        weights: 0,
+        kind: LayerKind::Input,
+        part: LayerPart::Input,
+    };
+    let nodes = plan.graph.nodes.iter().map(|node| one(node, plan.graph.input_of(node)));
+    std::iter::once(input).chain(nodes).collect()
+}
+
+fn one(node: &Node, input: &Shape) -> LayerBox {
+    LayerBox {
+        name: node.name.clone(),
+        detail: match &node.op {
+            Op::Layer(layer) => detail(layer),
+            merge => merge.name().to_owned(),
+        },
+        shape: node.output.0.clone(),
+        weights: node.trainable() + node.non_trainable(),
+        kind: kind(node, input),
+        part: if node.part == Part::Decoder { LayerPart::Decoder } else { LayerPart::Encoder },
+    }
+}
+
+fn kind(node: &Node, input: &Shape) -> LayerKind {
+    let (before, after) = (input.values(), node.output.values());
+    match () {
+        () if node.trainable() > 0 => LayerKind::Learned,
+        () if after < before => LayerKind::Smaller,
+        () if after > before => LayerKind::Larger,
+        () => LayerKind::Other,
+    }
+}
+
+/// What a layer does, in as few words as fit beside its box.
+fn detail(layer: &Layer) -> String {
+    let name = layer.name();
+    match layer {
+        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => convolution(name, conv),
+        Layer::MaxPooling2D(pool) | Layer::AveragePooling2D(pool) => {
+            format!("{name} {}", sides(pool.pool_size))
+        }
+        Layer::UpSampling2D(up) => format!("{name} {}", sides(up.size)),
+        Layer::Dense(dense) => format!("{name}, {}", dense.activation.name()),
+        Layer::Dropout(dropout) => format!("{name} {}", dropout.rate),
+        Layer::GaussianNoise(noise) => format!("{name} {}", noise.stddev),
+        Layer::LeakyReLU(leaky) => format!("{name} {}", leaky.negative_slope),
+        Layer::Activation(layer) => format!("{name}, {}", layer.activation.name()),
+        _ => name.to_owned(),
+    }
+}
+
+fn convolution(name: &str, conv: &Convolution) -> String {
+    let stride = match conv.strides {
+        Pair(1, 1) => String::new(),
+        strides if strides.0 == strides.1 => format!("/{}", strides.0),
+        strides => format!("/{}", sides(strides)),
+    };
+    format!("{name} {}{stride}, {}", sides(conv.kernel_size), conv.activation.name())
+}
+
+fn sides(Pair(height, width): Pair) -> String {
+    format!("{height}\u{d7}{width}")
+}

@@ -1,0 +1,84 @@
+//! The images that a run leaves: the first test digit, a grid of them, and the loss curves.
+
+use crate::data::corruption::Split;
+use crate::data::{Batch, Images};
+use crate::infer::Predictor;
+use crate::plan::Plan;
+use crate::plan::loader;
+use crate::report::{Curves, GridRow, LossPoint, Raster, ReportError};
+use crate::report::{write_grid, write_loss_curves, write_png};
+use crate::run::folder::RunFolder;
+use crate::train::{EpochRecord, History};
+
+/// Writes `input`, `output`, `grid` and `loss`.
+///
+/// # Errors
+/// When a test image cannot be read any more, or one of these cannot be written.
+pub fn write_images(
+    folder: &RunFolder,
+    plan: &Plan,
+    test: &Images,
+    predictor: &mut Predictor,
+    history: &History,
+) -> anyhow::Result<()> {
+    let shown = plan.config.output.grid_samples.min(test.len());
+    let indices: Vec<usize> = (0..shown).collect();
+    let batch = loader(plan, test, Split::Test).batch(0, &indices)?;
+    let output = predictor.predict(&batch.input);
+
+    let inputs = rasters(&batch.input, plan.input_shape);
+    let outputs = rasters(&output, plan.input_shape);
+    write_png(&folder.image("input"), &inputs[0])?;
+    write_png(&folder.image("output"), &outputs[0])?;
+    write_digits(folder, plan, &batch, &inputs, &outputs)?;
+    Ok(write_loss_curves(&folder.image("loss"), &curves(plan, history))?)
+}
+
+/// Input over output, and under them the target where it differs from the input.
+fn write_digits(
+    folder: &RunFolder,
+    plan: &Plan,
+    batch: &Batch,
+    inputs: &[Raster],
+    outputs: &[Raster],
+) -> Result<(), ReportError> {
+    let targets = batch.clean.as_ref().map(|clean| rasters(clean, plan.input_shape));
+    let mut rows = vec![
+        GridRow { label: "input", rasters: inputs },
+        GridRow { label: "output", rasters: outputs },
+    ];
+    if let Some(targets) = &targets {
+        rows.push(GridRow { label: "target", rasters: targets });
+    }
+    write_grid(&folder.image("grid"), &rows)
+}
+
+/// Channels-last values as images of a height, a width and channels.
+///
+/// # Panics
+/// When that is no shape of a grey or RGB image, which every plan has.
+#[must_use]
+pub fn rasters(values: &[f32], [height, width, channels]: [usize; 3]) -> Vec<Raster> {
+    let split = values.chunks_exact(height * width * channels);
+    split
+        .map(|pixels| {
+            Raster::new(height, width, channels, pixels.to_vec())
+                .expect("the plan allows only grey and RGB images")
+        })
+        .collect()
+}
+
+fn curves(plan: &Plan, history: &History) -> Curves {
+    let of_epochs = |loss: fn(&EpochRecord) -> f64| {
+        let points = history.epochs.iter();
+        points.map(|record| LossPoint { epoch: record.epoch as f64, loss: loss(record) }).collect()
+    };
+    Curves {
+        title: format!("Loss of \"{}\"", plan.config.name),
+        loss: plan.config.train.loss.name().to_owned(),
+        running: history.curve.iter().map(|&(epoch, loss)| LossPoint { epoch, loss }).collect(),
+        // Of a single epoch the loss within it says more than its mean.
+        training: if history.epochs.len() > 1 { of_epochs(|record| record.loss) } else { vec![] },
+        validation: of_epochs(|record| record.val_loss),
+    }
+}

@@ -1,0 +1,10 @@
+//! Runs on disk: a run's folder and its lock, the checkpoints that a stopped run resumes from, the
+//! comparison of finished runs, and sweeps, which train many runs as processes.
+//!
+//! What a step of training does is in [`mod@crate::train`]; how a run is drawn is in [`crate::report`].
+
+pub mod comparison;
+pub mod folder;
+pub mod lock;
+pub mod resume;
+pub mod sweep;

@@ -1,0 +1,48 @@
+//! Printing. What a command is asked for must arrive, or it failed; what it says while it works is
+//! for whoever reads it, and a reader that has gone must not cost the work. All text passes here, and
+//! leaves without control characters, which names of files could bring to a terminal.
+
+use std::fmt;
+use std::io::{ErrorKind, Write, stderr, stdout};
+
+use anyhow::anyhow;
+
+use crate::system::plain_text::{self, one_line};
+
+/// Prints the result that a command is for, a text of lines.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    print_bytes(plain_text::lines(text).as_bytes())
+}
+
+/// Prints a JSON document.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_json(document: &str) -> anyhow::Result<()> {
+    print_bytes(plain_text::json(document).as_bytes())
+}
+
+/// The same of a result that is no text.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => anyhow!("whoever read the output stopped before its end"),
+        _ => anyhow!("the output cannot be written: {error}"),
+    })
+}
+
+/// Prints a line about the work under way.
+pub fn note(line: fmt::Arguments<'_>) {
+    let _ = writeln!(stdout(), "{}", one_line(&line.to_string()));
+}
+
+/// Prints a line about something that went wrong.
+pub fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(stderr(), "convae: {}", one_line(&line.to_string()));
+}
