@@ -57,13 +57,15 @@ class Reading:
 def read(model: keras.Model, file: Path, name: str, code: str | None) -> Reading:
     """The model that Keras made of `file`."""
     layers = chain(model)
-    where, notes = cut(layers, code), []
+    notes: list[str] = []
     entries = [entry_of(layer, notes) for layer in layers]
+    shape = input_shape(model)
+    where = cut(layers, code)  # which needs every size: after the refusals of open ones
     precision = _precision(layers)
     tree = {
         "name": name,
         "model": {
-            "input_shape": input_shape(model),
+            "input_shape": shape,
             "encoder": entries[: where.index + 1],
             "decoder": entries[where.index + 1 :],
         },
@@ -227,9 +229,12 @@ def _plain(layer: keras.layers.Layer, key: dict[str, Any], value: Any) -> Any:
 
 
 def input_shape(model: keras.Model) -> list[int]:
-    """Of one picture."""
+    """Of one image."""
     shape = list(model.input_shape[1:])
-    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
+    if len(shape) == 3 and None in shape:
+        raise Failure(f"{model.name} takes images of any size, {shape}; convae takes one size: build the model with"
+                      " keras.Input((height, width, channels)), give it these weights with set_weights, and save it")
+    if len(shape) != 3 or shape[2] not in (1, 3):
         raise Failure(f"{model.name} takes inputs of shape {shape}; convae takes [height, width, channels] with"
                       " 1 channel or 3")
     for tensor in model.inputs:

@@ -283,6 +283,12 @@ class KerasWeights(Sandbox):
     def test_a_model_whose_output_has_another_shape_is_refused_in_convaes_words(self) -> None:
         self.assert_refused(sequential(layers.Conv2D(1, 3)), "ends in 26x26x1")
 
+    def test_a_model_of_open_size_is_refused_with_the_remedy(self) -> None:
+        for shape in ((None, None, 1), (28, None, 1), (28, 28, None)):
+            with self.subTest(shape):
+                model = keras.Sequential([keras.Input(shape), layers.LeakyReLU(0.1)])
+                self.assert_refused(model, "build the model with keras.Input((height, width, channels))")
+
     def test_a_branch_is_refused(self) -> None:
         inputs = keras.Input((28, 28, 1))
         branch = layers.Conv2D(1, 3, padding="same")(inputs)
