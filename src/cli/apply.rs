@@ -13,7 +13,6 @@ use crate::formats::image_file::{
     Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, TiffPages,
 };
 use crate::infer::apply::{Engines, Fit, Jobs, Rendering, Report, TiledPredictor, run as work_off};
-use crate::infer::model_file::open_model;
 use crate::report::{Raster, side_by_side};
 use crate::system::exit::{self, UsageError};
 use crate::system::interrupt;
@@ -59,8 +58,7 @@ const STDIN: &str = "-";
 pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let stream = check_stream(args)?;
     let model = &args.model;
-    let (plan, checkpoint) =
-        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let (plan, checkpoint) = model.open()?;
     let device = choose_device(&plan.config.train.device)?;
     let mut predictor = TiledPredictor {
         fit: Fit::new(&plan, args.tile.map(|side| side as usize))?,

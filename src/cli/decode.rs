@@ -10,7 +10,6 @@ use super::CheckpointArgs;
 use crate::engine::choose_device;
 use crate::formats::codes::Codes;
 use crate::infer::Predictor;
-use crate::infer::model_file::open_model;
 use crate::plan::{Part, Plan, Shape};
 use crate::report::showcase::rasters;
 use crate::report::write_png_of_many;
@@ -42,8 +41,7 @@ pub struct Decode {
 pub fn run(args: &Decode) -> anyhow::Result<u8> {
     let codes = Codes::open(&args.codes)?;
     let model = &args.model;
-    let (plan, checkpoint) =
-        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let (plan, checkpoint) = model.open()?;
     let plan = fitting(args, &plan, &codes)?;
     let device = choose_device(&plan.config.train.device)?;
     let mut decoder =

@@ -12,7 +12,6 @@ use crate::formats::codes::{Codes, ENDINGS};
 use crate::formats::image_file::FoundImage;
 use crate::infer::Predictor;
 use crate::infer::gallery::{Gallery, found, size_of};
-use crate::infer::model_file::open_model;
 use crate::plan::{Part, Plan, Shape};
 use crate::system::exit::{self, UsageError};
 use crate::system::output_file;
@@ -43,8 +42,7 @@ pub struct Encode {
 pub fn run(args: &Encode) -> anyhow::Result<u8> {
     output_file::check(&args.out, &ENDINGS, args.overwrite)?;
     let model = &args.model;
-    let (plan, checkpoint) =
-        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let (plan, checkpoint) = model.open()?;
     let device = choose_device(&plan.config.train.device)?;
     let (plan, gallery) = if args.images.is_empty() {
         let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;

@@ -12,7 +12,6 @@ use crate::data::Dataset;
 use crate::engine::choose_device;
 use crate::infer::Predictor;
 use crate::infer::evaluation::{Evaluation, ImageQuality, Means, Quality, left_out, measure};
-use crate::infer::model_file::open_model;
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 use crate::system::plain_text::one_line;
@@ -46,8 +45,7 @@ const MOST_NOISE: f64 = 100.0;
 pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let levels = levels(&args.noise)?;
     let model = &args.model;
-    let (plan, checkpoint) =
-        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let (plan, checkpoint) = model.open()?;
     let device = choose_device(&plan.config.train.device)?;
     let mut predictor =
         Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Whole, device)?;

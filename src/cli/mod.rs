@@ -23,8 +23,10 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::formats::checkpoint::Checkpoint;
 use crate::formats::codes::CodesError;
-use crate::infer::model_file::OpenError;
+use crate::infer::model_file::{OpenError, open_model};
+use crate::plan::Plan;
 use crate::system::exit;
 use crate::system::failure;
 use crate::system::interrupt;
@@ -104,6 +106,13 @@ pub struct CheckpointArgs {
     /// Sets a key of the config, like data.dir=FOLDER; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+}
+
+impl CheckpointArgs {
+    /// The model's plan, and its weights.
+    fn open(&self) -> Result<(Plan, Checkpoint), OpenError> {
+        open_model(&self.checkpoint, self.config.as_deref(), &self.overrides)
+    }
 }
 
 /// Runs the program.

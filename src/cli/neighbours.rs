@@ -13,7 +13,6 @@ use crate::engine::choose_device;
 use crate::formats::image_file::ImagePlace;
 use crate::infer::Predictor;
 use crate::infer::gallery::{Gallery, found};
-use crate::infer::model_file::open_model;
 use crate::infer::nearest::Nearest;
 use crate::plan::{Part, Plan};
 use crate::report::showcase::rasters;
@@ -59,8 +58,7 @@ const LINES: usize = 2;
 pub fn run(args: &Neighbours) -> anyhow::Result<u8> {
     output_file::check(&args.out, &["png"], args.overwrite)?;
     let model = &args.model;
-    let (plan, checkpoint) =
-        open_model(&model.checkpoint, model.config.as_deref(), &model.overrides)?;
+    let (plan, checkpoint) = model.open()?;
     let device = choose_device(&plan.config.train.device)?;
     let (plan, queries, among) = galleries(args, &plan)?;
     check_page(args.count, &queries, &among)?;
