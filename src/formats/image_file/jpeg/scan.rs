@@ -203,6 +203,12 @@ fn sequential([dc, ac]: [Option<&Huffman>; 2], bits: &mut Bits<'_>) -> Option<()
     further([1, 63], ac?, bits, &mut 0, &mut 0)
 }
 
+/// How many zeros come before a coefficient, and its length in bits.
+fn zeros_and_length(table: &Huffman, bits: &mut Bits<'_>) -> Option<(u32, u32)> {
+    let code = bits.code(table)?;
+    Some((u32::from(code >> 4), u32::from(code & 15)))
+}
+
 /// Coefficients for the first time: pairs of how many zeros come before one, and its length. Length 0 is
 /// sixteen zeros or the end, which may be that of a run of blocks.
 fn further(
@@ -218,8 +224,7 @@ fn further(
     }
     let mut place = band[0];
     while place <= band[1] {
-        let code = bits.code(table)?;
-        let (zeros, length) = (u32::from(code >> 4), u32::from(code & 15));
+        let (zeros, length) = zeros_and_length(table, bits)?;
         match (zeros, length) {
             (15, 0) => place += 16,
             (_, 0) => {
@@ -250,8 +255,7 @@ fn refined(
 ) -> Option<()> {
     let mut place = band[0];
     while *run == 0 && place <= band[1] {
-        let code = bits.code(table)?;
-        let (mut zeros, length) = (u32::from(code >> 4), u32::from(code & 15));
+        let (mut zeros, length) = zeros_and_length(table, bits)?;
         if length == 0 && zeros < 15 {
             *run = (1 << zeros) + bits.take(zeros)?;
             break;
