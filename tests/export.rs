@@ -21,7 +21,7 @@ use convae::formats::checkpoint::{Array, Checkpoint, Element, save};
 use convae::infer::export::{Exporter, Format, KerasJob, Python, write_keras_files};
 use convae::infer::model_file::save_model;
 use convae::nn::{Activation, Interpolation, Padding};
-use convae::plan::{Axis, Op, Plan};
+use convae::plan::{Axis, Plan};
 use convae::system::random::Stream;
 use convae::train::{History, Trainer};
 use rand::{RngExt, SeedableRng};
@@ -103,7 +103,7 @@ fn the_cases_have_every_layer_and_every_option() {
     let mut seen: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for case in cases::all() {
         for node in &plan_of(&case).graph.nodes {
-            let Op::Layer(layer) = &node.op else { continue };
+            let layer = &node.layer;
             let table = layer.write().unwrap();
             for (key, value) in table.as_table().unwrap() {
                 let place = (layer.name().to_owned(), key.clone());

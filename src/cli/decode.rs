@@ -23,6 +23,9 @@ pub struct Decode {
     /// The model whose decoder to use.
     #[command(flatten)]
     pub model: CheckpointArgs,
+    /// The layer that gives the code, by its name, instead of the last one of the encoder.
+    #[arg(long, value_name = "LAYER")]
+    pub code: Option<String>,
     /// Codes of this model: .npz or .safetensors, as `convae encode` writes them.
     #[arg(long, value_name = "FILE")]
     pub codes: PathBuf,
@@ -41,7 +44,7 @@ pub struct Decode {
 pub fn run(args: &Decode) -> anyhow::Result<u8> {
     let codes = Codes::open(&args.codes)?;
     let model = &args.model;
-    let (plan, checkpoint) = model.open()?;
+    let (plan, checkpoint) = model.open_with_code(args.code.as_deref())?;
     let plan = fitting(args, &plan, &codes)?;
     let device = choose_device(&plan.config.train.device)?;
     let mut decoder =

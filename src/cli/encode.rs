@@ -23,6 +23,9 @@ pub struct Encode {
     /// The model whose encoder to use.
     #[command(flatten)]
     pub model: CheckpointArgs,
+    /// The layer that gives the code, by its name, instead of the last one of the encoder.
+    #[arg(long, value_name = "LAYER")]
+    pub code: Option<String>,
     /// File for the codes and the names of their images: .npz or .safetensors.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -42,7 +45,7 @@ pub struct Encode {
 pub fn run(args: &Encode) -> anyhow::Result<u8> {
     output_file::check(&args.out, &ENDINGS, args.overwrite)?;
     let model = &args.model;
-    let (plan, checkpoint) = model.open()?;
+    let (plan, checkpoint) = model.open_with_code(args.code.as_deref())?;
     let device = choose_device(&plan.config.train.device)?;
     let (plan, gallery) = if args.images.is_empty() {
         let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;

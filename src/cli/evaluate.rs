@@ -46,6 +46,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let levels = levels(&args.noise)?;
     let model = &args.model;
     let (plan, checkpoint) = model.open()?;
+    plan.objective()?;
     let device = choose_device(&plan.config.train.device)?;
     let mut predictor =
         Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Whole, device)?;

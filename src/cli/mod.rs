@@ -113,6 +113,17 @@ impl CheckpointArgs {
     fn open(&self) -> Result<(Plan, Checkpoint), OpenError> {
         open_model(&self.checkpoint, self.config.as_deref(), &self.overrides)
     }
+
+    /// The same for what needs the model's code, which the layer of this name gives where one is named.
+    fn open_with_code(&self, code: Option<&str>) -> anyhow::Result<(Plan, Checkpoint)> {
+        let (plan, checkpoint) = self.open()?;
+        let plan = match code {
+            Some(name) => plan.with_code(name)?,
+            None => plan,
+        };
+        plan.require_code()?;
+        Ok((plan, checkpoint))
+    }
 }
 
 /// Runs the program.

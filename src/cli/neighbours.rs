@@ -27,6 +27,9 @@ pub struct Neighbours {
     /// The model whose encoder to use.
     #[command(flatten)]
     pub model: CheckpointArgs,
+    /// The layer that gives the code, by its name, instead of the last one of the encoder.
+    #[arg(long, value_name = "LAYER")]
+    pub code: Option<String>,
     /// The image to draw: .png.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -58,7 +61,7 @@ const LINES: usize = 2;
 pub fn run(args: &Neighbours) -> anyhow::Result<u8> {
     output_file::check(&args.out, &["png"], args.overwrite)?;
     let model = &args.model;
-    let (plan, checkpoint) = model.open()?;
+    let (plan, checkpoint) = model.open_with_code(args.code.as_deref())?;
     let device = choose_device(&plan.config.train.device)?;
     let (plan, queries, among) = galleries(args, &plan)?;
     check_page(args.count, &queries, &among)?;

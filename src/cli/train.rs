@@ -30,6 +30,7 @@ use crate::train::{History, Observer, Outcome, Progress, TrainError, Trainer, Tr
 
 /// Trains the model that a config describes.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct Train {
     /// The experiment, looked for here and then under configs/.
     #[arg(long, value_name = "FILE")]
@@ -46,12 +47,23 @@ pub struct Train {
     /// Goes on with the run that the folder holds, from its last checkpoint.
     #[arg(long)]
     pub resume: bool,
+    /// Starts from random weights, whatever model.weights says.
+    #[arg(long)]
+    pub fresh: bool,
     /// Also writes all that a replay in Keras needs, to an empty folder.
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
     /// Stops, as by Ctrl-C, when standard input ends: for a sweep's runs, whose sweep holds it open.
     #[arg(long, hide = true)]
     pub attended: bool,
+}
+
+fn plan(args: &Train) -> anyhow::Result<Plan> {
+    let mut source = Source::open(&args.config, &args.overrides)?;
+    if args.fresh {
+        source.config.model.weights = None;
+    }
+    Ok(Plan::new(source)?)
 }
 
 /// Trains, saves, draws.
@@ -61,7 +73,8 @@ pub struct Train {
 /// written.
 pub fn run(args: &Train) -> anyhow::Result<u8> {
     let earlier = earlier(args)?;
-    let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
+    let plan = plan(args)?;
+    plan.objective()?;
     let device = choose_device(&plan.config.train.device)?;
     let folder = RunFolder::choose(&plan, args.out.as_deref(), earlier)?;
     args.trace.as_deref().map(Trace::check).transpose()?;
@@ -87,9 +100,11 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     history.images = [data.train.len(), data.test.len()];
     introduce(&plan, &data, &trainer);
     let goes_on = saved.is_some();
-    let mut state = match saved {
-        Some(saved) => resume::restore(saved, &folder, &mut trainer, &history)?,
-        None => TrainingState::new(history),
+    let mut state = if let Some(saved) = saved {
+        resume::restore(saved, &folder, &mut trainer, &history)?
+    } else {
+        trainer.start(&plan)?;
+        TrainingState::new(history)
     };
     state.digests = Some(data.digests());
     let mut progress = Progress::new(plan.config.train.epochs);

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::layers::{LARGEST_SIDE, Pair};
 use super::schema::{Bounds, choice, family, section};
 
 /// Largest count of images that a config may ask for.
@@ -203,6 +204,8 @@ section! {
         /// `grid` takes all of an image, side by side, the last ones of a row pushed back inside;
         /// `random` cuts anywhere, anew in each epoch (in the test set always at the same places).
         on: Place = Place::Grid;
+        /// Height and width of a patch, for a model of open size; else patches have the model's.
+        size: Option<Pair> = None, in Bounds::closed(1.0, LARGEST_SIDE);
         /// Of a grid, in pixels; the model's height and width where not set, so that patches do not
         /// overlap.
         stride: Option<usize> = None, in Bounds::closed(1.0, 65_536.0);

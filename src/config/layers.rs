@@ -120,23 +120,51 @@ impl Field for TargetShape {
     fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
         let refusal = || refuse(node, &super::schema::taking::<Self>(bounds));
         let Value::Array(items) = &node.value else { return Err(refusal()) };
-        let shape: Vec<Option<usize>> = (items.iter())
-            .map(|item| match item.value {
-                Value::Integer(-1) => Ok(None),
-                _ => usize::read(item, bounds).map(Some),
-            })
-            .collect::<Result<_, _>>()?;
+        let shape = read_sides(items, bounds)?;
         let free = shape.iter().filter(|side| side.is_none()).count();
         if matches!(shape.len(), 1 | 3) && free <= 1 { Ok(Self(shape)) } else { Err(refusal()) }
     }
 
     fn write(&self) -> Option<toml::Value> {
-        let sides = self.0.iter().map(|side| match side {
-            Some(side) => side.write(),
-            None => Some(toml::Value::Integer(-1)),
-        });
-        Some(toml::Value::Array(sides.flatten().collect()))
+        Some(write_sides(&self.0))
     }
+}
+
+/// What a model receives: height, width and channels. Height and width may be -1, which Keras writes as
+/// `None`: any length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputShape(pub Vec<Option<usize>>);
+
+impl Field for InputShape {
+    fn takes() -> String {
+        "[height, width, channels], where -1 is any height or width, else".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let refusal = || refuse(node, &super::schema::taking::<Self>(bounds));
+        let Value::Array(items) = &node.value else { return Err(refusal()) };
+        let shape = read_sides(items, bounds)?;
+        let open_channels = shape.last().is_none_or(Option::is_none);
+        if shape.len() == 3 && !open_channels { Ok(Self(shape)) } else { Err(refusal()) }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(write_sides(&self.0))
+    }
+}
+
+/// Sides of which -1 is none in particular.
+fn read_sides(items: &[Node], bounds: Option<Bounds>) -> Result<Vec<Option<usize>>, ConfigError> {
+    let side = |item: &Node| match item.value {
+        Value::Integer(-1) => Ok(None),
+        _ => usize::read(item, bounds).map(Some),
+    };
+    items.iter().map(side).collect()
+}
+
+fn write_sides(sides: &[Option<usize>]) -> toml::Value {
+    let side = |side: &Option<usize>| side.map_or(-1, |side| side as i64).into();
+    toml::Value::Array(sides.iter().map(side).collect())
 }
 
 section! {
@@ -271,6 +299,14 @@ section! {
     }
 }
 
+section! {
+    /// Its inputs side by side along one axis.
+    pub struct Concatenate {
+        /// Keras's axis, counted with the batch: -1 or 3 are an image's channels, 1 its height, 2 its width.
+        axis: i64 = -1, in Bounds::closed(-3.0, 3.0);
+    }
+}
+
 family! {
     /// A layer as the config asks for it.
     pub enum Layer by "layer", like "{ layer = \"Conv2D\", filters = 32, kernel_size = 3 }" {
@@ -306,6 +342,20 @@ family! {
         LeakyReLU(LeakyReLU) = "LeakyReLU",
         /// An activation as a layer of its own.
         Activation(ActivationLayer) = "Activation",
+        /// Sum of its inputs. As in all merges but Concatenate, a side of 1 meets any length.
+        Add(Bare) = "Add",
+        /// The first of two inputs less the second.
+        Subtract(Bare) = "Subtract",
+        /// Product of its inputs.
+        Multiply(Bare) = "Multiply",
+        /// Mean of its inputs.
+        Average(Bare) = "Average",
+        /// Largest of its inputs, value by value.
+        Maximum(Bare) = "Maximum",
+        /// Smallest of its inputs, value by value.
+        Minimum(Bare) = "Minimum",
+        /// Its inputs side by side.
+        Concatenate(Concatenate) = "Concatenate",
     }
 }
 
@@ -332,6 +382,10 @@ pub enum Geometry<'a> {
     Cropping(Sides),
     /// Every position by itself: the shape stays.
     Elementwise,
+    /// The same position of several inputs.
+    Merge,
+    /// Several inputs side by side along this axis of Keras's, counted with the batch.
+    Concatenate(i64),
 }
 
 impl Layer {
@@ -354,7 +408,20 @@ impl Layer {
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
             | Self::Activation(_) => Geometry::Elementwise,
+            Self::Add(_)
+            | Self::Subtract(_)
+            | Self::Multiply(_)
+            | Self::Average(_)
+            | Self::Maximum(_)
+            | Self::Minimum(_) => Geometry::Merge,
+            Self::Concatenate(concatenate) => Geometry::Concatenate(concatenate.axis),
         }
+    }
+
+    /// Whether it reads several values.
+    #[must_use]
+    pub fn is_merge(&self) -> bool {
+        matches!(self.geometry(), Geometry::Merge | Geometry::Concatenate(_))
     }
 
     /// Whether it draws random numbers in training.
@@ -375,7 +442,14 @@ impl Layer {
             | Self::Cropping2D(_)
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
-            | Self::Activation(_) => false,
+            | Self::Activation(_)
+            | Self::Add(_)
+            | Self::Subtract(_)
+            | Self::Multiply(_)
+            | Self::Average(_)
+            | Self::Maximum(_)
+            | Self::Minimum(_)
+            | Self::Concatenate(_) => false,
         }
     }
 }

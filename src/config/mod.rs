@@ -4,6 +4,7 @@
 
 pub mod corruption;
 pub mod data;
+pub mod entry;
 pub mod layers;
 pub mod node;
 pub mod policies;

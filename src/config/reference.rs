@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::corruption::CorruptionKind;
 use super::data::{Data, Patches};
+use super::entry::{Connection, EntryLayer, Shared};
 use super::layers::Layer;
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::schema::{Key, Section, Unwritten};
@@ -24,7 +25,13 @@ enum Keys {
     /// The same keys always, and what the table is for.
     Fixed(&'static str, Vec<Key>),
     /// The keys of one of several members, told apart by the key `by`.
-    Family { by: &'static str, default: Option<&'static str>, members: Vec<Member> },
+    Family {
+        by: &'static str,
+        default: Option<&'static str>,
+        /// Keys that each member takes beside its own.
+        common: Vec<Key>,
+        members: Vec<Member>,
+    },
 }
 
 /// Name, description and keys.
@@ -52,6 +59,7 @@ fn entries() -> Vec<Entry> {
                 keys: Keys::Family {
                     by: $Family::KIND,
                     default: $Family::DEFAULT,
+                    common: Vec::new(),
                     members: $Family::reference(),
                 },
             });
@@ -65,12 +73,22 @@ fn entries() -> Vec<Entry> {
         "`[train.learning_rate_schedule]`, by `name`",
         &["train.learning_rate_schedule"]
     );
-    family!(
-        Layer,
-        "Layers of `model.encoder` and `model.decoder`, by `layer`",
-        &["model.encoder[]", "model.decoder[]"]
-    );
+    entries.push(layers());
     entries
+}
+
+fn layers() -> Entry {
+    let shared = (EntryLayer::SHARED, Shared::DOC, Shared::keys());
+    Entry {
+        title: "Layers of `model.encoder`, `model.decoder` and `model.layers`, by `layer`",
+        places: &["model.encoder[]", "model.decoder[]", "model.layers[]"],
+        keys: Keys::Family {
+            by: Layer::KIND,
+            default: Layer::DEFAULT,
+            common: Connection::keys(),
+            members: Layer::reference().into_iter().chain([shared]).collect(),
+        },
+    }
 }
 
 fn fixed<S: Section>(title: &'static str, places: &'static [&'static str]) -> Entry {
@@ -86,8 +104,11 @@ pub fn reference() -> String {
             Keys::Fixed(doc, keys) => {
                 page.push(format!("\n## {title}\n\n{}\n\n{}", doc.trim(), key_table(&keys)));
             }
-            Keys::Family { members, .. } => {
+            Keys::Family { common, members, .. } => {
                 page.push(format!("\n## {title}\n"));
+                if !common.is_empty() {
+                    page.push(format!("\n{}\n\n{}", Connection::DOC.trim(), key_table(&common)));
+                }
                 page.extend(members.iter().map(member_text));
             }
         }
@@ -105,11 +126,12 @@ pub fn reference_json() -> Value {
         Keys::Fixed(doc, keys) => {
             json!({ "places": places, "doc": doc.trim(), "keys": keys_json(&keys) })
         }
-        Keys::Family { by, default, members } => {
-            let members = members.iter().map(
-                |(name, doc, keys)| json!({ "name": name, "doc": doc.trim(), "keys": keys_json(keys) }),
-            );
-            let members: Vec<Value> = members.collect();
+        Keys::Family { by, default, common, members } => {
+            let member = |(name, doc, keys): &Member| {
+                let keys = [keys_json(keys), keys_json(&common)].concat();
+                json!({ "name": name, "doc": doc.trim(), "keys": keys })
+            };
+            let members: Vec<Value> = members.iter().map(member).collect();
             json!({ "places": places, "by": by, "default": default, "members": members })
         }
     });
@@ -233,7 +255,10 @@ mod tests {
             json!({ "name": "mean_squared_error", "aliases": ["mse"] })
         );
         let layers = sections.iter().find(|section| section["by"] == "layer").unwrap();
-        assert_eq!(layers["places"], json!(["model.encoder[]", "model.decoder[]"]));
+        assert_eq!(
+            layers["places"],
+            json!(["model.encoder[]", "model.decoder[]", "model.layers[]"])
+        );
         let filters = &layers["members"][0]["keys"][0];
         assert_eq!((&filters["name"], &filters["required"]), (&json!("filters"), &json!(true)));
         let data = sections.iter().find(|section| section["places"][0] == "data").unwrap();

@@ -579,6 +579,25 @@ impl Field for usize {
     }
 }
 
+impl Field for i64 {
+    fn takes() -> String {
+        "a whole number".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        match node.value {
+            Value::Integer(number) if bounds.is_none_or(|bounds| bounds.hold(number as f64)) => {
+                Ok(number)
+            }
+            _ => Err(refuse(node, &taking::<Self>(bounds))),
+        }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        Some(toml::Value::Integer(*self))
+    }
+}
+
 impl Field for f64 {
     fn takes() -> String {
         "a number".to_owned()

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 pub use super::corruption::Corruption;
 pub use super::data::Data;
 use super::data::Mnist;
-use super::layers::{LARGEST_SIDE, Layer};
+use super::entry::LayerEntry;
+use super::layers::{InputShape, LARGEST_SIDE};
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::schema::{Bounds, choice, family, section};
 use crate::nn::Loss;
@@ -38,6 +39,7 @@ choice!(Loss {
     BinaryCrossentropy = "binary_crossentropy",
     MeanSquaredError = "mean_squared_error" | "mse",
     MeanAbsoluteError = "mean_absolute_error" | "mae",
+    Unknown = "unknown",
 });
 
 section! {
@@ -61,14 +63,25 @@ section! {
 }
 
 section! {
-    /// The layers, in two lists: what the encoder gives is the code.
+    /// The layers, in two lists, `encoder` and `decoder`: what the encoder gives is the code. Or in one list,
+    /// `layers`. Each layer reads the one before, unless its `inputs` say otherwise; the last one gives the
+    /// output.
     pub struct Model {
-        /// Height, width and channels of an image.
-        input_shape: Vec<usize> = vec![28, 28, 1], in Bounds::closed(1.0, LARGEST_SIDE);
+        /// Height, width and channels of an image; -1 is any height or width, which training takes from
+        /// `data.patches.size`.
+        input_shape: InputShape = InputShape(vec![Some(28), Some(28), Some(1)]),
+            in Bounds::closed(1.0, LARGEST_SIDE);
         /// From the image to the code.
-        encoder: Vec<Layer>;
-        /// From the code back to an image of the input's shape.
-        decoder: Vec<Layer>;
+        encoder: Option<Vec<LayerEntry>> = None;
+        /// From the code to the output. Its first entry reads the code, if its `inputs` say nothing else; it may
+        /// read entries of the encoder.
+        decoder: Option<Vec<LayerEntry>> = None;
+        /// From the image to the output, in place of `encoder` and `decoder`.
+        layers: Option<Vec<LayerEntry>> = None;
+        /// Name of the entry of `layers` that gives the code; where not set the model has none.
+        code: Option<String> = None;
+        /// A checkpoint of this model whose weights training starts from, in place of random ones.
+        weights: Option<PathBuf> = None;
     }
 }
 
@@ -79,7 +92,8 @@ section! {
         epochs: usize = 1, in Bounds::closed(1.0, 1e6);
         /// Images per step; the last step of an epoch takes what is left.
         batch_size: usize = 32, in Bounds::closed(1.0, 1e6);
-        /// What is minimised.
+        /// What is minimised. `unknown` is that of a model that came with a loss which convae does not have:
+        /// it predicts, and is neither trained nor evaluated before this key says otherwise.
         loss: Loss = Loss::BinaryCrossentropy;
         /// How the weights follow the gradient.
         optimizer: Optimizer = Optimizer::Adam(Adam::defaults());

@@ -156,7 +156,7 @@ mod tests {
     const PATCH: [usize; 2] = [4, 4];
 
     fn patches(on: Place) -> Patches {
-        Patches { on, stride: None, per_picture: None, flips: false, turns: false }
+        Patches { on, size: None, stride: None, per_picture: None, flips: false, turns: false }
     }
 
     fn draw(split: Split, epoch: u64) -> Draw {

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::{Engine, Model, Step, values_of};
 use crate::data::Batch;
 use crate::nn::{Loss, channels_first, channels_last};
-use crate::plan::{Op, Part, Plan};
+use crate::plan::{Part, Plan};
 
 /// What is needed beside the model.
 #[derive(Debug)]
@@ -31,11 +31,7 @@ impl Libtorch {
             kind,
             part,
             shape: section.input_shape().0.iter().map(|&side| side as i64).collect(),
-            draws_in_training: plan
-                .graph
-                .nodes
-                .iter()
-                .any(|node| matches!(&node.op, Op::Layer(layer) if layer.draws())),
+            draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::nn::{
     ConvOptions, Cropping2D, Dense, DenseOptions, Dropout, Flatten, GaussianNoise, LeakyReLU,
     MaxPooling2D, NormOptions, Parameters, PoolOptions, Reshape, UpSampling2D, ZeroPadding2D,
 };
-use crate::plan::{Graph, Node, Op, Part, Plan, Shape, Value};
+use crate::plan::{Graph, Node, Part, Plan, Shape, Value, axis_of};
 use crate::system::random::{Purpose, Stream, stream};
 
 /// Layers and their weights.
@@ -28,7 +28,7 @@ pub struct Model {
 enum Network {
     /// Each layer reads the one before.
     Chain { encoder: SequentialT, decoder: SequentialT },
-    /// One module for each node; merges have none.
+    /// One module for each node; merges have none, nor nodes that share another one's.
     Graph { graph: Graph, modules: Vec<Option<Module>> },
 }
 
@@ -63,10 +63,9 @@ impl Model {
                 module(graph, index, node, &mut stream, &mut parameters)
             })
             .collect();
-        let network = if graph.is_chain() {
-            Network::chain(graph, modules)
-        } else {
-            Network::Graph { graph: graph.clone(), modules }
+        let network = match graph.chain() {
+            Some(encoder) => Network::chain(encoder, modules),
+            None => Network::Graph { graph: graph.clone(), modules },
         };
         let trainable = parameters.trainable();
         let weights = parameters.flatten();
@@ -105,15 +104,13 @@ impl ModuleT for Model {
 }
 
 impl Network {
-    fn chain(graph: &Graph, modules: Vec<Option<Module>>) -> Self {
-        let (mut encoder, mut decoder) = (seq_t(), seq_t());
-        for (node, module) in graph.nodes.iter().zip(modules.into_iter().flatten()) {
-            match node.part {
-                Part::Decoder => decoder = decoder.add(module),
-                Part::Encoder | Part::Whole => encoder = encoder.add(module),
-            }
-        }
-        Self::Chain { encoder, decoder }
+    /// The first modules, as many as `encoder` says, lead to the code.
+    fn chain(encoder: usize, mut modules: Vec<Option<Module>>) -> Self {
+        let decoder = modules.split_off(encoder);
+        let join = |modules: Vec<Option<Module>>| {
+            modules.into_iter().flatten().fold(seq_t(), SequentialT::add)
+        };
+        Self::Chain { encoder: join(modules), decoder: join(decoder) }
     }
 }
 
@@ -150,20 +147,36 @@ fn run_graph(
                 held.expect("nodes stand behind what they read")
             })
             .collect();
-        let output = match (&node.op, &modules[index]) {
-            (Op::Add, _) => sum(&inputs),
-            (Op::Concatenate, _) => Tensor::cat(&inputs, 1),
-            (Op::Layer(_), Some(module)) => module.forward_t(&inputs[0], train),
-            (Op::Layer(_), None) => unreachable!("each layer has a module"),
+        let output = match &modules[graph.owner(index)] {
+            Some(module) => module.forward_t(&inputs[0], train),
+            None => merge(node, &inputs),
         };
         values[index + 1] = Some(output);
     }
     values[place(section.output)].take().expect("the output has no reader within the section")
 }
 
-fn sum(inputs: &[Tensor]) -> Tensor {
+/// Keras's formulas (`layers/merging`), from the first input to the last.
+fn merge(node: &Node, inputs: &[Tensor]) -> Tensor {
     let (first, others) = inputs.split_first().expect("a merge has inputs");
-    others.iter().fold(first.shallow_clone(), |sum, one| sum + one)
+    let fold = |step: fn(&Tensor, &Tensor) -> Tensor| {
+        others.iter().fold(first.shallow_clone(), |all, one| step(&all, one))
+    };
+    match &node.layer {
+        Layer::Add(_) => fold(|a, b| a + b),
+        Layer::Subtract(_) => fold(|a, b| a - b),
+        Layer::Multiply(_) => fold(|a, b| a * b),
+        Layer::Average(_) => fold(|a, b| a + b) / inputs.len() as f64,
+        Layer::Maximum(_) => fold(Tensor::maximum),
+        Layer::Minimum(_) => fold(Tensor::minimum),
+        Layer::Concatenate(concatenate) => {
+            let side = axis_of(&node.output, concatenate.axis).expect("the plan has checked it");
+            // Channels come first here, and the batch before them.
+            let axis = if side + 1 == node.output.0.len() { 1 } else { side as i64 + 2 };
+            Tensor::cat(inputs, axis)
+        }
+        layer => unreachable!("{} has a module", layer.name()),
+    }
 }
 
 /// The module of a node; a merge has none. Its weights come from the stream of its index.
@@ -174,7 +187,10 @@ fn module(
     stream: &mut Stream,
     parameters: &mut Parameters,
 ) -> Option<Module> {
-    let Op::Layer(layer) = &node.op else { return None };
+    let layer = &node.layer;
+    if layer.is_merge() || node.shares.is_some() {
+        return None;
+    }
     let input = graph.input_of(node);
     // max relu(x) = relu(max x), as relu does not decrease: after the pooling it is cheaper.
     if is_relu_before_pooling(graph, Value::Node(index)) {
@@ -189,19 +205,26 @@ fn module(
     Some(module)
 }
 
-/// Whether a value is a convolution's with relu, which a max-pooling of the same half reads and nothing else.
+/// Whether a value is a convolution's with relu, which a max-pooling reads and nothing else, and both stand in
+/// the same half and are there once.
 fn is_relu_before_pooling(graph: &Graph, value: Value) -> bool {
     let Value::Node(index) = value else { return false };
     let node = &graph.nodes[index];
-    let relu = match &node.op {
-        Op::Layer(Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv)) => {
-            conv.activation == Activation::Relu
-        }
+    let relu = match &node.layer {
+        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation == Activation::Relu,
         _ => false,
     };
-    let mut readers = graph.nodes.iter().filter(|reader| reader.inputs.contains(&value));
-    let pooled = readers.next().is_some_and(|reader| {
-        reader.part == node.part && matches!(reader.op, Op::Layer(Layer::MaxPooling2D(_)))
+    let shared = |index: usize| graph.nodes.iter().any(|node| node.shares == Some(index));
+    if node.shares.is_some() || shared(index) {
+        return false;
+    }
+    let mut readers =
+        graph.nodes.iter().enumerate().filter(|(_, reader)| reader.inputs.contains(&value));
+    let pooled = readers.next().is_some_and(|(index, reader)| {
+        reader.part == node.part
+            && reader.shares.is_none()
+            && !shared(index)
+            && matches!(reader.layer, Layer::MaxPooling2D(_))
     });
     let elsewhere = readers.next().is_some() || value == graph.code || value == graph.output;
     relu && pooled && !elsewhere
@@ -271,6 +294,13 @@ fn layer_module(
         Layer::ReLU(_) => Box::new(Activate(Activation::Relu)),
         Layer::LeakyReLU(leaky) => Box::new(LeakyReLU { negative_slope: leaky.negative_slope }),
         Layer::Activation(layer) => Box::new(Activate(layer.activation)),
+        Layer::Add(_)
+        | Layer::Subtract(_)
+        | Layer::Multiply(_)
+        | Layer::Average(_)
+        | Layer::Maximum(_)
+        | Layer::Minimum(_)
+        | Layer::Concatenate(_) => unreachable!("a merge needs no module"),
     };
     Module(module)
 }

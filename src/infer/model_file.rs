@@ -12,7 +12,7 @@ use crate::engine::{Model, kind_of};
 use crate::formats::checkpoint::{Array, Checkpoint, CheckpointError, DType, Element, load, save};
 use crate::infer::Predictor;
 use crate::nn::{Parameter, Parameters};
-use crate::plan::{Op, Plan};
+use crate::plan::Plan;
 use crate::system::exit::UsageError;
 use crate::system::terminal::complain;
 
@@ -22,6 +22,8 @@ pub(crate) const HISTORY: &str = "history.json";
 const FORMAT: &str = "convae.json";
 /// What the names of tensors begin with that are the training's, not the model's.
 pub const OPTIMIZER: &str = "optimizer.";
+/// Of these the one that counts the updates of the weights, of a checkpoint that came from elsewhere.
+pub const ITERATIONS: &str = "iterations";
 /// The same of what the policies remember.
 pub const POLICIES: &str = "policies.";
 const BESIDE: [&str; 2] = [OPTIMIZER, POLICIES];
@@ -253,7 +255,15 @@ pub(super) fn check_size(
     Err(OpenError::OtherModel { path: path.to_owned(), problem })
 }
 
-fn fill(path: &Path, parameters: &Parameters, checkpoint: &Checkpoint) -> Result<(), OpenError> {
+/// Copies the weights of a checkpoint to those of their names.
+///
+/// # Errors
+/// When they are another model's, or no numbers.
+pub(crate) fn fill(
+    path: &Path,
+    parameters: &Parameters,
+    checkpoint: &Checkpoint,
+) -> Result<(), OpenError> {
     copy_weights(parameters, checkpoint).map_err(|misfit| {
         let path = path.to_owned();
         match misfit {
@@ -318,7 +328,7 @@ fn check_finite(name: &str, array: &Array, kind: Kind) -> Result<(), Misfit> {
 /// mean of squares less the square of a mean.
 fn negative_variance(plan: &Plan, checkpoint: &Checkpoint) -> Option<String> {
     plan.graph.nodes.iter().find_map(|node| {
-        let Op::Layer(Layer::BatchNormalization(norm)) = &node.op else { return None };
+        let Layer::BatchNormalization(norm) = &node.layer else { return None };
         let name = format!("{}.running_var", node.path());
         let value = checkpoint.tensor(&name)?.find(|value| value + norm.epsilon <= 0.0)?;
         Some(format!("its `{name}` holds {value}, and no variance is negative"))

@@ -16,10 +16,15 @@ pub enum Loss {
     MeanSquaredError,
     /// `mean(|t - p|)`.
     MeanAbsoluteError,
+    /// One that we do not have: the model only predicts.
+    Unknown,
 }
 
 impl Loss {
     /// Output and target of one shape to a scalar.
+    ///
+    /// # Panics
+    /// Of [`Loss::Unknown`].
     pub fn of(self, output: &Tensor, target: &Tensor) -> Tensor {
         match self {
             Self::BinaryCrossentropy => {
@@ -30,6 +35,9 @@ impl Loss {
             }
             Self::MeanSquaredError => output.mse_loss(target, Reduction::Mean),
             Self::MeanAbsoluteError => output.l1_loss(target, Reduction::Mean),
+            Self::Unknown => {
+                unreachable!("a model without a loss is refused before it is asked for")
+            }
         }
     }
 }

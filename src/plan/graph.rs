@@ -39,29 +39,6 @@ pub enum Value {
     Node(usize),
 }
 
-/// What a node makes of its inputs.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Op {
-    /// A layer of the config language, on one input.
-    Layer(Layer),
-    /// The sum of its inputs, which have one shape: Keras's `Add`.
-    Add,
-    /// Its inputs' channels side by side: Keras's `Concatenate(axis=-1)`.
-    Concatenate,
-}
-
-impl Op {
-    /// Keras's name of the layer.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Layer(layer) => layer.name(),
-            Self::Add => "Add",
-            Self::Concatenate => "Concatenate",
-        }
-    }
-}
-
 /// A layer with its place in the model.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -70,12 +47,14 @@ pub struct Node {
     /// The half that it stands in.
     pub part: Part,
     /// What it computes.
-    pub op: Op,
+    pub layer: Layer,
+    /// The node before it whose weights it uses, where it has none of its own.
+    pub shares: Option<usize>,
     /// What it reads: one value, or of a merge several.
     pub inputs: Vec<Value>,
     /// Of one sample, as it goes out.
     pub output: Shape,
-    /// In Keras's order.
+    /// In Keras's order; none where it shares those of another node.
     pub weights: Vec<Weight>,
 }
 
@@ -156,15 +135,47 @@ impl Graph {
         &mut self,
         name: String,
         part: Part,
-        op: Op,
+        layer: Layer,
         inputs: Vec<Value>,
     ) -> Result<Value, ShapeError> {
         let shapes: Vec<&Shape> = inputs.iter().map(|&value| self.shape(value)).collect();
-        let output = output_of(&op, &shapes)?;
-        let weights = weights_of(&op, shapes[0]);
-        self.nodes.push(Node { name, part, op, inputs, output, weights });
+        let output = output_of(&layer, &shapes)?;
+        let weights = weights_of(&layer, shapes[0]);
+        self.nodes.push(Node { name, part, layer, shares: None, inputs, output, weights });
         self.output = Value::Node(self.nodes.len() - 1);
         Ok(self.output)
+    }
+
+    /// Appends a node that computes what the node at index `of` does, with its weights.
+    ///
+    /// # Errors
+    /// When the node cannot take its inputs, or would need weights of other shapes.
+    pub fn add_shared(
+        &mut self,
+        name: String,
+        part: Part,
+        of: usize,
+        inputs: Vec<Value>,
+    ) -> Result<Value, ShapeError> {
+        let of = self.owner(of);
+        let layer = self.nodes[of].layer.clone();
+        let value = self.add(name, part, layer, inputs)?;
+        let [.., node] = &mut self.nodes[..] else { unreachable!("one was added") };
+        let own = std::mem::take(&mut node.weights);
+        node.shares = Some(of);
+        if own == self.nodes[of].weights {
+            return Ok(value);
+        }
+        Err(ShapeError {
+            problem: format!("needs weights of other shapes than `{}` has", self.nodes[of].name),
+            remedy: "give both inputs of as many channels".to_owned(),
+        })
+    }
+
+    /// The node whose weights the one at this index uses: its own, or those that it shares.
+    #[must_use]
+    pub fn owner(&self, index: usize) -> usize {
+        self.nodes[index].shares.unwrap_or(index)
     }
 
     /// Shape of a value, without the batch.
@@ -191,21 +202,27 @@ impl Graph {
         }
     }
 
-    /// Whether each node reads the one before, and nothing else, and the encoder's nodes end in the code.
+    /// Of a graph in which each node reads the one before, and nothing else, and is there once: how many
+    /// nodes lead to the code. `None` of any other.
     #[must_use]
-    pub fn is_chain(&self) -> bool {
+    pub fn chain(&self) -> Option<usize> {
         let before = |index: usize| index.checked_sub(1).map_or(Value::Input, Value::Node);
-        let mut nodes = self.nodes.iter().enumerate();
-        let encoder = self.nodes.iter().take_while(|node| node.part != Part::Decoder).count();
-        nodes.all(|(index, node)| {
-            node.inputs == [before(index)] && (node.part == Part::Decoder) == (index >= encoder)
-        }) && self.output == before(self.nodes.len())
-            && self.code == before(encoder)
+        let follows =
+            |(index, node): (usize, &Node)| node.inputs == [before(index)] && node.shares.is_none();
+        let is_chain =
+            self.nodes.iter().enumerate().all(follows) && self.output == before(self.nodes.len());
+        let encoder = match self.code {
+            Value::Input => 0,
+            Value::Node(index) => index + 1,
+        };
+        is_chain.then_some(encoder)
     }
 
-    /// Where the trainable values of a node start in the row of all of the model's; saturates.
+    /// Where the trainable values of a node start in the row of all of the model's; of one that shares its
+    /// weights, where those of their owner do. Saturates.
     #[must_use]
     pub fn weights_before(&self, index: usize) -> usize {
+        let index = if index < self.nodes.len() { self.owner(index) } else { index };
         self.nodes[..index].iter().fold(0, |all, node| all.saturating_add(node.trainable()))
     }
 
@@ -216,7 +233,11 @@ impl Graph {
     pub fn with_input(&self, input: Shape) -> Result<Self, ShapeError> {
         let mut graph = Self::new(input);
         for node in &self.nodes {
-            graph.add(node.name.clone(), node.part, node.op.clone(), node.inputs.clone())?;
+            let (name, inputs) = (node.name.clone(), node.inputs.clone());
+            match node.shares {
+                None => graph.add(name, node.part, node.layer.clone(), inputs)?,
+                Some(of) => graph.add_shared(name, node.part, of, inputs)?,
+            };
         }
         let weights =
             |graph: &Self| graph.nodes.iter().map(|node| node.weights.clone()).collect::<Vec<_>>();
@@ -249,6 +270,13 @@ impl Graph {
         };
         let indices = self.between(input, output, &before)?;
         Ok(Section { graph: self, indices, input, output })
+    }
+
+    /// Which nodes the output and the code need.
+    #[must_use]
+    pub fn needed(&self) -> Vec<bool> {
+        let code = self.ancestors(self.code);
+        self.ancestors(self.output).into_iter().zip(code).map(|(a, b)| a || b).collect()
     }
 
     /// Which nodes a value needs, its own among them.
@@ -330,24 +358,22 @@ impl<'a> Section<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Source;
     use crate::plan::Axis;
 
     /// Keras's layers as a config writes them.
-    fn layer(toml: &str) -> Op {
-        let text = format!(
-            "name = \"one\"\n[model]\ninput_shape = [64, 64, 1]\nencoder = [{{ {toml} }}]\n\
-             decoder = [{{ layer = \"Dense\", units = 1 }}]\n"
-        );
-        let source = Source::parse(&text, "one", &[]).expect(toml);
-        Op::Layer(source.config.model.encoder[0].clone())
+    fn layer(toml: &str) -> Layer {
+        crate::plan::testing::layer(toml)
     }
 
-    fn conv(filters: usize, keys: &str) -> Op {
+    fn merge(name: &str) -> Layer {
+        layer(&format!("layer = \"{name}\""))
+    }
+
+    fn conv(filters: usize, keys: &str) -> Layer {
         layer(&format!("layer = \"Conv2D\", filters = {filters}, {keys}"))
     }
 
-    fn same(filters: usize, kernel_size: usize) -> Op {
+    fn same(filters: usize, kernel_size: usize) -> Layer {
         conv(filters, &format!("kernel_size = {kernel_size}, padding = \"same\""))
     }
 
@@ -355,9 +381,9 @@ mod tests {
         Graph::new(Shape(input.to_vec()))
     }
 
-    fn add(graph: &mut Graph, op: Op, inputs: &[Value]) -> Value {
+    fn add(graph: &mut Graph, layer: Layer, inputs: &[Value]) -> Value {
         let name = format!("node_{}", graph.nodes.len());
-        graph.add(name, Part::Encoder, op, inputs.to_vec()).unwrap()
+        graph.add(name, Part::Encoder, layer, inputs.to_vec()).unwrap()
     }
 
     #[test]
@@ -365,14 +391,14 @@ mod tests {
         let mut graph = graph([6, 8, 3]);
         let one = add(&mut graph, same(4, 3), &[Value::Input]);
         let two = add(&mut graph, same(4, 5), &[Value::Input]);
-        let sum = add(&mut graph, Op::Add, &[one, two, one]);
-        let joined = add(&mut graph, Op::Concatenate, &[sum, Value::Input, one]);
+        let sum = add(&mut graph, merge("Add"), &[one, two, one]);
+        let joined = add(&mut graph, merge("Concatenate"), &[sum, Value::Input, one]);
         assert_eq!(graph.shape(sum).0, [6, 8, 4]);
         assert_eq!(graph.shape(joined).0, [6, 8, 11]);
         let last = add(&mut graph, same(2, 1), &[joined]);
         assert_eq!(graph.nodes[4].trainable(), 11 * 2 + 2);
         assert_eq!(graph.weights_before(4), (3 * 9 * 4 + 4) + (3 * 25 * 4 + 4));
-        assert_eq!((graph.output, graph.is_chain()), (last, false));
+        assert_eq!((graph.output, graph.chain()), (last, None));
     }
 
     #[test]
@@ -381,11 +407,15 @@ mod tests {
         let one = add(&mut graph, same(4, 3), &[Value::Input]);
         let pooled = add(&mut graph, layer("layer = \"MaxPooling2D\""), &[one]);
         for (op, inputs, words) in [
-            (Op::Add, [one, Value::Input], "receives 6x8x4 and 6x8x3, which have to be equal"),
             (
-                Op::Concatenate,
+                merge("Add"),
+                [one, Value::Input],
+                "receives 6x8x4 and 6x8x3, whose sides have to be equal",
+            ),
+            (
+                merge("Concatenate"),
                 [one, pooled],
-                "receives 6x8x4 and 3x4x4, of which only the channels",
+                "receives 6x8x4 and 3x4x4, of which only axis 3 may differ",
             ),
         ] {
             let refused =
@@ -396,7 +426,7 @@ mod tests {
 
     #[test]
     fn what_is_clear_at_a_merge_is_clear_in_all_of_its_inputs() {
-        for op in [Op::Add, Op::Concatenate] {
+        for op in [merge("Add"), merge("Concatenate")] {
             let mut graph = graph([20, 30, 1]);
             let near = add(&mut graph, same(1, 3), &[Value::Input]);
             let far = add(&mut graph, same(1, 7), &[Value::Input]);
@@ -417,7 +447,7 @@ mod tests {
             add(graph, layer(&format!("layer = \"UpSampling2D\", size = {size}")), &[pooled])
         };
         let (two, three) = (resized(&mut graph, 2), resized(&mut graph, 3));
-        add(&mut graph, Op::Add, &[two, three]);
+        add(&mut graph, merge("Add"), &[two, three]);
         assert_eq!((graph.period(Axis::Rows), graph.period(Axis::Columns)), (6, 6));
         assert_eq!(graph.clear(Axis::Rows), 0..24);
     }
@@ -435,14 +465,16 @@ mod tests {
     }
 
     #[test]
-    fn a_code_within_the_encoder_is_no_chain() {
+    fn the_code_of_a_chain_is_any_of_its_values() {
         let mut graph = graph([6, 8, 1]);
         let code = add(&mut graph, same(2, 3), &[Value::Input]);
         let last = add(&mut graph, same(1, 3), &[code]);
         graph.code = last;
-        assert!(graph.is_chain());
+        assert_eq!(graph.chain(), Some(2));
         graph.code = code;
-        assert!(!graph.is_chain());
+        assert_eq!(graph.chain(), Some(1));
+        graph.code = Value::Input;
+        assert_eq!(graph.chain(), Some(0));
     }
 
     #[test]
@@ -466,7 +498,7 @@ mod tests {
         let mut graph = graph([6, 8, 1]);
         let first = add(&mut graph, same(2, 3), &[Value::Input]);
         let code = add(&mut graph, same(2, 3), &[first]);
-        add(&mut graph, Op::Add, &[first, code]);
+        add(&mut graph, merge("Add"), &[first, code]);
         graph.code = code;
         let refused = graph.section(Part::Decoder).unwrap_err();
         assert_eq!(refused.to_string(), "`node_2` reads `node_0` past the code");
@@ -478,7 +510,7 @@ mod tests {
         let mut graph = graph([8, 8, 1]);
         let pooled = add(&mut graph, layer("layer = \"MaxPooling2D\""), &[Value::Input]);
         let up = add(&mut graph, layer("layer = \"UpSampling2D\""), &[pooled]);
-        add(&mut graph, Op::Add, &[Value::Input, up]);
+        add(&mut graph, merge("Add"), &[Value::Input, up]);
         let resized = graph.with_input(Shape(vec![6, 10, 1])).unwrap();
         assert_eq!(resized.shape(resized.output).0, [6, 10, 1]);
         let refused = graph.with_input(Shape(vec![7, 8, 1])).unwrap_err();

@@ -1,38 +1,47 @@
 //! A config that was found to make sense: every layer fits the one before, every option goes with
 //! the others. Only a [`Plan`] reaches the trainer.
 
+mod build;
 mod data;
 mod graph;
 mod loader;
+mod objective;
 mod policies;
 mod receptive_field;
 mod resize;
 mod shapes;
+#[cfg(test)]
+pub(crate) mod testing;
 mod weights;
 
-pub use graph::{Graph, Node, Op, Part, Section, SkipConnection, Value};
+pub use graph::{Graph, Node, Part, Section, SkipConnection, Value};
 pub use loader::loader;
+pub use objective::Objective;
 pub use receptive_field::Axis;
+pub(crate) use shapes::axis_of;
 pub use shapes::{Shape, ShapeError};
 pub use weights::Weight;
 
 use crate::config::sections::Config;
 use crate::config::{ConfigError, Source};
 use crate::data::corruption::LARGEST_JPEG_SIDE;
-
-/// Beyond this many values (weights, or one image's activations) a model is taken for a typing
-/// error: 2^31, or 8 GB in float32.
-const LARGEST_MODEL: usize = 1 << 31;
+use crate::system::exit::UsageError;
 
 /// A validated experiment.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// As read, defaults filled in.
     pub config: Config,
-    /// Height, width and channels of an image.
+    /// Height, width and channels of the images that the model is trained on; of a model of open size these are
+    /// one size of many.
     pub input_shape: [usize; 3],
-    /// The model: the encoder's layers, then the decoder's.
+    /// Whether the model takes images of any height, and of any width.
+    pub open: [bool; 2],
+    /// The model.
     pub graph: Graph,
+    /// Whether the config says which value is the code.
+    pub has_code: bool,
+    objective: Result<Objective, ConfigError>,
 }
 
 impl Plan {
@@ -45,11 +54,54 @@ impl Plan {
         check_device(&source)?;
         check_clipping(&source)?;
         policies::check(&source)?;
-        let input_shape = input_shape(&source)?;
+        let build::Built { graph, has_code, open } = build::build(&source)?;
+        let input_shape = image(&graph.input);
         data::check(&source, input_shape)?;
         check_jpeg(&source, input_shape)?;
-        let graph = graph_of(&source, input_shape)?;
-        Ok(Self { config: source.config, input_shape, graph })
+        let objective = Objective::of(&source, &graph);
+        Ok(Self { config: source.config, input_shape, open, graph, has_code, objective })
+    }
+
+    /// What training minimises and evaluation measures.
+    ///
+    /// # Errors
+    /// Why the model can only predict, and what to change.
+    pub fn objective(&self) -> Result<&Objective, ConfigError> {
+        self.objective.as_ref().map_err(Clone::clone)
+    }
+
+    /// Refuses a model of which the config does not say what is its code.
+    ///
+    /// # Errors
+    /// With the remedy.
+    pub fn require_code(&self) -> Result<(), UsageError> {
+        if self.has_code {
+            return Ok(());
+        }
+        Err(UsageError(
+            "the model's config says of no layer that it gives the code; name one with --code LAYER"
+                .to_owned(),
+        ))
+    }
+
+    /// The same model with the code where the layer of this name gives it.
+    ///
+    /// # Errors
+    /// When there is no such layer.
+    pub fn with_code(mut self, name: &str) -> Result<Self, UsageError> {
+        let names: Vec<&str> = self.graph.nodes.iter().map(|node| node.name.as_str()).collect();
+        let Some(index) = names.iter().position(|&known| known == name) else {
+            let remedy = crate::config::schema::suggest(name, &names);
+            return Err(UsageError(format!("--code is {name:?}, which is no layer; {remedy}")));
+        };
+        (self.graph.code, self.has_code) = (Value::Node(index), true);
+        Ok(self)
+    }
+
+    /// Height, width and channels of what the model gives.
+    #[must_use]
+    pub fn output_shape(&self) -> [usize; 3] {
+        image(self.graph.shape(self.graph.output))
     }
 
     /// Shape of the code.
@@ -107,13 +159,9 @@ fn check_clipping(source: &Source) -> Result<(), ConfigError> {
     Err(source.error("train.optimizer", problem, "set one of them"))
 }
 
-fn input_shape(source: &Source) -> Result<[usize; 3], ConfigError> {
-    let shape = &source.config.model.input_shape;
-    if let [height, width, channels @ (1 | 3)] = *shape.as_slice() {
-        return Ok([height, width, channels]);
-    }
-    let remedy = "give [height, width, channels] with 1 channel (grey) or 3 (RGB)";
-    Err(source.error("model.input_shape", format!("is {shape:?}"), remedy))
+/// Height, width and channels; inputs and outputs were found to be images.
+fn image(shape: &Shape) -> [usize; 3] {
+    shape.0.as_slice().try_into().expect("an image has three sides")
 }
 
 /// A JPEG file does not hold every image that a model may take.
@@ -125,83 +173,4 @@ fn check_jpeg(source: &Source, [height, width, _]: [usize; 3]) -> Result<(), Con
     let problem = format!("has the kind jpeg, but the images are {height}x{width}");
     let remedy = format!("keep both sides of model.input_shape within {LARGEST_JPEG_SIDE}");
     Err(source.error("corruption", problem, remedy))
-}
-
-/// The graph of two lists: each layer reads the one before.
-fn graph_of(source: &Source, input: [usize; 3]) -> Result<Graph, ConfigError> {
-    let model = &source.config.model;
-    let mut names = Names::default();
-    let mut graph = Graph::new(Shape(input.to_vec()));
-    let mut weights = 0_usize;
-    for (part, list) in [(Part::Encoder, &model.encoder), (Part::Decoder, &model.decoder)] {
-        for (i, layer) in list.iter().enumerate() {
-            let path = format!("model.{}[{i}]", part.name());
-            let refuse = |ShapeError { problem, remedy }| {
-                let problem = format!("({}) {problem}", layer.name());
-                source.error(&path, problem, remedy)
-            };
-            let (name, before) = (names.next(layer.name()), graph.output);
-            let op = Op::Layer(layer.clone());
-            let value = graph.add(name, part, op, vec![before]).map_err(refuse)?;
-            weights =
-                weights.saturating_add(graph.nodes.last().expect("one was added").trainable());
-            if weights > LARGEST_MODEL || graph.shape(value).values() > LARGEST_MODEL {
-                let problem = "makes the model too large to compute".to_owned();
-                let remedy = format!("keep weights and layer outputs below {LARGEST_MODEL} values");
-                return Err(refuse(ShapeError { problem, remedy }));
-            }
-        }
-        if part == Part::Encoder {
-            graph.code = graph.output;
-        }
-    }
-    check_closes(source, graph.shape(graph.output), input, weights)?;
-    Ok(graph)
-}
-
-/// An autoencoder gives back what it was given, and has something to learn.
-fn check_closes(
-    source: &Source,
-    output: &Shape,
-    input: [usize; 3],
-    weights: usize,
-) -> Result<(), ConfigError> {
-    if output.0 != input {
-        let problem = format!("ends in {output}, but the images are {}", Shape(input.to_vec()));
-        let remedy = "change the layers until the output has the input's shape";
-        return Err(source.error("model.decoder", problem, remedy));
-    }
-    if weights == 0 {
-        let remedy = "add a layer with weights, like Conv2D";
-        return Err(source.error("model.encoder", "and the decoder have nothing to learn", remedy));
-    }
-    Ok(())
-}
-
-/// Counts instances as Keras does: `conv2d`, `conv2d_1`, …
-#[derive(Default)]
-struct Names(std::collections::HashMap<String, usize>);
-
-impl Names {
-    fn next(&mut self, kind: &str) -> String {
-        let stem = snake_case(kind);
-        let count = self.0.entry(stem.clone()).or_default();
-        *count += 1;
-        if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) }
-    }
-}
-
-/// Keras's `to_snake_case`: `MaxPooling2D` is `max_pooling2d`, `LeakyReLU` is `leaky_re_lu`.
-fn snake_case(name: &str) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    let mut snake = String::new();
-    for (i, &letter) in letters.iter().enumerate() {
-        let after_lower = i > 0 && letters[i - 1].is_ascii_lowercase();
-        let before_lower = letters.get(i + 1).is_some_and(char::is_ascii_lowercase);
-        if letter.is_ascii_uppercase() && i > 0 && (after_lower || before_lower) {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
 }

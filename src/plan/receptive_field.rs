@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-use super::{Graph, Node, Op, Plan, Shape, ShapeError, Value};
-use crate::config::layers::{Convolution, Geometry, Layer, Pair, Pooling};
+use super::shapes::axis_of;
+use super::{Graph, Node, Plan, Shape, ShapeError, Value};
+use crate::config::layers::{Convolution, Geometry, InputShape, Layer, Pair, Pooling};
 use crate::config::sections::Config;
 use crate::nn::{Interpolation, Padding, same_padding};
 
@@ -45,7 +46,7 @@ impl Plan {
     pub fn with_input_size(&self, [height, width]: [usize; 2]) -> Result<Self, ShapeError> {
         let input_shape = [height, width, self.input_shape[2]];
         let graph = self.graph.with_input(Shape(input_shape.to_vec()))?;
-        if graph.nodes.iter().any(|node| node.output.values() > super::LARGEST_MODEL) {
+        if graph.nodes.iter().any(|node| node.output.values() > super::build::LARGEST_MODEL) {
             return Err(ShapeError::misfit("makes the model too large to compute"));
         }
         if graph.shape(graph.output).0 != input_shape {
@@ -53,8 +54,8 @@ impl Plan {
             return Err(ShapeError::misfit(problem));
         }
         let mut config: Config = self.config.clone();
-        config.model.input_shape = input_shape.to_vec();
-        Ok(Self { config, input_shape, graph })
+        config.model.input_shape = InputShape(input_shape.map(Some).to_vec());
+        Ok(Self { config, input_shape, graph, ..self.clone() })
     }
 
     /// Whether an image with a side of that length comes out with the same; its other side does not
@@ -70,9 +71,7 @@ impl Plan {
     /// The first layer whose weights or meaning hang on the size of the images.
     #[must_use]
     pub fn sized_layer(&self) -> Option<&Node> {
-        let sized =
-            |node: &&Node| matches!(node.op, Op::Layer(Layer::Flatten(_) | Layer::Reshape(_)));
-        self.graph.nodes.iter().find(sized)
+        self.graph.sized_node()
     }
 
     /// As [`Graph::period`].
@@ -153,9 +152,27 @@ impl Graph {
 
     /// Which positions a node reads; a merge reads the same position of each input.
     fn reads(&self, node: &Node, axis: Axis) -> Option<Reads> {
-        match &node.op {
-            Op::Layer(layer) => Some(Reads::of(layer, axis.length(self.input_of(node)), axis)),
-            Op::Add | Op::Concatenate => None,
+        let of_layer = || Reads::of(&node.layer, axis.length(self.input_of(node)), axis);
+        (!node.layer.is_merge()).then(of_layer)
+    }
+
+    /// The first node whose weights or meaning hang on the size of the images.
+    #[must_use]
+    pub fn sized_node(&self) -> Option<&Node> {
+        self.nodes.iter().find(|node| self.is_sized(node))
+    }
+
+    /// Whether a node's weights or meaning hang on the size of the images: it reads all positions at once, puts
+    /// positions side by side, or spreads one over all others.
+    fn is_sized(&self, node: &Node) -> bool {
+        match node.layer.geometry() {
+            Geometry::Flatten | Geometry::Reshape(_) => true,
+            Geometry::Concatenate(axis) => axis_of(&node.output, axis) != Some(2),
+            Geometry::Merge => {
+                let sides = |shape: &Shape| shape.0[..shape.0.len() - 1].to_vec();
+                node.inputs.iter().any(|&value| sides(self.shape(value)) != sides(&node.output))
+            }
+            _ => false,
         }
     }
 }
@@ -231,7 +248,9 @@ impl Reads {
             Geometry::Dense(_)
             | Geometry::Flatten
             | Geometry::Reshape(_)
-            | Geometry::Elementwise => Self::Shift(0),
+            | Geometry::Elementwise
+            | Geometry::Merge
+            | Geometry::Concatenate(_) => Self::Shift(0),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::graph::Op;
 use crate::config::layers::{Convolution, Geometry, Layer, Pair, Pooling, Sides, TargetShape};
 use crate::nn::{Padding, conv_transpose_length, window_length};
 
@@ -52,36 +51,74 @@ fn misfit<T>(problem: String, remedy: impl Into<String>) -> Result<T, ShapeError
 }
 
 /// What a node gives for inputs of these shapes, of which there is at least one.
-pub(super) fn output_of(op: &Op, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
-    match op {
-        Op::Layer(layer) => output_of_layer(layer, inputs[0]),
-        Op::Add => added(inputs),
-        Op::Concatenate => concatenated(inputs),
+pub(super) fn output_of(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
+    check_count(layer, inputs.len())?;
+    match layer.geometry() {
+        Geometry::Merge => merged(inputs),
+        Geometry::Concatenate(axis) => concatenated(inputs, axis),
+        _ => output_of_layer(layer, inputs[0]),
     }
 }
 
-fn added(inputs: &[&Shape]) -> Result<Shape, ShapeError> {
-    match inputs.iter().find(|shape| **shape != inputs[0]) {
-        None => Ok(inputs[0].clone()),
-        Some(other) => misfit(
-            format!("receives {} and {other}, which have to be equal", inputs[0]),
-            "change the layers before it until their outputs have one shape",
-        ),
+/// Keras's merges take two values or more, `Subtract` just two, and every other layer one.
+fn check_count(layer: &Layer, count: usize) -> Result<(), ShapeError> {
+    let (fits, wanted) = match layer {
+        Layer::Subtract(_) => (count == 2, "two"),
+        _ if layer.is_merge() => (count >= 2, "two or more"),
+        _ => (count == 1, "one"),
+    };
+    let remedy = || format!("name {wanted} with `inputs`");
+    if fits {
+        Ok(())
+    } else {
+        misfit(format!("reads {count} values, and takes {wanted}"), remedy())
     }
 }
 
-/// All axes but the last are equal.
-fn concatenated(inputs: &[&Shape]) -> Result<Shape, ShapeError> {
-    let sides = |shape: &Shape| shape.0[..shape.0.len() - 1].to_vec();
-    let first = sides(inputs[0]);
-    if let Some(other) = inputs.iter().find(|shape| sides(shape) != first) {
-        return misfit(
-            format!("receives {} and {other}, of which only the channels may differ", inputs[0]),
-            "change the layers before it until their outputs have one height and width",
-        );
+/// Sides are equal, or 1, which meets any length.
+fn merged(inputs: &[&Shape]) -> Result<Shape, ShapeError> {
+    let (first, others) = inputs.split_first().expect("a merge has inputs");
+    let mut sides = first.0.clone();
+    for other in others {
+        let fits = |(&one, &two): (&usize, &usize)| one == two || one == 1 || two == 1;
+        if other.0.len() != sides.len() || !sides.iter().zip(&other.0).all(fits) {
+            return misfit(
+                format!("receives {first} and {other}, whose sides have to be equal, or 1"),
+                "change the layers before it until their outputs have one shape",
+            );
+        }
+        sides.iter_mut().zip(&other.0).for_each(|(side, &other)| *side = (*side).max(other));
     }
-    let channels = inputs.iter().fold(0_usize, |all, shape| all.saturating_add(shape.channels()));
-    Ok(Shape([first, vec![channels]].concat()))
+    Ok(Shape(sides))
+}
+
+/// All axes but one are equal; `axis` is Keras's, counted with the batch.
+fn concatenated(inputs: &[&Shape], axis: i64) -> Result<Shape, ShapeError> {
+    let (first, others) = inputs.split_first().expect("a merge has inputs");
+    let Some(axis) = axis_of(first, axis) else {
+        let remedy = "give an axis of its inputs, counted from 1, or -1 for the channels";
+        return misfit(format!("has axis = {axis}, but receives {first}"), remedy);
+    };
+    let mut sides = first.0.clone();
+    for other in others {
+        let same = other.0.len() == sides.len()
+            && (0..sides.len()).all(|i| i == axis || sides[i] == other.0[i]);
+        if !same {
+            return misfit(
+                format!("receives {first} and {other}, of which only axis {} may differ", axis + 1),
+                "change the layers before it until their other sides are equal",
+            );
+        }
+        sides[axis] = sides[axis].saturating_add(other.0[axis]);
+    }
+    Ok(Shape(sides))
+}
+
+/// The side of a shape that Keras's `axis` means, which counts the batch.
+pub(crate) fn axis_of(shape: &Shape, axis: i64) -> Option<usize> {
+    let sides = shape.0.len() as i64;
+    let side = if axis < 0 { sides + axis } else { axis - 1 };
+    usize::try_from(side).ok().filter(|&side| side < shape.0.len())
 }
 
 fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
@@ -113,7 +150,7 @@ fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
             Ok(Shape(vec![height + top + bottom, width + left + right, channels]))
         }
         Geometry::Cropping(sides) => cropped(input, sides),
-        Geometry::Elementwise => Ok(input.clone()),
+        Geometry::Elementwise | Geometry::Merge | Geometry::Concatenate(_) => Ok(input.clone()),
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Keras's shapes are those of `keras.layers` (`kernel`, `bias`, `gamma`, ...); ours are PyTorch's.
 
-use super::graph::Op;
 use super::shapes::Shape;
 use crate::config::layers::{Layer, Pair};
 
@@ -36,8 +35,7 @@ const DENSE: &[usize] = &[1, 0];
 const VECTOR: &[usize] = &[0];
 
 /// In Keras's order, for an input of this shape.
-pub(super) fn weights_of(op: &Op, input: &Shape) -> Vec<Weight> {
-    let Op::Layer(layer) = op else { return Vec::new() };
+pub(super) fn weights_of(layer: &Layer, input: &Shape) -> Vec<Weight> {
     let channels = input.channels();
     match layer {
         Layer::Conv2D(conv) => {

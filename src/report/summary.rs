@@ -6,17 +6,22 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
 use crate::engine::on_cpu;
-use crate::plan::{Graph, Node, Plan, Shape};
+use crate::plan::{Node, Plan, Shape};
 
 /// Layers, output shapes and parameters, then the totals and the code.
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["", "Layer (type)", "Output Shape", "Param #"]);
+    let is_chain = plan.graph.chain().is_some();
+    let mut header = vec!["", "Layer (type)", "Output Shape", "Param #"];
+    if !is_chain {
+        header.push("Connected to");
+    }
+    table.set_header(header);
     let input = Shape(plan.input_shape.to_vec());
-    table.add_row(["", "input (InputLayer)", &keras_shape(&input), "0"]);
-    add_rows(&mut table, &plan.graph);
+    table.add_row(["", "input (InputLayer)", &keras_shape(plan, &input), "0"]);
+    add_rows(&mut table, plan, is_chain);
     if let Some(column) = table.column_mut(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -28,27 +33,44 @@ pub fn summary(plan: &Plan) -> String {
     let _ = writeln!(text, "Trainable params: {}", thousands(trainable));
     let _ = writeln!(text, "Non-trainable params: {}", thousands(moving));
     let (values, pixels) = (thousands(code.values()), thousands(input.values()));
-    let _ = writeln!(text, "Code: {code} = {values} values for {pixels}");
+    if plan.has_code {
+        let of = if plan.open == [false; 2] { String::new() } else { format!(" of {input}") };
+        let _ = writeln!(text, "Code: {code} = {values} values for {pixels}{of}");
+    }
     let _ = writeln!(text, "Engine on the CPU: {}", on_cpu(plan));
     text
 }
 
-fn add_rows(table: &mut Table, graph: &Graph) {
+fn add_rows(table: &mut Table, plan: &Plan, is_chain: bool) {
     let mut part = None;
-    for node in &graph.nodes {
+    for node in &plan.graph.nodes {
         let first = part.replace(node.part) != Some(node.part);
-        table.add_row([
-            if first { node.part.name() } else { "" },
-            &format!("{} ({})", node.name, node.op.name()),
-            &keras_shape(&node.output),
-            &thousands(node.trainable() + node.non_trainable()),
-        ]);
+        let layer = match node.shares {
+            None => format!("{} ({})", node.name, node.layer.name()),
+            Some(owner) => format!("{} (shares {})", node.name, plan.graph.nodes[owner].name),
+        };
+        let mut row = vec![
+            if first { node.part.name().to_owned() } else { String::new() },
+            layer,
+            keras_shape(plan, &node.output),
+            thousands(node.trainable() + node.non_trainable()),
+        ];
+        if !is_chain {
+            let inputs = node.inputs.iter().map(|&value| plan.graph.name_of(value));
+            row.push(inputs.collect::<Vec<_>>().join(", "));
+        }
+        table.add_row(row);
     }
 }
 
-/// `(None, 28, 28, 1)`: the batch has no fixed size.
-fn keras_shape(shape: &Shape) -> String {
-    let sides: Vec<String> = shape.0.iter().map(ToString::to_string).collect();
+/// `(None, 28, 28, 1)`: the batch has no fixed size, nor have images of a model of open size.
+fn keras_shape(plan: &Plan, shape: &Shape) -> String {
+    let is_image = shape.0.len() == 3;
+    let side = |(axis, side): (usize, &usize)| match plan.open.get(axis) {
+        Some(true) if is_image => "None".to_owned(),
+        _ => side.to_string(),
+    };
+    let sides: Vec<String> = shape.0.iter().enumerate().map(side).collect();
     format!("(None, {})", sides.join(", "))
 }
 

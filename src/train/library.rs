@@ -40,9 +40,11 @@ pub struct TrainingResult {
 /// # Errors
 /// When the device or the data are refused, an image cannot be read, or training diverges.
 pub fn train(plan: &Plan) -> anyhow::Result<TrainingResult> {
+    plan.objective()?;
     let device = choose_device(&plan.config.train.device)?;
     let data = Dataset::open(&plan.config.data, plan.input_shape)?;
     let mut trainer = Trainer::new(plan, device)?;
+    trainer.start(plan)?;
     let mut history = History::new(plan, &trainer);
     history.skipped_files = data.train.skipped() + data.test.skipped();
     let mut state = TrainingState::new(history);

@@ -5,11 +5,14 @@ use tch::Device;
 
 use crate::data::Batch;
 use crate::engine::Step;
+use crate::formats::checkpoint::load;
 use crate::infer::Predictor;
+use crate::infer::model_file::{ITERATIONS, OPTIMIZER, OpenError, fill, tensor_of};
 use crate::optim::Optimizer;
 use crate::plan::Plan;
 use crate::system::exit::UsageError;
 use crate::system::random::{Purpose, stream};
+use crate::system::terminal::complain;
 
 /// Learns by gradient descent; a step changes the predictor's weights in place.
 #[derive(Debug)]
@@ -33,6 +36,39 @@ impl Trainer {
         let optimizer = Optimizer::new(&train.optimizer, weights, lengths)
             .paced(train.learning_rate_schedule.clone(), train.warmup_steps);
         Ok(Self { predictor, optimizer, seed: plan.seed() })
+    }
+
+    /// Takes over the weights that the config names for a start, if any, and the state of the optimizer that
+    /// stands beside them.
+    ///
+    /// # Errors
+    /// When there is no such checkpoint, or it is of another model.
+    pub fn start(&mut self, plan: &Plan) -> Result<(), OpenError> {
+        let Some(path) = &plan.config.model.weights else { return Ok(()) };
+        let checkpoint = load(path)?;
+        fill(path, self.predictor.parameters(), &checkpoint)?;
+        let mut slots = Vec::new();
+        let mut iterations = 0;
+        for (name, array) in &checkpoint.tensors {
+            match (name.strip_prefix(OPTIMIZER), tensor_of(array)) {
+                (Some(ITERATIONS), _) => {
+                    let count = array.to_values::<i64>().unwrap_or_default();
+                    iterations = count.first().map_or(0, |&count| count.try_into().unwrap_or(0));
+                }
+                (Some(slot), Some(tensor)) => slots.push((slot.to_owned(), tensor)),
+                _ => {}
+            }
+        }
+        if slots.is_empty() {
+            return Ok(());
+        }
+        if let Err(problem) = self.optimizer.restore(iterations, &slots) {
+            let path = path.display();
+            complain(format_args!(
+                "the optimizer starts anew: {path} holds the state of another ({problem})"
+            ));
+        }
+        Ok(())
     }
 
     /// One step of gradient descent; `epoch` and `step` name the random numbers that it may draw.

@@ -19,7 +19,7 @@ impl Question {
         let layers = plan.graph.nodes.iter().map(|node| {
             json!({
                 "name": node.name,
-                "type": node.op.name(),
+                "type": node.layer.name(),
                 "output": node.output.0,
                 "trainable": node.trainable(),
                 "moving": node.non_trainable(),

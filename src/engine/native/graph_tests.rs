@@ -9,7 +9,8 @@ use super::*;
 use crate::config::Source;
 use crate::config::layers::Layer;
 use crate::engine::libtorch::Libtorch;
-use crate::plan::{Graph, Op, Shape, Value};
+use crate::plan::testing::layer;
+use crate::plan::{Graph, Shape, Value};
 
 /// Sums of some thousand terms in another order.
 const FLOAT64: f64 = 1e-12;
@@ -25,14 +26,25 @@ impl Builder {
         Self { graph: Graph::new(Shape(input.to_vec())), part: Part::Encoder }
     }
 
-    fn add(&mut self, op: Op, inputs: &[Value]) -> Value {
+    fn add(&mut self, layer: Layer, inputs: &[Value]) -> Value {
         let name = format!("node_{}", self.graph.nodes.len());
-        self.graph.add(name, self.part, op, inputs.to_vec()).unwrap()
+        self.graph.add(name, self.part, layer, inputs.to_vec()).unwrap()
+    }
+
+    fn merge(&mut self, name: &str, inputs: &[Value]) -> Value {
+        self.add(layer(&format!("layer = \"{name}\"")), inputs)
+    }
+
+    /// The layer of a value once more.
+    fn again(&mut self, of: Value, input: Value) -> Value {
+        let Value::Node(of) = of else { panic!("the input is no layer") };
+        let name = format!("node_{}", self.graph.nodes.len());
+        self.graph.add_shared(name, self.part, of, vec![input]).unwrap()
     }
 
     /// A layer as a config writes it.
     fn layer(&mut self, toml: &str, input: Value) -> Value {
-        self.add(Op::Layer(layer(toml)), &[input])
+        self.add(layer(toml), &[input])
     }
 
     fn conv(&mut self, filters: usize, activation: &str, input: Value) -> Value {
@@ -61,18 +73,11 @@ impl Builder {
             "name = \"graph\"\n[model]\ninput_shape = {input:?}\nencoder = []\ndecoder = [{{ layer = \"Dense\", units = {} }}]\n",
             input[2]
         );
-        let plan = Plan::new(Source::parse(&config, "graph", &[]).unwrap()).unwrap();
+        let mut plan = Plan::new(Source::parse(&config, "graph", &[]).unwrap()).unwrap();
         assert_eq!(self.graph.shape(self.graph.output), &self.graph.input);
-        Plan { graph: self.graph, ..plan }
+        plan.graph = self.graph;
+        plan
     }
-}
-
-fn layer(toml: &str) -> Layer {
-    let config = format!(
-        "name = \"one\"\n[model]\ninput_shape = [64, 64, 1]\nencoder = [{{ {toml} }}]\ndecoder = [{{ layer = \"Dense\", units = 1 }}]\n"
-    );
-    let source = Source::parse(&config, "one", &[]).expect(toml);
-    source.config.model.encoder[0].clone()
 }
 
 /// Norm of the difference, relative to the norm of the second.
@@ -123,7 +128,7 @@ fn residual() -> Plan {
     for _ in 0..2 {
         let inner = graph.conv(5, "relu", value);
         let inner = graph.conv(5, "linear", inner);
-        let sum = graph.add(Op::Add, &[value, inner]);
+        let sum = graph.merge("Add", &[value, inner]);
         value = graph.layer("layer = \"ReLU\"", sum);
     }
     graph.conv(1, "sigmoid", value);
@@ -140,10 +145,10 @@ fn u_net() -> Plan {
     let code = graph.conv(16, "relu", pooled);
     graph.code(code);
     let up = graph.up(code);
-    let joined = graph.add(Op::Concatenate, &[up, second]);
+    let joined = graph.merge("Concatenate", &[up, second]);
     let value = graph.conv(18, "relu", joined);
     let up = graph.up(value);
-    let joined = graph.add(Op::Concatenate, &[first, up]);
+    let joined = graph.merge("Concatenate", &[first, up]);
     let value = graph.conv(17, "tanh", joined);
     graph.conv(3, "sigmoid", value);
     graph.plan()
@@ -164,8 +169,8 @@ fn an_image_that_is_read_three_times_and_a_sum_of_three() {
     let mut graph = Builder::new([6, 5, 1]);
     let one = graph.conv(1, "tanh", Value::Input);
     let two = graph.conv(1, "linear", Value::Input);
-    let sum = graph.add(Op::Add, &[one, Value::Input, two]);
-    let joined = graph.add(Op::Concatenate, &[sum, Value::Input]);
+    let sum = graph.merge("Add", &[one, Value::Input, two]);
+    let joined = graph.merge("Concatenate", &[sum, Value::Input]);
     graph.conv(1, "sigmoid", joined);
     agrees(&graph.plan());
 }
@@ -175,7 +180,7 @@ fn the_difference_from_the_image_as_the_output() {
     let mut graph = Builder::new([6, 5, 1]);
     let hidden = graph.conv(4, "relu", Value::Input);
     let noise = graph.conv(1, "linear", hidden);
-    graph.add(Op::Add, &[Value::Input, noise]);
+    graph.merge("Add", &[Value::Input, noise]);
     let mut plan = graph.plan();
     // Keras's cross-entropy of bare outputs is as steep as 1 / output.
     plan.config.train.loss = crate::nn::Loss::MeanSquaredError;
@@ -183,11 +188,47 @@ fn the_difference_from_the_image_as_the_output() {
 }
 
 #[test]
+fn every_merge_of_two_values_and_of_three() {
+    for name in ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"] {
+        let mut graph = Builder::new([5, 6, 2]);
+        let one = graph.conv(3, "tanh", Value::Input);
+        let two = graph.conv(3, "relu", Value::Input);
+        let three = graph.conv(3, "relu", one);
+        let pair = graph.merge(name, &[two, three]);
+        // Zeros of two relus are equal: each takes half of the gradient.
+        let merged = match name {
+            "Subtract" => pair,
+            _ => graph.merge(name, &[two, one, three]),
+        };
+        let joined = graph.merge("Concatenate", &[pair, merged]);
+        graph.conv(2, "sigmoid", joined);
+        agrees(&graph.plan());
+    }
+}
+
+#[test]
+fn layers_that_are_there_twice_learn_from_both_places() {
+    let mut graph = Builder::new([8, 6, 3]);
+    let first = graph.conv(3, "tanh", Value::Input);
+    let second = graph.again(first, first);
+    let third = graph.again(first, second);
+    let sum = graph.merge("Add", &[first, third]);
+    let dense = graph.layer("layer = \"Dense\", units = 3, activation = \"tanh\"", sum);
+    let pooled = graph.pool(dense);
+    let again = graph.again(dense, pooled);
+    let up = graph.up(again);
+    graph.conv(3, "sigmoid", up);
+    let plan = graph.plan();
+    assert_eq!(plan.trainable(), (3 * 9 * 3 + 3) + (3 * 3 + 3) + (3 * 9 * 3 + 3));
+    agrees(&plan);
+}
+
+#[test]
 fn one_value_that_a_merge_reads_twice() {
     let mut graph = Builder::new([4, 4, 1]);
     let value = graph.conv(3, "tanh", Value::Input);
-    let twice = graph.add(Op::Add, &[value, value]);
-    let joined = graph.add(Op::Concatenate, &[twice, twice]);
+    let twice = graph.merge("Add", &[value, value]);
+    let joined = graph.merge("Concatenate", &[twice, twice]);
     graph.conv(1, "sigmoid", joined);
     agrees(&graph.plan());
 }
@@ -198,8 +239,8 @@ fn merges_of_rows_of_values() {
     let flat = graph.layer("layer = \"Flatten\"", Value::Input);
     let one = graph.layer("layer = \"Dense\", units = 7, activation = \"relu\"", flat);
     let two = graph.layer("layer = \"Dense\", units = 7", flat);
-    let sum = graph.add(Op::Add, &[one, two]);
-    let joined = graph.add(Op::Concatenate, &[sum, flat]);
+    let sum = graph.merge("Add", &[one, two]);
+    let joined = graph.merge("Concatenate", &[sum, flat]);
     let value = graph.layer("layer = \"Dense\", units = 12, activation = \"sigmoid\"", joined);
     graph.layer("layer = \"Reshape\", target_shape = [4, 3, 1]", value);
     agrees(&graph.plan());
@@ -210,11 +251,11 @@ fn the_halves_of_a_graph_that_meet_in_the_code_alone() {
     let mut graph = Builder::new([8, 8, 1]);
     let value = graph.conv(6, "relu", Value::Input);
     let inner = graph.conv(6, "linear", value);
-    let sum = graph.add(Op::Add, &[value, inner]);
+    let sum = graph.merge("Add", &[value, inner]);
     let code = graph.pool(sum);
     graph.code(code);
     let one = graph.conv(4, "relu", code);
-    let joined = graph.add(Op::Concatenate, &[one, code]);
+    let joined = graph.merge("Concatenate", &[one, code]);
     let up = graph.up(joined);
     graph.conv(1, "sigmoid", up);
     let plan = graph.plan();

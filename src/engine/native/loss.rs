@@ -37,5 +37,6 @@ fn at<T: Real>(loss: Loss, output: T, target: T) -> (T, T) {
         }
         Loss::MeanSquaredError => (error * error, error + error),
         Loss::MeanAbsoluteError => (error.abs(), if error == zero { zero } else { error.signum() }),
+        Loss::Unknown => unreachable!("a model without a loss is refused before it is asked for"),
     }
 }

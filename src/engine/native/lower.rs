@@ -26,7 +26,7 @@ use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides};
 use crate::nn::{Activation, Interpolation, Loss, Padding, PoolOptions, same_padding};
-use crate::plan::{Op, Section, Value};
+use crate::plan::{Node, Section, Shape, Value, axis_of};
 
 /// One operation with what goes in and comes out. Values are told apart by numbers, 0 being what the model
 /// receives. Each has one reader; the last operation gives the output.
@@ -57,9 +57,21 @@ pub(super) enum Kind {
     Reshape,
     /// Copies of a value for several readers; the gradient is the sum of theirs.
     Fork,
-    Add,
+    /// The same position of several values of one size.
+    Merge(Merge),
     /// Of channels.
     Concatenate,
+}
+
+/// What is made of several values, from the first to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Merge {
+    Add,
+    Subtract,
+    Multiply,
+    Average,
+    Maximum,
+    Minimum,
 }
 
 /// What follows the last operation.
@@ -108,13 +120,15 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
         let graph = section.graph();
         let (input, output) = (Size::of(&graph.input_of(node).0), Size::of(&node.output.0));
         let mut from: Vec<usize> = node.inputs.iter().map(|&value| wires.read(value)).collect();
-        let (kind, activation) = match &node.op {
-            Op::Layer(layer) => {
-                translate(&node.name, layer, input, output, graph.weights_before(index))?
-            }
-            Op::Add => (Some(Kind::Add), None),
-            Op::Concatenate => (Some(Kind::Concatenate), None),
+        let (mut kind, activation) = if node.layer.is_merge() {
+            let inputs: Vec<&Shape> = node.inputs.iter().map(|&value| graph.shape(value)).collect();
+            (Some(merge(node, &inputs)?), None)
+        } else {
+            translate(&node.name, &node.layer, input, output, graph.weights_before(index))?
         };
+        if let Some(Kind::Convolution(options)) = &mut kind {
+            options.shares = node.shares.is_some();
+        }
         let steps = [(kind, input), (activation.map(Kind::Activate), output)];
         for (kind, input) in steps {
             let Some(kind) = kind else { continue };
@@ -166,6 +180,34 @@ impl Wires {
     }
 }
 
+fn merge(node: &Node, inputs: &[&Shape]) -> Result<Kind, Unsupported> {
+    let unsupported = |detail: &str| {
+        let (name, what) = (node.name.clone(), format!("{}, {detail}", node.layer.name()));
+        Err(Unsupported { name, what })
+    };
+    let merge = match &node.layer {
+        Layer::Add(_) => Merge::Add,
+        Layer::Subtract(_) => Merge::Subtract,
+        Layer::Multiply(_) => Merge::Multiply,
+        Layer::Average(_) => Merge::Average,
+        Layer::Maximum(_) => Merge::Maximum,
+        Layer::Minimum(_) => Merge::Minimum,
+        Layer::Concatenate(layer) => {
+            let channels = node.output.0.len() - 1;
+            return if axis_of(&node.output, layer.axis) == Some(channels) {
+                Ok(Kind::Concatenate)
+            } else {
+                unsupported("of another axis than the channels")
+            };
+        }
+        layer => unreachable!("{} is no merge", layer.name()),
+    };
+    if inputs.iter().any(|&shape| *shape != node.output) {
+        return unsupported("of a side of 1 with a longer one");
+    }
+    Ok(Kind::Merge(merge))
+}
+
 /// What a layer does and the activation that it applies; its weights start at `first`.
 fn translate(
     name: &str,
@@ -215,6 +257,13 @@ fn translate(
         Layer::BatchNormalization(_) | Layer::Dropout(_) | Layer::GaussianNoise(_) => {
             return unsupported("");
         }
+        Layer::Add(_)
+        | Layer::Subtract(_)
+        | Layer::Multiply(_)
+        | Layer::Average(_)
+        | Layer::Maximum(_)
+        | Layer::Minimum(_)
+        | Layer::Concatenate(_) => unreachable!("a merge is translated by itself"),
     };
     Ok((Some(kind), Some(Activate::Activation(activation))))
 }
@@ -297,6 +346,7 @@ fn with_weights(
         pool: None,
         kernel: first..end,
         bias: use_bias.then_some(end..end + results),
+        shares: false,
     }
 }
 

@@ -50,6 +50,7 @@ mod kernels;
 mod loss;
 mod lower;
 mod memory;
+mod merges;
 mod pass;
 mod spin_wait;
 mod stages;
@@ -156,6 +157,11 @@ impl<T: Real> Native<T> {
         images.div_ceil(self.threads).max(1)
     }
 
+    /// Values that come out for an image.
+    fn output_values(&self) -> usize {
+        self.output.iter().product()
+    }
+
     /// Gives each worker its share of the images and its one of `parts`: the first ones to the first
     /// worker, and so on. That one works on this thread, which would else only wait. Returns those
     /// who had something to do.
@@ -211,7 +217,7 @@ impl<T: Real> Native<T> {
     fn results(&mut self, model: &Model, input: &[f32]) -> Vec<T> {
         self.read(&model.weights);
         let images = input.len() / self.input.values();
-        let values: usize = self.output.iter().product();
+        let values = self.output_values();
         let mut outputs = zeros(images * values);
         let parts = outputs.chunks_mut(self.share(images) * values);
         self.divide(images, parts, |worker, weights, images, part| {
@@ -238,7 +244,7 @@ impl<T: Real> Engine for Native<T> {
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, _seed: u64) -> Step {
         self.read(&model.weights);
-        let (kernels, count) = (self.kernels, batch.input.len());
+        let (kernels, count) = (self.kernels, batch.len * self.output_values());
         let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
             worker.loss_and_gradient(weights, &Share { batch, images }, count);
         });
@@ -252,7 +258,7 @@ impl<T: Real> Engine for Native<T> {
 
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {
         self.read(&model.weights);
-        let count = batch.input.len();
+        let count = batch.len * self.output_values();
         let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
             worker.evaluate(weights, &Share { batch, images }, count);
         });
@@ -271,9 +277,9 @@ impl<T: Real> Engine for Native<T> {
 
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
         self.read(&model.weights);
-        let count = batch.input.len();
+        let count = batch.len * self.output_values();
         let mut outputs: Vec<T> = zeros(count);
-        let parts = outputs.chunks_mut(self.share(batch.len) * self.input.values());
+        let parts = outputs.chunks_mut(self.share(batch.len) * self.output_values());
         let workers = self.divide(batch.len, parts, |worker, weights, images, part| {
             worker.judge(weights, &Share { batch, images }, count, part);
         });

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::grid::{Edge, Field, Margin, Size};
 use super::kernels::{Kernels, Real};
-use super::lower::{Kind, Operation};
+use super::lower::{Kind, Merge, Operation};
+use super::merges;
 use super::stages::Stage;
 use super::worker::stage;
 
@@ -23,7 +24,7 @@ pub(super) struct Step<T: Real> {
 enum Work<T: Real> {
     Stage(Box<dyn Stage<T>>),
     Fork,
-    Add,
+    Merge(Merge),
     Concatenate,
 }
 
@@ -36,7 +37,7 @@ impl<T: Real> Step<T> {
     ) -> Self {
         let work = match operation.kind {
             Kind::Fork => Work::Fork,
-            Kind::Add => Work::Add,
+            Kind::Merge(merge) => Work::Merge(merge),
             Kind::Concatenate => Work::Concatenate,
             _ => Work::Stage(stage(operation, kernels, images)),
         };
@@ -77,12 +78,8 @@ impl<T: Real> Step<T> {
                     copy(&input.values, &mut output.values, images);
                 }
             }
-            Work::Add => {
-                for (i, &input) in self.inputs.iter().enumerate() {
-                    let (input, output) = pair(edges, input, self.outputs[0]);
-                    let change = if i == 0 { copy } else { add };
-                    change(&input.values, &mut output.values, images);
-                }
+            Work::Merge(merge) => {
+                merges::forward(*merge, edges, &self.inputs, self.outputs[0], images);
             }
             Work::Concatenate => {
                 let mut first = 0;
@@ -109,11 +106,8 @@ impl<T: Real> Step<T> {
                     change(&output.gradient, &mut input.gradient, images);
                 }
             }
-            Work::Add => {
-                for &input in &self.inputs {
-                    let (input, output) = pair(edges, input, self.outputs[0]);
-                    copy(&output.gradient, &mut input.gradient, images);
-                }
+            Work::Merge(merge) => {
+                merges::backward(*merge, edges, &self.inputs, self.outputs[0], images);
             }
             Work::Concatenate => {
                 let mut first = 0;
@@ -127,13 +121,17 @@ impl<T: Real> Step<T> {
 }
 
 /// Two edges at once; a step never reads what it writes.
-fn pair<T>(edges: &mut [Edge<T>], input: usize, output: usize) -> (&mut Edge<T>, &mut Edge<T>) {
+pub(super) fn pair<T>(
+    edges: &mut [Edge<T>],
+    input: usize,
+    output: usize,
+) -> (&mut Edge<T>, &mut Edge<T>) {
     let [input, output] =
         edges.get_disjoint_mut([input, output]).expect("a step's edges are not the same");
     (input, output)
 }
 
-fn copy<T: Real>(source: &Field<T>, target: &mut Field<T>, images: usize) {
+pub(super) fn copy<T: Real>(source: &Field<T>, target: &mut Field<T>, images: usize) {
     target.zip_rows(source, 0..images, |to, from| to.copy_from_slice(from));
 }
 

@@ -80,7 +80,7 @@ impl<T: Real> Worker<T> {
             gradient: Field::new(Grid { size, margin: gradient_margin }, images),
         });
         let edges: Vec<Edge<T>> = edges.collect();
-        let values = sizes[0].values();
+        let values = edges.last().expect("there is an input").values.grid.size.values();
         Self {
             kernels,
             steps,
@@ -95,7 +95,7 @@ impl<T: Real> Worker<T> {
         }
     }
 
-    /// Loss and gradient of a share; `count` is the number of values in the whole batch.
+    /// Loss and gradient of a share; `count` is the number of values that the model gives for the whole batch.
     pub fn loss_and_gradient(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
         self.load(weights);
         self.loss = 0.0;
@@ -256,6 +256,8 @@ pub(super) fn stage<T: Real>(
         Kind::Upsample(rows, columns) => Box::new(Upsample { rows, columns }),
         Kind::PadOrCrop(down, across) => Box::new(PadOrCrop { down, across }),
         Kind::Reshape => Box::new(Reshape),
-        Kind::Fork | Kind::Add | Kind::Concatenate => unreachable!("a step, which needs no stage"),
+        Kind::Fork | Kind::Merge(_) | Kind::Concatenate => {
+            unreachable!("a step, which needs no stage")
+        }
     }
 }

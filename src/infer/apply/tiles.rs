@@ -118,7 +118,7 @@ impl<'a> Fit<'a> {
         format!(
             "it is {width}x{height} pixels, the model takes {own_width}x{own_height} only (it has \
              a {} layer); resize it{}",
-            layer.op.name(),
+            layer.layer.name(),
             if larger { ", or cut it into such tiles with --tile" } else { "" }
         )
     }
@@ -140,7 +140,7 @@ impl Tiling {
             (Some(layer), Some(asked)) => Err(UsageError(format!(
                 "--tile is {asked}, but the model has a {} layer and takes {}x{} only; give its \
                  own side, or leave --tile away",
-                layer.op.name(),
+                layer.layer.name(),
                 plan.input_shape[1],
                 plan.input_shape[0]
             ))),

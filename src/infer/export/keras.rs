@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Exporter;
+use crate::config::layers::Layer;
 use crate::config::schema::Field;
 use crate::formats::checkpoint::{Array, DType};
 use crate::formats::npy;
-use crate::plan::Op;
 use crate::system::atomic;
 use crate::system::exit::UsageError;
 
@@ -153,10 +153,10 @@ fn describe(model: &Exporter, folder: &TempDir, index: usize) -> anyhow::Result<
         }
         let inputs = node.inputs.iter().map(|&value| plan.graph.name_of(value));
         layers.push(json!({
-            "class": node.op.name(),
+            "class": node.layer.name(),
             "name": node.name,
             "inputs": inputs.collect::<Vec<_>>(),
-            "options": options_of(&node.op)?,
+            "options": options_of(&node.layer)?,
             "weights": files,
         }));
     }
@@ -172,8 +172,7 @@ fn describe(model: &Exporter, folder: &TempDir, index: usize) -> anyhow::Result<
 }
 
 /// The layer's table in a config, every default written out: the keys are Keras's.
-fn options_of(op: &Op) -> anyhow::Result<Value> {
-    let Op::Layer(layer) = op else { return Ok(json!({})) };
+fn options_of(layer: &Layer) -> anyhow::Result<Value> {
     let table = layer.write().context("a layer has a table")?;
     let mut options = serde_json::to_value(table).context("a layer is no JSON")?;
     options.as_object_mut().context("a layer is a table")?.shift_remove("layer");

@@ -181,8 +181,13 @@ impl Exporter {
         section.nodes().collect::<Vec<_>>().into_iter()
     }
 
+    /// The node whose weights another one computes with: itself, or the one that it shares them with.
+    fn owner_of<'a>(&'a self, node: &'a Node) -> &'a Node {
+        node.shares.map_or(node, |owner| &self.plan.graph.nodes[owner])
+    }
+
     fn weights_of(&self, node: &Node) -> LayerWeights<'_> {
-        LayerWeights { checkpoint: &self.checkpoint, layer: node.path() }
+        LayerWeights { checkpoint: &self.checkpoint, layer: self.owner_of(node).path() }
     }
 }
 

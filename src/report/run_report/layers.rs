@@ -1,7 +1,7 @@
 //! The boxes of the model's drawing.
 
 use crate::config::layers::{Convolution, Layer, Pair};
-use crate::plan::{Node, Op, Part, Plan, Shape};
+use crate::plan::{Node, Part, Plan, Shape};
 use crate::report::html::{LayerBox, LayerKind, LayerPart};
 
 /// The image that goes in, then every layer.
@@ -21,10 +21,7 @@ pub(super) fn boxes(plan: &Plan) -> Vec<LayerBox> {
 fn one(node: &Node, input: &Shape) -> LayerBox {
     LayerBox {
         name: node.name.clone(),
-        detail: match &node.op {
-            Op::Layer(layer) => detail(layer),
-            merge => merge.name().to_owned(),
-        },
+        detail: detail(&node.layer),
         shape: node.output.0.clone(),
         weights: node.trainable() + node.non_trainable(),
         kind: kind(node, input),

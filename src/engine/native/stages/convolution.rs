@@ -31,6 +31,8 @@ pub(in crate::engine::native) struct Options {
     /// Where its kernel and bias stand among the weights.
     pub kernel: Range<usize>,
     pub bias: Option<Range<usize>>,
+    /// Whether they are those of a stage before it, to whose gradient it adds its own.
+    pub shares: bool,
 }
 
 /// A convolution with its buffers.
@@ -286,9 +288,17 @@ impl<T: Real> Stage<T> for Convolution<T> {
             Arithmetic::Tiled(tiled) => tiled.collect(self.kernels, &mut self.kernel),
         }
         let stored = &mut gradient[self.options.kernel.clone()];
+        let before = self.options.shares.then(|| stored.to_vec());
         fold.gradient(window, *coarse_first, &self.kernel, &mut self.tap, stored);
+        if let Some(before) = before {
+            self.kernels.add_scaled(stored, &before, T::one());
+        }
         if let Some(bias) = self.options.bias.clone() {
-            gradient[bias].copy_from_slice(&self.bias_gradient);
+            let stored = &mut gradient[bias];
+            if !self.options.shares {
+                stored.fill(T::zero());
+            }
+            self.kernels.add_scaled(stored, &self.bias_gradient, T::one());
         }
         self.bias_gradient.fill(T::zero());
     }

@@ -146,7 +146,9 @@ impl Plain<'_> {
             |output, input| Term { output, input: Some(input), factor: Factor::Constant(1.0) };
         match &operation.kind {
             Kind::Activate(_) => unreachable!("an activation is no sum"),
-            Kind::Fork | Kind::Add | Kind::Concatenate => unreachable!("these cases are chains"),
+            Kind::Fork | Kind::Merge(_) | Kind::Concatenate => {
+                unreachable!("these cases are chains")
+            }
             Kind::Reshape => (0..after.values()).for_each(|i| visit(copy(i, i))),
             Kind::Upsample(rows, columns) => for_each_pixel(after, |y, x, c| {
                 visit(copy(at(after, y, x, c), at(before, y / rows, x / columns, c)));

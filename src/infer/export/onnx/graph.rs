@@ -54,9 +54,17 @@ impl Graph {
         });
     }
 
-    /// An array of float32 under a name of its own; returns the name.
+    /// An array of float32 under a name of its own; returns the name. Layers that share it name it once for
+    /// each shape in which they read it.
     pub fn weight(&mut self, suffix: &str, array: &Array, shape: &[usize]) -> String {
-        let name = format!("{}.{suffix}", self.layer);
+        let dims: Vec<i64> = shape.iter().map(|&side| side as i64).collect();
+        let mut name = format!("{}.{suffix}", self.layer);
+        while let Some(there) = self.initializers.iter().find(|tensor| tensor.name == name) {
+            if there.dims == dims {
+                return name;
+            }
+            name.push('_');
+        }
         self.add(name, FLOAT, shape, array.bytes().to_vec())
     }
 

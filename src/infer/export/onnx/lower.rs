@@ -6,7 +6,7 @@ use super::proto::Attribute;
 use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
 use crate::infer::export::LayerWeights;
 use crate::nn::{Activation, Interpolation, Padding, same_padding};
-use crate::plan::{Node, Op, Shape};
+use crate::plan::{Node, Shape, axis_of};
 
 /// The end of an axis in a `Slice`.
 const END: i64 = i64::MAX;
@@ -21,13 +21,34 @@ pub fn lower(
     weights: &LayerWeights<'_>,
     flexible: bool,
 ) {
-    match &node.op {
-        Op::Layer(layer) => {
-            graph.value.clone_from(&inputs[0]);
-            lower_layer(graph, layer, [input, &node.output], weights, flexible);
+    if node.layer.is_merge() {
+        return merge(graph, node, inputs);
+    }
+    graph.value.clone_from(&inputs[0]);
+    lower_layer(graph, &node.layer, [input, &node.output], weights, flexible);
+}
+
+fn merge(graph: &mut Graph, node: &Node, inputs: Vec<String>) {
+    match &node.layer {
+        Layer::Add(_) => graph.op_on("Sum", inputs, vec![]),
+        Layer::Average(_) => graph.op_on("Mean", inputs, vec![]),
+        Layer::Maximum(_) => graph.op_on("Max", inputs, vec![]),
+        Layer::Minimum(_) => graph.op_on("Min", inputs, vec![]),
+        Layer::Subtract(_) => graph.op_on("Sub", inputs, vec![]),
+        Layer::Multiply(_) => {
+            let mut inputs = inputs.into_iter();
+            graph.value = inputs.next().expect("a merge has inputs");
+            for input in inputs {
+                graph.op("Mul", &[input], vec![]);
+            }
         }
-        Op::Add => graph.op_on("Sum", inputs, vec![]),
-        Op::Concatenate => graph.op_on("Concat", inputs, vec![Attribute::int("axis", 1)]),
+        Layer::Concatenate(concatenate) => {
+            let side = axis_of(&node.output, concatenate.axis).expect("the plan has checked it");
+            // Channels come first here, and the batch before them.
+            let axis = if side + 1 == node.output.0.len() { 1 } else { side as i64 + 2 };
+            graph.op_on("Concat", inputs, vec![Attribute::int("axis", axis)]);
+        }
+        layer => unreachable!("{} is no merge", layer.name()),
     }
 }
 
@@ -94,6 +115,13 @@ fn lower_layer(
         Layer::ReLU(_) => activate(graph, Activation::Relu),
         Layer::LeakyReLU(leaky) => leaky_relu(graph, leaky.negative_slope),
         Layer::Activation(layer) => activate(graph, layer.activation),
+        Layer::Add(_)
+        | Layer::Subtract(_)
+        | Layer::Multiply(_)
+        | Layer::Average(_)
+        | Layer::Maximum(_)
+        | Layer::Minimum(_)
+        | Layer::Concatenate(_) => unreachable!("a merge is lowered by itself"),
     }
 }
 

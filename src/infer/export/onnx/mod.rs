@@ -50,7 +50,7 @@ pub fn to_bytes(model: &Exporter) -> Result<Vec<u8>, UsageError> {
         Value::Node(index) => index,
     };
     for (index, node) in model.nodes() {
-        graph.enter(node.path());
+        graph.enter(model.owner_of(node).path());
         let inputs: Vec<String> =
             node.inputs.iter().map(|&value| names[&key(value)].clone()).collect();
         let input = model.plan.graph.input_of(node);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::layer;
 use crate::formats::checkpoint::script::Module;
 use crate::infer::export::Exporter;
-use crate::plan::{Op, Part, Section, Value};
+use crate::plan::{Part, Section, Value};
 
 /// Where the code lies, for TorchScript.
 const NAMESPACE: &str = "__torch__.convae";
@@ -23,10 +23,17 @@ pub fn modules(model: &Exporter) -> Modules<'_> {
     let graph = &model.plan.graph;
     let mut source = String::new();
     let mut parts = Vec::new();
-    for (part, class_name) in [(Part::Encoder, "Encoder"), (Part::Decoder, "Decoder")] {
+    let classes = [(Part::Encoder, "Encoder"), (Part::Decoder, "Decoder"), (Part::Whole, "Model")];
+    let in_two = !graph.nodes.iter().any(|node| node.part == Part::Whole);
+    for (part, class_name) in
+        classes.into_iter().filter(|(part, _)| (*part == Part::Whole) != in_two)
+    {
         let mut modules = Vec::new();
         for (_, node) in model.nodes().filter(|(_, node)| node.part == part) {
-            let Op::Layer(layer) = &node.op else { continue };
+            let layer = &node.layer;
+            if layer.is_merge() || node.shares.is_some() {
+                continue;
+            }
             let weights = model.weights_of(node);
             let tensors: Vec<_> = (node.weights.iter())
                 .filter_map(|weight| Some((weight.suffix.to_owned(), weights.get(weight.suffix)?)))
@@ -50,7 +57,7 @@ pub fn modules(model: &Exporter) -> Modules<'_> {
             modules,
         });
     }
-    let whole = if graph.is_chain() {
+    let whole = if graph.chain().is_some() && in_two {
         Some(vec!["x = (self.encoder).forward(x, )", "x = (self.decoder).forward(x, )"])
             .map(|lines| lines.into_iter().map(str::to_owned).collect())
     } else {
@@ -73,18 +80,16 @@ fn calls(section: &Section<'_>, within: Option<Part>) -> Option<Vec<String>> {
     let mut lines = Vec::new();
     for (index, node) in section.nodes() {
         let inputs: Vec<String> = node.inputs.iter().map(|&value| name(value)).collect();
+        let owner = &section.graph().nodes[section.graph().owner(index)];
         let module = match within {
-            Some(part) if part != node.part => return None,
-            Some(_) => format!("self.{}", node.name),
-            None => format!("(self.{}).{}", node.part.name(), node.name),
+            Some(part) if part != node.part || part != owner.part => return None,
+            Some(_) => format!("self.{}", owner.name),
+            None => format!("(self.{}).{}", owner.part.name(), owner.name),
         };
-        let value = match &node.op {
-            Op::Layer(_) => format!("({module}).forward({}, )", inputs[0]),
-            Op::Add => {
-                let (first, others) = inputs.split_first()?;
-                others.iter().fold(first.clone(), |sum, one| format!("torch.add({sum}, {one})"))
-            }
-            Op::Concatenate => format!("torch.cat([{}], 1)", inputs.join(", ")),
+        let value = if node.layer.is_merge() {
+            layer::merged(node, &inputs)
+        } else {
+            format!("({module}).forward({}, )", inputs[0])
         };
         lines.push(format!("x{index} = {value}"));
     }

@@ -4,7 +4,7 @@
 use super::activation::{activation, leaky_relu};
 use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
 use crate::nn::{Activation, Interpolation, Padding};
-use crate::plan::Shape;
+use crate::plan::{Node, Shape, axis_of};
 
 /// The end of an axis in a slice.
 const END: i64 = i64::MAX;
@@ -48,6 +48,36 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
         Layer::ReLU(_) => activated(Activation::Relu),
         Layer::LeakyReLU(leaky) => vec![format!("x = {}", leaky_relu(leaky.negative_slope))],
         Layer::Activation(layer) => activated(layer.activation),
+        Layer::Add(_)
+        | Layer::Subtract(_)
+        | Layer::Multiply(_)
+        | Layer::Average(_)
+        | Layer::Maximum(_)
+        | Layer::Minimum(_)
+        | Layer::Concatenate(_) => unreachable!("a merge is no module"),
+    }
+}
+
+/// What a merge makes of the values of these names.
+pub fn merged(node: &Node, inputs: &[String]) -> String {
+    let (first, others) = inputs.split_first().expect("a merge has inputs");
+    let fold = |function: &str| {
+        others.iter().fold(first.clone(), |all, one| format!("torch.{function}({all}, {one})"))
+    };
+    match &node.layer {
+        Layer::Add(_) => fold("add"),
+        Layer::Subtract(_) => fold("sub"),
+        Layer::Multiply(_) => fold("mul"),
+        Layer::Average(_) => format!("torch.div({}, {})", fold("add"), inputs.len()),
+        Layer::Maximum(_) => fold("maximum"),
+        Layer::Minimum(_) => fold("minimum"),
+        Layer::Concatenate(concatenate) => {
+            let side = axis_of(&node.output, concatenate.axis).expect("the plan has checked it");
+            // Channels come first here, and the batch before them.
+            let axis = if side + 1 == node.output.0.len() { 1 } else { side + 2 };
+            format!("torch.cat([{}], {axis})", inputs.join(", "))
+        }
+        layer => unreachable!("{} is no merge", layer.name()),
     }
 }
 
