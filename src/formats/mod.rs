@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bytes -> checkpoint (.pt, .safetensors): named tensors and records
+//!       -> hdf5 (.h5): trees of arrays
 //!       -> codes, npy (.npz, .npy): arrays of numbers
 //!       -> image_file (PNG, TIFF, JPEG, ...): one image
 //! ```
@@ -10,5 +11,6 @@
 
 pub mod checkpoint;
 pub mod codes;
+pub mod hdf5;
 pub mod image_file;
 pub mod npy;
