@@ -37,10 +37,13 @@ def build(keras, job):
     import numpy
 
     inputs = keras.Input(job["input_shape"], dtype=job["dtype"], name="input")
-    values = {"input": inputs}
+    values, made_before = {"input": inputs}, {}
     for layer in job["layers"]:
         options = {key: tuples(value) for key, value in layer["options"].items()}
-        made = getattr(keras.layers, layer["class"])(name=layer["name"], dtype=job["dtype"], **options)
+        made = made_before.get(layer["shares"]) or getattr(keras.layers, layer["class"])(
+            name=layer["name"], dtype=job["dtype"], **options
+        )
+        made_before[layer["name"]] = made
         read = [values[name] for name in layer["inputs"]]
         values[layer["name"]] = made(read[0] if len(read) == 1 else read)
         for weight in layer["weights"]:

@@ -155,6 +155,7 @@ fn describe(model: &Exporter, folder: &TempDir, index: usize) -> anyhow::Result<
         layers.push(json!({
             "class": node.layer.name(),
             "name": node.name,
+            "shares": node.shares.map(|owner| &plan.graph.nodes[owner].name),
             "inputs": inputs.collect::<Vec<_>>(),
             "options": options_of(&node.layer)?,
             "weights": files,
