@@ -63,9 +63,9 @@ pub fn run(args: &Import) -> anyhow::Result<u8> {
     let imported = import(&args.file, &options)?;
     let header = header(&args.file, &imported);
     print(&summary(&imported.plan))?;
-    said(&imported).iter().for_each(|line| note(format_args!("{line}")));
+    note_all(said(&imported));
     write_both(imported, &header, &config, &checkpoint)?;
-    next_steps(&config, &checkpoint).iter().for_each(|line| note(format_args!("{line}")));
+    note_all(next_steps(&config, &checkpoint));
     Ok(0)
 }
 
@@ -109,6 +109,12 @@ fn header(file: &Path, imported: &Imported) -> String {
     }
     text.push('\n');
     text
+}
+
+fn note_all(lines: impl IntoIterator<Item = String>) {
+    for line in lines {
+        note(format_args!("{line}"));
+    }
 }
 
 /// What was found, and what is to be known of it.

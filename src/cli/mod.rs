@@ -193,8 +193,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
 fn complain(error: &anyhow::Error) {
     match error.downcast_ref() {
         Some(KerasError::Refused { path, refusals }) => {
-            let what = format_args!("{} cannot be opened here:", path.display());
-            output::complain_of_all(what, &refusals.lines());
+            let (path, lines) = (path.display(), refusals.lines());
+            match lines.as_slice() {
+                [one] => output::complain(format_args!("{path} cannot be opened here: {one}")),
+                all => output::complain_of_all(
+                    format_args!("{path} cannot be opened here, for these reasons:"),
+                    all,
+                ),
+            }
         }
         _ => output::complain(format_args!("{error:#}")),
     }

@@ -490,7 +490,7 @@ impl<'a> Calls<'a> {
     }
 }
 
-impl<'a> Graph<'a> {
+impl Graph<'_> {
     /// Which uses a value needs.
     pub fn needed(&self, value: Value) -> Vec<bool> {
         let mut needed = vec![false; self.uses.len()];

@@ -441,6 +441,6 @@ fn to_toml(value: &Value, whole: bool) -> Option<toml::Value> {
 
 /// A whole number, which a file may write as 2.0.
 pub fn whole_number(number: f64) -> Option<toml::Value> {
-    let whole = number.trunc() == number && number.abs() < 9e15;
+    let whole = number.fract() == 0.0 && number.abs() < 9e15;
     whole.then_some(toml::Value::Integer(number as i64))
 }

@@ -34,20 +34,18 @@ fn function<'a>(leaf: &Leaf<'a>) -> &'a str {
 /// The layer that it is; `None` where it is refused.
 pub fn words(leaf: &Leaf, call: &Arguments, findings: &mut Findings) -> Option<Words> {
     let name = function(leaf);
-    match find(name, leaf, call) {
-        Some(words) => Some(words),
-        None => {
-            let shown = match leaf.object.class {
-                "TFOpLambda" | "TensorFlowOpLayer" => format!("computes {} here", plain(name)),
-                "SlicingOpLambda" => "takes a part of its input".to_owned(),
-                class => format!("computes keras.ops' {} here", plain(class)),
-            };
-            let constant = if has_constant(call) { " with a constant" } else { "" };
-            let what = format!("{shown}{constant}, which convae does not have");
-            findings.refusals.add(leaf.name, leaf.object.class, what, WAY_OUT);
-            None
-        }
+    if let Some(words) = find(name, leaf, call) {
+        return Some(words);
     }
+    let shown = match leaf.object.class {
+        "TFOpLambda" | "TensorFlowOpLayer" => format!("computes {} here", plain(name)),
+        "SlicingOpLambda" => "takes a part of its input".to_owned(),
+        class => format!("computes keras.ops' {} here", plain(class)),
+    };
+    let constant = if has_constant(call) { " with a constant" } else { "" };
+    let what = format!("{shown}{constant}, which convae does not have");
+    findings.refusals.add(leaf.name, leaf.object.class, what, WAY_OUT);
+    None
 }
 
 /// Whether numbers stand among what it is called with.
@@ -114,7 +112,7 @@ fn activation(name: &str, leaf: &Leaf, call: &Arguments) -> Option<Words> {
         "Selu" | "selu" => "selu",
         "Silu" | "silu" => "silu",
         "Exp" | "exp" => "exponential",
-        "Elu" | "elu" if set("alpha").and_then(number).is_none_or(|alpha| alpha == 1.0) => "elu",
+        "Elu" | "elu" if matches!(set("alpha").and_then(number), None | Some(1.0)) => "elu",
         "Gelu" if set("approximate") == Some(&Value::Bool(false)) => "gelu",
         "HardSigmoid" => "hard_sigmoid",
         "LeakyRelu" | "leaky_relu" => {

@@ -38,14 +38,17 @@ pub fn state(
     let common = plan.config.train.optimizer.common();
     let (scalars, arrays): (Vec<&Weight>, Vec<&Weight>) =
         file.optimizer.iter().partition(|weight| weight.shape().is_empty());
-    if slots.is_empty() || arrays.is_empty() {
+    if file.optimizer.is_empty() {
         return Ok(None);
     }
     let iterations = scalars.first().ok_or("it does not say after how many steps it is")?;
     let iterations = iterations.read().ok().and_then(|array| array.to_values::<i64>().ok());
     let iterations = iterations.and_then(|values| values.first().copied()).unwrap_or(0);
-    if iterations <= 0 || slots.is_empty() {
+    if iterations <= 0 {
         return Ok(None);
+    }
+    if slots.is_empty() {
+        return Ok(Some(State { slots: Vec::new(), iterations })); // a schedule goes on from there
     }
     if common.use_ema || common.gradient_accumulation_steps.is_some() {
         return Err("it averages weights or collects gradients".to_owned());
@@ -59,19 +62,17 @@ pub fn state(
     if arrays.len() != trained.len() * slots.len() {
         return Err(format!("it has {} arrays for {} weights", arrays.len(), trained.len()));
     }
-    let is_tree = matches!(file.weights, Weights::Tree(_));
-    let orders = orders(&arrays, &slots, trained.len(), is_tree);
-    let fits = |order: &Vec<Vec<&Weight>>| {
-        order.iter().all(|slot| {
-            slot.iter().zip(&trained).all(|(found, &(node, number))| {
-                found.shape() == keras_axes(&plan.graph.nodes[node], number, version).1
-            })
-        })
+    let by_weight = matches!(file.weights, Weights::Tree(_))
+        && !matches!(plan.config.train.optimizer, Optimizer::RMSprop(_));
+    let kinds = by_kind(&arrays, &slots, trained.len(), by_weight);
+    let fits = |(found, &(node, number)): (&&Weight, &(usize, usize))| {
+        found.shape() == keras_axes(&plan.graph.nodes[node], number, version).1
     };
-    let order =
-        orders.into_iter().find(fits).ok_or("its arrays have other shapes than the weights")?;
+    if !kinds.iter().all(|kind| kind.iter().zip(&trained).all(fits)) {
+        return Err("its arrays have other shapes than the weights".to_owned());
+    }
     let mut found = Vec::new();
-    for ((name, _), arrays) in slots.iter().zip(order) {
+    for ((name, _), arrays) in slots.iter().zip(kinds) {
         found.push(((*name).to_owned(), row(&arrays, &trained, plan, version)?));
     }
     Ok(Some(State { slots: found, iterations }))
@@ -98,14 +99,14 @@ fn slots_of(optimizer: &Optimizer) -> Vec<Slot> {
     }
 }
 
-/// The arrays by kind, in every order that may be meant: as their names say; or weight by weight; or kind by
-/// kind.
-fn orders<'f>(
+/// The arrays of each kind, in the order of the weights: as their names say; where these say nothing, the first
+/// two kinds stand side by side, weight `by_weight`, or all kinds one after the other.
+fn by_kind<'f>(
     arrays: &[&'f Weight],
     slots: &[Slot],
     weights: usize,
-    is_tree: bool,
-) -> Vec<Vec<Vec<&'f Weight>>> {
+    by_weight: bool,
+) -> Vec<Vec<&'f Weight>> {
     let mut named: Vec<Vec<&Weight>> = vec![Vec::new(); slots.len()];
     for array in arrays {
         if let Some(kind) = slots.iter().position(|slot| is_kind(&array.name, slot)) {
@@ -113,19 +114,18 @@ fn orders<'f>(
         }
     }
     if named.iter().all(|kind| kind.len() == weights) {
-        return vec![named];
+        return named;
     }
-    let kinds = slots.len();
-    // Keras 3 and 2.12 on keep an extra kind of Adam's behind the others.
-    let pair = kinds.min(2);
-    let by_weight: Vec<Vec<&Weight>> = (0..kinds)
-        .map(|kind| match kind {
-            0 | 1 => (0..weights).map(|weight| arrays[weight * pair + kind]).collect(),
-            _ => arrays[kind * weights..(kind + 1) * weights].to_vec(),
+    let side_by_side = if by_weight { slots.len().min(2) } else { 1 };
+    (0..slots.len())
+        .map(|kind| {
+            let place = |weight: usize| match kind {
+                0 | 1 if side_by_side == 2 => weight * 2 + kind,
+                _ => kind * weights + weight,
+            };
+            (0..weights).map(|weight| arrays[place(weight)]).collect()
         })
-        .collect();
-    let by_kind = arrays.chunks(weights.max(1)).map(<[_]>::to_vec).collect();
-    if is_tree { vec![by_weight] } else { vec![by_kind] }
+        .collect()
 }
 
 /// `training/Adam/conv/kernel/m:0`, `Adam/m/conv/kernel:0` and `adam/conv_kernel_momentum` are one kind.

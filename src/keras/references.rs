@@ -194,8 +194,8 @@ mod tests {
     fn every_form_of_a_connection_is_read() {
         let one = ("conv".to_owned(), 0, 0);
         let two = ("conv_1".to_owned(), 2, 1);
-        assert_eq!(reads(&json!([["conv", 0, 0]])), [one.clone()]);
-        assert_eq!(reads(&json!(["conv", 0, 0, {}])), [one.clone()]);
+        assert_eq!(reads(&json!([["conv", 0, 0]])), std::slice::from_ref(&one));
+        assert_eq!(reads(&json!(["conv", 0, 0, {}])), std::slice::from_ref(&one));
         let both = [one.clone(), two.clone()];
         assert_eq!(reads(&json!([["conv", 0, 0, {}], ["conv_1", 2, 1, {}]])), both);
         let with = json!(["conv", 0, 0, { "y": ["conv_1", 2, 1], "name": null }]);

@@ -107,6 +107,7 @@ impl Training {
             return;
         }
         names.dedup();
+        names.truncate(MOST_METRICS);
         let all = names.join(", ");
         notes.add(format!(
             "the metrics, {all}, are left behind: `convae evaluate` measures its own"
@@ -138,27 +139,26 @@ fn is_one(weights: &Value) -> bool {
 const MOST_METRICS: usize = 12;
 
 fn metric_names(value: &Value, names: &mut Vec<String>) {
-    if names.len() >= MOST_METRICS {
-        return;
-    }
-    match value {
-        Value::Null => {}
-        Value::String(name) => names.push(plain(name)),
-        Value::Array(items) => items.iter().for_each(|item| metric_names(item, names)),
-        Value::Object(_) if text(value, "class_name") == Some("__tuple__") => {
-            list(value, "items").iter().for_each(|item| metric_names(item, names));
-        }
-        Value::Object(_) if text(value, "class_name").is_some() => names.push(shown(value)),
-        Value::Object(items) => items.values().for_each(|item| metric_names(item, names)),
-        _ => {}
+    let inner: Vec<&Value> = match value {
+        Value::String(name) => return names.push(plain(name)),
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(items) => match text(value, "class_name") {
+            Some("__tuple__") => list(value, "items").iter().collect(),
+            Some(_) => return names.push(shown(value)),
+            None => items.values().collect(),
+        },
+        _ => return,
+    };
+    for item in inner.into_iter().take(MOST_METRICS) {
+        metric_names(item, names);
     }
 }
 
 /// Why a config with these keys of `[train]` is refused, if it is.
 fn refusal(keys: &toml::Table) -> Option<String> {
     let layer = "layers = [{ layer = \"Conv2D\", filters = 1, kernel_size = 1 }]";
-    let train = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect::<String>();
-    let text = format!("name = \"x\"\n[model]\n{layer}\n[train]\n{train}");
+    let train: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let text = format!("name = \"x\"\n[model]\n{layer}\n[train]\n{}", train.join("\n"));
     let error = match Source::parse(&text, "x", &[]) {
         Ok(source) => Plan::new(source).err()?,
         Err(error) => error,
