@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::CheckpointArgs;
 use crate::config::Source;
+use crate::config::schema::Field;
 use crate::data::Dataset;
 use crate::engine::choose_device;
 use crate::infer::Predictor;
@@ -46,11 +47,13 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let levels = levels(&args.noise)?;
     let model = &args.model;
     let (plan, checkpoint) = model.open()?;
-    plan.objective()?;
+    plan.loss()?;
+    let plan = plan.for_data()?;
+    let target = plan.objective()?.target;
     let device = choose_device(&plan.config.train.device)?;
     let mut predictor =
         Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Whole, device)?;
-    let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
+    let test = Dataset::open_test(&plan.config.data, target)?;
 
     if test.are_paired() && !levels.is_empty() {
         let pairs = "the data are pairs, whose inputs have noise of their own";
@@ -103,9 +106,19 @@ fn plans(plan: &Plan, levels: &[f64]) -> anyhow::Result<Vec<(Option<f64>, Plan)>
         return Ok(vec![(None, plan.clone())]);
     }
     let text = plan.config.to_toml();
+    // A model that gives larger images than it sees goes on seeing small ones.
+    let smaller = plan.config.corruption.only_shrinking();
+    let smaller = if smaller.shrinking() > 1 { smaller.0 } else { Vec::new() };
+    let smaller: Vec<String> =
+        smaller.iter().filter_map(Field::write).map(|kind| format!("{kind}, ")).collect();
+    let [height, width, _] = plan.input_shape;
     let noisy = |&level: &f64| {
-        let corruption = format!("corruption={{kind=\"gaussian\",factor={level:?},clip=true}}");
-        Ok((Some(level), Plan::new(Source::parse(&text, "the model's config", &[corruption])?)?))
+        let kinds = smaller.concat();
+        let corruption =
+            format!("corruption=[{kinds}{{kind=\"gaussian\",factor={level:?},clip=true}}]");
+        let noisy = Plan::new(Source::parse(&text, "the model's config", &[corruption])?)?;
+        let noisy = noisy.for_size(height, width).map_err(UsageError)?;
+        Ok((Some(level), noisy))
     };
     levels.iter().map(noisy).collect()
 }

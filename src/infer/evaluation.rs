@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Predictor, RunningLoss};
 use crate::data::corruption::Split;
-use crate::data::{Batch, DataError, Images};
+use crate::data::{Batch, DataError, Images, Target};
 use crate::formats::codes::number;
 use crate::infer::metrics::{MetricError, psnr, ssim};
 use crate::plan::{Plan, loader};
@@ -61,7 +61,7 @@ fn is_zero(count: &usize) -> bool {
 pub struct ImageQuality {
     /// Its file's, or its place in the set.
     pub name: String,
-    /// `None` where the input is the target.
+    /// `None` where the input is the target, or has another shape.
     pub input: Option<Quality>,
     /// What the model makes of it.
     pub output: Quality,
@@ -72,7 +72,7 @@ pub struct ImageQuality {
 pub struct Evaluation {
     /// As training calls it val_loss.
     pub loss: f64,
-    /// `None` where the inputs are the targets.
+    /// `None` where the inputs are the targets, or have another shape.
     pub input: Option<Means>,
     /// Of what the model makes of them.
     pub output: Means,
@@ -131,7 +131,7 @@ pub fn measure_first(
             let batch = batch?;
             let (batch_loss, output) = predictor.judge(&batch);
             loss.add(&batch_loss, batch.len);
-            for (input, output) in qualities(plan.input_shape, &batch, &output)? {
+            for (input, output) in qualities(test.target(), &batch, &output)? {
                 let index = per_image.len();
                 let name = test.name(index).unwrap_or_else(|| number(index, test.len()));
                 per_image.push(ImageQuality { name, input, output });
@@ -169,19 +169,20 @@ pub fn mean_loss(
     })
 }
 
-/// Of the inputs, where they are not the targets, and of the outputs of a batch.
+/// Of the inputs, where they are not the targets and have their shape, and of the outputs of a batch.
 fn qualities(
-    shape: [usize; 3],
+    target: &Target,
     batch: &Batch,
     outputs: &[f32],
 ) -> Result<Vec<(Option<Quality>, Quality)>, MetricError> {
+    let (shape, comparable) = (target.output, target.output == target.input);
     let values: usize = shape.iter().product();
     let of = |all: &[f32], index: usize| {
         let range = index * values..(index + 1) * values;
         quality(shape, &all[range.clone()], &batch.target()[range])
     };
     let both = |index| {
-        let input = batch.clean.is_some().then(|| of(&batch.input, index)).transpose()?;
+        let input = (comparable && batch.clean.is_some()).then(|| of(&batch.input, index)).transpose()?;
         Ok((input, of(outputs, index)?))
     };
     (0..batch.len).into_par_iter().map(both).collect()

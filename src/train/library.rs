@@ -40,9 +40,11 @@ pub struct TrainingResult {
 /// # Errors
 /// When the device or the data are refused, an image cannot be read, or training diverges.
 pub fn train(plan: &Plan) -> anyhow::Result<TrainingResult> {
-    plan.objective()?;
+    plan.loss()?;
+    let plan = &plan.clone().for_data()?;
+    let target = plan.objective()?.target;
     let device = choose_device(&plan.config.train.device)?;
-    let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    let data = Dataset::open(&plan.config.data, target)?;
     let mut trainer = Trainer::new(plan, device)?;
     trainer.start(plan)?;
     let mut history = History::new(plan, &trainer);
