@@ -122,12 +122,12 @@ fn part(image: &ImageFile, [top, left]: [usize; 2], [height, width]: [usize; 2])
 
 #[test]
 fn convolutions_without_padding_learn_the_middle() {
-    let dir = folder([9, 8, 1]);
-    let (target, batch) = batch(&config(&images(&dir), "[9, 8, 1]", &[VALID, VALID], 1, NONE));
-    assert_eq!(target.output, [5, 4, 1]);
-    let middles = (0..4).flat_map(|which| part(&picture(which, [9, 8, 1]), [2, 2], [5, 4]));
+    let dir = folder([9, 10, 1]);
+    let (target, batch) = batch(&config(&images(&dir), "[9, 10, 1]", &[VALID, VALID], 1, NONE));
+    assert_eq!(target.output, [5, 6, 1]);
+    let middles = (0..4).flat_map(|which| part(&picture(which, [9, 10, 1]), [2, 2], [5, 6]));
     assert_eq!(batch.target(), middles.collect::<Vec<_>>());
-    assert_eq!(batch.input, all((0..4).map(|which| picture(which, [9, 8, 1]))));
+    assert_eq!(batch.input, all((0..4).map(|which| picture(which, [9, 10, 1]))));
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl<'a> DataLoader<'a> {
                 let clean = if partner.is_empty() { &image } else { &partner };
                 target.push_output(clean, output);
             }
-            let (shape, index) = (target.drawn, index as u64);
+            let (shape, index) = (target.drawn, self.images.number(index) as u64);
             self.corruption.apply(&mut image, shape, self.seed, self.split, epoch, index);
             input.extend_from_slice(&image);
         }

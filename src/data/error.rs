@@ -218,6 +218,18 @@ pub enum DataError {
         /// Height and width.
         expected: [usize; 2],
     },
+    /// An image of a size that a model of open size does not take.
+    #[error(
+        "{} is {}x{} pixels, which the model does not take: {reason}; resize it, or cut patches with \
+         data.patches.size", path.display(), size[1], size[0])]
+    Untaken {
+        /// The image.
+        path: PathBuf,
+        /// Height and width.
+        size: [usize; 2],
+        /// Why not.
+        reason: String,
+    },
     /// An image that no patch can be cut from.
     #[error(
         "{} is {}x{} pixels, less than a patch of {}x{}; make model.input_shape smaller",
@@ -297,6 +309,7 @@ impl DataError {
             | Self::Split { .. }
             | Self::Size { .. }
             | Self::Small { .. }
+            | Self::Untaken { .. }
             | Self::Undivided { .. }
             | Self::PairSizes { .. } => true,
         }

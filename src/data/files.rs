@@ -28,12 +28,16 @@ pub(super) struct Files {
     starts: Vec<usize>,
     /// Images that cannot be used.
     skipped: usize,
+    /// Places of the samples in a larger set, where these are a part of one.
+    numbers: Option<Vec<usize>>,
 }
 
 /// An image that can be used.
 #[derive(Debug)]
 pub(super) struct Item {
     pub entry: Entry,
+    /// Among all images of the set, those that cannot be used too.
+    pub place: usize,
     /// Height and width once decoded and resized.
     pub size: [usize; 2],
     /// Of its file.
@@ -74,7 +78,18 @@ impl Files {
             starts.push(last + cut.count(item.size, [target.drawn[0], target.drawn[1]]));
         }
         hint_at_memory(&items, starts[items.len()], set, options.memory_mb);
-        Ok(Self { target, cut, part, max_pixels, threads, items, starts, skipped })
+        Ok(Self { target, cut, part, max_pixels, threads, items, starts, skipped, numbers: None })
+    }
+
+    /// As a part of a larger set, in which its images, one sample each, have these places.
+    pub(super) fn numbered(self, numbers: &[usize]) -> Self {
+        let numbers = self.items.iter().map(|item| numbers[item.place]).collect();
+        Self { numbers: Some(numbers), ..self }
+    }
+
+    /// Place of a sample in the set that decides on its noise.
+    pub(super) fn number(&self, sample: usize) -> usize {
+        self.numbers.as_ref().map_or(sample, |numbers| numbers[sample])
     }
 
     pub(super) fn target(&self) -> &Target {

@@ -112,6 +112,15 @@ impl Images {
         }
     }
 
+    /// Place of an image in the set that decides on its noise: its index, but in a part of a larger set.
+    #[must_use]
+    pub fn number(&self, index: usize) -> usize {
+        match &self.source {
+            Source::Stored(..) => index,
+            Source::Files(files) => files.number(index),
+        }
+    }
+
     /// Whether what the model sees is another image than what it should give, before corruption.
     #[must_use]
     pub fn are_paired(&self) -> bool {

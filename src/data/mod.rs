@@ -94,6 +94,44 @@ impl Dataset {
         changed
     }
 
+    /// The test images alone, of whatever sizes their files have: a set for each size, for which `target` says
+    /// what is taken of an image of that height and width, or why nothing is. Each image is corrupted as it
+    /// would be in a set of all of them.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and for the first image whose size is not taken.
+    ///
+    /// # Panics
+    /// When the data are no image files.
+    pub fn open_test_by_size(
+        data: &Data,
+        target: impl Fn([usize; 2]) -> Result<Target, String>,
+    ) -> Result<Vec<Images>, DataError> {
+        let ((entries, part), options) = match data {
+            Data::Images(images) => (listing::test_images(images)?, &images.files),
+            Data::Pairs(pairs) => (listing::test_pairs(pairs)?, &pairs.files),
+            _ => panic!("arrays have images of one size"),
+        };
+        let mut sizes: Vec<([usize; 2], Vec<(usize, Entry)>)> = Vec::new();
+        for (number, entry) in first((entries, part), options.test_samples).0.into_iter().enumerate() {
+            let (height, width) = entry.input.dimensions().map_err(DataError::Image)?;
+            let size = [height, width];
+            match sizes.iter_mut().find(|(known, _)| *known == size) {
+                Some((_, entries)) => entries.push((number, entry)),
+                None => sizes.push((size, vec![(number, entry)])),
+            }
+        }
+        let budget = Budget::new(options.memory());
+        let set = |(size, entries): ([usize; 2], Vec<(usize, Entry)>)| {
+            let (numbers, entries): (Vec<usize>, Vec<Entry>) = entries.into_iter().unzip();
+            let path = || entries[0].input.shown();
+            let target = target(size).map_err(|reason| DataError::Untaken { path: path(), size, reason })?;
+            let files = Files::open((entries, part), "test images", target, options, &budget)?;
+            Ok(files.numbered(&numbers).into())
+        };
+        sizes.into_iter().map(set).collect()
+    }
+
     /// The test images alone.
     ///
     /// # Errors

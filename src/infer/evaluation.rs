@@ -139,13 +139,31 @@ pub fn measure_first(
         }
         Ok::<_, EvaluationError>(())
     })?;
-    let inputs: Option<Vec<Quality>> = per_image.iter().map(|image| image.input).collect();
-    Ok(Evaluation {
-        loss: loss.mean(),
-        input: inputs.map(|inputs| mean(inputs.into_iter())),
-        output: mean(per_image.iter().map(|image| image.output)),
-        per_image,
-    })
+    Ok(Evaluation::of(loss.mean(), per_image))
+}
+
+impl Evaluation {
+    fn of(loss: f64, per_image: Vec<ImageQuality>) -> Self {
+        let inputs: Option<Vec<Quality>> = per_image.iter().map(|image| image.input).collect();
+        Self {
+            loss,
+            input: inputs.map(|inputs| mean(inputs.into_iter())),
+            output: mean(per_image.iter().map(|image| image.output)),
+            per_image,
+        }
+    }
+
+    /// Of the whole set, from its parts: each with the places of its images in the whole.
+    #[must_use]
+    pub fn joined(parts: Vec<(Self, Vec<usize>)>) -> Self {
+        let count: usize = parts.iter().map(|(_, places)| places.len()).sum();
+        let weighted = parts.iter().map(|(part, places)| part.loss * places.len() as f64);
+        let loss = weighted.sum::<f64>() / count.max(1) as f64;
+        let placed = parts.into_iter().flat_map(|(part, places)| places.into_iter().zip(part.per_image));
+        let mut placed: Vec<(usize, ImageQuality)> = placed.collect();
+        placed.sort_by_key(|&(place, _)| place);
+        Self::of(loss, placed.into_iter().map(|(_, image)| image).collect())
+    }
 }
 
 /// The loss over a set of per_image, each batch weighted by its size as in Keras.

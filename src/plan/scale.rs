@@ -18,7 +18,7 @@ pub struct Scale {
 
 impl Scale {
     /// The output is as long as the input.
-    pub(super) const SAME: Self = Self { fine: 1, coarse: 1, lost: 0 };
+    pub const SAME: Self = Self { fine: 1, coarse: 1, lost: 0 };
 
     /// Length of the output that belongs to an input of that length; `None` where none is left, or none is
     /// whole.
@@ -27,6 +27,19 @@ impl Scale {
         let whole = length.checked_mul(self.fine)?;
         let left = (whole / self.coarse).checked_sub(self.lost)?;
         (whole.is_multiple_of(self.coarse) && left > 0).then_some(left)
+    }
+
+    /// The same of an input that is continued until the output is whole.
+    #[must_use]
+    pub fn around(&self, length: usize) -> Option<usize> {
+        let whole = length.checked_mul(self.fine)?.div_ceil(self.coarse);
+        whole.checked_sub(self.lost).filter(|&left| left > 0)
+    }
+
+    /// The shortest input of which something is left.
+    #[must_use]
+    pub fn least(&self) -> usize {
+        self.lost * self.coarse / self.fine + 1
     }
 }
 
