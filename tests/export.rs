@@ -282,7 +282,7 @@ fn the_command_writes_each_format_and_the_examples_open_it() {
         let ending = if format == "torchscript" { "pt" } else { format };
         let (file, result) = (folder.at(&format!("x.{ending}")), folder.at("cleaned.png"));
         let said = exporting(&weights, &file).arg("--format").arg(format);
-        let said = said.arg_if(format == "keras", "--python", &python).succeeds();
+        let said = said.succeeds();
         assert!(said.contains("multiples of 4"), "{said}");
         let script = root().join(format!("examples/{example}.py"));
         let run =

@@ -232,7 +232,8 @@ impl<'a> Entries<'a> {
             let input = sized([side, side]);
             match self.graph(input) {
                 Ok(graph) if graph.shape(graph.output).0[..2] == input[..2] => return Ok(graph),
-                Ok(graph) => _ = first.get_or_insert(Ok(graph)),
+                Ok(graph) if !matches!(first, Some(Ok(_))) => first = Some(Ok(graph)),
+                Ok(_) => {}
                 // What every size has in common is told of the first.
                 Err(error) => _ = first.get_or_insert(Err(error)),
             }
