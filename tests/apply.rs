@@ -112,7 +112,7 @@ fn output(
     let mut predictor = TiledPredictor {
         fit: Fit::new(plan, tile).unwrap(),
         engines: Engines::new(Path::new("x.pt"), plan, checkpoint, Device::Cpu).unwrap(),
-        channels: plan.input_shape[2],
+        channels: [plan.input_shape[2], plan.output_shape()[2]],
         per_channel: true,
     };
     predictor.outputs(vec![image.clone()]).remove(0).unwrap().1
