@@ -1,32 +1,23 @@
-"""Takes trained weights from convae to Keras and back.
+"""Takes trained weights from convae to Keras. The way back is `convae import`.
 
     .venv/bin/python scripts/keras_weights.py to-keras runs/noise/noise.pt noise.keras
-    .venv/bin/python scripts/keras_weights.py from-keras model.keras model.pt
 
-to-keras writes a model that is compiled with the config's optimizer and loss. from-keras writes a
-checkpoint that `convae evaluate` and `convae apply` open without a config, and the config beside it
-(model.toml). The model is cut into encoder and decoder after the first layer with the smallest
-output; where no layer's is smaller than the image, after the last downsampling; or after the layer
-that --code names. Layers get the names that Keras would give them anew.
+It writes a model that is compiled with the config's optimizer and loss.
 
 The keys of a config are asked of the program, which must be built; CONVAE may name it.
 """
 
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
 import tomllib
-import warnings
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # any would do; this one opens .pt files anyway
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras imports TensorFlow too where it is there
 
-from parity import checkpoint, config, program
+from parity import checkpoint, config
 from parity.failure import Failure
-from parity.toml_text import toml_text
 
 
 def main(words: list[str] | None = None) -> int:
@@ -47,11 +38,6 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     there.add_argument("out", type=Path, help="a name that ends in .keras")
     there.add_argument("--config", metavar="FILE", help="the model's config, for weights without one")
     there.set_defaults(run=to_keras)
-    back = commands.add_parser("from-keras", help="a Keras model as a checkpoint for convae")
-    back.add_argument("model", type=Path, help=".keras or .h5")
-    back.add_argument("out", type=Path, help="a name that ends in .pt; the config goes to .toml")
-    back.add_argument("--code", metavar="LAYER", help="the encoder's last layer, by its name in the model")
-    back.set_defaults(run=from_keras)
     return parser.parse_args(words)
 
 
@@ -82,44 +68,6 @@ def to_keras(arguments: argparse.Namespace) -> None:
             print(f"train.{key} is left out: a Keras model has no place for it")
 
 
-def from_keras(arguments: argparse.Namespace) -> None:
-    """Says the model in convae's words, and has convae itself look at them."""
-    import keras
-
-    from parity.from_keras import read
-
-    _check_out(arguments.out, ".pt")
-    if not arguments.model.is_file():
-        raise Failure(f"there is no model {arguments.model}")
-    # The optimizer's state, which Keras may find incomplete, is not taken along.
-    warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-    try:
-        model = keras.saving.load_model(arguments.model)
-    except Exception as error:  # Keras raises what it likes for a file that it does not know
-        raise Failure(f"Keras cannot open {arguments.model}: {_first_line(error)}") from None
-    reading = read(model, arguments.model, arguments.out.stem, arguments.code)
-    text = toml_text(reading.tree)
-    _have_convae_check(text, arguments.model)
-    records = {checkpoint.CONFIG: text, checkpoint.FORMAT: checkpoint.FORMAT_RECORD}
-    checkpoint.write(arguments.out, checkpoint.Checkpoint(reading.weights, records))
-    arguments.out.with_suffix(".toml").write_text(text)
-    parts = reading.tree["model"]
-    print(f"{arguments.out} and {arguments.out.with_suffix('.toml')}: {len(parts['encoder'])} layers of encoder,"
-          f" {len(parts['decoder'])} of decoder")
-    print("\n".join([reading.cut.said, *reading.notes]))
-
-
-def _have_convae_check(text: str, model: Path) -> None:
-    """What convae would refuse, a value beyond its bounds or another shape, is not written."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.toml"
-        file.write_text(text)
-        done = subprocess.run([program.find(), "summary", "--config", file], capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip().replace(str(file), "its config").removeprefix("convae: ")
-        raise Failure(f"convae cannot run {model}: {said}")
-
-
 def _check_out(out: Path, ending: str) -> None:
     """Before Keras is imported, which takes long."""
     if out.suffix != ending:
@@ -134,10 +82,6 @@ def _config_text(arguments: argparse.Namespace, saved: checkpoint.Checkpoint) ->
     if checkpoint.CONFIG in saved.records:
         return saved.records[checkpoint.CONFIG]
     raise Failure(f"{arguments.checkpoint} does not say what model it holds; name its config with --config")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 if __name__ == "__main__":
