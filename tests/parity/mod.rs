@@ -6,6 +6,7 @@
 
 pub mod arrays;
 mod build;
+mod graph;
 mod layer;
 mod loss;
 mod optimizer;
@@ -42,6 +43,8 @@ enum Kind {
     Optimizer(optimizer::Question),
     /// What are this loss and its gradient?
     Loss(loss::Question),
+    /// What does this config's model compute?
+    Graph(graph::Question),
     /// Which layers, shapes and weights does this config have?
     Summary(summary::Question),
 }
@@ -71,6 +74,7 @@ impl Questions {
                 Kind::Start(question) => question.answer(),
                 Kind::Optimizer(question) => question.answer(&given),
                 Kind::Loss(question) => question.answer(&given),
+                Kind::Graph(question) => question.answer(&given),
                 Kind::Summary(question) => question.answer().map(|layers| {
                     answers.json.insert(id.clone(), layers);
                     Arrays::default()
