@@ -18,7 +18,7 @@ use convae::Source;
 use convae::config::layers::Layer;
 use convae::config::schema::Field;
 use convae::formats::checkpoint::{Array, Checkpoint, Element, save};
-use convae::infer::export::{Exporter, Format, KerasJob, Python, write_keras_files};
+use convae::infer::export::{Exporter, Format};
 use convae::infer::model_file::save_model;
 use convae::nn::{Activation, Interpolation, Padding};
 use convae::plan::{Axis, Plan};
@@ -189,7 +189,6 @@ fn every_layer_in_every_format_gives_our_outputs_in_the_tool_that_it_is_for() {
     let Some(python) = python() else { return };
     let folder = Folder::new();
     let mut asked = BTreeSet::new();
-    let mut models = Vec::new();
     for case in cases::all() {
         let at = |ending: &str| folder.at(&format!("{}.{ending}", case.name));
         let weights = at("pt");
@@ -200,7 +199,7 @@ fn every_layer_in_every_format_gives_our_outputs_in_the_tool_that_it_is_for() {
         if case.dtype == "float32" {
             model.export(Format::Onnx, &at("onnx")).unwrap();
         }
-        models.push((model, at("keras")));
+        model.export(Format::Keras, &at("keras")).unwrap();
         let expected = expected(&case, &weights);
         for input in 0..expected.len() {
             for format in ["onnx", "torchscript", "safetensors", "keras"] {
@@ -211,10 +210,6 @@ fn every_layer_in_every_format_gives_our_outputs_in_the_tool_that_it_is_for() {
         }
         save_expected(&expected, case.dtype, &at("data.safetensors"));
     }
-    let jobs: Vec<KerasJob<'_>> =
-        models.iter().map(|(model, path)| KerasJob { model, path }).collect();
-    write_keras_files(&jobs, &Python::find(Some(&python))).unwrap();
-
     let script = root().join("tests/export/compare.py");
     let run = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
@@ -287,7 +282,7 @@ fn the_command_writes_each_format_and_the_examples_open_it() {
         let ending = if format == "torchscript" { "pt" } else { format };
         let (file, result) = (folder.at(&format!("x.{ending}")), folder.at("cleaned.png"));
         let said = exporting(&weights, &file).arg("--format").arg(format);
-        let said = said.arg_if(format == "keras", "--python", &python).succeeds();
+        let said = said.succeeds();
         assert!(said.contains("multiples of 4"), "{said}");
         let script = root().join(format!("examples/{example}.py"));
         let run =
@@ -325,7 +320,6 @@ fn a_name_that_tells_no_format_is_refused() {
     let onnx = || exporting(&weights, &folder.at("x.onnx"));
     onnx().arg("--format").arg("keras").refused(&["x.onnx", "another ending than .keras"]);
     exporting(&weights, &folder.at("no/x.onnx")).refused(&["no folder"]);
-    onnx().arg("--python").arg("python3").refused(&["--python", "keras"]);
     assert_eq!(names(folder.path()), ["run"]);
 }
 
@@ -370,25 +364,4 @@ fn onnx_refuses_float64_and_takes_it_rounded() {
     assert!(!out.exists());
     exporting(&weights, &out).set("train.dtype=float32").succeeds();
     assert!(out.exists());
-}
-
-#[test]
-fn a_python_without_keras_is_one_sentence_and_the_old_file_stays() {
-    use std::os::unix::fs::PermissionsExt;
-    let (folder, weights, _) = trained();
-    let out = folder.write("x.keras", "old");
-    let asked =
-        |python: &Path| exporting(&weights, &out).arg("--overwrite").arg("--python").arg(python);
-    asked(Path::new("/no/python")).refused(&["/no/python", "--python"]);
-    let python = |name: &str, script: &str| {
-        let file = folder.write(name, format!("#!/bin/sh\n{script}\n"));
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        file
-    };
-    let bare = python("bare", "echo No module named keras >&2; exit 3");
-    asked(&bare).fails(&["bare has no Keras", "pip install"]);
-    let broken = python("broken", "echo Traceback >&2; echo ValueError: no >&2; exit 1");
-    asked(&broken).fails(&["Keras did not write", "ValueError: no"]);
-    asked(&python("liar", "exit 0")).fails(&["Keras left no file"]);
-    assert_eq!(fs::read(&out).unwrap(), b"old");
 }

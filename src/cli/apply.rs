@@ -13,6 +13,7 @@ use crate::formats::image_file::{
     Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, TiffPages,
 };
 use crate::infer::apply::{Engines, Fit, Jobs, Rendering, Report, TiledPredictor, run as work_off};
+use crate::plan::{Axis, Plan, Scale};
 use crate::report::{Raster, side_by_side};
 use crate::system::exit::{self, UsageError};
 use crate::system::interrupt;
@@ -60,12 +61,12 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let model = &args.model;
     let (plan, checkpoint) = model.open()?;
     let device = choose_device(&plan.config.train.device)?;
-    let mut predictor = TiledPredictor {
-        fit: Fit::new(&plan, args.tile.map(|side| side as usize))?,
-        engines: Engines::new(&model.checkpoint, &plan, &checkpoint, device)?,
-        channels: plan.input_shape[2],
-        per_channel: args.per_channel,
-    };
+    let fit = Fit::new(&plan, args.tile.map(|side| side as usize))?;
+    let engines = Engines::new(&model.checkpoint, &plan, &checkpoint, device)?;
+    let mut predictor = TiledPredictor::new(&plan, fit, engines, args.per_channel)?;
+    if let Some(sentence) = other_size(&plan) {
+        complain(format_args!("{sentence}"));
+    }
     if stream {
         return apply_to_stdin(args, &mut predictor);
     }
@@ -81,6 +82,25 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
         _ if report.failed() > 0 => exit::FAILED,
         _ => 0,
     })
+}
+
+/// What becomes of sizes, where a result has another than its image.
+fn other_size(plan: &Plan) -> Option<String> {
+    let becomes = |axis: Axis, side: &str| {
+        let Scale { fine, coarse, lost } = plan.scale(axis)?;
+        let times = match (fine, coarse) {
+            (1, 1) => String::new(),
+            (fine, 1) => format!(" times {fine}"),
+            (1, coarse) => format!(" divided by {coarse}"),
+            (fine, coarse) => format!(" times {fine}/{coarse}"),
+        };
+        let less = if lost > 0 { format!(" less {lost}") } else { String::new() };
+        let same = times.is_empty() && less.is_empty();
+        (!same).then(|| format!("its {side}{times}{less}"))
+    };
+    let sides = [becomes(Axis::Columns, "width"), becomes(Axis::Rows, "height")];
+    let sides: Vec<String> = sides.into_iter().flatten().collect();
+    (!sides.is_empty()).then(|| format!("an image becomes one of {}", sides.join(" and ")))
 }
 
 /// Whether stdin is to be read, which allows nothing else.
@@ -130,7 +150,7 @@ fn apply_to_stdin(args: &Apply, predictor: &mut TiledPredictor<'_>) -> anyhow::R
         return Err(bad(format!("it has {pages} pages; leave --compare out")));
     }
     // Pages go to a file one by one, as all of them may be more than the memory.
-    let mut stack = if pages > 1 { Some(Spool::new(album.most_bytes())?) } else { None };
+    let mut stack = if pages > 1 { Some(Spool::new(album.most_bytes().saturating_mul(predictor.growth()))?) } else { None };
     for page in 0..pages {
         let bad = |problem: String| match pages {
             1 => anyhow!("stdin: {problem}"),

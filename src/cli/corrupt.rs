@@ -7,7 +7,7 @@ use clap::Args;
 use crate::config::Source;
 use crate::config::corruption::{Corruption, CorruptionKind};
 use crate::data::corruption::Split;
-use crate::data::{DataError, DataLoader, Dataset};
+use crate::data::{DataError, DataLoader, Dataset, Target};
 use crate::plan::Plan;
 use crate::plan::loader;
 use crate::report::showcase::rasters;
@@ -44,7 +44,8 @@ const EPOCHS: u64 = 3;
 pub fn run(args: &Corrupt) -> anyhow::Result<u8> {
     let plan = Plan::new(Source::open(&args.config, &args.overrides)?)?;
     let file = choose_file(args, &plan)?;
-    let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    let plan = plan.for_data()?;
+    let data = Dataset::open(&plan.config.data, plan.target()?)?;
     output_folder::make(&args.out)?;
 
     let shown: Vec<usize> = (0..plan.config.output.grid_samples.min(data.train.len())).collect();
@@ -74,23 +75,25 @@ fn choose_file(args: &Corrupt, plan: &Plan) -> Result<PathBuf, UsageError> {
 }
 
 /// The clean images, what each kind of the list adds to the ones before it, and further epochs
-/// where they differ. Of pairs, also the partners as they are.
+/// where they differ. Of pairs, also the partners as they are; of a target that is
+/// not the uncorrupted input, also that.
 fn rows(
     plan: &Plan,
     loader: DataLoader<'_>,
     shown: &[usize],
 ) -> Result<Vec<(String, Vec<Raster>)>, DataError> {
     let corruption = &plan.config.corruption;
-    let drawn = |values: &[f32]| rasters(values, plan.input_shape);
+    let Target { output, drawn, .. } = *loader.images.target();
     let batch = |count: usize, epoch: u64| {
         let corruption = Corruption(corruption.0[..count].to_vec());
         DataLoader { corruption: &corruption, ..loader }.batch(epoch, shown)
     };
     let all = corruption.0.len();
     let uncorrupted = batch(0, 1)?;
-    let mut rows = vec![("clean".to_owned(), drawn(uncorrupted.target()))];
+    let mut rows = vec![("clean".to_owned(), rasters(uncorrupted.target(), output))];
     if uncorrupted.clean.is_some() {
-        rows.push(("noisy".to_owned(), drawn(&uncorrupted.input)));
+        let label = if loader.images.are_paired() { "noisy" } else { "input" };
+        rows.push((label.to_owned(), rasters(&uncorrupted.input, drawn)));
     }
     if !corruption.changes_images() {
         return Ok(rows);
@@ -98,10 +101,11 @@ fn rows(
     for count in 1..=all {
         let label =
             format!("{}{}", if count > 1 { "+ " } else { "" }, corruption.0[count - 1].name());
-        rows.push((label, drawn(&batch(count, 1)?.input)));
+        let shape = Corruption(corruption.0[..count].to_vec()).shape_of(drawn);
+        rows.push((label, rasters(&batch(count, 1)?.input, shape)));
     }
     for epoch in (2..=EPOCHS).filter(|&epoch| corruption.changes_in(epoch)) {
-        rows.push((format!("epoch {epoch}"), drawn(&batch(all, epoch)?.input)));
+        rows.push((format!("epoch {epoch}"), rasters(&batch(all, epoch)?.input, corruption.shape_of(drawn))));
     }
     Ok(rows)
 }

@@ -55,7 +55,7 @@ pub fn run(args: &Decode) -> anyhow::Result<u8> {
     let step = decoder.at_once();
     let inputs = codes.values.chunks(step * codes.length());
     for (input, files) in inputs.zip(files.chunks(step)) {
-        let drawn = rasters(&decoder.predict(input), plan.input_shape);
+        let drawn = rasters(&decoder.predict(input), plan.output_shape());
         for (picture, file) in drawn.iter().zip(files) {
             let folder = file.parent().unwrap_or(&args.out);
             output_folder::make_inside(&args.out, folder).with_context(|| {

@@ -48,7 +48,8 @@ pub fn run(args: &Encode) -> anyhow::Result<u8> {
     let (plan, checkpoint) = model.open_with_code(args.code.as_deref())?;
     let device = choose_device(&plan.config.train.device)?;
     let (plan, gallery) = if args.images.is_empty() {
-        let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
+        let plan = plan.for_data()?;
+        let test = Dataset::open_test(&plan.config.data, plan.seen())?;
         (plan, Gallery::of_set(test, None))
     } else {
         let files = found(&args.images)?;

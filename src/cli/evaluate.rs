@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::CheckpointArgs;
 use crate::config::Source;
-use crate::data::Dataset;
+use crate::config::schema::Field;
+use crate::config::sections::Data;
+use crate::data::{Dataset, Images};
 use crate::engine::choose_device;
 use crate::infer::Predictor;
 use crate::infer::evaluation::{Evaluation, ImageQuality, Means, Quality, left_out, measure};
@@ -46,29 +48,66 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let levels = levels(&args.noise)?;
     let model = &args.model;
     let (plan, checkpoint) = model.open()?;
-    plan.objective()?;
+    plan.loss()?;
     let device = choose_device(&plan.config.train.device)?;
-    let mut predictor =
-        Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Whole, device)?;
-    let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
-
-    if test.are_paired() && !levels.is_empty() {
+    let sets = sets(plan.clone())?;
+    let paired = sets.iter().any(|(_, images)| images.are_paired());
+    if paired && !levels.is_empty() {
         let pairs = "the data are pairs, whose inputs have noise of their own";
         return Err(UsageError(format!("--noise is set, but {pairs}; leave it out")).into());
     }
 
-    let mut results = Vec::new();
-    for (noise, plan) in plans(&plan, &levels)? {
-        let found = measure(&plan, &test, &mut predictor)?;
-        check_numbers(&found)?;
-        results.push((noise, found));
+    let mut parts: Vec<(Option<f64>, Vec<(Evaluation, Vec<usize>)>)> = Vec::new();
+    for (plan, images) in &sets {
+        let mut predictor =
+            Predictor::restore(&model.checkpoint, plan, &checkpoint, Part::Whole, device)?;
+        for (level, (noise, plan)) in plans(plan, &levels)?.into_iter().enumerate() {
+            let found = measure(&plan, images, &mut predictor)?;
+            check_numbers(&found)?;
+            if parts.len() <= level {
+                parts.push((noise, Vec::new()));
+            }
+            let places = (0..images.len()).map(|index| images.number(index)).collect();
+            parts[level].1.push((found, places));
+        }
     }
+    let results: Vec<(Option<f64>, Evaluation)> =
+        parts.into_iter().map(|(noise, parts)| (noise, Evaluation::joined(parts))).collect();
+    let count = sets.iter().map(|(_, images)| images.len()).sum();
     if args.json {
-        output::print_json(&json(args, &plan, test.len(), &results)?)?;
+        output::print_json(&json(args, &plan, count, &results)?)?;
     } else {
-        output::print(&text(args, &plan, test.len(), &results))?;
+        output::print(&text(args, &plan, count, &results))?;
     }
     Ok(0)
+}
+
+/// The test set with the plan for its size; of a model of open size, and files that are neither resized nor cut, a
+/// set for each size.
+fn sets(plan: Plan) -> anyhow::Result<Vec<(Plan, Images)>> {
+    let files = match &plan.config.data {
+        Data::Images(images) => Some(&images.files),
+        Data::Pairs(pairs) => Some(&pairs.files),
+        _ => None,
+    };
+    let whole = files.is_some_and(|files| files.patches.is_none() && files.resize.is_none());
+    if plan.open != [true; 2] || !whole {
+        let plan = plan.for_data()?;
+        let test = Dataset::open_test(&plan.config.data, plan.objective()?.target)?;
+        return Ok(vec![(plan, test)]);
+    }
+    let times = plan.config.corruption.shrinking();
+    let sized = |[height, width]: [usize; 2]| {
+        plan.for_size((height / times).max(1), (width / times).max(1))
+    };
+    let target = |size| sized(size)?.target().map_err(|error| error.to_string());
+    let sets = Dataset::open_test_by_size(&plan.config.data, target)?;
+    sets.into_iter()
+        .map(|images| {
+            let [height, width, _] = images.shape();
+            Ok((plan.for_size(height, width).map_err(UsageError)?, images))
+        })
+        .collect()
 }
 
 /// Refuses outputs that are no images, of which no mean says anything.
@@ -103,9 +142,19 @@ fn plans(plan: &Plan, levels: &[f64]) -> anyhow::Result<Vec<(Option<f64>, Plan)>
         return Ok(vec![(None, plan.clone())]);
     }
     let text = plan.config.to_toml();
+    // A model that gives larger images than it sees goes on seeing small ones.
+    let smaller = plan.config.corruption.only_shrinking();
+    let smaller = if smaller.shrinking() > 1 { smaller.0 } else { Vec::new() };
+    let smaller: Vec<String> =
+        smaller.iter().filter_map(Field::write).map(|kind| format!("{kind}, ")).collect();
+    let [height, width, _] = plan.input_shape;
     let noisy = |&level: &f64| {
-        let corruption = format!("corruption={{kind=\"gaussian\",factor={level:?},clip=true}}");
-        Ok((Some(level), Plan::new(Source::parse(&text, "the model's config", &[corruption])?)?))
+        let kinds = smaller.concat();
+        let corruption =
+            format!("corruption=[{kinds}{{kind=\"gaussian\",factor={level:?},clip=true}}]");
+        let noisy = Plan::new(Source::parse(&text, "the model's config", &[corruption])?)?;
+        let noisy = noisy.for_size(height, width).map_err(UsageError)?;
+        Ok((Some(level), noisy))
     };
     levels.iter().map(noisy).collect()
 }

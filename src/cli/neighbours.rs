@@ -96,13 +96,16 @@ pub fn run(args: &Neighbours) -> anyhow::Result<u8> {
 /// The queries, and the images that they are compared with; all of one size.
 fn galleries(args: &Neighbours, plan: &Plan) -> anyhow::Result<(Plan, Gallery, Gallery)> {
     let data = &plan.config.data;
+    // Its own images are of one size; those that are named may be of another.
+    let of_data = if args.images.is_empty() { plan.clone().for_data()? } else { plan.clone() };
+    let plan = &of_data;
     if args.images.is_empty() && args.among.is_none() {
-        let Dataset { train, test } = Dataset::open(data, plan.input_shape)?;
+        let Dataset { train, test } = Dataset::open(data, plan.seen())?;
         let queries = Gallery::of_set(test, Some(QUERIES));
         return Ok((plan.clone(), queries, Gallery::of_set(train, None)));
     }
     let (sized, queries) = if args.images.is_empty() {
-        let test = Dataset::open_test(data, plan.input_shape)?;
+        let test = Dataset::open_test(data, plan.seen())?;
         (plan.clone(), Gallery::of_set(test, Some(QUERIES)))
     } else {
         sized(plan, found(&args.images)?)?
@@ -110,7 +113,7 @@ fn galleries(args: &Neighbours, plan: &Plan) -> anyhow::Result<(Plan, Gallery, G
     let among = match &args.among {
         Some(folder) => Gallery::of_files(found(std::slice::from_ref(folder))?, sized.input_shape),
         None if sized.input_shape == plan.input_shape => {
-            Gallery::of_set(Dataset::open(data, plan.input_shape)?.train, None)
+            Gallery::of_set(Dataset::open(data, plan.seen())?.train, None)
         }
         None => {
             let ([height, width, _], [own_height, own_width, _]) =

@@ -39,9 +39,10 @@ pub fn run(args: &Report) -> anyhow::Result<u8> {
     let weights = weights.ok_or_else(|| no_run(args, "it holds no weights"))?;
     let config = folder.config();
     let (plan, checkpoint) = open_model(weights, Some(&config), &args.overrides)?;
+    let plan = plan.for_data()?;
     let device = choose_device(&plan.config.train.device)?;
     let mut predictor = Predictor::restore(weights, &plan, &checkpoint, Part::Whole, device)?;
-    let test = Dataset::open_test(&plan.config.data, plan.input_shape)?;
+    let test = Dataset::open_test(&plan.config.data, plan.target()?)?;
     write_report(&folder, &plan, &test, &mut predictor, Vec::new())?;
     note(format_args!("Saved {}", folder.report().display()));
     Ok(0)

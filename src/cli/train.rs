@@ -74,7 +74,9 @@ fn plan(args: &Train) -> anyhow::Result<Plan> {
 pub fn run(args: &Train) -> anyhow::Result<u8> {
     let earlier = earlier(args)?;
     let plan = plan(args)?;
-    plan.objective()?;
+    plan.loss()?;
+    let plan = plan.for_data()?;
+    let target = plan.objective()?.target;
     let device = choose_device(&plan.config.train.device)?;
     let folder = RunFolder::choose(&plan, args.out.as_deref(), earlier)?;
     args.trace.as_deref().map(Trace::check).transpose()?;
@@ -82,7 +84,7 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let held = (args.resume && folder.dir().is_dir()).then(|| folder.open(earlier)).transpose()?;
     let saved = if args.resume { resume::find(&folder, &plan)? } else { None };
     let opening = Instant::now();
-    let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    let data = Dataset::open(&plan.config.data, target)?;
     if let Some(saved) = &saved {
         resume::check_data(saved, &data)?;
     }

@@ -124,8 +124,8 @@ family! {
         Mask(Mask) = "mask",
         /// Blurs with a Gaussian kernel; the image is reflected at its borders.
         Blur(Blur) = "blur",
-        /// Shrinks by the mean of areas, then enlarges to the old size by bicubic interpolation:
-        /// what is left to do is super-resolution.
+        /// Shrinks by the mean of areas, then enlarges to the old size by bicubic interpolation, or
+        /// leaves it small: what is left to do is super-resolution.
         Downscale(Downscale) = "downscale",
         /// Writes the image as JPEG and reads it back; colours keep their full resolution.
         Jpeg(Jpeg) = "jpeg",
@@ -213,6 +213,9 @@ section! {
     pub struct Downscale {
         /// How many times smaller the image becomes in height and width.
         scale: Span<usize> = Span::of(2), in Bounds::closed(1.0, 256.0);
+        /// Whether the image is enlarged to its old size. `false` is for a model whose output is `scale`
+        /// times as large as its input: it sees the small image, and gives one of the old size.
+        enlarge: bool = true;
         /// Whether the result is clipped to 0..1, which bicubic interpolation may leave.
         clip: bool = true;
         flatten drawn: Drawn;

@@ -16,7 +16,7 @@ pub struct Batch {
     pub len: usize,
     /// What the model sees: `len * height * width * channels` values.
     pub input: Vec<f32>,
-    /// What it should give; `None` where that is the input itself.
+    /// What it should give, in the output's shape; `None` where that is the input itself.
     pub clean: Option<Vec<f32>>,
 }
 
@@ -53,7 +53,9 @@ impl<'a> DataLoader<'a> {
     /// Whether what the model sees differs from what it should give.
     #[must_use]
     pub fn changes_images(&self) -> bool {
-        self.images.are_paired() || self.corruption.changes_images()
+        self.images.are_paired()
+            || !self.images.target().is_input()
+            || self.corruption.changes_images()
     }
 
     /// The order of an epoch, which counts from 1: drawn if `shuffle`, else as stored.
@@ -97,21 +99,23 @@ impl<'a> DataLoader<'a> {
     /// When a file cannot be read any more.
     pub fn batch(&self, epoch: u64, indices: &[usize]) -> Result<Batch, DataError> {
         let draw = Draw { seed: self.seed, split: self.split, epoch };
-        let values = self.images.values();
-        let mut input = Vec::with_capacity(indices.len() * values);
-        let mut partners = Vec::new();
+        let target = self.images.target();
+        let room = |shape: [usize; 3]| indices.len() * shape.iter().product::<usize>();
+        let mut input = Vec::with_capacity(room(target.input));
+        let mut output = self.changes_images().then(|| Vec::with_capacity(room(target.output)));
+        let (mut image, mut partner) = (Vec::new(), Vec::new());
         for &index in indices {
-            self.images.push(draw, index, &mut input, &mut partners)?;
+            image.clear();
+            partner.clear();
+            self.images.push(draw, index, &mut image, &mut partner)?;
+            if let Some(output) = &mut output {
+                let clean = if partner.is_empty() { &image } else { &partner };
+                target.push_output(clean, output);
+            }
+            let (shape, index) = (target.drawn, self.images.number(index) as u64);
+            self.corruption.apply(&mut image, shape, self.seed, self.split, epoch, index);
+            input.extend_from_slice(&image);
         }
-        let clean = if partners.is_empty() {
-            self.corruption.changes_images().then(|| input.clone())
-        } else {
-            Some(partners)
-        };
-        for (image, &index) in input.chunks_exact_mut(values).zip(indices) {
-            let (shape, index) = (self.images.shape(), index as u64);
-            self.corruption.apply(image, shape, self.seed, self.split, epoch, index);
-        }
-        Ok(Batch { len: indices.len(), input, clean })
+        Ok(Batch { len: indices.len(), input, clean: output })
     }
 }

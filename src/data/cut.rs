@@ -4,6 +4,7 @@
 use rand::RngExt;
 
 use super::Draw;
+use super::target::Target;
 use crate::config::data::{Patches, Place, Resize};
 use crate::data::corruption::Split;
 use crate::formats::image_file::{Samples, WHITE_8, WHITE_16};
@@ -50,14 +51,14 @@ impl Cut {
         }
     }
 
-    /// The place of an image's sample number `number`, which is `sample` of all.
+    /// The place of an image's sample number `number`, which is `sample` of all. Rows and columns at which
+    /// it begins are multiples of `steps`, which divide the sides of image and patch.
     pub(super) fn spot(
         &self,
         draw: Draw,
-        sample: usize,
-        number: usize,
-        size: [usize; 2],
-        patch: [usize; 2],
+        (sample, number): (usize, usize),
+        [size, patch]: [[usize; 2]; 2],
+        steps: [usize; 2],
     ) -> Spot {
         let Self::Patches(patches) = self else { return Spot::default() };
         // The test set is the same in every epoch.
@@ -67,11 +68,16 @@ impl Cut {
         };
         let mut stream = stream(draw.seed, purpose, epoch, sample as u64);
         let (top, left) = match patches.on {
-            Place::Grid => on_grid(patches, number, size, patch),
-            Place::Random => (
-                stream.random_range(0..=size[0] - patch[0]),
-                stream.random_range(0..=size[1] - patch[1]),
-            ),
+            Place::Grid => {
+                let (top, left) = on_grid(patches, number, size, patch);
+                (top / steps[0] * steps[0], left / steps[1] * steps[1])
+            }
+            Place::Random => {
+                let mut at = |axis: usize| {
+                    stream.random_range(0..=(size[axis] - patch[axis]) / steps[axis]) * steps[axis]
+                };
+                (at(0), at(1))
+            }
         };
         let varied = draw.split == Split::Train;
         let mirrored = varied && patches.flips && stream.random_bool(0.5);
@@ -100,7 +106,13 @@ fn on_grid(
 }
 
 impl Spot {
-    /// Appends the sample's values in 0..1: `shape` is the model's, `width` the image's.
+    /// The same place on the clean image, mirrored and turned alike.
+    pub(super) fn on_clean(self, target: &Target) -> Self {
+        let (top, left) = (target.on_clean(0, self.top), target.on_clean(1, self.left));
+        Self { top, left, ..self }
+    }
+
+    /// Appends the sample's values in 0..1: `shape` is the sample's, `width` the image's.
     pub(super) fn push(
         self,
         samples: &Samples,
@@ -166,7 +178,7 @@ mod tests {
     /// Where the patches of a grid begin.
     fn grid(patches: Patches, size: [usize; 2]) -> Vec<(usize, usize)> {
         let cut = Cut::Patches(patches);
-        let spot = |number| cut.spot(draw(Split::Test, 0), number, number, size, PATCH);
+        let spot = |number| cut.spot(draw(Split::Test, 0), (number, number), [size, PATCH], [1, 1]);
         (0..cut.count(size, PATCH)).map(spot).map(|spot| (spot.top, spot.left)).collect()
     }
 
@@ -188,7 +200,7 @@ mod tests {
         let cut = Cut::Patches(patches(Place::Random));
         let mut counts = [0_u32; 12];
         for sample in 0..12_000 {
-            let spot = cut.spot(draw(Split::Train, 1), sample, 0, [6, 7], PATCH);
+            let spot = cut.spot(draw(Split::Train, 1), (sample, 0), [[6, 7], PATCH], [1, 1]);
             counts[spot.top * 4 + spot.left] += 1;
         }
         // 1000 each, with a standard deviation of 30; five of those.
@@ -200,7 +212,8 @@ mod tests {
         let all = Patches { flips: true, turns: true, ..patches(Place::Random) };
         let cut = Cut::Patches(all);
         let spots = |split, epoch| -> Vec<Spot> {
-            (0..20).map(|i| cut.spot(draw(split, epoch), i, 0, [40, 40], PATCH)).collect()
+            let sizes = [[40, 40], PATCH];
+            (0..20).map(|i| cut.spot(draw(split, epoch), (i, 0), sizes, [1, 1])).collect()
         };
         assert_eq!(spots(Split::Train, 1), spots(Split::Train, 1));
         assert_ne!(spots(Split::Train, 1), spots(Split::Train, 2));

@@ -1,5 +1,6 @@
 //! Why a data set cannot be used, and what to do about it.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 
 use crate::formats::image_file::ImageError;
@@ -91,7 +92,7 @@ pub enum DataError {
     /// The images do not fit `model.input_shape`.
     #[error(
         "{} holds images of {found:?} (height, width, channels), the model takes {expected:?}; \
-         name other data, or a model.input_shape that fits it (1 channel or 3)", path.display())]
+         name other data, or a model.input_shape that fits it", path.display())]
     Shape {
         /// Raw or `.gz`.
         path: PathBuf,
@@ -206,7 +207,8 @@ pub enum DataError {
     /// An image of another size than the model's, and no rule what to do.
     #[error(
         "{} is {}x{} pixels, the model takes {}x{}; set data.resize (\"fit\", \"fill\" or \
-         \"exact\") or data.patches, or give a model.input_shape that fits",
+         \"exact\") or data.patches (with their size, for a model of open size), or give a \
+         model.input_shape that fits",
         path.display(), found[1], found[0], expected[1], expected[0])]
     Size {
         /// The image.
@@ -215,6 +217,18 @@ pub enum DataError {
         found: [usize; 2],
         /// Height and width.
         expected: [usize; 2],
+    },
+    /// An image of a size that a model of open size does not take.
+    #[error(
+        "{} is {}x{} pixels, which the model does not take: {reason}; resize it, or cut patches with \
+         data.patches.size", path.display(), size[1], size[0])]
+    Untaken {
+        /// The image.
+        path: PathBuf,
+        /// Height and width.
+        size: [usize; 2],
+        /// Why not.
+        reason: String,
     },
     /// An image that no patch can be cut from.
     #[error(
@@ -243,8 +257,9 @@ pub enum DataError {
     },
     /// A pair of two sizes, before either is resized.
     #[error(
-        "{} is {}x{} pixels and its partner {} is {}x{}; give both the same size",
-        noisy.display(), sizes[0][1], sizes[0][0], clean.display(), sizes[1][1], sizes[1][0])]
+        "{} is {}x{} pixels and its partner {} is {}x{}; give {}",
+        noisy.display(), sizes[0][1], sizes[0][0], clean.display(), sizes[1][1], sizes[1][0],
+        wanted_sizes(*ratios))]
     PairSizes {
         /// What the model would see.
         noisy: PathBuf,
@@ -252,7 +267,22 @@ pub enum DataError {
         clean: PathBuf,
         /// Height and width of each.
         sizes: [[usize; 2]; 2],
+        /// In height and width, how the clean one's side is to the noisy one's.
+        ratios: [[usize; 2]; 2],
     },
+}
+
+/// "both the same size", or "a partner that is 2 times as wide and 2 times as high".
+fn wanted_sizes([rows, columns]: [[usize; 2]; 2]) -> String {
+    if rows[0] == rows[1] && columns[0] == columns[1] {
+        return "both the same size".to_owned();
+    }
+    let times = |[clean, noisy]: [usize; 2]| match clean.cmp(&noisy) {
+        Ordering::Equal => "just as".to_owned(),
+        Ordering::Greater => format!("{} times as", clean / noisy),
+        Ordering::Less => format!("1/{} as", noisy / clean),
+    };
+    format!("a partner that is {} wide and {} high, as what the model gives is", times(columns), times(rows))
 }
 
 impl DataError {
@@ -279,6 +309,7 @@ impl DataError {
             | Self::Split { .. }
             | Self::Size { .. }
             | Self::Small { .. }
+            | Self::Untaken { .. }
             | Self::Undivided { .. }
             | Self::PairSizes { .. } => true,
         }

@@ -10,6 +10,7 @@ use super::fit::resized;
 use super::listing::Entry;
 use super::part::Part;
 use super::scan::{Budget, scan};
+use super::target::Target;
 use crate::config::data::ImageFiles;
 use crate::formats::image_file::{ImageFile, ImagePlace, Samples};
 use crate::system::terminal::complain;
@@ -17,7 +18,7 @@ use crate::system::terminal::complain;
 /// Images that were all decoded once, so that each can be used.
 #[derive(Debug)]
 pub(super) struct Files {
-    shape: [usize; 3],
+    target: Target,
     cut: Cut,
     part: Part,
     max_pixels: u64,
@@ -27,12 +28,16 @@ pub(super) struct Files {
     starts: Vec<usize>,
     /// Images that cannot be used.
     skipped: usize,
+    /// Places of the samples in a larger set, where these are a part of one.
+    numbers: Option<Vec<usize>>,
 }
 
 /// An image that can be used.
 #[derive(Debug)]
 pub(super) struct Item {
     pub entry: Entry,
+    /// Among all images of the set, those that cannot be used too.
+    pub place: usize,
     /// Height and width once decoded and resized.
     pub size: [usize; 2],
     /// Of its file.
@@ -45,6 +50,7 @@ pub(super) struct Item {
 #[derive(Debug, Clone)]
 pub(super) struct Decoded {
     pub input: ImageFile,
+    /// The partner; or the same image in other channels, where the model should give those.
     pub clean: Option<ImageFile>,
     /// Whether its file has colours, of which a grey model sees the grey.
     pub lost_colour: bool,
@@ -55,7 +61,7 @@ impl Files {
     pub(super) fn open(
         (entries, part): (Vec<Entry>, Part),
         set: &'static str,
-        shape: [usize; 3],
+        target: Target,
         options: &ImageFiles,
         budget: &Budget,
     ) -> Result<Self, DataError> {
@@ -64,19 +70,30 @@ impl Files {
             None => Cut::Whole(options.resize),
         };
         let (max_pixels, threads) = (options.max_pixels as u64, options.threads());
-        let reader = Reader { shape, cut: &cut, part, max_pixels };
+        let reader = Reader { target, cut: &cut, part, max_pixels };
         let (items, skipped) = scan(entries, set, reader, options, budget)?;
         let mut starts = vec![0];
         for item in &items {
             let last = starts[starts.len() - 1];
-            starts.push(last + cut.count(item.size, [shape[0], shape[1]]));
+            starts.push(last + cut.count(item.size, [target.drawn[0], target.drawn[1]]));
         }
         hint_at_memory(&items, starts[items.len()], set, options.memory_mb);
-        Ok(Self { shape, cut, part, max_pixels, threads, items, starts, skipped })
+        Ok(Self { target, cut, part, max_pixels, threads, items, starts, skipped, numbers: None })
     }
 
-    pub(super) fn shape(&self) -> [usize; 3] {
-        self.shape
+    /// As a part of a larger set, in which its images, one sample each, have these places.
+    pub(super) fn numbered(self, numbers: &[usize]) -> Self {
+        let numbers = self.items.iter().map(|item| numbers[item.place]).collect();
+        Self { numbers: Some(numbers), ..self }
+    }
+
+    /// Place of a sample in the set that decides on its noise.
+    pub(super) fn number(&self, sample: usize) -> usize {
+        self.numbers.as_ref().map_or(sample, |numbers| numbers[sample])
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Number of samples.
@@ -154,18 +171,23 @@ impl Files {
         if size != item.size {
             return Err(DataError::Changed { path: item.entry.input.shown() });
         }
-        let patch = [self.shape[0], self.shape[1]];
-        let spot = self.cut.spot(draw, sample, sample - self.starts[image], size, patch);
-        spot.push(&picture.input.samples, size[1], self.shape, input);
+        let target = &self.target;
+        let (place, patch) = ((sample, sample - self.starts[image]), target.drawn);
+        let spot = self.cut.spot(draw, place, [size, [patch[0], patch[1]]], target.steps());
+        spot.push(&picture.input.samples, size[1], patch, input);
         if let Some(partner) = &picture.clean {
-            spot.push(&partner.samples, size[1], self.shape, clean);
+            let shape = match self.cut {
+                Cut::Whole(_) => partner.shape,
+                Cut::Patches(_) => target.clean,
+            };
+            spot.on_clean(target).push(&partner.samples, partner.shape[1], shape, clean);
         }
         Ok(())
     }
 
     fn reader(&self) -> Reader<'_> {
-        let &Self { shape, ref cut, part, max_pixels, .. } = self;
-        Reader { shape, cut, part, max_pixels }
+        let &Self { target, ref cut, part, max_pixels, .. } = self;
+        Reader { target, cut, part, max_pixels }
     }
 
     fn image_of(&self, sample: usize) -> usize {
@@ -222,7 +244,7 @@ impl Decoded {
 /// Makes images of files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
-    pub shape: [usize; 3],
+    pub target: Target,
     pub cut: &'a Cut,
     /// Of what patches are cut from.
     pub part: Part,
@@ -232,53 +254,74 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Decodes an image, or a pair, and sees whether it can be used.
     pub(super) fn read(self, entry: &Entry) -> Result<Decoded, DataError> {
-        let mut lost_colour = false;
-        let mut decode = |place: &ImagePlace| self.decode(place, &mut lost_colour);
-        let input = decode(&entry.input)?;
-        let clean = entry.clean.as_ref().map(decode).transpose()?;
-        // Once they are resized they differ no more, and yet show different parts.
-        if let (Some(partner), Some(place)) = (&clean, &entry.clean)
-            && partner.shape != input.shape
-        {
-            let size = |image: &ImageFile| [image.shape[0], image.shape[1]];
-            return Err(DataError::PairSizes {
-                noisy: entry.input.shown(),
-                clean: place.shown(),
-                sizes: [size(&input), size(partner)],
-            });
+        let Target { drawn: [.., channels], clean: [.., others], .. } = self.target;
+        let image = self.decode(&entry.input)?;
+        if let Some(place) = &entry.clean {
+            let partner = self.decode(place)?;
+            let lost_colour = (channels == 1 && image.is_coloured())
+                || (others == 1 && partner.is_coloured());
+            let (image, partner) = (image.with_channels(channels), partner.with_channels(others));
+            self.check_pair(entry, &image, &partner, place)?;
+            return self.fitting(&entry.input, image, Some(partner), lost_colour);
         }
-        let partner = entry.clean.as_ref().zip(clean);
-        Ok(Decoded {
-            input: self.fitting(&entry.input, input)?,
-            clean: partner.map(|(place, image)| self.fitting(place, image)).transpose()?,
-            lost_colour,
-        })
+        let lost_colour = channels == 1 && others == 1 && image.is_coloured();
+        let partner = (others != channels).then(|| image.clone().with_channels(others));
+        self.fitting(&entry.input, image.with_channels(channels), partner, lost_colour)
     }
 
-    /// In the model's channels; a grey model sees the grey of what is coloured.
-    fn decode(self, place: &ImagePlace, lost_colour: &mut bool) -> Result<ImageFile, DataError> {
-        let image = place.decode(self.max_pixels).map_err(DataError::Image)?;
-        *lost_colour |= self.shape[2] == 1 && image.is_coloured();
-        Ok(image.bare().with_channels(self.shape[2]))
+    fn decode(self, place: &ImagePlace) -> Result<ImageFile, DataError> {
+        Ok(place.decode(self.max_pixels).map_err(DataError::Image)?.bare())
     }
 
-    /// The image resized where the config says so; otherwise it has to be of a size that fits.
-    fn fitting(self, place: &ImagePlace, image: ImageFile) -> Result<ImageFile, DataError> {
-        let (found, expected) = ([image.shape[0], image.shape[1]], [self.shape[0], self.shape[1]]);
-        match self.cut {
-            Cut::Whole(Some(how)) => Ok(resized(image, expected, *how)),
+    /// The sizes of a pair are to each other as those of the model's input and output. Once they are resized
+    /// they differ no more, and yet may show different parts.
+    fn check_pair(
+        self,
+        entry: &Entry,
+        noisy: &ImageFile,
+        clean: &ImageFile,
+        place: &ImagePlace,
+    ) -> Result<(), DataError> {
+        let Target { drawn, clean: wanted, output, .. } = self.target;
+        let sizes = [noisy, clean].map(|image| [image.shape[0], image.shape[1]]);
+        let fits =
+            |axis: usize| sizes[0][axis] * wanted[axis] == sizes[1][axis] * drawn[axis];
+        // A model that gives less than it sees may have partners that are the middle already.
+        let is_output = matches!(self.cut, Cut::Whole(None)) && sizes[1] == output[..2];
+        if (fits(0) && fits(1)) || is_output {
+            return Ok(());
+        }
+        let ratio = |axis: usize| [wanted[axis], drawn[axis]];
+        let (noisy, clean) = (entry.input.shown(), place.shown());
+        Err(DataError::PairSizes { noisy, clean, sizes, ratios: [ratio(0), ratio(1)] })
+    }
+
+    /// The images resized where the config says so; otherwise they have to be of a size that fits.
+    fn fitting(
+        self,
+        place: &ImagePlace,
+        image: ImageFile,
+        clean: Option<ImageFile>,
+        lost_colour: bool,
+    ) -> Result<Decoded, DataError> {
+        let size = |shape: [usize; 3]| [shape[0], shape[1]];
+        let (found, expected) = (size(image.shape), size(self.target.drawn));
+        let path = || place.shown();
+        let (input, clean) = match self.cut {
+            Cut::Whole(Some(how)) => {
+                let clean = clean.map(|clean| resized(clean, size(self.target.clean), *how));
+                (resized(image, expected, *how), clean)
+            }
             Cut::Whole(None) if found != expected => {
-                Err(DataError::Size { path: place.shown(), found, expected })
+                return Err(DataError::Size { path: path(), found, expected });
             }
+            Cut::Whole(None) => (image, clean),
             Cut::Patches(_) if self.cut.count(found, expected) == 0 => {
-                Err(DataError::Small { path: place.shown(), found, expected })
+                return Err(DataError::Small { path: path(), found, expected });
             }
-            Cut::Patches(_) => self.part.of(image, expected).ok_or_else(|| DataError::Undivided {
-                path: place.shown(),
-                found,
-                expected,
-            }),
-            Cut::Whole(None) => Ok(image),
-        }
+            Cut::Patches(_) => (self.part.of(image, clean, &self.target))
+                .ok_or_else(|| DataError::Undivided { path: path(), found, expected })?,
+        };
+        Ok(Decoded { input, clean, lost_colour })
     }
 }

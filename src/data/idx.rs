@@ -3,6 +3,7 @@
 //!
 //! Source: the format's description on the MNIST page (magic 0x0000 08 dd, then dd sizes).
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -18,6 +19,8 @@ const COLOUR_IMAGES: u32 = 0x0804;
 const LABELS: u32 = 0x0801;
 /// Bytes of the longer header, that of images with channels.
 const LONGEST_HEADER: u64 = 20;
+/// Bytes of a file that hold its header, packed too.
+const START: u64 = 1 << 16;
 
 /// Reads a raw or gzipped IDX file, or its first `samples` images.
 pub(super) fn open(
@@ -35,6 +38,25 @@ pub(super) fn open(
     bytes.truncate(header.length + count * height * width * channels);
     bytes.drain(..header.length);
     Ok(Stored { file: path.to_owned(), shape: header.shape, pixels: Pixels::Eight(bytes) })
+}
+
+/// Height and width of a file's images, by its header.
+pub(super) fn size(path: &Path, supply: Supply) -> Result<[usize; 2], DataError> {
+    let unreadable = |error| DataError::Unreadable { path: path.to_owned(), error };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut start = Vec::new();
+    file.take(START).read_to_end(&mut start).map_err(unreadable)?;
+    if start.starts_with(&MAGIC) {
+        let (packed, mut unpacked) = (start, Vec::new());
+        // What comes out before the start is at its end is enough.
+        let _ = Gzip::new(&packed).take(LONGEST_HEADER).read_to_end(&mut unpacked);
+        start = unpacked;
+    }
+    match sizes(&start) {
+        Some((sizes, _)) => Ok([sizes[1], sizes[2]]),
+        // What is wrong with it is found where all of it is read.
+        None => open(path, None, supply).map(|stored| [stored.shape[0], stored.shape[1]]),
+    }
 }
 
 /// What the file's first bytes promise, already held against the file's length.

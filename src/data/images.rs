@@ -7,7 +7,8 @@ use super::error::{DataError, Supply};
 use super::files::Files;
 use super::idx;
 use super::stored::Stored;
-use crate::data::corruption::Split;
+use super::target::Target;
+use crate::data::corruption::{Split, shrink};
 use crate::formats::image_file::ImagePlace;
 
 /// What samples that are drawn anew depend on, beside their index.
@@ -23,23 +24,21 @@ pub struct Draw {
 
 /// Images of one shape, by index.
 #[derive(Debug)]
-pub struct Images(Source);
+pub struct Images {
+    source: Source,
+    target: Target,
+}
 
 #[derive(Debug)]
 enum Source {
-    Stored(Stored),
+    /// What the model sees, and the same images in other channels where it should give those.
+    Stored(Stored, Option<Stored>),
     Files(Files),
-}
-
-impl From<Stored> for Images {
-    fn from(stored: Stored) -> Self {
-        Self(Source::Stored(stored))
-    }
 }
 
 impl From<Files> for Images {
     fn from(files: Files) -> Self {
-        Self(Source::Files(files))
+        Self { target: *files.target(), source: Source::Files(files) }
     }
 }
 
@@ -49,29 +48,40 @@ impl Images {
     /// # Errors
     /// When the file cannot be read, or is not what its header says.
     pub fn open(path: &Path, samples: Option<usize>) -> Result<Self, DataError> {
-        idx::open(path, samples, Supply::Mnist).map(Self::from)
+        let stored = idx::open(path, samples, Supply::Mnist)?;
+        let target = Target::from(stored.shape);
+        Ok(Self::of_stored(stored, target))
     }
 
-    /// Height, width and channels.
+    /// Images that have the size and the channels that the target asks for, or grey or RGB ones.
+    pub(super) fn of_stored(stored: Stored, target: Target) -> Self {
+        let [input, clean] = [target.drawn[2], target.clean[2]];
+        let source = if input == clean {
+            Source::Stored(stored.with_channels(input), None)
+        } else {
+            let partner = stored.clone().with_channels(clean);
+            Source::Stored(stored.with_channels(input), Some(partner))
+        };
+        Self { source, target }
+    }
+
+    /// Height, width and channels of what a model sees.
     #[must_use]
     pub fn shape(&self) -> [usize; 3] {
-        match &self.0 {
-            Source::Stored(stored) => stored.shape,
-            Source::Files(files) => files.shape(),
-        }
+        self.target.input
     }
 
-    /// Values of one image.
+    /// What a model should give for an image.
     #[must_use]
-    pub fn values(&self) -> usize {
-        self.shape().iter().product()
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Number of images; of patches, where images are cut into them.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Source::Stored(stored) => stored.len(),
+        match &self.source {
+            Source::Stored(stored, _) => stored.len(),
             Source::Files(files) => files.len(),
         }
     }
@@ -86,8 +96,8 @@ impl Images {
     /// has its number behind a `#`.
     #[must_use]
     pub fn name(&self, index: usize) -> Option<String> {
-        match &self.0 {
-            Source::Stored(_) => None,
+        match &self.source {
+            Source::Stored(..) => None,
             Source::Files(files) => Some(files.name(index)),
         }
     }
@@ -96,17 +106,26 @@ impl Images {
     /// that no other set has parts of.
     #[must_use]
     pub fn place(&self, index: usize) -> Option<&ImagePlace> {
-        match &self.0 {
-            Source::Stored(_) => None,
+        match &self.source {
+            Source::Stored(..) => None,
             Source::Files(files) => files.place(index),
+        }
+    }
+
+    /// Place of an image in the set that decides on its noise: its index, but in a part of a larger set.
+    #[must_use]
+    pub fn number(&self, index: usize) -> usize {
+        match &self.source {
+            Source::Stored(..) => index,
+            Source::Files(files) => files.number(index),
         }
     }
 
     /// Whether what the model sees is another image than what it should give, before corruption.
     #[must_use]
     pub fn are_paired(&self) -> bool {
-        match &self.0 {
-            Source::Stored(_) => false,
+        match &self.source {
+            Source::Stored(..) => false,
             Source::Files(files) => files.is_paired(),
         }
     }
@@ -114,8 +133,8 @@ impl Images {
     /// Whether an index stands for another image in each epoch of training.
     #[must_use]
     pub fn are_drawn(&self) -> bool {
-        match &self.0 {
-            Source::Stored(_) => false,
+        match &self.source {
+            Source::Stored(..) => false,
             Source::Files(files) => files.draws(),
         }
     }
@@ -123,37 +142,38 @@ impl Images {
     /// Files that were left out because they cannot be used.
     #[must_use]
     pub fn skipped(&self) -> usize {
-        match &self.0 {
-            Source::Stored(_) => 0,
+        match &self.source {
+            Source::Stored(..) => 0,
             Source::Files(files) => files.skipped(),
         }
     }
 
     /// Digests of what the images are made of: one for each file, or one for an array.
     pub(super) fn digests(&self) -> Vec<u32> {
-        match &self.0 {
-            Source::Stored(stored) => vec![stored.digest()],
+        match &self.source {
+            Source::Stored(stored, _) => vec![stored.digest()],
             Source::Files(files) => files.digests(),
         }
     }
 
     /// The file that digest `index` is of.
     pub(super) fn file(&self, index: usize) -> &Path {
-        match &self.0 {
-            Source::Stored(stored) => &stored.file,
+        match &self.source {
+            Source::Stored(stored, _) => &stored.file,
             Source::Files(files) => files.file(index),
         }
     }
 
     /// Threads that are worth having for making batches; the batches do not depend on it.
     pub(super) fn makers(&self) -> usize {
-        match &self.0 {
-            Source::Stored(_) => 1,
+        match &self.source {
+            Source::Stored(..) => 1,
             Source::Files(files) => files.makers(),
         }
     }
 
-    /// Appends an image's values in 0..1 to `input`; of a pair also the clean one's to `clean`.
+    /// Appends an image's values in 0..1 before any corruption to `input`; the clean one's to `clean`, where
+    /// that is another image.
     ///
     /// # Errors
     /// When its file cannot be read any more.
@@ -167,17 +187,20 @@ impl Images {
         input: &mut Vec<f32>,
         clean: &mut Vec<f32>,
     ) -> Result<(), DataError> {
-        match &self.0 {
-            Source::Stored(stored) => {
+        match &self.source {
+            Source::Stored(stored, partner) => {
                 stored.push(index, input);
+                if let Some(partner) = partner {
+                    partner.push(index, clean);
+                }
                 Ok(())
             }
             Source::Files(files) => files.push(draw, index, input, clean),
         }
     }
 
-    /// An image's values in 0..1 before any corruption, as the test set has it: not mirrored, not
-    /// turned; of a pair the clean one.
+    /// An image's values in 0..1 as the test set has it: not mirrored, not turned, not corrupted but for
+    /// being made smaller; of a pair the clean one, where a model could see it.
     ///
     /// # Errors
     /// When its file cannot be read any more.
@@ -188,6 +211,11 @@ impl Images {
         let draw = Draw { seed: 0, split: Split::Test, epoch: 0 };
         let (mut input, mut clean) = (Vec::new(), Vec::new());
         self.push(draw, index, &mut input, &mut clean)?;
-        Ok(if clean.is_empty() { input } else { clean })
+        let Target { input: seen, drawn, clean: partner, .. } = self.target;
+        Ok(match self.target.shrinking() {
+            1 if clean.is_empty() || partner != seen => input,
+            1 => clean,
+            scale => shrink(&input, drawn, scale),
+        })
     }
 }

@@ -17,6 +17,7 @@ mod part;
 mod prefetch;
 mod scan;
 mod stored;
+mod target;
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,7 @@ use part::Part;
 use scan::Budget;
 pub(crate) use scan::SEES_GREY;
 use stored::{Stored, split_at};
+pub use target::Target;
 
 /// Names of MNIST's files of images, and of those that take their place.
 const TRAIN: &str = "train-images-idx3-ubyte";
@@ -51,19 +53,22 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads what the config names, as images of `shape` (height, width, channels).
+    /// Reads what the config names, as images for a model and what it should give; of one shape (height,
+    /// width, channels), where input and output have the same.
     ///
     /// # Errors
     /// When a file is missing, damaged, or holds images of another shape.
-    pub fn open(data: &Data, shape: [usize; 3]) -> Result<Self, DataError> {
+    pub fn open(data: &Data, target: impl Into<Target>) -> Result<Self, DataError> {
+        let target = target.into();
         match data {
-            Data::Images(images) => of_files(listing::images(images)?, &images.files, shape),
-            Data::Pairs(pairs) => of_files(listing::pairs(pairs)?, &pairs.files, shape),
+            Data::Images(images) => of_files(listing::images(images)?, &images.files, target),
+            Data::Pairs(pairs) => of_files(listing::pairs(pairs)?, &pairs.files, target),
             _ => {
                 // The first file is held against the model before the second is read.
-                let (train, rest) = stored_train(data, shape)?;
-                let test = rest.map_or_else(|| stored_test(data, shape), Ok)?;
-                Ok(Self { train: train.into(), test: test.into() })
+                let (train, rest) = stored_train(data, target)?;
+                let test = rest.map_or_else(|| stored_test(data, target), Ok)?;
+                let of = |stored| Images::of_stored(stored, target);
+                Ok(Self { train: of(train), test: of(test) })
             }
         }
     }
@@ -89,32 +94,91 @@ impl Dataset {
         changed
     }
 
+    /// The test images alone, of whatever sizes their files have: a set for each size, for which `target` says
+    /// what is taken of an image of that height and width, or why nothing is. Each image is corrupted as it
+    /// would be in a set of all of them.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and for the first image whose size is not taken.
+    ///
+    /// # Panics
+    /// When the data are no image files.
+    pub fn open_test_by_size(
+        data: &Data,
+        target: impl Fn([usize; 2]) -> Result<Target, String>,
+    ) -> Result<Vec<Images>, DataError> {
+        let ((entries, part), options) = match data {
+            Data::Images(images) => (listing::test_images(images)?, &images.files),
+            Data::Pairs(pairs) => (listing::test_pairs(pairs)?, &pairs.files),
+            _ => panic!("arrays have images of one size"),
+        };
+        let mut sizes: Vec<([usize; 2], Vec<(usize, Entry)>)> = Vec::new();
+        for (number, entry) in first((entries, part), options.test_samples).0.into_iter().enumerate() {
+            let (height, width) = entry.input.dimensions().map_err(DataError::Image)?;
+            let size = [height, width];
+            match sizes.iter_mut().find(|(known, _)| *known == size) {
+                Some((_, entries)) => entries.push((number, entry)),
+                None => sizes.push((size, vec![(number, entry)])),
+            }
+        }
+        let budget = Budget::new(options.memory());
+        let set = |(size, entries): ([usize; 2], Vec<(usize, Entry)>)| {
+            let (numbers, entries): (Vec<usize>, Vec<Entry>) = entries.into_iter().unzip();
+            let path = || entries[0].input.shown();
+            let target = target(size).map_err(|reason| DataError::Untaken { path: path(), size, reason })?;
+            let files = Files::open((entries, part), "test images", target, options, &budget)?;
+            Ok(files.numbered(&numbers).into())
+        };
+        sizes.into_iter().map(set).collect()
+    }
+
     /// The test images alone.
     ///
     /// # Errors
     /// As [`Dataset::open`].
-    pub fn open_test(data: &Data, shape: [usize; 3]) -> Result<Images, DataError> {
+    pub fn open_test(data: &Data, target: impl Into<Target>) -> Result<Images, DataError> {
+        let target = target.into();
         let open = |entries, options: &ImageFiles| {
             let budget = Budget::new(options.memory());
             let entries = first(entries, options.test_samples);
-            Files::open(entries, "test images", shape, options, &budget).map(Images::from)
+            Files::open(entries, "test images", target, options, &budget).map(Images::from)
         };
         match data {
             Data::Images(images) => open(listing::test_images(images)?, &images.files),
             Data::Pairs(pairs) => open(listing::test_pairs(pairs)?, &pairs.files),
-            _ => stored_test(data, shape).map(Images::from),
+            _ => stored_test(data, target).map(|stored| Images::of_stored(stored, target)),
         }
+    }
+}
+
+/// Height and width of the first training image, of which no more is read than that.
+///
+/// # Errors
+/// When there is none, or it does not tell.
+pub fn first_size(data: &Data) -> Result<[usize; 2], DataError> {
+    let of_idx = |path: &Path, supply| idx::size(&existing(path, supply)?, supply);
+    let of_file = |listing: Listing| {
+        let place = &listing.train.0[0].input;
+        place.dimensions().map(|(height, width)| [height, width]).map_err(DataError::Image)
+    };
+    match data {
+        Data::Mnist(mnist) => of_idx(&mnist.dir.join(TRAIN), Supply::Mnist),
+        Data::FashionMnist(fashion) => of_idx(&fashion.dir.join(TRAIN), Supply::FashionMnist),
+        Data::Idx(files) => of_idx(&files.train, Supply::User),
+        Data::Npz(npz) => npz::size(&npz.file, &npz.train),
+        Data::Images(images) => of_file(listing::images(images)?),
+        Data::Pairs(pairs) => of_file(listing::pairs(pairs)?),
     }
 }
 
 fn of_files(
     listing: Listing,
     options: &ImageFiles,
-    shape: [usize; 3],
+    target: Target,
 ) -> Result<Dataset, DataError> {
     let budget = Budget::new(options.memory());
     let divided = listing.train.1 != Part::Whole;
-    let open = |entries, set| Files::open(entries, set, shape, options, &budget);
+    let open = |entries, set| Files::open(entries, set, target, options, &budget);
     let train = open(first(listing.train, options.train_samples), "training images")?;
     let test = open(first(listing.test, options.test_samples), "test images")?;
     if divided {
@@ -135,30 +199,30 @@ fn first((mut all, part): (Vec<Entry>, Part), samples: Option<usize>) -> (Vec<En
 }
 
 /// The training images, and the test images where they are a part of the same file.
-fn stored_train(data: &Data, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), DataError> {
+fn stored_train(data: &Data, target: Target) -> Result<(Stored, Option<Stored>), DataError> {
     match data {
         Data::Mnist(mnist) => {
             let train =
-                idx(&mnist.dir.join(TRAIN), mnist.samples.train_samples, Supply::Mnist, shape)?;
+                idx(&mnist.dir.join(TRAIN), mnist.samples.train_samples, Supply::Mnist, target)?;
             Ok((train, None))
         }
         Data::FashionMnist(fashion) => {
             let (path, samples) = (fashion.dir.join(TRAIN), fashion.samples.train_samples);
-            Ok((idx(&path, samples, Supply::FashionMnist, shape)?, None))
+            Ok((idx(&path, samples, Supply::FashionMnist, target)?, None))
         }
         Data::Idx(files) if files.test.is_some() => {
-            Ok((idx(&files.train, files.samples.train_samples, Supply::User, shape)?, None))
+            Ok((idx(&files.train, files.samples.train_samples, Supply::User, target)?, None))
         }
         Data::Idx(IdxFiles { train, test_fraction, samples, .. }) => {
-            let all = idx(train, None, Supply::User, shape)?;
+            let all = idx(train, None, Supply::User, target)?;
             divided(all, train, *test_fraction, samples)
         }
-        Data::Npz(npz) => npz_train(npz, shape),
+        Data::Npz(npz) => npz_train(npz, target),
         Data::Images(_) | Data::Pairs(_) => unreachable!("image files are not stored"),
     }
 }
 
-fn stored_test(data: &Data, shape: [usize; 3]) -> Result<Stored, DataError> {
+fn stored_test(data: &Data, target: Target) -> Result<Stored, DataError> {
     let (path, samples, supply) = match data {
         Data::Mnist(mnist) => (mnist.dir.join(TEST), mnist.samples.test_samples, Supply::Mnist),
         Data::FashionMnist(fashion) => {
@@ -169,40 +233,40 @@ fn stored_test(data: &Data, shape: [usize; 3]) -> Result<Stored, DataError> {
         }
         _ => {
             if let Data::Npz(npz) = data
-                && let Some(test) = npz_test(npz, shape)?
+                && let Some(test) = npz_test(npz, target)?
             {
                 return Ok(test);
             }
-            let (_, test) = stored_train(data, shape)?;
+            let (_, test) = stored_train(data, target)?;
             return Ok(test.expect("a test set that is no file of its own is a part of one"));
         }
     };
-    idx(&path, samples, supply, shape)
+    idx(&path, samples, supply, target)
 }
 
-fn npz_train(npz: &Npz, shape: [usize; 3]) -> Result<(Stored, Option<Stored>), DataError> {
+fn npz_train(npz: &Npz, target: Target) -> Result<(Stored, Option<Stored>), DataError> {
     let samples = &npz.samples;
     match (npz::open(&npz.file, &npz.train)?, npz.test_fraction) {
         (Some(train), None) => {
-            Ok((fitting(train, &npz.file, shape)?.first(samples.train_samples), None))
+            Ok((fitting(train, &npz.file, target)?.first(samples.train_samples), None))
         }
         (Some(all), fraction) => {
-            divided(fitting(all, &npz.file, shape)?, &npz.file, fraction, samples)
+            divided(fitting(all, &npz.file, target)?, &npz.file, fraction, samples)
         }
         (None, fraction) => {
-            let all = fitting(npz::open_single(&npz.file)?, &npz.file, shape)?;
+            let all = fitting(npz::open_single(&npz.file)?, &npz.file, target)?;
             divided(all, &npz.file, fraction, samples)
         }
     }
 }
 
 /// The test set where it is an array of its own, which does not need the training images.
-fn npz_test(npz: &Npz, shape: [usize; 3]) -> Result<Option<Stored>, DataError> {
+fn npz_test(npz: &Npz, target: Target) -> Result<Option<Stored>, DataError> {
     if npz.test_fraction.is_some() {
         return Ok(None);
     }
     let test = npz::open(&npz.file, &npz.test)?;
-    test.map(|test| Ok(fitting(test, &npz.file, shape)?.first(npz.samples.test_samples)))
+    test.map(|test| Ok(fitting(test, &npz.file, target)?.first(npz.samples.test_samples)))
         .transpose()
 }
 
@@ -223,23 +287,28 @@ fn idx(
     path: &Path,
     samples: Option<usize>,
     supply: Supply,
-    shape: [usize; 3],
+    target: Target,
 ) -> Result<Stored, DataError> {
     let path = existing(path, supply)?;
-    fitting(idx::open(&path, samples, supply)?, &path, shape)
+    fitting(idx::open(&path, samples, supply)?, &path, target)
 }
 
-/// The images in the model's channels, if they have its height and width.
-fn fitting(stored: Stored, path: &Path, shape: [usize; 3]) -> Result<Stored, DataError> {
-    let ([height, width, channels], found) = (shape, stored.shape);
-    if found[..2] == [height, width] && matches!(found[2], 1 | 3) {
-        if found[2] > channels {
-            let (count, file) = (stored.len(), path.display());
-            complain(format_args!("{file}: its {count} images are in colour; {SEES_GREY}"));
-        }
-        return Ok(stored.with_channels(channels));
+/// The images, if they have the height and width that are drawn for the model, and channels that can become
+/// the model's.
+fn fitting(stored: Stored, path: &Path, target: Target) -> Result<Stored, DataError> {
+    let (expected, found) = (target.drawn, stored.shape);
+    let channels = [expected[2], target.clean[2]];
+    let becomes = |channels: usize| {
+        found[2] == channels || (matches!(found[2], 1 | 3) && matches!(channels, 1 | 3))
+    };
+    if found[..2] != expected[..2] || !channels.into_iter().all(becomes) {
+        return Err(DataError::Shape { path: path.to_owned(), found, expected });
     }
-    Err(DataError::Shape { path: path.to_owned(), found: stored.shape, expected: shape })
+    if found[2] == 3 && channels == [1, 1] {
+        let (count, file) = (stored.len(), path.display());
+        complain(format_args!("{file}: its {count} images are in colour; {SEES_GREY}"));
+    }
+    Ok(stored)
 }
 
 /// The raw file, or its gzipped form.

@@ -10,7 +10,7 @@ use zip::result::ZipError;
 use super::error::{DataError, Supply};
 use super::npy;
 use super::stored::{Pixels, Stored};
-use crate::formats::npy::MAGIC;
+use crate::formats::npy::{Header, MAGIC};
 
 /// The file as it lies on disk.
 enum Kind {
@@ -29,6 +29,24 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Option<Stored>, DataError>
 /// The images of a file that is a single array.
 pub(super) fn open_single(path: &Path) -> Result<Stored, DataError> {
     stored(path, "it", npy::read(BufReader::new(reader(path)?)))
+}
+
+/// Height and width of the images of an array, or of a file that is a single one, by its header.
+pub(super) fn size(path: &Path, name: &str) -> Result<[usize; 2], DataError> {
+    let header = match kind(path)? {
+        Kind::Array => Header::read(&mut BufReader::new(reader(path)?)).ok(),
+        Kind::Archive => ZipArchive::new(BufReader::new(reader(path)?))
+            .ok()
+            .and_then(|mut archive| Header::read(&mut archive.by_name(&format!("{name}.npy")).ok()?).ok()),
+    };
+    match header.map(|header| header.shape).as_deref() {
+        Some(&[_, height, width] | &[_, height, width, _]) => Ok([height, width]),
+        // What is wrong with it is found where all of it is read.
+        _ => match open(path, name)? {
+            Some(stored) => Ok([stored.shape[0], stored.shape[1]]),
+            None => open_single(path).map(|stored| [stored.shape[0], stored.shape[1]]),
+        },
+    }
 }
 
 fn kind(path: &Path) -> Result<Kind, DataError> {

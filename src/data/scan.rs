@@ -97,7 +97,7 @@ pub(super) fn scan(
                 first_broken.fetch_min(index, Ordering::Relaxed);
             }
         }
-        Some(read.map(|(decoded, digest)| item(entry, decoded, digest, budget)))
+        Some(read.map(|(decoded, digest)| item((index, entry), decoded, digest, budget)))
     };
     let pool = ThreadPoolBuilder::new().num_threads(options.threads().min(count).max(1)).build();
     let pool = pool.expect("not enough memory for threads");
@@ -133,10 +133,10 @@ pub(super) fn scan(
 }
 
 /// Keeps the decoded while there is room.
-fn item(entry: Entry, decoded: Decoded, digest: u32, budget: &Budget) -> Item {
+fn item((place, entry): (usize, Entry), decoded: Decoded, digest: u32, budget: &Budget) -> Item {
     let size = decoded.size();
     let kept = budget.take(decoded.bytes()).then_some(decoded);
-    Item { entry, size, digest, kept }
+    Item { entry, place, size, digest, kept }
 }
 
 /// What can be used, and why the rest cannot; or the first of the rest, where that ends the run.

@@ -81,6 +81,9 @@ impl Stored {
     /// The same images, grey (1) or RGB (3), as [`ImageFile::with_channels`] makes them.
     pub(super) fn with_channels(self, channels: usize) -> Self {
         let [height, width, present] = self.shape;
+        if present == channels {
+            return self;
+        }
         let (shape, count) = ([height, width, channels], self.len());
         let converted = |samples| {
             let all = ImageFile::new([count * height, width, present], samples);

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::{Engine, Model, Step, values_of};
 use crate::data::Batch;
 use crate::nn::{Loss, channels_first, channels_last};
-use crate::plan::{Part, Plan};
+use crate::plan::{Part, Plan, Shape};
 
 /// What is needed beside the model.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Libtorch {
     part: Part,
     /// Of what goes in: height, width and channels of an image, or a code's sides.
     shape: Vec<i64>,
+    /// Of what comes out.
+    output: Vec<i64>,
     draws_in_training: bool,
 }
 
@@ -30,29 +32,35 @@ impl Libtorch {
             device,
             kind,
             part,
-            shape: section.input_shape().0.iter().map(|&side| side as i64).collect(),
+            shape: sides(section.input_shape()),
+            output: sides(section.output_shape()),
             draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
         }
     }
 
     /// Loss and outputs of a batch.
     fn run(&self, model: &Model, batch: &Batch, train: bool) -> (Tensor, Tensor) {
-        let input = self.tensor(&batch.input);
+        let input = self.tensor(&batch.input, &self.shape);
         let output = model.forward_t(&input, train);
         let loss = match &batch.clean {
-            Some(clean) => self.loss.of(&output, &self.tensor(clean)),
+            Some(clean) => self.loss.of(&output, &self.tensor(clean, &self.output)),
             None => self.loss.of(&output, &input),
         };
         (loss, output)
     }
 
-    /// Channels-last values as the layers take them, `(N, C, H, W)` or `(N, F)`, on the device.
-    fn tensor(&self, values: &[f32]) -> Tensor {
-        let shape: Vec<i64> = [-1].iter().chain(&self.shape).copied().collect();
+    /// Channels-last values of samples of that shape as the layers take them, `(N, C, H, W)` or `(N, F)`, on
+    /// the device.
+    fn tensor(&self, values: &[f32], shape: &[i64]) -> Tensor {
+        let shape: Vec<i64> = [-1].iter().chain(shape).copied().collect();
         channels_first(&Tensor::from_slice(values).view(shape.as_slice()))
             .to_device(self.device)
             .to_kind(self.kind)
     }
+}
+
+fn sides(shape: &Shape) -> Vec<i64> {
+    shape.0.iter().map(|&side| side as i64).collect()
 }
 
 impl Engine for Libtorch {
@@ -75,7 +83,7 @@ impl Engine for Libtorch {
     }
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
-        let input = self.tensor(input);
+        let input = self.tensor(input, &self.shape);
         let output = no_grad(|| match self.part {
             Part::Whole => model.forward_t(&input, false),
             Part::Encoder => model.encode(&input, false),

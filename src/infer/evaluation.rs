@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Predictor, RunningLoss};
 use crate::data::corruption::Split;
-use crate::data::{Batch, DataError, Images};
+use crate::data::{Batch, DataError, Images, Target};
 use crate::formats::codes::number;
 use crate::infer::metrics::{MetricError, psnr, ssim};
 use crate::plan::{Plan, loader};
@@ -61,7 +61,7 @@ fn is_zero(count: &usize) -> bool {
 pub struct ImageQuality {
     /// Its file's, or its place in the set.
     pub name: String,
-    /// `None` where the input is the target.
+    /// `None` where the input is the target, or has another shape.
     pub input: Option<Quality>,
     /// What the model makes of it.
     pub output: Quality,
@@ -72,7 +72,7 @@ pub struct ImageQuality {
 pub struct Evaluation {
     /// As training calls it val_loss.
     pub loss: f64,
-    /// `None` where the inputs are the targets.
+    /// `None` where the inputs are the targets, or have another shape.
     pub input: Option<Means>,
     /// Of what the model makes of them.
     pub output: Means,
@@ -131,7 +131,7 @@ pub fn measure_first(
             let batch = batch?;
             let (batch_loss, output) = predictor.judge(&batch);
             loss.add(&batch_loss, batch.len);
-            for (input, output) in qualities(plan.input_shape, &batch, &output)? {
+            for (input, output) in qualities(test.target(), &batch, &output)? {
                 let index = per_image.len();
                 let name = test.name(index).unwrap_or_else(|| number(index, test.len()));
                 per_image.push(ImageQuality { name, input, output });
@@ -139,13 +139,31 @@ pub fn measure_first(
         }
         Ok::<_, EvaluationError>(())
     })?;
-    let inputs: Option<Vec<Quality>> = per_image.iter().map(|image| image.input).collect();
-    Ok(Evaluation {
-        loss: loss.mean(),
-        input: inputs.map(|inputs| mean(inputs.into_iter())),
-        output: mean(per_image.iter().map(|image| image.output)),
-        per_image,
-    })
+    Ok(Evaluation::of(loss.mean(), per_image))
+}
+
+impl Evaluation {
+    fn of(loss: f64, per_image: Vec<ImageQuality>) -> Self {
+        let inputs: Option<Vec<Quality>> = per_image.iter().map(|image| image.input).collect();
+        Self {
+            loss,
+            input: inputs.map(|inputs| mean(inputs.into_iter())),
+            output: mean(per_image.iter().map(|image| image.output)),
+            per_image,
+        }
+    }
+
+    /// Of the whole set, from its parts: each with the places of its images in the whole.
+    #[must_use]
+    pub fn joined(parts: Vec<(Self, Vec<usize>)>) -> Self {
+        let count: usize = parts.iter().map(|(_, places)| places.len()).sum();
+        let weighted = parts.iter().map(|(part, places)| part.loss * places.len() as f64);
+        let loss = weighted.sum::<f64>() / count.max(1) as f64;
+        let placed = parts.into_iter().flat_map(|(part, places)| places.into_iter().zip(part.per_image));
+        let mut placed: Vec<(usize, ImageQuality)> = placed.collect();
+        placed.sort_by_key(|&(place, _)| place);
+        Self::of(loss, placed.into_iter().map(|(_, image)| image).collect())
+    }
 }
 
 /// The loss over a set of per_image, each batch weighted by its size as in Keras.
@@ -169,19 +187,20 @@ pub fn mean_loss(
     })
 }
 
-/// Of the inputs, where they are not the targets, and of the outputs of a batch.
+/// Of the inputs, where they are not the targets and have their shape, and of the outputs of a batch.
 fn qualities(
-    shape: [usize; 3],
+    target: &Target,
     batch: &Batch,
     outputs: &[f32],
 ) -> Result<Vec<(Option<Quality>, Quality)>, MetricError> {
+    let (shape, comparable) = (target.output, target.output == target.input);
     let values: usize = shape.iter().product();
     let of = |all: &[f32], index: usize| {
         let range = index * values..(index + 1) * values;
         quality(shape, &all[range.clone()], &batch.target()[range])
     };
     let both = |index| {
-        let input = batch.clean.is_some().then(|| of(&batch.input, index)).transpose()?;
+        let input = (comparable && batch.clean.is_some()).then(|| of(&batch.input, index)).transpose()?;
         Ok((input, of(outputs, index)?))
     };
     (0..batch.len).into_par_iter().map(both).collect()

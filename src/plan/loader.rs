@@ -1,8 +1,11 @@
-//! A set of images as the plan wants it fed to the model.
+//! A set of images as the plan wants it fed to the model, and a model of open size at the size of its data.
 
 use super::Plan;
+use crate::config::data::ImageFiles;
+use crate::config::sections::Data;
 use crate::data::corruption::Split;
-use crate::data::{DataLoader, Images};
+use crate::data::{DataLoader, Images, first_size};
+use crate::system::exit::UsageError;
 
 /// The images with the plan's corruption and batch size.
 #[must_use]
@@ -13,5 +16,59 @@ pub fn loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> DataLoade
         split,
         seed: plan.seed(),
         batch_size: plan.config.train.batch_size,
+    }
+}
+
+impl Plan {
+    /// The plan at the size of its data: of a model of open size, without patches of a size, that is the first
+    /// training image's. Whether the others have it too, [`Dataset`](crate::data::Dataset) finds out.
+    ///
+    /// # Errors
+    /// When there is no such image, or the model does not take it.
+    pub fn for_data(self) -> anyhow::Result<Self> {
+        if self.open == [false; 2] {
+            return Ok(self);
+        }
+        if let Some(files) = image_files(&self.config.data) {
+            match (&files.patches, files.resize) {
+                (Some(patches), _) if patches.size.is_some() => return Ok(self),
+                (Some(_), _) => {
+                    let remedy = "set it, like data.patches.size=64";
+                    return Err(self.source.error("data.patches.size", WANTED, remedy).into());
+                }
+                (None, Some(_)) => {
+                    let remedy = "give height and width in model.input_shape, or cut patches with \
+                                  data.patches.size in place of data.resize";
+                    return Err(self.source.error("data.resize", WANTED, remedy).into());
+                }
+                (None, None) => {}
+            }
+        }
+        let found = first_size(&self.config.data)?;
+        let times = self.config.corruption.shrinking();
+        let side = |axis: usize| match self.open[axis] {
+            true => (found[axis] / times).max(1),
+            false => self.input_shape[axis],
+        };
+        let [height, width] = [side(0), side(1)];
+        self.for_size(height, width).map_err(|reason| {
+            let [rows, columns] = found;
+            UsageError(format!(
+                "the first training image is {columns}x{rows} pixels, which the model does not take: \
+                 {reason}; resize the images, or cut patches with data.patches.size"
+            ))
+            .into()
+        })
+    }
+}
+
+/// Of a model of open size.
+const WANTED: &str = "does not say which size a model of open size is trained at";
+
+fn image_files(data: &Data) -> Option<&ImageFiles> {
+    match data {
+        Data::Images(images) => Some(&images.files),
+        Data::Pairs(pairs) => Some(&pairs.files),
+        _ => None,
     }
 }

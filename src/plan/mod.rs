@@ -9,18 +9,24 @@ mod objective;
 mod policies;
 mod receptive_field;
 mod resize;
+mod scale;
 mod shapes;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod weights;
 
+pub(crate) use build::{name_refusal, snake_case};
 pub use graph::{Graph, Node, Part, Section, SkipConnection, Value};
 pub use loader::loader;
 pub use objective::Objective;
 pub use receptive_field::Axis;
+pub use scale::Scale;
 pub(crate) use shapes::axis_of;
 pub use shapes::{Shape, ShapeError};
 pub use weights::Weight;
+
+use std::sync::Arc;
 
 use crate::config::sections::Config;
 use crate::config::{ConfigError, Source};
@@ -41,7 +47,10 @@ pub struct Plan {
     pub graph: Graph,
     /// Whether the config says which value is the code.
     pub has_code: bool,
-    objective: Result<Objective, ConfigError>,
+    /// How long outputs are, in height and width.
+    scales: [Option<Scale>; 2],
+    /// Knows the lines of the config's values.
+    source: Arc<Source>,
 }
 
 impl Plan {
@@ -58,16 +67,11 @@ impl Plan {
         let input_shape = image(&graph.input);
         data::check(&source, input_shape)?;
         check_jpeg(&source, input_shape)?;
-        let objective = Objective::of(&source, &graph);
-        Ok(Self { config: source.config, input_shape, open, graph, has_code, objective })
-    }
-
-    /// What training minimises and evaluation measures.
-    ///
-    /// # Errors
-    /// Why the model can only predict, and what to change.
-    pub fn objective(&self) -> Result<&Objective, ConfigError> {
-        self.objective.as_ref().map_err(Clone::clone)
+        let (config, scales) = (source.config.clone(), [None; 2]);
+        let source = Arc::new(source);
+        let mut plan = Self { config, input_shape, open, graph, has_code, scales, source };
+        plan.scales = [Axis::Rows, Axis::Columns].map(|axis| plan.find_scale(axis));
+        Ok(plan)
     }
 
     /// Refuses a model of which the config does not say what is its code.
@@ -166,6 +170,8 @@ fn image(shape: &Shape) -> [usize; 3] {
 
 /// A JPEG file does not hold every image that a model may take.
 fn check_jpeg(source: &Source, [height, width, _]: [usize; 3]) -> Result<(), ConfigError> {
+    let times = source.config.corruption.shrinking();
+    let [height, width] = [height, width].map(|side| side.saturating_mul(times));
     let has_jpeg = source.config.corruption.0.iter().any(|kind| kind.name() == "jpeg");
     if !has_jpeg || height.max(width) <= LARGEST_JPEG_SIDE {
         return Ok(());

@@ -1,32 +1,83 @@
 //! What training minimises: a loss, between what the model gives and what it should give.
 
-use super::graph::Graph;
-use crate::config::{ConfigError, Source};
+use super::target::target;
+use super::{Axis, Plan};
+use crate::config::ConfigError;
+use crate::data::Target;
 use crate::nn::Loss;
+
+/// Sides that are tried for one of which strides lose nothing.
+const TRIED: usize = 1 << 12;
 
 /// What a model is trained and judged by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
     /// One that we have.
     pub loss: Loss,
+    /// What the model should give.
+    pub target: Target,
 }
 
-impl Objective {
+impl Plan {
+    /// What training minimises and evaluation measures.
+    ///
     /// # Errors
-    /// When the config names no loss, or no target has the shape of what the model gives.
-    pub(super) fn of(source: &Source, graph: &Graph) -> Result<Self, ConfigError> {
-        let loss = source.config.train.loss;
-        if loss == Loss::Unknown {
-            let remedy = "name the loss to train with, like --set train.loss=mean_squared_error";
-            return Err(source.error("train.loss", "is \"unknown\"", remedy));
+    /// Why the model can only predict, and what to change.
+    pub fn objective(&self) -> Result<Objective, ConfigError> {
+        Ok(Objective { loss: self.loss()?, target: self.target()? })
+    }
+
+    /// The loss that the config names.
+    ///
+    /// # Errors
+    /// When it names none of ours.
+    pub fn loss(&self) -> Result<Loss, ConfigError> {
+        let loss = self.config.train.loss;
+        if loss != Loss::Unknown {
+            return Ok(loss);
         }
-        let output = graph.shape(graph.output);
-        if *output != graph.input {
-            let problem = format!("ends in {output}, but the images are {}", graph.input);
-            let remedy = "change the layers until the output has the input's shape";
-            let list = if source.config.model.layers.is_some() { "layers" } else { "decoder" };
-            return Err(source.error(&format!("model.{list}"), problem, remedy));
+        let remedy = "name the loss to train with, like --set train.loss=mean_squared_error";
+        Err(self.source.error("train.loss", "is \"unknown\"", remedy))
+    }
+
+    /// How data become what the model sees and what it should give.
+    ///
+    /// # Errors
+    /// When the data hold nothing that has the shape of what it gives.
+    pub fn target(&self) -> Result<Target, ConfigError> {
+        self.check_middle(Axis::Rows)?;
+        self.check_middle(Axis::Columns)?;
+        target(&self.source, self.input_shape, self.output_shape())
+    }
+
+    /// How data become what the model sees, where nothing is asked of what it gives.
+    #[must_use]
+    pub fn seen(&self) -> Target {
+        self.target().unwrap_or_else(|_| Target::from(self.input_shape))
+    }
+
+    /// A target is laid on the output by their middles, so that the output has to be all that belongs to the
+    /// input, or lack as much at either end: not what is left of a side that strides do not divide.
+    fn check_middle(&self, axis: Axis) -> Result<(), ConfigError> {
+        let (seen, given) = (axis.of_image(self.input_shape), axis.of_image(self.output_shape()));
+        let Some(scale) = self.scale(axis) else { return Ok(()) };
+        if scale.of(seen) != Some(given) {
+            let larger = (seen..).take(TRIED).find(|&side| self.gives_back(axis, side));
+            let problem = format!("has a side of {seen}, which the strides leave as {given}");
+            let remedy = match larger {
+                Some(side) => format!("make it {side}, of which nothing is lost"),
+                None => "make it a multiple of all strides".to_owned(),
+            };
+            return Err(self.source.error("model.input_shape", problem, remedy));
         }
-        Ok(Self { loss })
+        let pixel = scale.coarse as f64 / scale.fine as f64;
+        let middle = (scale.lost as f64 / 2.0 + 0.5) * pixel - 0.5;
+        if scale.lost == 0 || (self.graph.first_centre(axis) - middle).abs() < pixel.max(1.0) {
+            return Ok(());
+        }
+        let list = if self.config.model.layers.is_some() { "layers" } else { "decoder" };
+        let problem = format!("gives {given} of {seen} pixels, and not those in the middle");
+        let remedy = "pad or crop both ends alike";
+        Err(self.source.error(&format!("model.{list}"), problem, remedy))
     }
 }

@@ -28,6 +28,11 @@ impl Axis {
         }
     }
 
+    /// Of an image's height, width and channels.
+    pub(super) fn of_image(self, [height, width, _]: [usize; 3]) -> usize {
+        self.of([height, width])
+    }
+
     fn of_pair(self, Pair(height, width): Pair) -> usize {
         self.of([height, width])
     }
@@ -41,31 +46,38 @@ impl Plan {
     /// The same model on images of another height and width.
     ///
     /// # Errors
-    /// When a layer cannot take them, its weights would have another shape, or the output would have
-    /// another size than the input.
+    /// When a layer cannot take them, its weights would have another shape, or the output would not have
+    /// the size that belongs to the input's ([`Plan::scale`]).
     pub fn with_input_size(&self, [height, width]: [usize; 2]) -> Result<Self, ShapeError> {
         let input_shape = [height, width, self.input_shape[2]];
         let graph = self.graph.with_input(Shape(input_shape.to_vec()))?;
         if graph.nodes.iter().any(|node| node.output.values() > super::build::LARGEST_MODEL) {
             return Err(ShapeError::misfit("makes the model too large to compute"));
         }
-        if graph.shape(graph.output).0 != input_shape {
-            let problem = "is followed by others that do not lead back to the input's size";
-            return Err(ShapeError::misfit(problem));
+        let output = graph.shape(graph.output);
+        for (axis, side) in [(Axis::Rows, height), (Axis::Columns, width)] {
+            let scale = self.scale(axis);
+            if scale.is_some_and(|scale| scale.of(side) != Some(axis.length(output))) {
+                let problem = "is followed by others that do not lead back to the input's size";
+                return Err(ShapeError::misfit(problem));
+            }
         }
         let mut config: Config = self.config.clone();
-        config.model.input_shape = InputShape(input_shape.map(Some).to_vec());
+        // An open size stays open: that this is one of many is nothing to be saved.
+        let side = |open: bool, side: usize| (!open).then_some(side);
+        let [rows, columns] = self.open;
+        let shape = [side(rows, height), side(columns, width), Some(input_shape[2])];
+        config.model.input_shape = InputShape(shape.to_vec());
         Ok(Self { config, input_shape, graph, ..self.clone() })
     }
 
-    /// Whether an image with a side of that length comes out with the same; its other side does not
-    /// matter. Not for models with a [`sized_layer`](Self::sized_layer).
+    /// Whether an image with a side of that length comes out with the length that belongs to it
+    /// ([`Plan::scale`]), the same for most models; its other side does not matter. Not for models with a
+    /// [`sized_layer`](Self::sized_layer).
     #[must_use]
     pub fn gives_back(&self, axis: Axis, length: usize) -> bool {
-        let mut shape = Shape(self.input_shape.to_vec());
-        shape.0[axis.of([0, 1])] = length;
-        let wanted = shape.clone();
-        self.graph.with_input(shape).is_ok_and(|graph| *graph.shape(graph.output) == wanted)
+        let output = self.output_length(axis, length);
+        output.is_some() && self.scale(axis).is_some_and(|scale| scale.of(length) == output)
     }
 
     /// The first layer whose weights or meaning hang on the size of the images.
@@ -103,6 +115,16 @@ impl Graph {
     /// layer. The inputs of a merge are taken to lie on the input alike, as equal shapes at every size do.
     #[must_use]
     pub fn period(&self, axis: Axis) -> usize {
+        self.steps(axis).period
+    }
+
+    /// How many pixels of the output lie on how many of the input, in lowest terms.
+    pub(super) fn pixels(&self, axis: Axis) -> (usize, usize) {
+        let Steps { fine, coarse, .. } = self.steps(axis);
+        (fine, coarse)
+    }
+
+    fn steps(&self, axis: Axis) -> Steps {
         let start = Steps { coarse: 1, fine: 1, period: 1 };
         let mut known: Vec<Steps> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
@@ -118,8 +140,28 @@ impl Graph {
             known.push(self.reads(node, axis).map_or(before, |reads| before.through(reads)));
         }
         match self.output {
-            Value::Input => 1,
-            Value::Node(index) => known[index].period,
+            Value::Input => start,
+            Value::Node(index) => known[index],
+        }
+    }
+
+    /// Where the middle of what the output's first pixel reads lies on the input, in pixels from the first; as
+    /// if the input went on before it.
+    pub(super) fn first_centre(&self, axis: Axis) -> f64 {
+        // A position `x` of a value lies at `times * x + first`.
+        let start = (1.0, 0.0);
+        let mut known: Vec<(f64, f64)> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let (times, first) = match node.inputs[0] {
+                Value::Input => start,
+                Value::Node(index) => known[index],
+            };
+            let (step, at) = self.reads(node, axis).map_or((1.0, 0.0), Reads::centre);
+            known.push((times * step, times * at + first));
+        }
+        match self.output {
+            Value::Input => 0.0,
+            Value::Node(index) => known[index].1,
         }
     }
 
@@ -268,6 +310,24 @@ impl Reads {
         let start = (0..length).find(|&i| self.range(i).0 >= clear.start).unwrap_or(length);
         let end = (start..length).rev().find(|&i| self.range(i).1 < clear.end);
         start..end.map_or(start, |last| last + 1)
+    }
+
+    /// The middle of what positions 0 and 1 read: how far apart they are, and where the first is.
+    fn centre(self) -> (f64, f64) {
+        match self {
+            Self::Window { window, stride, before } => {
+                (stride as f64, (window - 1) as f64 / 2.0 - before as f64)
+            }
+            Self::Spread { window, stride, start } => {
+                let stride = stride as f64;
+                (1.0 / stride, (start as f64 - (window - 1) as f64 / 2.0) / stride)
+            }
+            Self::Nearest { stride } | Self::Blend { stride } => {
+                let stride = stride as f64;
+                (1.0 / stride, 0.5 / stride - 0.5)
+            }
+            Self::Shift(by) => (1.0, by as f64),
+        }
     }
 
     /// The first and the last position.

@@ -27,7 +27,7 @@ pub fn write_images(
     let output = predictor.predict(&batch.input);
 
     let inputs = rasters(&batch.input, plan.input_shape);
-    let outputs = rasters(&output, plan.input_shape);
+    let outputs = rasters(&output, plan.output_shape());
     write_png(&folder.image("input"), &inputs[0])?;
     write_png(&folder.image("output"), &outputs[0])?;
     write_digits(folder, plan, &batch, &inputs, &outputs)?;
@@ -42,7 +42,7 @@ fn write_digits(
     inputs: &[Raster],
     outputs: &[Raster],
 ) -> Result<(), ReportError> {
-    let targets = batch.clean.as_ref().map(|clean| rasters(clean, plan.input_shape));
+    let targets = batch.clean.as_ref().map(|clean| rasters(clean, plan.output_shape()));
     let mut rows = vec![
         GridRow { label: "input", rasters: inputs },
         GridRow { label: "output", rasters: outputs },
@@ -53,17 +53,20 @@ fn write_digits(
     write_grid(&folder.image("grid"), &rows)
 }
 
-/// Channels-last values as images of a height, a width and channels.
+/// Channels-last values as images of a height, a width and channels. Of images that are neither grey nor RGB the
+/// first three channels are shown as red, green and blue, or of two the first one as grey.
 ///
 /// # Panics
-/// When that is no shape of a grey or RGB image, which every plan has.
+/// When a side is 0, which no plan allows.
 #[must_use]
 pub fn rasters(values: &[f32], [height, width, channels]: [usize; 3]) -> Vec<Raster> {
+    let shown = if channels < 3 { 1 } else { 3 };
     let split = values.chunks_exact(height * width * channels);
     split
         .map(|pixels| {
-            Raster::new(height, width, channels, pixels.to_vec())
-                .expect("the plan allows only grey and RGB images")
+            let seen = pixels.chunks_exact(channels).flat_map(|pixel| &pixel[..shown]);
+            Raster::new(height, width, shown, seen.copied().collect())
+                .expect("the plan allows no empty images")
         })
         .collect()
 }

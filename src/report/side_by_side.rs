@@ -17,23 +17,27 @@ const LABEL_ROOM: usize = 24;
 /// The difference is not amplified beyond this; what is left is below one step of 8 bits.
 const MOST_AMPLIFIED: u8 = 64;
 
-/// A PNG of the two images, which have one shape, and of the absolute difference: amplified by a
-/// power of two as far as it stays within white, which its label says.
+/// A PNG of the two images and, where they have one shape, of the absolute difference: amplified by a
+/// power of two as far as it stays within white, which its label says. Of two sizes each keeps its own.
 ///
 /// # Errors
 /// When the page would be larger than 16,384 pixels in a side.
 pub fn side_by_side(input: &Raster, output: &Raster) -> Result<Vec<u8>, Problem> {
-    let (difference, label) = difference(input, output);
-    let panels = [("input", input), ("output", output), (label.as_str(), &difference)];
-    let factor = (GOOD_SIDE / input.width().max(input.height())).max(1);
-    let (width, height) = (input.width() * factor, input.height() * factor);
+    let shape = |raster: &Raster| [raster.height(), raster.width(), raster.channels()];
+    let compared = (shape(input) == shape(output)).then(|| difference(input, output));
+    let mut panels = vec![("input", input), ("output", output)];
+    panels.extend(compared.as_ref().map(|(raster, label)| (label.as_str(), raster)));
+    let most = |side: fn(&Raster) -> usize| side(input).max(side(output));
+    let (width, height) = (most(Raster::width), most(Raster::height));
+    let factor = (GOOD_SIDE / width.max(height)).max(1);
+    let (width, height) = (width * factor, height * factor);
     let column = width.max(LEAST_WIDTH) + GAP;
     let mut page = Canvas::white(panels.len() * column + GAP, LABEL_ROOM + height + GAP)?;
     for (i, (label, raster)) in panels.into_iter().enumerate() {
         let middle = GAP + i * column + (column - GAP) / 2;
         let spot = (middle as f32, LABEL_ROOM as f32 / 2.0);
         text::write(&mut page, label, spot, LABEL_SIZE, Anchor::Middle, Run::Across);
-        draw(&mut page, raster, factor, middle - width / 2);
+        draw(&mut page, raster, factor, middle - raster.width() * factor / 2);
     }
     page.to_png()
 }
@@ -107,6 +111,21 @@ mod tests {
                 .any(|(x, y)| page.get_pixel(x as u32, y as u32).0[0] < 100)
         };
         assert!((0..3).all(inked));
+    }
+
+    #[test]
+    fn of_two_shapes_there_is_no_difference_and_each_keeps_its_size() {
+        let (input, output) = (grey([0.0; 4]), Raster::new(4, 4, 3, vec![0.0; 48]).unwrap());
+        let png = side_by_side(&input, &output).unwrap();
+        let page = image::load_from_memory(&png).unwrap().into_luma8();
+        assert_eq!(page.width() as usize, 2 * (LEAST_WIDTH + GAP) + GAP);
+        let black = |columns: std::ops::Range<usize>| {
+            let line = LABEL_ROOM as u32 + 10;
+            columns.filter(|&x| page.get_pixel(x as u32, line).0[0] == 0).count()
+        };
+        let middle = LEAST_WIDTH + GAP + GAP / 2;
+        let (left, right) = (black(0..middle), black(middle..page.width() as usize));
+        assert_eq!((left, right), (GOOD_SIDE / 2, GOOD_SIDE));
     }
 
     #[test]

@@ -40,9 +40,11 @@ pub struct TrainingResult {
 /// # Errors
 /// When the device or the data are refused, an image cannot be read, or training diverges.
 pub fn train(plan: &Plan) -> anyhow::Result<TrainingResult> {
-    plan.objective()?;
+    plan.loss()?;
+    let plan = &plan.clone().for_data()?;
+    let target = plan.objective()?.target;
     let device = choose_device(&plan.config.train.device)?;
-    let data = Dataset::open(&plan.config.data, plan.input_shape)?;
+    let data = Dataset::open(&plan.config.data, target)?;
     let mut trainer = Trainer::new(plan, device)?;
     trainer.start(plan)?;
     let mut history = History::new(plan, &trainer);
@@ -100,12 +102,12 @@ impl Denoiser {
         let device = choose_device(&plan.config.train.device)?;
         let fit = Fit::new(&plan, None)?.into_owned();
         let engines = Engines::new(path, &plan, &checkpoint, device)?;
-        let channels = plan.input_shape[2];
-        Ok(Self { predictor: TiledPredictor { fit, engines, channels, per_channel: true } })
+        Ok(Self { predictor: TiledPredictor::new(&plan, fit, engines, true)? })
     }
 
-    /// What the model makes of an image, in the same size and depth. A grey model takes the channels
-    /// of a coloured image one by one, a model of RGB takes a grey image as a coloured one.
+    /// What the model makes of an image, in the same depth; in the same size, but for a model that gives
+    /// larger or smaller images. A grey model takes the channels of a coloured image one by one, a model of
+    /// RGB takes a grey image as a coloured one.
     ///
     /// # Errors
     /// When the model cannot take images of that size.

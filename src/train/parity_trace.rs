@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
-use crate::data::{Batch, DataLoader, Dataset};
+use crate::data::{Batch, DataLoader, Dataset, Target};
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::model_file::array_of;
 use crate::nn::Parameter;
@@ -91,26 +91,30 @@ impl Trace {
     fn save_inputs(&self, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
         let (train, test) =
             (loader(plan, &data.train, Split::Train), loader(plan, &data.test, Split::Test));
-        let unreadable = !is_read_by_replays(&plan.config.data);
+        let Target { input, output, clean, .. } = *data.train.target();
+        let inputs: Dumped = (input, inputs_of);
+        let targets: Dumped = (output, targets_of);
+        // A replay reads images as they are in their files.
+        let unreadable = !is_read_by_replays(&plan.config.data) || output != input || clean != input;
         let mut orders = Vec::new();
         for epoch in 1..=plan.config.train.epochs as u64 {
             let order = train.order(epoch, plan.config.train.shuffle);
             let order: Vec<i64> = order.into_iter().map(|index| index as i64).collect();
             orders.push((format!("epoch_{epoch}"), Array::from_values(&[order.len()], &order)?));
             let others = epoch == 1 || data.train.are_drawn();
-            let inputs = others || plan.config.corruption.changes_in(epoch);
-            if train.changes_images() && inputs {
-                self.save_images(&format!("train_inputs_{epoch}"), train, epoch, inputs_of)?;
+            let other_inputs = others || plan.config.corruption.changes_in(epoch);
+            if train.changes_images() && other_inputs {
+                self.save_images(&format!("train_inputs_{epoch}"), train, epoch, inputs)?;
             }
             if unreadable && others {
-                self.save_images(&format!("train_targets_{epoch}"), train, epoch, targets_of)?;
+                self.save_images(&format!("train_targets_{epoch}"), train, epoch, targets)?;
             }
         }
         if test.changes_images() {
-            self.save_images("test_inputs", test, 0, inputs_of)?;
+            self.save_images("test_inputs", test, 0, inputs)?;
         }
         if unreadable {
-            self.save_images("test_targets", test, 0, targets_of)?;
+            self.save_images("test_targets", test, 0, targets)?;
         }
         self.save("order", orders)
     }
@@ -121,10 +125,10 @@ impl Trace {
         name: &str,
         loader: DataLoader<'_>,
         epoch: u64,
-        of: fn(&Batch) -> &[f32],
+        (shape, of): Dumped,
     ) -> anyhow::Result<()> {
         let all: Vec<usize> = (0..loader.images.len()).collect();
-        let [height, width, channels] = loader.images.shape();
+        let [height, width, channels] = shape;
         let batch = loader.batch(epoch, &all)?;
         let array = Array::from_values(&[all.len(), height, width, channels], of(&batch))?;
         self.save(name, vec![("pictures".to_owned(), array)])
@@ -180,6 +184,9 @@ impl Trace {
             .with_context(|| format!("{} cannot be written", path.display()))
     }
 }
+
+/// The shape of one sample, and which values of a batch they are.
+type Dumped = ([usize; 3], fn(&Batch) -> &[f32]);
 
 impl Observer for Trace {
     fn step_done(&mut self, done: &StepDone<'_>) {

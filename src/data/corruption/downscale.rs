@@ -1,4 +1,5 @@
-//! Loss of resolution: the mean of areas on the way down, bicubic interpolation on the way back.
+//! Loss of resolution: the mean of areas on the way down, bicubic interpolation on the way back, if there
+//! is one.
 //!
 //! Bicubic is Keys' kernel with a = -0.5 on half-pixel centres; at the borders the weights that
 //! remain are scaled to a sum of 1. That is Pillow's `BICUBIC`, and `BOX` for whole factors.
@@ -11,17 +12,42 @@ use crate::system::random::Stream;
 impl Downscale {
     pub(super) fn apply(
         &self,
-        values: &mut [f32],
-        [height, width, channels]: [usize; 3],
+        values: &mut Vec<f32>,
+        shape: [usize; 3],
         stream: &mut Stream,
     ) {
         let scale = self.scale.draw(stream);
+        let small = shrink(values, shape, scale);
+        if !self.enlarge {
+            *values = small;
+            return;
+        }
+        let [height, width, channels] = shape;
         let (low, narrow) = (shrunk(height, scale), shrunk(width, scale));
-        let small = map_image(values, channels, &means(height, low), &means(width, narrow));
         let large = map_image(&small, channels, &cubic(low, height), &cubic(narrow, width));
         values.copy_from_slice(&large);
         clip(values, self.clip);
     }
+
+    /// How many times smaller an image stays. The plan allows one scale only where it does.
+    pub(super) fn shrinking(&self) -> usize {
+        if self.enlarge { 1 } else { self.scale.high }
+    }
+
+    pub(super) fn shape_of(&self, [height, width, channels]: [usize; 3]) -> [usize; 3] {
+        let side = |side: usize| if self.enlarge { side } else { shrunk(side, self.scale.high) };
+        [side(height), side(width), channels]
+    }
+}
+
+/// The image with its height and width divided by the scale.
+pub(in crate::data) fn shrink(
+    values: &[f32],
+    [height, width, channels]: [usize; 3],
+    scale: usize,
+) -> Vec<f32> {
+    let (low, narrow) = (shrunk(height, scale), shrunk(width, scale));
+    map_image(values, channels, &means(height, low), &means(width, narrow))
 }
 
 /// A side divided by the scale, to the nearest whole number but at least 1.
@@ -71,7 +97,7 @@ fn keys(distance: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::corruption::{CorruptionKind, Drawn, Span};
+    use crate::config::corruption::{Corruption, CorruptionKind, Drawn, Span};
     use crate::config::schema::Section;
     use crate::data::corruption::testing::{assert_near, corrupted, random_image};
 
@@ -79,7 +105,12 @@ mod tests {
     const ROUNDING: f32 = 1e-6;
 
     fn downscaled(scale: usize, clip: bool, image: &[f32], shape: [usize; 3]) -> Vec<f32> {
-        let downscale = Downscale { scale: Span::of(scale), clip, drawn: Drawn::defaults() };
+        let downscale = Downscale {
+            scale: Span::of(scale),
+            enlarge: true,
+            clip,
+            drawn: Drawn::defaults(),
+        };
         corrupted(&CorruptionKind::Downscale(downscale), image, shape, 0)
     }
 
@@ -156,6 +187,24 @@ mod tests {
             let expected = enlarged_by_definition(&shrunk, small, [height, width]);
             assert_near(&downscaled(scale, false, &image, shape), &expected, ROUNDING);
         }
+    }
+
+    #[test]
+    fn without_enlarging_the_means_of_areas_are_left() {
+        let kind = |scale| {
+            CorruptionKind::Downscale(Downscale {
+                scale: Span::of(scale),
+                enlarge: false,
+                clip: true,
+                drawn: Drawn::defaults(),
+            })
+        };
+        let image = random_image([6, 9, 3], 4);
+        let expected = shrunk_by_definition(&image, [6, 9, 3], [2, 3]);
+        assert_near(&corrupted(&kind(3), &image, [6, 9, 3], 0), &expected, ROUNDING);
+        let twice = Corruption(vec![kind(2), kind(3)]);
+        assert_eq!((twice.shrinking(), twice.shape_of([12, 18, 1])), (6, [2, 3, 1]));
+        assert_eq!(twice.only_shrinking(), twice);
     }
 
     #[test]

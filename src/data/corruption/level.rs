@@ -38,6 +38,8 @@ impl CorruptionKind {
                 own.size = scale(own.size, times.sqrt(), WHOLE);
             }
             Self::Mask(own) => own.amount = scale(own.amount, times, WHOLE),
+            // The model takes images of one size, whatever the level.
+            Self::Downscale(own) if !own.enlarge => {}
             Self::Downscale(own) => {
                 own.scale = whole(own.scale, |scale| (scale * times).clamp(1.0, LARGEST_SCALE));
             }

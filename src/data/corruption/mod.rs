@@ -17,6 +17,7 @@ mod taps;
 #[cfg(test)]
 mod testing;
 
+pub(super) use downscale::shrink;
 pub use jpeg::LARGEST_JPEG_SIDE;
 
 use crate::config::corruption::{Corruption, CorruptionKind, Resample};
@@ -45,12 +46,33 @@ impl Corruption {
         anew || (epoch == 1 && self.changes_images())
     }
 
-    /// Corrupts one image in place: `height * width * channels` values in 0..1, channels last;
-    /// `epoch` counts from 1.
+    /// How many times smaller an image is afterwards, in height and width: 1 but for a `downscale` that
+    /// does not enlarge.
+    #[must_use]
+    pub fn shrinking(&self) -> usize {
+        self.0.iter().map(CorruptionKind::shrinking).fold(1, usize::saturating_mul)
+    }
+
+    /// What of it makes images smaller, and nothing else; no corruption where none does.
+    #[must_use]
+    pub fn only_shrinking(&self) -> Self {
+        let shrinks = |kind: &&CorruptionKind| kind.shrinking() > 1;
+        let kinds: Vec<CorruptionKind> = self.0.iter().filter(shrinks).cloned().collect();
+        if kinds.is_empty() { Self::none() } else { Self(kinds) }
+    }
+
+    /// Shape of an image afterwards.
+    #[must_use]
+    pub fn shape_of(&self, shape: [usize; 3]) -> [usize; 3] {
+        self.0.iter().fold(shape, |shape, kind| kind.shape_of(shape))
+    }
+
+    /// Corrupts one image: `height * width * channels` values in 0..1, channels last; `epoch` counts from 1.
+    /// Afterwards it has the shape that [`shape_of`](Self::shape_of) says.
     pub fn apply(
         &self,
-        values: &mut [f32],
-        shape: [usize; 3],
+        values: &mut Vec<f32>,
+        mut shape: [usize; 3],
         seed: u64,
         split: Split,
         epoch: u64,
@@ -61,11 +83,26 @@ impl Corruption {
             // Kinds in one list draw numbers of their own; the first draws what it would draw alone.
             stream.set_stream(place);
             kind.apply(values, shape, &mut stream);
+            shape = kind.shape_of(shape);
         }
     }
 }
 
 impl CorruptionKind {
+    fn shrinking(&self) -> usize {
+        match self {
+            Self::Downscale(own) => own.shrinking(),
+            _ => 1,
+        }
+    }
+
+    fn shape_of(&self, shape: [usize; 3]) -> [usize; 3] {
+        match self {
+            Self::Downscale(own) => own.shape_of(shape),
+            _ => shape,
+        }
+    }
+
     /// How often its random numbers are drawn; `None` where it has none.
     fn resample(&self) -> Option<Resample> {
         match self {
@@ -92,7 +129,7 @@ impl CorruptionKind {
         }
     }
 
-    fn apply(&self, values: &mut [f32], shape: [usize; 3], stream: &mut Stream) {
+    fn apply(&self, values: &mut Vec<f32>, shape: [usize; 3], stream: &mut Stream) {
         match self {
             Self::None(_) => {}
             Self::Gaussian(own) => own.apply(values, stream),

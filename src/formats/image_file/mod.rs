@@ -126,6 +126,13 @@ impl ImageFile {
         Self { shape, samples, alpha_dropped, metadata: metadata.clone() }
     }
 
+    /// The same of another shape.
+    #[must_use]
+    pub fn blank_of(&self, shape: [usize; 3]) -> Self {
+        let samples = self.samples.zeros(shape.iter().product());
+        Self { shape, samples, alpha_dropped: self.alpha_dropped, metadata: self.metadata.clone() }
+    }
+
     /// Reads a file of any format that we take; its content decides which it is.
     ///
     /// # Errors

@@ -62,9 +62,9 @@ impl Tile<'_> {
         let [_, width, all] = result.shape;
         let (first, count) = self.channels(result);
         for y in self.rows.1.keep.clone() {
-            let row = (y - self.rows.1.origin) * self.columns.0.tile;
+            let row = (y - self.rows.1.start) * self.columns.0.given;
             for x in self.columns.1.keep.clone() {
-                let source = (row + x - self.columns.1.origin) * count;
+                let source = (row + x - self.columns.1.start) * count;
                 let target = (y * width + x) * all + first;
                 for channel in 0..count {
                     result.samples.set_scaled(target + channel, output[source + channel]);
@@ -90,9 +90,9 @@ mod tests {
     fn tiles_that_are_put_together_are_the_image() {
         let samples = Samples::Sixteen((0..7 * 5 * 3).map(|value| value * 600).collect());
         let image = ImageFile::new([7, 5, 3], samples).unwrap();
-        let part = |origin, keep| Part { origin, keep };
-        let rows = Side { tile: 4, parts: vec![part(0, 0..3), part(3, 3..7)] };
-        let columns = Side { tile: 8, parts: vec![part(0, 0..5)] };
+        let part = |origin, keep| Part { origin, start: origin, keep };
+        let rows = Side { tile: 4, given: 4, result: 7, parts: vec![part(0, 0..3), part(3, 3..7)] };
+        let columns = Side { tile: 8, given: 8, result: 5, parts: vec![part(0, 0..5)] };
         for planes in [vec![None], vec![Some(0), Some(1), Some(2)]] {
             let mut result = ImageFile { samples: image.samples.zeros(7 * 5 * 3), ..image.clone() };
             for row in &rows.parts {

@@ -7,6 +7,8 @@ use super::canvas::Tile;
 use super::engines::Engines;
 use super::tiles::{Fit, Side};
 use crate::formats::image_file::ImageFile;
+use crate::plan::Plan;
+use crate::system::exit::UsageError;
 
 /// Values that go through the model at once, at most, unless one tile has more.
 const BATCH_VALUES: usize = 1 << 19;
@@ -17,13 +19,13 @@ const BATCH_TILES: usize = 128;
 #[derive(Debug)]
 pub struct TiledPredictor<'a> {
     /// What sizes the model can take.
-    pub fit: Fit<'a>,
+    fit: Fit<'a>,
     /// Computes images of each of them.
-    pub engines: Engines,
-    /// Channels of the model's images.
-    pub channels: usize,
+    engines: Engines,
+    /// Channels of the images that go in, and of those that come out.
+    channels: [usize; 2],
     /// Whether a grey model takes the channels of a coloured image one by one.
-    pub per_channel: bool,
+    per_channel: bool,
 }
 
 /// An image that is ready to be computed.
@@ -38,11 +40,40 @@ struct Sheet {
 /// Places in the sheets: which sheet, row of tiles, column of tiles, and plane.
 type Place = (usize, usize, usize, Option<usize>);
 
-impl TiledPredictor<'_> {
+impl<'a> TiledPredictor<'a> {
+    /// The model that `engines` computes, on whole images or tiles as `fit` says.
+    ///
+    /// # Errors
+    /// When it takes or gives no images that a file could hold.
+    pub fn new(
+        plan: &Plan,
+        fit: Fit<'a>,
+        engines: Engines,
+        per_channel: bool,
+    ) -> Result<Self, UsageError> {
+        let channels = [plan.input_shape[2], plan.output_shape()[2]];
+        for (channels, verb) in channels.into_iter().zip(["takes", "gives"]) {
+            if !matches!(channels, 1 | 3) {
+                return Err(UsageError(format!(
+                    "the model {verb} images of {channels} channels, and image files have 1 (grey) or 3 \
+                     (RGB); `convae export` takes it to where such arrays are"
+                )));
+            }
+        }
+        Ok(Self { fit, engines, channels, per_channel: per_channel && channels == [1, 1] })
+    }
+
+    /// How many times as many values results have as their images, at most.
+    #[must_use]
+    pub fn growth(&self) -> u64 {
+        let [seen, given] = self.channels;
+        (self.fit.growth() * given.div_ceil(seen)) as u64
+    }
+
     /// Whether a grey model makes a grey image of this coloured one.
     #[must_use]
     pub fn loses_colour(&self, image: &ImageFile) -> bool {
-        self.channels == 1 && !self.per_channel && image.is_coloured()
+        self.channels == [1, 1] && !self.per_channel && image.is_coloured()
     }
 
     /// The model's outputs for some images, in their order and depth.
@@ -55,7 +86,7 @@ impl TiledPredictor<'_> {
     ) -> Vec<Result<(ImageFile, ImageFile), String>> {
         let mut sheets: Vec<_> = images.into_iter().map(|image| self.sheet(image)).collect();
         for (size, places) in places(&sheets) {
-            let values = size[0] * size[1] * self.channels;
+            let values = size[0] * size[1] * self.channels[0];
             let batch = (BATCH_VALUES / values).clamp(1, BATCH_TILES);
             for places in places.chunks(batch) {
                 self.compute(size, places, &mut sheets);
@@ -74,7 +105,8 @@ impl TiledPredictor<'_> {
             Ok(predict) => predict,
             Err(error) => return refuse(places, sheets, &error.to_string()),
         };
-        let values = size[0] * size[1] * self.channels;
+        let [seen, given] = self.channels;
+        let values = size[0] * size[1] * seen;
         let places: Vec<Place> =
             places.iter().copied().filter(|place| sheets[place.0].is_ok()).collect();
         let mut input = Vec::with_capacity(places.len() * values);
@@ -83,6 +115,9 @@ impl TiledPredictor<'_> {
             tile(&sheet.sides, place).read(&sheet.image, &mut input);
         }
         let output = predict(&input);
+        // Tiles that are as large as one another give as much.
+        let Some(Ok(first)) = places.first().map(|place| &sheets[place.0]) else { return };
+        let values = first.sides[0].given * first.sides[1].given * given;
         for (place, output) in places.into_iter().zip(output.chunks_exact(values)) {
             let Ok(sheet) = &mut sheets[place.0] else { continue };
             tile(&sheet.sides, place).write(output, &mut sheet.result);
@@ -93,13 +128,15 @@ impl TiledPredictor<'_> {
     fn sheet(&self, image: ImageFile) -> Result<Sheet, String> {
         let [height, width, present] = image.shape;
         let sides = self.fit.sides([height, width])?;
-        let (image, planes) = match (self.channels, present) {
+        let [seen, given] = self.channels;
+        let (image, planes) = match (seen, present) {
             (1, 3) if self.per_channel && image.is_coloured() => {
                 (image, (0..3).map(Some).collect())
             }
-            _ => (image.with_channels(self.channels), vec![None]),
+            _ => (image.with_channels(seen), vec![None]),
         };
-        let result = image.blank();
+        let channels = if planes.len() > 1 { planes.len() } else { given };
+        let result = image.blank_of([sides[0].result, sides[1].result, channels]);
         Ok(Sheet { image, sides, planes, result })
     }
 }

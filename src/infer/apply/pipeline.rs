@@ -72,7 +72,7 @@ pub fn run(
 ) {
     let budget = Budget::new(BUDGET);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let turn = Mutex::new(Turn::of(jobs));
+    let turn = Mutex::new(Turn::of(jobs, predictor.growth()));
     let (to_write, computed) = channel::<Computed<'_>>();
     let computed = Mutex::new(computed);
     for (index, job) in jobs.iter().enumerate() {
@@ -132,6 +132,8 @@ struct Turn<'a, 'j> {
     pages: VecDeque<(Origin<'a>, ImagePlace, usize)>,
     /// Images that were taken.
     taken: usize,
+    /// How many times as many values results have as their images, at most.
+    growth: u64,
 }
 
 /// An image that is to be read, and how many pixels it has.
@@ -148,8 +150,8 @@ enum Source {
 }
 
 impl<'a, 'j> Turn<'a, 'j> {
-    fn of(jobs: &'j [Job]) -> Self {
-        Self { jobs: jobs.iter().enumerate(), pages: VecDeque::new(), taken: 0 }
+    fn of(jobs: &'j [Job], growth: u64) -> Self {
+        Self { jobs: jobs.iter().enumerate(), pages: VecDeque::new(), taken: 0, growth }
     }
 
     /// The next image. A page of a file that was given up is none.
@@ -218,7 +220,7 @@ impl<'a, 'j> Turn<'a, 'j> {
                 pages.len()
             ));
         }
-        let stack = Arc::new(Stack::new(pages.len(), album.most_bytes(), losses));
+        let stack = Arc::new(Stack::new(pages.len(), album.most_bytes().saturating_mul(self.growth), losses));
         self.pages.extend(pages.into_iter().map(|page| {
             let page_of = Some((Arc::clone(&stack), page.number));
             let origin = Origin { index, page: page_of, losses: Vec::new() };

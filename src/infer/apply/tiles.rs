@@ -6,6 +6,8 @@
 //! falls as it does in the whole image; and a tile's output is kept only where it does not depend on
 //! what lies beyond the tile ([`Plan::clear`]). So the tiles put together are what the whole image
 //! gives, up to rounding: there is no seam.
+//!
+//! A result has the size that belongs to its image's ([`Plan::scale`]): as a rule the same.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -13,7 +15,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::plan::{Axis, Plan};
+use crate::plan::{Axis, Plan, Scale};
 use crate::system::exit::UsageError;
 
 /// Longest sides of tiles where none is asked for: the first by which at least half is kept.
@@ -29,7 +31,11 @@ const FIXED_MARGIN: usize = 8;
 pub struct Side {
     /// Length of a tile.
     pub tile: usize,
-    /// From the image's start to its end; together they keep each pixel once.
+    /// Length of what the model gives for it.
+    pub given: usize,
+    /// Length of the result.
+    pub result: usize,
+    /// From the image's start to its end; together they keep each pixel of the result once.
     pub parts: Vec<Part>,
 }
 
@@ -38,7 +44,9 @@ pub struct Side {
 pub struct Part {
     /// Where it starts in the image.
     pub origin: usize,
-    /// What is kept of its output, in the image's pixels.
+    /// Where its output starts in the result.
+    pub start: usize,
+    /// What is kept of its output, in the result's pixels.
     pub keep: Range<usize>,
 }
 
@@ -59,7 +67,9 @@ struct Tiling(Vec<Tile>);
 #[derive(Debug, Clone)]
 struct Tile {
     length: usize,
-    /// What is kept of one that has neighbours.
+    /// Length of its output.
+    given: usize,
+    /// What is kept of the output of one that has neighbours.
     clear: Range<usize>,
 }
 
@@ -67,11 +77,20 @@ impl<'a> Fit<'a> {
     /// For tiles of at most `tile` pixels a side, or a good size for the model.
     ///
     /// # Errors
-    /// When tiles of that size would leave nothing to keep.
+    /// When tiles of that size would leave nothing to keep, or what the model gives has no place on an image.
     pub fn new(plan: &'a Plan, tile: Option<usize>) -> Result<Self, UsageError> {
         let rows = Tiling::choose(plan, Axis::Rows, tile)?;
         let columns = Tiling::choose(plan, Axis::Columns, tile)?;
         Ok(Self { plan: Cow::Borrowed(plan), rows, columns, known: RefCell::default() })
+    }
+
+    /// How many times as many pixels results have as their images, at most.
+    #[must_use]
+    pub fn growth(&self) -> usize {
+        let along = |axis: Axis| {
+            self.plan.scale(axis).map_or(1, |scale| scale.fine.div_ceil(scale.coarse))
+        };
+        along(Axis::Rows).saturating_mul(along(Axis::Columns))
     }
 
     /// The same with a plan of its own.
@@ -100,7 +119,7 @@ impl<'a> Fit<'a> {
         let tiling = axis.of([&self.rows, &self.columns]);
         let side = Rc::new(match self.plan.sized_layer() {
             None => flexible(&self.plan, axis, tiling, length)?,
-            Some(_) => fixed(own(&self.plan, axis), tiling, length)?,
+            Some(_) => fixed(&self.plan, axis, tiling, length)?,
         });
         self.known.borrow_mut().insert((axis, length), Rc::clone(&side));
         Some(side)
@@ -109,6 +128,15 @@ impl<'a> Fit<'a> {
     fn refusal(&self, [height, width]: [usize; 2]) -> String {
         let [own_height, own_width, _] = self.plan.input_shape;
         let Some(layer) = self.plan.sized_layer() else {
+            let lost = [Axis::Rows, Axis::Columns]
+                .map(|axis| self.plan.scale(axis).map_or(0, |scale| scale.least()));
+            if height < lost[0] || width < lost[1] {
+                return format!(
+                    "it is {width}x{height} pixels, and the model gives nothing of less than {}x{}; give \
+                     a larger image",
+                    lost[1], lost[0]
+                );
+            }
             return format!(
                 "it is {width}x{height} pixels, which the model cannot be laid out for; resize it \
                  to {own_width}x{own_height}"
@@ -131,11 +159,17 @@ fn own(plan: &Plan, axis: Axis) -> usize {
 impl Tiling {
     fn choose(plan: &Plan, axis: Axis, asked: Option<usize>) -> Result<Self, UsageError> {
         let own = own(plan, axis);
+        let is_same = scale(plan, axis)? == Scale::SAME;
         match (plan.sized_layer(), asked) {
             (Some(_), None) => Ok(Self::default()),
+            (Some(_), Some(_)) if !is_same => Err(UsageError(
+                "--tile goes with models that give images as large as they take, or that take any size; \
+                 leave it away"
+                    .to_owned(),
+            )),
             (Some(_), Some(asked)) if asked == own => {
                 let margin = own / FIXED_MARGIN;
-                Ok(Self(vec![Tile { length: own, clear: margin..own - margin }]))
+                Ok(Self(vec![Tile { length: own, given: own, clear: margin..own - margin }]))
             }
             (Some(layer), Some(asked)) => Err(UsageError(format!(
                 "--tile is {asked}, but the model has a {} layer and takes {}x{} only; give its \
@@ -145,7 +179,7 @@ impl Tiling {
                 plan.input_shape[0]
             ))),
             (None, None) => {
-                let half = |tile: &Tile| tile.clear.len() * 2 >= tile.length;
+                let half = |tile: &Tile| tile.clear.len() * 2 >= tile.given;
                 let tilings = TILES.iter().filter_map(|&most| Self::of(plan, axis, most));
                 // A model that sees farther than this takes its images whole.
                 Ok(tilings
@@ -186,8 +220,26 @@ impl Tile {
             Axis::Columns => [height, length],
         };
         let clear = plan.with_input_size(sides).ok()?.clear(axis);
-        (clear.len() >= period).then_some(Self { length, clear })
+        let scale = plan.scale(axis)?;
+        let (given, tile) = (scale.of(length)?, Self { length, given: 0, clear });
+        (tile.step(period, scale) > 0).then_some(Self { given, ..tile })
     }
+
+    /// How far apart tiles may begin in the image, in whole periods, for what is clear to leave no gap.
+    fn step(&self, period: usize, scale: Scale) -> usize {
+        self.clear.len() * scale.coarse / scale.fine / period * period
+    }
+}
+
+/// How long results are.
+fn scale(plan: &Plan, axis: Axis) -> Result<Scale, UsageError> {
+    plan.scale(axis).ok_or_else(|| {
+        let ([height, width, _], [rows, columns, _]) = (plan.input_shape, plan.output_shape());
+        UsageError(format!(
+            "the model gives {columns}x{rows} pixels for {width}x{height}, which lie on no part of an \
+             image; `convae export` takes it to where that is of use"
+        ))
+    })
 }
 
 /// Sides that are looked at to find the next one that a model gives back: a config may have strides whose
@@ -224,46 +276,51 @@ fn too_small(plan: &Plan, axis: Axis, asked: usize) -> UsageError {
 
 /// A side of a model that takes any length that its strides lead back to.
 fn flexible(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<Side> {
-    let period = plan.period(axis);
+    let (period, scale) = (plan.period(axis), plan.scale(axis)?);
+    let result = scale.around(length)?;
     let most = (length + period.min(LARGEST_PERIOD)).max(own(plan, axis));
     let padded = (length..=most).find(|&padded| plan.gives_back(axis, padded))?;
     Some(match tiling.tile(period, padded) {
-        Some(Tile { length: tile, clear }) => {
-            cut(*tile, clear, clear.len() / period * period, padded, length)
-        }
-        None => whole(padded, length),
+        Some(tile) => cut(tile, (tile.step(period, scale), scale), padded, result),
+        None => whole(padded, scale.of(padded)?, result),
     })
 }
 
 /// A side of a model that takes its own length only.
-fn fixed(own: usize, tiling: &Tiling, length: usize) -> Option<Side> {
+fn fixed(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<Side> {
     match tiling.tile(1, length) {
-        _ if length == own => Some(whole(own, length)),
-        Some(Tile { length: tile, clear }) => Some(cut(*tile, clear, clear.len(), length, length)),
+        _ if length == own(plan, axis) => {
+            let given = plan.scale(axis)?.of(length)?;
+            Some(whole(length, given, given))
+        }
+        Some(tile) => Some(cut(tile, (tile.clear.len(), Scale::SAME), length, length)),
         None => None,
     }
 }
 
-fn whole(padded: usize, length: usize) -> Side {
-    Side { tile: padded, parts: vec![Part { origin: 0, keep: 0..length }] }
+fn whole(padded: usize, given: usize, result: usize) -> Side {
+    let parts = vec![Part { origin: 0, start: 0, keep: 0..result }];
+    Side { tile: padded, given, result, parts }
 }
 
 /// Tiles `step` apart, the last one at the end of `padded`; each keeps what is clear, and the outer
 /// ones keep their outer border, where the image itself ends.
-fn cut(tile: usize, clear: &Range<usize>, step: usize, padded: usize, length: usize) -> Side {
+fn cut(tile: &Tile, (step, scale): (usize, Scale), padded: usize, result: usize) -> Side {
+    let &Tile { length, given, ref clear } = tile;
     let mut parts = Vec::new();
     let mut kept = 0;
-    for origin in (0..).step_by(step).map(|origin| origin.min(padded - tile)) {
-        let last = origin + tile == padded;
-        let end = if last { length } else { (origin + clear.end).min(length) };
-        parts.push(Part { origin, keep: kept..end });
+    for origin in (0..).step_by(step).map(|origin| origin.min(padded - length)) {
+        let start = origin * scale.fine / scale.coarse;
+        let last = origin + length == padded;
+        let end = if last { result } else { (start + clear.end).min(result) };
+        parts.push(Part { origin, start, keep: kept..end });
         kept = end;
         // The padding may end in tiles that nothing is kept of.
-        if kept == length {
+        if kept == result {
             break;
         }
     }
-    Side { tile, parts }
+    Side { tile: length, given, result, parts }
 }
 
 #[cfg(test)]
@@ -299,12 +356,12 @@ mod tests {
     fn the_parts_of_a_side_keep_each_pixel_once_and_only_what_is_clear() {
         let plan = plan([16, 16, 1], &[CONV, POOL, CONV, POOL, CONV, UP, UP, CONV].concat());
         let fit = Fit::new(&plan, Some(50)).unwrap();
-        let [Tile { length: 48, clear }] = fit.rows.0.as_slice() else { panic!("{:?}", fit.rows) };
+        let [Tile { length: 48, clear, .. }] = fit.rows.0.as_slice() else { panic!("{:?}", fit.rows) };
         for length in 1..400 {
             let [rows, columns] = fit.sides([length, 16]).unwrap();
-            assert_eq!(*columns, whole(16, 16));
+            assert_eq!(*columns, whole(16, 16, 16));
             let mut kept = 0;
-            for (i, Part { origin, keep }) in rows.parts.iter().enumerate() {
+            for (i, Part { origin, keep, .. }) in rows.parts.iter().enumerate() {
                 assert_eq!((keep.start, origin % 4), (kept, 0), "{length}: {rows:?}");
                 let inner = i == 0 || origin + clear.start <= keep.start;
                 assert!(inner && keep.end <= origin + rows.tile, "{length}: {rows:?}");
@@ -357,6 +414,38 @@ mod tests {
         assert_eq!(padded(&fit, [27, 28]), [28, 28]);
         let refused = fit.sides([29, 28]).unwrap_err();
         assert!(refused.contains("28x29 pixels") && refused.contains("to 28x28"), "{refused}");
+    }
+
+    #[test]
+    fn results_are_as_much_larger_or_smaller_as_the_model_makes_them() {
+        let valid = CONV.replace("\"same\"", "\"valid\"");
+        let half = &[CONV, POOL].concat();
+        for (layers, length, result) in [
+            ([CONV, UP].concat(), 100, Some(200)),
+            (valid.repeat(3), 100, Some(94)),
+            (valid.repeat(3), 6, None),
+            ([&valid, UP, &valid].concat(), 100, Some(194)),
+            (half.clone(), 100, Some(50)),
+            (half.clone(), 101, Some(51)),
+            ([half.as_str(), UP, UP].concat(), 101, Some(202)),
+        ] {
+            let plan = plan([16, 16, 1], &layers);
+            let fit = Fit::new(&plan, Some(20)).unwrap();
+            let sides = fit.sides([length, 40]).ok().map(|[rows, _]| rows);
+            assert_eq!(sides.as_ref().map(|rows| rows.result), result, "{layers}");
+            let Some(rows) = sides else { continue };
+            let mut kept = 0;
+            for Part { origin, start, keep } in &rows.parts {
+                assert_eq!(keep.start, kept);
+                assert!(*start <= kept && keep.end <= start + rows.given, "{rows:?}");
+                assert!(origin + rows.tile <= length + 4);
+                kept = keep.end;
+            }
+            assert!(kept == rows.result && rows.parts.len() > 2, "{rows:?}");
+        }
+        let larger = "{ layer = \"ZeroPadding2D\", padding = 4 }, ";
+        let refused = Fit::new(&plan([16, 16, 1], &[CONV, larger].concat()), None).unwrap_err();
+        assert!(refused.to_string().contains("24x24 pixels for 16x16"), "{refused}");
     }
 
     #[test]

@@ -87,7 +87,10 @@ fn gather(
 }
 
 fn measured(test: &Images) -> usize {
-    test.len().min(MEASURED).min((MEASURED_VALUES / test.values()).max(RANKED))
+    let target = test.target();
+    let values = |shape: [usize; 3]| shape.iter().product::<usize>();
+    let values = values(target.drawn).max(values(target.output));
+    test.len().min(MEASURED).min((MEASURED_VALUES / values).max(RANKED))
 }
 
 /// What is shown at each level, which of them the model was trained for, and all that was measured
@@ -131,7 +134,7 @@ fn plans(plan: &Plan, test: &Images) -> Vec<(&'static str, f64, Plan)> {
     }
     let none = if test.are_paired() { "no corruption but the data's" } else { "not corrupted" };
     let levels = [
-        (none, 0.0, Corruption::none()),
+        (none, 0.0, own.only_shrinking()),
         ("half as strong", 0.5, own.scaled(0.5)),
         ("as trained", AS_TRAINED, own.clone()),
         ("twice as strong", 2.0, own.scaled(2.0)),
@@ -174,13 +177,14 @@ fn samples(
     predictor: &mut Predictor,
 ) -> anyhow::Result<Vec<Sample>> {
     let batch = loader(plan, test, Split::Test).batch(0, indices)?;
-    let of = |values: &[f32]| rasters(values, plan.input_shape).into_iter();
+    let inputs = rasters(&batch.input, plan.input_shape);
+    let of = |values: &[f32]| rasters(values, plan.output_shape()).into_iter();
     let outputs = of(&predictor.predict(&batch.input));
     let targets: Vec<Option<Raster>> = match &batch.clean {
         Some(clean) => of(clean).map(Some).collect(),
         None => vec![None; indices.len()],
     };
-    let all = indices.iter().zip(of(&batch.input)).zip(outputs).zip(targets);
+    let all = indices.iter().zip(inputs).zip(outputs).zip(targets);
     let sample = |(((&index, input), output), target): (((&usize, Raster), Raster), _)| {
         let ImageQuality { name, input: before, output: after } = &evaluation.per_image[index];
         let (name, before, after) = (name.clone(), *before, *after);
