@@ -6,9 +6,9 @@ use convae::data::Batch;
 use convae::plan::Plan;
 use convae::train::Trainer;
 use serde::Deserialize;
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, no_grad};
 
-use super::arrays::{Arrays, values};
+use super::arrays::{Arrays, singles};
 
 /// Given images `x`, `(N, H, W, C)`, a `target` for them and the weights under their names in a checkpoint; asked
 /// of each engine that can run the model for its outputs `y`, the `loss` of a training step, the gradient of
@@ -63,9 +63,4 @@ fn compute(mut trainer: Trainer, engine: &str, given: &Arrays, answer: &mut Arra
         }
     }
     Ok(())
-}
-
-/// A batch's values are float32.
-fn singles(tensor: &Tensor) -> Vec<f32> {
-    values(tensor).into_iter().map(|value| value as f32).collect()
 }

@@ -10,6 +10,7 @@ mod graph;
 mod layer;
 mod loss;
 mod optimizer;
+mod steps;
 mod summary;
 
 use anyhow::{Context, Result};
@@ -45,6 +46,8 @@ enum Kind {
     Loss(loss::Question),
     /// What does this config's model compute?
     Graph(graph::Question),
+    /// Where do some steps of training take this config's model?
+    Steps(steps::Question),
     /// Which layers, shapes and weights does this config have?
     Summary(summary::Question),
 }
@@ -75,6 +78,7 @@ impl Questions {
                 Kind::Optimizer(question) => question.answer(&given),
                 Kind::Loss(question) => question.answer(&given),
                 Kind::Graph(question) => question.answer(&given),
+                Kind::Steps(question) => question.answer(&given),
                 Kind::Summary(question) => question.answer().map(|layers| {
                     answers.json.insert(id.clone(), layers);
                     Arrays::default()

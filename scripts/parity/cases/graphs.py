@@ -147,26 +147,26 @@ def merge(graph):
     rng, first = graph.rng, graph.source()
     kind = pick(rng, MERGES)
     if kind == "Concatenate":
-        axes = [-1, len(graph.shapes[first])]
-        if graph.kind == ALL:
-            axes += range(-len(graph.shapes[first]), 0), range(1, len(graph.shapes[first]) + 1)
-            axes = [axis for each in axes for axis in (each if isinstance(each, range) else [each])]
-        axis = pick(rng, axes)
-        side = axis - 1 if axis > 0 else axis
-        fits = [v for v, shape in enumerate(graph.shapes) if joinable(shape, graph.shapes[first], side)]
-        inputs = [first, *(pick(rng, fits) for _ in range(rng.integers(1, 4)))]
-        shape = list(graph.shapes[first])
-        shape[side] = sum(graph.shapes[value][side] for value in inputs)
-        if math.prod(shape) <= LARGEST:
-            table = {"layer": kind} | ({"axis": int(axis)} if axis != -1 or rng.random() < 0.5 else {})
-            graph.add(table, inputs, shape)
-        return
+        return concatenate(graph, first)
     shape, inputs = list(graph.shapes[first]), [first]
     for _ in range(1 if kind == "Subtract" else rng.integers(1, 4)):
         inputs.append(partner(graph, shape))
         shape = [max(sides) for sides in zip(shape, graph.shapes[inputs[-1]])]
     if math.prod(shape) <= LARGEST:
         graph.add({"layer": kind}, [inputs[i] for i in rng.permutation(len(inputs))], shape)
+
+
+def concatenate(graph, first):
+    """Of values whose other sides are those of the first; of their channels alone, where other sides are open."""
+    rng, shape = graph.rng, list(graph.shapes[first])
+    axes = [*range(-len(shape), 0), *range(1, len(shape) + 1)] if graph.kind == ALL else [-1, len(shape)]
+    axis = pick(rng, axes)
+    side = axis - 1 if axis > 0 else axis
+    fits = [value for value, other in enumerate(graph.shapes) if joinable(other, shape, side)]
+    inputs = [first, *(pick(rng, fits) for _ in range(rng.integers(1, 4)))]
+    shape[side] = sum(graph.shapes[value][side] for value in inputs)
+    if math.prod(shape) <= LARGEST:
+        graph.add({"layer": "Concatenate"} | ({} if axis == -1 and rng.random() < 0.5 else {"axis": axis}), inputs, shape)
 
 
 def joinable(one, other, side):
@@ -240,27 +240,21 @@ def close(graph, loss):
 
 
 def entries(graph):
-    """As a config has them; names and inputs are left out where Keras's own will do."""
-    count = len(graph.tables)
-    readers = {value: [i for i in range(count) if value in graph.inputs[i]] for value in range(count)}
-    shared = {of for of in graph.of if of}
-    name = {0: "input"}
+    """As a config has them: mostly, names and inputs are left out where Keras's own will do."""
+    later = range(1, len(graph.tables))
+    follows = {i for i in later if graph.inputs[i] == [i - 1] and graph.rng.random() < 0.8}
+    named = {value for i in later if i not in follows for value in graph.inputs[i]}
+    named |= {of for of in graph.of if of} | {i for i in later if graph.rng.random() < 0.2}
+    name = ["input", *(f"value_{i}" for i in later)]
     written = []
-    for i in range(1, count):
-        named = readers[i] not in ([], [i + 1]) or i in shared or graph.rng.random() < 0.3 \
-            or (readers[i] and graph.inputs[i + 1] != [i])
-        name[i] = f"value_{i}"
+    for i in later:
         table = {"layer": "Shared", "of": name[graph.of[i]]} if graph.of[i] else dict(graph.tables[i])
-        if named:
+        if i in named:
             table["name"] = name[i]
-        if graph.inputs[i] != [i - 1] or (named and i - 1 in name and graph.rng.random() < 0.2 and is_named(written)):
+        if i not in follows:
             table["inputs"] = [name[value] for value in graph.inputs[i]]
         written.append(table)
     return written
-
-
-def is_named(written):
-    return not written or "name" in written[-1]
 
 
 def tree_of(rng, kind):
@@ -341,16 +335,12 @@ def errors(answer, wanted):
     found = {}
     gradients = [array for name, array in wanted.items() if name.endswith((".weight", ".bias"))]
     scale = math.sqrt(sum(float(np.sum(array**2)) for array in gradients))
-    engines = {name.split()[0] for name in answer}
+    engines = {"libtorch", *(name.split()[0] for name in answer)}
     for engine in engines:
         for name, array in wanted.items():
             ours = answer.get(f"{engine} {name}", np.empty(0))
             found[f"{engine} {name}"] = distance(ours, array, scale if name.endswith((".weight", ".bias")) else 1.0)
-    return found if row_has_libtorch(engines) else {"libtorch": np.inf}
-
-
-def row_has_libtorch(engines):
-    return "libtorch" in engines
+    return found
 
 
 def cases(row, count, seed):
