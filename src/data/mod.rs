@@ -113,7 +113,9 @@ impl Dataset {
             _ => panic!("arrays have images of one size"),
         };
         let mut sizes: Vec<([usize; 2], Vec<(usize, Entry)>)> = Vec::new();
-        for (number, entry) in first((entries, part), options.test_samples).0.into_iter().enumerate() {
+        for (number, entry) in
+            first((entries, part), options.test_samples).0.into_iter().enumerate()
+        {
             let (height, width) = entry.input.dimensions().map_err(DataError::Image)?;
             let size = [height, width];
             match sizes.iter_mut().find(|(known, _)| *known == size) {
@@ -125,7 +127,8 @@ impl Dataset {
         let set = |(size, entries): ([usize; 2], Vec<(usize, Entry)>)| {
             let (numbers, entries): (Vec<usize>, Vec<Entry>) = entries.into_iter().unzip();
             let path = || entries[0].input.shown();
-            let target = target(size).map_err(|reason| DataError::Untaken { path: path(), size, reason })?;
+            let target =
+                target(size).map_err(|reason| DataError::Untaken { path: path(), size, reason })?;
             let files = Files::open((entries, part), "test images", target, options, &budget)?;
             Ok(files.numbered(&numbers).into())
         };
@@ -171,11 +174,7 @@ pub fn first_size(data: &Data) -> Result<[usize; 2], DataError> {
     }
 }
 
-fn of_files(
-    listing: Listing,
-    options: &ImageFiles,
-    target: Target,
-) -> Result<Dataset, DataError> {
+fn of_files(listing: Listing, options: &ImageFiles, target: Target) -> Result<Dataset, DataError> {
     let budget = Budget::new(options.memory());
     let divided = listing.train.1 != Part::Whole;
     let open = |entries, set| Files::open(entries, set, target, options, &budget);

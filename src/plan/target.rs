@@ -24,8 +24,10 @@ pub(super) fn target(
         Data::Pairs(_) => of_pairs(source, list, input, output),
         _ => of_images(source, list, input, output),
     };
-    let target = check_channels(&source.config.data, list, input, output).and_then(|()| of_shapes());
-    let target = target.and_then(|target| check_turns(&source.config.data, &target).map(|()| target));
+    let target =
+        check_channels(&source.config.data, list, input, output).and_then(|()| of_shapes());
+    let target =
+        target.and_then(|target| check_turns(&source.config.data, &target).map(|()| target));
     target.map_err(|(path, problem, remedy)| source.error(path, problem, remedy))
 }
 

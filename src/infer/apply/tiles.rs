@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::plan::{Axis, Plan, Scale};
+use crate::plan::{Axis, LARGEST_PERIOD, Plan, Scale};
 use crate::system::exit::UsageError;
 
 /// Longest sides of tiles where none is asked for: the first by which at least half is kept.
@@ -87,9 +87,8 @@ impl<'a> Fit<'a> {
     /// How many times as many pixels results have as their images, at most.
     #[must_use]
     pub fn growth(&self) -> usize {
-        let along = |axis: Axis| {
-            self.plan.scale(axis).map_or(1, |scale| scale.fine.div_ceil(scale.coarse))
-        };
+        let along =
+            |axis: Axis| self.plan.scale(axis).map_or(1, |scale| scale.fine.div_ceil(scale.coarse));
         along(Axis::Rows).saturating_mul(along(Axis::Columns))
     }
 
@@ -242,10 +241,6 @@ fn scale(plan: &Plan, axis: Axis) -> Result<Scale, UsageError> {
     })
 }
 
-/// Sides that are looked at to find the next one that a model gives back: a config may have strides whose
-/// product is astronomic.
-const LARGEST_PERIOD: usize = 1 << 16;
-
 /// Whether the model gives back sides that are longer by some multiple of the period.
 fn is_repeated(plan: &Plan, axis: Axis, length: usize) -> bool {
     let (own, period) = (own(plan, axis), plan.period(axis));
@@ -356,7 +351,9 @@ mod tests {
     fn the_parts_of_a_side_keep_each_pixel_once_and_only_what_is_clear() {
         let plan = plan([16, 16, 1], &[CONV, POOL, CONV, POOL, CONV, UP, UP, CONV].concat());
         let fit = Fit::new(&plan, Some(50)).unwrap();
-        let [Tile { length: 48, clear, .. }] = fit.rows.0.as_slice() else { panic!("{:?}", fit.rows) };
+        let [Tile { length: 48, clear, .. }] = fit.rows.0.as_slice() else {
+            panic!("{:?}", fit.rows)
+        };
         for length in 1..400 {
             let [rows, columns] = fit.sides([length, 16]).unwrap();
             assert_eq!(*columns, whole(16, 16, 16));
