@@ -9,6 +9,7 @@ import struct
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -236,5 +237,117 @@ def safetensors() -> None:
     write("safetensors", "parts", 1, divided(header, data))
 
 
-for seeds in (config, idx, npz, image, pt, safetensors):
+def h5(fill, **options) -> bytes:
+    file = io.BytesIO()
+    with h5py.File(file, "w", **options) as root:
+        fill(root)
+    return file.getvalue()
+
+
+RAMP = np.arange(12, dtype="f4").reshape(3, 4)
+
+
+def numbers(root) -> None:
+    root["a/kernel:0"] = RAMP
+    root["half"] = RAMP[0].astype("f2")
+    root["bool"] = np.array([True])
+    root["big"] = np.arange(3, dtype=">i4")
+
+
+def texts(root) -> None:
+    root.attrs["text"] = "of any length"
+    root.attrs["fixed"] = np.array([b"one", b"two two"])
+    root.attrs.create("list", ["a", "bb"], dtype=h5py.string_dtype())
+    root.attrs["none"] = []
+
+
+def dense(root) -> None:
+    for i in range(10):
+        root.attrs[f"text_{i}"] = str(i)
+        root[f"array_{i}"] = np.float32(i)
+
+
+def links(root) -> None:
+    root["array"] = RAMP
+    root["soft"] = h5py.SoftLink("/array")
+    root["group/up"] = h5py.SoftLink("/group")
+    root["other"] = h5py.ExternalLink("other.h5", "/array")
+    root["hard"] = root["array"]
+
+
+def unwritten(root) -> None:
+    root.create_dataset("never", (3, 4), "f4", fillvalue=2)
+    root.create_dataset("partly", (30, 4), "f4", chunks=(2, 3))[:2] = 1
+
+
+def chunks(**options):
+    return lambda root: root.create_dataset("array", data=RAMP, chunks=(2, 3), **options)
+
+
+def hdf5() -> None:
+    for libver in ("earliest", "latest"):
+        for fill in (numbers, texts, dense, links, unwritten):
+            write("hdf5", f"{fill.__name__}_{libver}", None, h5(fill, libver=libver))
+        write("hdf5", f"packed_{libver}", None, h5(chunks(compression="gzip", shuffle=True), libver=libver))
+    ways = {"sums": {"fletcher32": True}, "grows": {"maxshape": (None, 4)}, "grows_all": {"maxshape": (None, None)}}
+    for name, options in ways.items():
+        write("hdf5", name, None, h5(chunks(**options), libver="latest"))
+    write("hdf5", "behind_a_block", None, h5(numbers, userblock_size=512, libver="latest"))
+
+
+MODEL = json.dumps({"class_name": "Model", "config": {"name": "m", "layers": [1, None, 1e5]}})
+
+
+def by_layer(whole: bool):
+    def fill(root) -> None:
+        group = root
+        if whole:
+            root.attrs["model_config"] = np.bytes_(MODEL)
+            root.attrs["training_config"] = b'{"loss": NaN}'
+            group = root.create_group("model_weights")
+            state = root.create_group("optimizer_weights")
+            state.attrs["weight_names"] = np.array([b"Adam/iterations:0"])
+            state["Adam/iterations:0"] = np.int64(3)
+        group.attrs["layer_names"] = np.array([b"input", b"conv"])
+        group.attrs["keras_version"] = np.bytes_("2.2.4")
+        group.create_group("input").attrs["weight_names"] = []
+        conv = group.create_group("conv")
+        conv.attrs["weight_names"] = np.array([b"conv/kernel:0"])
+        conv["conv/kernel:0"] = RAMP
+
+    return fill
+
+
+def by_path(root) -> None:
+    root["layers/conv2d/vars/0"] = RAMP
+    root["layers/conv2d/vars"].attrs["name"] = "conv"
+    root["optimizer/vars/0"] = np.int64(1)
+
+
+def split(root) -> None:
+    for part, name in enumerate(("a", "b")):
+        root.attrs[f"layer_names{part}"] = np.array([name.encode()])
+        root.create_group(name).attrs["weight_names"] = np.array([b"w"])
+        root[name]["w"] = RAMP
+
+
+def keras() -> None:
+    for libver in ("earliest", "latest"):
+        write("keras", f"whole_{libver}", 0, h5(by_layer(True), libver=libver))
+        write("keras", f"zip_{libver}", 2, divided(MODEL.encode(), h5(by_path, libver=libver)))
+    write("keras", "weights", 0, h5(by_layer(False), libver="latest"))
+    write("keras", "tree", 0, h5(by_path, libver="latest"))
+    write("keras", "split", 0, h5(split, libver="latest"))
+    write("keras", "zip_packed", 3, divided(MODEL.encode(), h5(by_path, libver="latest")))
+    write("keras", "config", 0, MODEL.encode())
+    write("keras", "config_twice", 0, json.dumps(MODEL).encode())
+    write("keras", "no_numbers", 0, b'{"class_name": "a", "config": [NaN, -Infinity, Infinity, "NaN\\""]}')
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, content in [("metadata.json", b"{}"), ("config.json", MODEL), ("model.weights.h5", h5(by_path, libver="latest"))]:
+            file.writestr(zipfile.ZipInfo(name), content)
+    write("keras", "archive", 0, archive.getvalue())
+
+
+for seeds in (config, idx, npz, image, pt, safetensors, hdf5, keras):
     seeds()

@@ -20,6 +20,7 @@
 //! | [`run`] | a run's folder, its lock, resuming; comparing runs; sweeps |
 //! | [`mod@train`] | the epoch loop, Keras's callbacks (`policies`), what observes it |
 //! | [`infer`] | using a trained model: apply, evaluate, encode, decode, export |
+//! | [`keras`] | Keras's model files in convae's words |
 //! | [`engine`] | what computes: libtorch with autograd, or our own kernels |
 //! | [`optim`] | optimizers with Keras's formulas |
 //! | [`plan`] | a config that was found to make sense, its model as a graph |
@@ -42,6 +43,7 @@ pub mod data;
 pub mod engine;
 pub mod formats;
 pub mod infer;
+pub mod keras;
 pub mod nn;
 pub mod optim;
 pub mod plan;

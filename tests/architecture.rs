@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top floor to the ground: each room may use those after it.
-const FLOORS: [&str; 13] = [
-    "cli", "report", "run", "train", "infer", "engine", "optim", "plan", "data", "config", "nn",
-    "formats", "system",
+const FLOORS: [&str; 14] = [
+    "cli", "report", "run", "train", "infer", "keras", "engine", "optim", "plan", "data", "config",
+    "nn", "formats", "system",
 ];
 
 /// Files beside the rooms.

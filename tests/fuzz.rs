@@ -210,6 +210,16 @@ fn damaged_safetensors_do_no_harm() {
     survives_damage("safetensors");
 }
 
+#[test]
+fn damaged_hdf5_does_no_harm() {
+    survives_damage("hdf5");
+}
+
+#[test]
+fn a_damaged_file_of_keras_does_no_harm() {
+    survives_damage("keras");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 

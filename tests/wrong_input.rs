@@ -286,9 +286,9 @@ fn a_model_too_large_to_compute() {
 }
 
 #[test]
-fn images_that_are_neither_grey_nor_rgb() {
-    refuses_each(["[28, 28, 2]", "[28, 28]", "[28, 28, 1, 1]", "[]"].map(|shape| {
-        let words = ["`model.input_shape`", shape, "1 channel (grey) or 3 (RGB)"];
+fn images_without_height_width_and_channels() {
+    refuses_each(["[28, 28, -1]", "[28, 28]", "[28, 28, 1, 1]", "[]"].map(|shape| {
+        let words = ["`model.input_shape`", shape, "[height, width, channels]"];
         (format!("model.input_shape={shape}"), words)
     }));
 }

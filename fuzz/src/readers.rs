@@ -5,6 +5,7 @@
 //! Checksums and lengths would keep a fuzzer out of what lies behind them, so the first byte of most
 //! inputs chooses what is put around the rest: nothing, or a sound container.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::fs;
 use std::io::{Cursor, Write};
@@ -16,7 +17,9 @@ use convae::config::schema::Section;
 use convae::data::Dataset;
 use convae::formats::checkpoint::{self, Checkpoint};
 use convae::formats::codes::Codes;
+use convae::formats::hdf5::{self, Group, Source as Bytes};
 use convae::formats::image_file::{Album, Format, ImageFile, decode_bytes, measure};
+use convae::formats::keras_file::KerasFile;
 use convae::plan::Plan;
 use convae::report::summary::summary;
 use flate2::Compression;
@@ -31,13 +34,15 @@ use crate::allocator;
 pub type Reader = fn(&[u8]);
 
 /// Every reader by its name.
-pub const ALL: [(&str, Reader); 6] = [
+pub const ALL: [(&str, Reader); 8] = [
     ("config", config),
     ("idx", idx),
     ("npz", npz),
     ("image", image),
     ("pt", pt),
     ("safetensors", safetensors),
+    ("hdf5", hdf5),
+    ("keras", keras),
 ];
 
 /// The longest message that still passes for a sentence, in letters: of a config, 90 for the place, 250 for
@@ -255,6 +260,72 @@ fn weights(path: &Path, size: usize) {
         } else {
             let found = checkpoint::load(&again).expect("what we write we read");
             assert_eq!(sorted(found), sorted(checkpoint.clone()));
+        }
+    }
+}
+
+/// Everything in an HDF5 file: groups, attributes, arrays.
+pub fn hdf5(input: &[u8]) {
+    let file = || hdf5::File::open(Bytes::memory(input.to_vec()));
+    let read = || file().and_then(|file| visit(&file.root()?, &mut HashSet::new()));
+    if let Err(fault) = within(hdf5_limit(input.len()), read) {
+        one_sentence(&format!("x.h5 {fault}"), &["x.h5"]);
+    }
+}
+
+/// Reads one array at a time. What is damaged does not keep its neighbours from being read.
+fn visit(group: &Group, seen: &mut HashSet<u64>) -> Result<(), hdf5::Hdf5Error> {
+    const DEEPEST: usize = 50;
+    if !seen.insert(group.id()) || group.path().split('/').count() > DEEPEST {
+        return Ok(());
+    }
+    let say = |fault: hdf5::Hdf5Error| one_sentence(&format!("x.h5 {fault}"), &["x.h5"]);
+    let attributes = group.attributes()?;
+    for name in attributes.names() {
+        let _ = attributes.get(name).map_err(say);
+    }
+    let members = group.members()?;
+    for dataset in &members.datasets {
+        match dataset.read() {
+            Ok(array) => assert_eq!(Some(array.bytes().len() as u64), dataset.byte_len()),
+            Err(fault) => say(fault),
+        }
+    }
+    for inner in &members.groups {
+        let _ = visit(inner, seen).map_err(say);
+    }
+    Ok(())
+}
+
+/// What reading an HDF5 file of this size may take: what is unpacked from it, twice while its type is
+/// changed, and what is remembered of its groups; and the 65535 messages that one header may announce.
+fn hdf5_limit(size: usize) -> usize {
+    16 * MIB + 2 * hdf5::most_bytes(size as u64) as usize + 200 * size
+}
+
+/// Keras's files: 0 and 1 as they are, 2 and 3 a config and weights for a stored or packed archive.
+pub fn keras(input: &[u8]) {
+    let Some((&mode, content)) = input.split_first() else { return };
+    let bytes = if mode % 4 < 2 {
+        content.to_vec()
+    } else {
+        let [config, weights] = divided(content);
+        let method =
+            if mode % 4 == 2 { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+        let metadata = br#"{"keras_version": "3.1.0"}"#.as_slice();
+        let entries =
+            [("metadata.json", metadata), ("config.json", config), ("model.weights.h5", weights)];
+        zipped(&entries, method)
+    };
+    let size = bytes.len();
+    let path = Path::new("x.keras");
+    let file = match within(hdf5_limit(size), || KerasFile::from_bytes(path, bytes)) {
+        Ok(file) => file,
+        Err(error) => return one_sentence(&error, &["x.keras"]),
+    };
+    for weight in file.all_weights().chain(&file.optimizer) {
+        if let Err(error) = within(hdf5_limit(size), || weight.read()) {
+            one_sentence(&error, &["x.keras"]);
         }
     }
 }

@@ -12,6 +12,10 @@ from .report import Report
 SHIPPED = {"plain": "plain.toml", "denoise": "denoise.toml"}
 QUICK = ("data.train_samples=3200", "data.test_samples=2000")
 """100 steps."""
+GRAPHS = ("unet", "residual", "merges")
+"""Configs whose layers read others than the one before, in float64; --full has them in float32, too."""
+FEW = ("data.train_samples=640", "data.test_samples=200", "train.epochs=1")
+"""20 steps."""
 QUICK_BACKENDS = ("tensorflow", "jax")
 QUICK_CASES, FULL_CASES = 5, 200
 SEEDS = 10
@@ -71,19 +75,27 @@ def parse() -> argparse.Namespace:
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
     """Each config in each precision."""
-    configs = {Path(arguments.config).stem: arguments.config} if arguments.config else SHIPPED
-    quick = () if arguments.config or arguments.full else QUICK
+    dtypes = chosen(arguments.dtype, ("float32", "float64"))
+    if arguments.config:
+        return [_case(arguments, Path(arguments.config).stem, arguments.config, dtype) for dtype in dtypes]
+    quick = () if arguments.full else QUICK
+    shipped = [_case(arguments, label, file, dtype, quick) for label, file in SHIPPED.items() for dtype in dtypes]
+    exact = [dtype for dtype in dtypes if arguments.full or dtype == "float64"]
+    graphs = [_case(arguments, label, str(plants.OWN_CONFIGS / f"{label}.toml"), dtype, FEW)
+              for label in GRAPHS for dtype in exact]
+    return shipped + graphs
+
+
+def _case(
+    arguments: argparse.Namespace, label: str, file: str, dtype: str, overrides: tuple[str, ...] = ()
+) -> Case:
     epochs = (f"train.epochs={arguments.epochs}",) if arguments.epochs else ()
     backends = chosen(arguments.backend, BACKENDS) or (BACKENDS if arguments.full else QUICK_BACKENDS)
-    return [
-        Case(
-            config=config.find(file), out=arguments.out / f"{label}-{dtype}", dtype=dtype, label=label,
-            backends=backends, overrides=(*quick, *epochs, *arguments.overrides),
-            fault=arguments.plant, convae=arguments.convae,
-        )
-        for label, file in configs.items()
-        for dtype in chosen(arguments.dtype, ("float32", "float64"))
-    ]
+    return Case(
+        config=config.find(file), out=arguments.out / f"{label}-{dtype}", dtype=dtype, label=label,
+        backends=backends, overrides=(*overrides, *epochs, *arguments.overrides),
+        fault=arguments.plant, convae=arguments.convae,
+    )
 
 
 def chosen(text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from . import config, doubles, faults
-from .model import build, set_weights
+from .model import set_weights, values_of
 from .runs import read_trace
 
 
@@ -19,9 +19,9 @@ def main() -> None:
     doubles.lift()
     faults.plant_in_keras(job["fault"])
     experiment = config.read(Path(job["config"]), job["overrides"])
-    model = build(experiment)
-    set_weights(model, experiment, read_trace(Path(job["trace"])).weights["initial"])
-    every = keras.Model(model.inputs, [model.get_layer(layer.name).output for layer in experiment.layers])
+    values = values_of(experiment)
+    every = keras.Model(values[config.INPUT], [values[layer.name] for layer in experiment.layers])
+    set_weights(every, experiment, read_trace(Path(job["trace"])).weights["initial"])
     with np.load(job["pictures"]) as arrays:
         outputs = every.predict(arrays["pictures"].astype(float), verbose=0)
     outputs = outputs if isinstance(outputs, list) else [outputs]

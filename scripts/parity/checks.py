@@ -32,6 +32,8 @@ def check(experiment: Experiment, ours: Run, feed: Feed) -> list[Row]:
 
 def initial_weights(experiment: Experiment, weights: Weights) -> Row:
     """Kernels are distributed as Keras's initializer says, all else is constant."""
+    if not experiment.draws_weights:
+        return Row("initial weights", "-", "-", None, "a checkpoint's: model.weights")
     worst, culprit, at = 0.0, "", ""
     for layer in experiment.layers:
         for suffix, keras_name in layouts.names_of(layer.kind).items():

@@ -7,6 +7,7 @@ the program's own defaults.
 
 import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,28 @@ NOT_REPLAYED = ("warmup_steps", "early_stopping", "reduce_lr_on_plateau")
 DRAWING_LAYERS = {"Dropout": "rate", "GaussianNoise": "stddev"}
 
 
+INPUT = "input"
+"""The name of what a model receives."""
+PARTS = {"encoder": "encoder", "decoder": "decoder", "layers": "model"}
+"""The lists of layers, and what the names of their weights begin with."""
+SHARED = "Shared"
+
+
 @dataclass(frozen=True)
 class Layer:
-    """One entry of `model.encoder` or `model.decoder`."""
+    """One entry of `model.encoder`, `model.decoder` or `model.layers`."""
 
     kind: str
-    """Keras's class."""
+    """Keras's class; of an entry that shares a layer, that layer's."""
     part: str
-    """`encoder` or `decoder`."""
+    """`encoder`, `decoder` or `model`."""
     name: str
-    """Keras's automatic name in a fresh session, `conv2d_1`."""
+    """The config's, or Keras's automatic name in a fresh session, `conv2d_1`."""
     options: dict[str, Any]
+    inputs: tuple[str, ...] = (INPUT,)
+    """What it reads, by name."""
+    shares: str | None = None
+    """The entry whose layer, and so whose weights, it uses."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,10 @@ class Experiment:
 
     name: str
     layers: list[Layer]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int | None, int | None, int]
+    """Keras's: None is any length."""
+    draws_weights: bool
+    """Whether training starts from random weights, not from a checkpoint's."""
     data_kind: str
     data_dir: Path | None
     """Of MNIST's files; None where the pictures come from elsewhere."""
@@ -102,7 +117,8 @@ def experiment(tree: dict[str, Any], set_paths: frozenset[KeyPath] = frozenset()
     return Experiment(
         name=tree.get("name", "model"),
         layers=_layers(model),
-        input_shape=tuple(model["input_shape"]),
+        input_shape=tuple(None if side == -1 else side for side in model["input_shape"]),
+        draws_weights="weights" not in model,
         data_kind=data["kind"],
         data_dir=_data_dir(data),
         train_samples=data.get("train_samples"),
@@ -157,6 +173,12 @@ def refuse_policies(experiment: Experiment) -> None:
         )
 
 
+def refuse_unknown_loss(experiment: Experiment) -> None:
+    """Such a model only predicts."""
+    if experiment.loss == "unknown":
+        raise Failure('train.loss is "unknown"; name the loss to train with, like --set train.loss=mean_squared_error')
+
+
 def snake_case(name: str) -> str:
     """Keras's names: `MaxPooling2D` is `max_pooling2d`, `ReLU` is `re_lu`."""
     name = re.sub(r"\W+", "", name)
@@ -165,16 +187,37 @@ def snake_case(name: str) -> str:
 
 
 def _layers(model: dict[str, Any]) -> list[Layer]:
-    counts: dict[str, int] = {}
-    layers = []
-    for part in ("encoder", "decoder"):
-        for given in model.get(part, []):
-            options = dict(given)
-            kind = options.pop("layer")
-            stem = snake_case(kind)
-            number = counts[stem] = counts.get(stem, -1) + 1
-            layers.append(Layer(kind, part, f"{stem}_{number}" if number else stem, options))
-    return layers
+    """The entries of all lists, each with its name and what it reads: the entry before unless it says otherwise."""
+    entries = [(part, dict(given)) for key, part in PARTS.items() for given in model.get(key, [])]
+    taken, counts = {given["name"] for _, given in entries if "name" in given}, Counter()
+    layers: dict[str, Layer] = {}
+    before = INPUT
+    for part, options in entries:
+        kind = options.pop("layer")
+        name = options.pop("name", None) or _free_name(snake_case(kind), counts, taken)
+        inputs, shares = tuple(options.pop("inputs", [before])), None
+        if kind == SHARED:
+            of = _named(layers, options["of"])
+            kind, options, shares = of.kind, of.options, of.shares or of.name
+        layers[name] = Layer(kind, part, name, options, inputs, shares)
+        before = name
+    return list(layers.values())
+
+
+def _named(layers: dict[str, Layer], name: str) -> Layer:
+    if name not in layers:
+        raise Failure(f"an entry shares the layer of {name!r}, and no entry before it is called that")
+    return layers[name]
+
+
+def _free_name(stem: str, counts: Counter[str], taken: set[str]) -> str:
+    """Keras's next automatic name that no entry has by the config."""
+    while True:
+        number = counts[stem]
+        counts[stem] += 1
+        name = f"{stem}_{number}" if number else stem
+        if name not in taken:
+            return name
 
 
 def _unwritten_optimizer() -> dict[str, Any]:

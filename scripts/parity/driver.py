@@ -69,6 +69,7 @@ def run(case: Case) -> Compared:
     experiment = config.read(case.config, case.sets())
     config.refuse_drawing(experiment)
     config.refuse_policies(experiment)
+    config.refuse_unknown_loss(experiment)
     case.out.mkdir(parents=True, exist_ok=True)
     trace = train_convae(case)
     ours, feed = read_trace(trace), Feed(experiment, trace)

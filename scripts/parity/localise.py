@@ -1,9 +1,9 @@
 """Finds the layer whose output parts first, where the loss of step 1 already differs.
 
-`convae encode` gives what a model's encoder gives, and which layers are the encoder is for the config
-to say. So the model is cut after its first layer, after its second, and so on, and each code is held
-against what Keras's layer gives for the same pictures: the first of the test set, clean, which both
-sides get in one file, whatever kind of data they come from.
+`convae encode` gives a model's code, and which layer gives that is for the config to say. So the code is
+what the first layer gives, then the second, and so on, and each is held against what Keras's layer gives
+for the same pictures: the first of the test set, clean, which both sides get in one file, whatever kind of
+data they come from.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from . import config, driver
-from .config import Experiment
+from .config import PARTS, SHARED, Experiment, Layer
 from .feed import Feed
 from .runs import Run, Weights
 from .toml_text import toml_text
@@ -66,9 +66,9 @@ def _of_convae(
     case: "driver.Case", experiment: Experiment, folder: Path, index: int, weights: Weights
 ) -> np.ndarray | None:
     """The output of the layer at `index`; None where convae gives none, which it says itself."""
-    model, codes = folder / "first_layers.safetensors", folder / "codes.npz"
-    text = toml_text(_cut_after(experiment, index, folder / "pictures.npz"))
-    save_file(_renamed(experiment, index, weights), model, metadata={"config.toml": text})
+    model, codes = folder / "one_list.safetensors", folder / "codes.npz"
+    text = toml_text(_with_code(experiment, index, folder / "pictures.npz"))
+    save_file(_renamed(weights), model, metadata={"config.toml": text})
     command = [str(case.convae), "encode", "--checkpoint", str(model), "--out", str(codes), "--overwrite"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -78,23 +78,26 @@ def _of_convae(
         return arrays["codes"].astype(float)
 
 
-def _cut_after(experiment: Experiment, index: int, pictures: Path) -> dict[str, Any]:
-    layers = [{"layer": layer.kind} | layer.options for layer in experiment.layers]
+def _with_code(experiment: Experiment, index: int, pictures: Path) -> dict[str, Any]:
+    """The config as one list of layers, whose code is what the layer at `index` gives."""
+    shape = [-1 if side is None else side for side in experiment.input_shape]
     return {
-        "name": "first-layers",
+        "name": "one-list",
         "data": {"kind": "npz", "file": str(pictures), "train": "pictures", "test": "pictures"},
-        "model": {"input_shape": list(experiment.input_shape), "encoder": layers[: index + 1],
-                  "decoder": layers[index + 1 :]},
+        "model": {"input_shape": shape, "code": experiment.layers[index].name,
+                  "layers": [_entry(layer) for layer in experiment.layers]},
         "train": {"dtype": "float64", "device": "cpu"},
     }
 
 
-def _renamed(experiment: Experiment, index: int, weights: Weights) -> Weights:
-    """All layers up to `index` stand in the encoder here, those after it in the decoder."""
-    places = {f"{layer.part}.{layer.name}": f"{'encoder' if i <= index else 'decoder'}.{layer.name}"
-              for i, layer in enumerate(experiment.layers)}
-    named = {}
-    for name, array in weights.items():
-        layer, _, suffix = name.rpartition(".")
-        named[f"{places[layer]}.{suffix}"] = np.ascontiguousarray(array.astype(float))
-    return named
+def _entry(layer: Layer) -> dict[str, Any]:
+    what = {"layer": SHARED, "of": layer.shares} if layer.shares else {"layer": layer.kind} | layer.options
+    return what | {"name": layer.name, "inputs": list(layer.inputs)}
+
+
+def _renamed(weights: Weights) -> Weights:
+    """Under the names that they have in one list."""
+    def named(name: str) -> str:
+        return ".".join([PARTS["layers"], *name.split(".")[1:]])
+
+    return {named(name): np.ascontiguousarray(array.astype(float)) for name, array in weights.items()}

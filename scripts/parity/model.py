@@ -7,16 +7,31 @@ import keras
 import numpy as np
 
 from . import layouts
-from .config import Experiment, Layer
+from .config import INPUT, Experiment, Layer
+from .failure import Failure
 
 
 def build(experiment: Experiment, model_class: type = keras.Model) -> keras.Model:
     """The functional model of the config's layers."""
-    inputs = keras.Input(experiment.input_shape)
-    outputs = inputs
+    values = values_of(experiment)
+    *_, output = values.values()
+    return model_class(values[INPUT], output, name=_plain(experiment.name))
+
+
+def values_of(experiment: Experiment) -> dict[str, Any]:
+    """Keras's tensor of each entry by its name, the input's first. A layer that is shared is called once more."""
+    values, made = {INPUT: keras.Input(experiment.input_shape, name=INPUT)}, {}
     for layer in experiment.layers:
-        outputs = keras_layer(layer)(outputs)
-    return model_class(inputs, outputs, name=_plain(experiment.name))
+        called = made[layer.name] = made[layer.shares] if layer.shares else keras_layer(layer)
+        read = [_value(values, layer, name) for name in layer.inputs]
+        values[layer.name] = called(read if len(read) > 1 else read[0])
+    return values
+
+
+def _value(values: dict[str, Any], layer: Layer, name: str) -> Any:
+    if name not in values:
+        raise Failure(f"{layer.part}.{layer.name} reads {name!r}, and no entry before it is called that")
+    return values[name]
 
 
 def compile_model(model: keras.Model, experiment: Experiment, optimizer: Any = None) -> None:
@@ -45,9 +60,10 @@ def keras_layer(layer: Layer) -> keras.layers.Layer:
 
 
 def variables(model: keras.Model, experiment: Experiment) -> dict[str, tuple[Layer, str, Any]]:
-    """Checkpoint name to layer, suffix and Keras variable, in the checkpoint's order."""
+    """Checkpoint name to layer, suffix and Keras variable, in the checkpoint's order. An entry that shares a
+    layer has none of its own."""
     found = {}
-    for layer in experiment.layers:
+    for layer in [layer for layer in experiment.layers if not layer.shares]:
         for suffix, variable in layouts.variables_of(layer.kind, model.get_layer(layer.name)).items():
             found[f"{layer.part}.{layer.name}.{suffix}"] = (layer, suffix, variable)
     return found

@@ -56,7 +56,7 @@ class Keys(Sandbox):
                 for key in [key for key in table if key != reference()[place].get("by")]:
                     with self.subTest(f"{place}.{key}"):
                         kind = {name: table[name] for name in table if name == reference()[place].get("by")}
-                        config.experiment(tree_with(place, kind | {key: table[key]}))
+                        keys.check(tree_with(place, kind | {key: table[key]}))
 
     def test_a_key_that_the_reference_does_not_have_is_refused_at_every_place(self) -> None:
         for place in reference():

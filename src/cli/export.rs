@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::infer::export::{Exporter, Format, KerasJob, Python, write_keras_files};
+use crate::infer::export::{Exporter, Format};
 use crate::system::exit::UsageError;
 use crate::system::output_file;
 use crate::system::terminal::note;
@@ -15,10 +15,10 @@ pub struct Export {
     /// Weights, as a run left them: .pt or .safetensors.
     #[arg(value_name = "WEIGHTS")]
     pub weights: PathBuf,
-    /// What to write; may be left out where the name of --out ends in .onnx, .safetensors or .keras.
+    /// What to write; may be left out where the name of --out ends in .onnx, .safetensors, .keras or .h5.
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<crate::infer::export::Format>,
-    /// The file to write: .onnx, .safetensors, .keras, or .pt for TorchScript.
+    /// The file to write: .onnx, .safetensors, .keras, .h5 for Keras's load_weights, or .pt for TorchScript.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Replaces the file if it is already there.
@@ -30,10 +30,6 @@ pub struct Export {
     /// Sets a key of the config, like train.dtype=float32; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// A Python that has Keras, for --format keras [default: $CONVAE_PYTHON, .venv/bin/python or
-    /// python3].
-    #[arg(long, value_name = "FILE")]
-    pub python: Option<PathBuf>,
 }
 
 /// Writes the file.
@@ -51,13 +47,7 @@ pub fn run(args: &Export) -> anyhow::Result<u8> {
         return Err(UsageError(sentence).into());
     }
     let mut model = Exporter::open(checkpoint, args.config.as_deref(), &args.overrides)?;
-    match format {
-        Format::Keras => {
-            let job = KerasJob { model: &model, path: &args.out };
-            write_keras_files(&[job], &Python::find(args.python.as_deref()))?;
-        }
-        _ => model.export(format, &args.out)?,
-    }
+    model.export(format, &args.out)?;
     note(format_args!("{} -> {} ({})", checkpoint.display(), args.out.display(), model.sizes()));
     Ok(0)
 }
@@ -65,10 +55,6 @@ pub fn run(args: &Export) -> anyhow::Result<u8> {
 /// The format that was named, or the one that the file's name tells.
 fn choose(args: &Export) -> Result<Format, UsageError> {
     if let Some(format) = args.format.or_else(|| Format::told_by(&args.out)) {
-        if args.python.is_some() && format != Format::Keras {
-            let sentence = "--python is for --format keras only; leave it away";
-            return Err(UsageError(sentence.to_owned()));
-        }
         return Ok(format);
     }
     let shown = args.out.display();
@@ -78,7 +64,7 @@ fn choose(args: &Export) -> Result<Format, UsageError> {
         )
     } else {
         format!(
-            "{shown} does not tell a format; give it one of the endings .onnx, .safetensors and .keras, \
+            "{shown} does not tell a format; give it one of the endings .onnx, .safetensors, .keras and .h5, \
              or .pt with --format torchscript"
         )
     }))

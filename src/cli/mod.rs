@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod evaluate;
 mod export;
+mod import;
 mod neighbours;
 mod reference;
 mod report;
@@ -26,6 +27,7 @@ use crate::data::DataError;
 use crate::formats::checkpoint::Checkpoint;
 use crate::formats::codes::CodesError;
 use crate::infer::model_file::{OpenError, open_model};
+use crate::keras::KerasError;
 use crate::plan::Plan;
 use crate::system::exit;
 use crate::system::failure;
@@ -39,6 +41,7 @@ use decode::Decode;
 use encode::Encode;
 use evaluate::Evaluate;
 use export::Export;
+use import::Import;
 use neighbours::Neighbours;
 use reference::Reference;
 use report::Report;
@@ -61,6 +64,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
   convae export runs/noise/noise.pt --out noise.onnx
+  convae import model.keras --out mine        a model of Keras's, to apply and to train on
   convae sweep --config plain.toml --grid train.batch_size=32,128 --grid seed=1,2
   convae compare runs/normal runs/longer
   convae report runs/noise                    make a run's page anew
@@ -87,6 +91,7 @@ enum Command {
     Encode(Encode),
     Decode(Decode),
     Export(Export),
+    Import(Import),
     Neighbours(Neighbours),
     Summary(Summary),
     Sweep(Sweep),
@@ -142,7 +147,7 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
-        output::complain(format_args!("{error:#}"));
+        complain(&error);
         code_of(&error)
     }))
 }
@@ -171,6 +176,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Encode(args)), _) => encode::run(&args),
         (Some(Command::Decode(args)), _) => decode::run(&args),
         (Some(Command::Export(args)), _) => export::run(&args),
+        (Some(Command::Import(args)), _) => import::run(&args),
         (Some(Command::Neighbours(args)), _) => neighbours::run(&args),
         (Some(Command::Summary(args)), _) => summary::run(&args),
         (Some(Command::Sweep(args)), _) => sweep::run(&args),
@@ -183,6 +189,23 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     }
 }
 
+/// Says what went wrong; of a Keras file all that is refused, a line each.
+fn complain(error: &anyhow::Error) {
+    match error.downcast_ref() {
+        Some(KerasError::Refused { path, refusals }) => {
+            let (path, lines) = (path.display(), refusals.lines());
+            match lines.as_slice() {
+                [one] => output::complain(format_args!("{path} cannot be opened here: {one}")),
+                all => output::complain_of_all(
+                    format_args!("{path} cannot be opened here, for these reasons:"),
+                    all,
+                ),
+            }
+        }
+        _ => output::complain(format_args!("{error:#}")),
+    }
+}
+
 /// The exit code for an error.
 fn code_of(error: &anyhow::Error) -> u8 {
     let usage_error = error.chain().any(|cause| {
@@ -190,6 +213,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
             || cause.is::<ConfigError>()
             || cause.downcast_ref::<DataError>().is_some_and(DataError::is_usage_error)
             || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_usage_error)
+            || cause.downcast_ref::<KerasError>().is_some_and(KerasError::is_usage_error)
             || cause.downcast_ref::<CodesError>().is_some_and(CodesError::is_usage_error)
     });
     if usage_error { exit::USAGE_ERROR } else { exit::FAILED }

@@ -162,17 +162,21 @@ impl Config {
     /// The whole config as TOML, every default written out, one layer a line.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let (sections, keys): (Vec<_>, Vec<_>) =
-            self.write_table().into_iter().partition(|(_, value)| value.is_table());
-        let mut lines: Vec<String> = keys.iter().map(|(key, value)| line(key, value)).collect();
-        for (name, section) in &sections {
-            lines.push(format!("\n[{name}]\n"));
-            lines.extend(
-                section.as_table().into_iter().flatten().map(|(key, value)| line(key, value)),
-            );
-        }
-        lines.concat()
+        to_toml(self.write_table())
     }
+}
+
+/// A config's tree as a file has it, one layer a line.
+#[must_use]
+pub fn to_toml(tree: toml::Table) -> String {
+    let (sections, keys): (Vec<_>, Vec<_>) =
+        tree.into_iter().partition(|(_, value)| value.is_table());
+    let mut lines: Vec<String> = keys.iter().map(|(key, value)| line(key, value)).collect();
+    for (name, section) in &sections {
+        lines.push(format!("\n[{name}]\n"));
+        lines.extend(section.as_table().into_iter().flatten().map(|(key, value)| line(key, value)));
+    }
+    lines.concat()
 }
 
 fn line(key: &str, value: &toml::Value) -> String {

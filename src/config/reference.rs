@@ -80,7 +80,7 @@ fn entries() -> Vec<Entry> {
 fn layers() -> Entry {
     let shared = (EntryLayer::SHARED, Shared::DOC, Shared::keys());
     Entry {
-        title: "Layers of `model.encoder`, `model.decoder` and `model.layers`, by `layer`",
+        title: "Layers of the model, by `layer`",
         places: &["model.encoder[]", "model.decoder[]", "model.layers[]"],
         keys: Keys::Family {
             by: Layer::KIND,

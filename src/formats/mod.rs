@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bytes -> checkpoint (.pt, .safetensors): named tensors and records
+//!       -> hdf5 (.h5), keras_file (.keras, .h5, .json): trees of arrays, Keras's configs and weights
 //!       -> codes, npy (.npz, .npy): arrays of numbers
 //!       -> image_file (PNG, TIFF, JPEG, ...): one image
 //! ```
@@ -10,5 +11,7 @@
 
 pub mod checkpoint;
 pub mod codes;
+pub mod hdf5;
 pub mod image_file;
+pub mod keras_file;
 pub mod npy;

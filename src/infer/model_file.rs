@@ -150,8 +150,15 @@ pub fn described_with_history(
 #[must_use]
 pub fn described(plan: &Plan, parameters: &Parameters) -> Checkpoint {
     let weights = parameters.iter();
-    let tensors =
-        weights.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect();
+    describe(
+        plan,
+        weights.map(|Parameter { name, tensor, .. }| (name.clone(), array_of(tensor))).collect(),
+    )
+}
+
+/// The same of weights that are in no tensor library.
+#[must_use]
+pub fn describe(plan: &Plan, tensors: Vec<(String, Array)>) -> Checkpoint {
     let records = [(CONFIG, plan.config.to_toml()), (FORMAT, FORMAT_RECORD.to_owned())];
     let records = records.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
     Checkpoint { tensors, records }

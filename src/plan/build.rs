@@ -365,21 +365,31 @@ fn place<'a>(
     Ok(placed)
 }
 
-/// Names become parts of the names of tensors, and of attributes in PyTorch.
 fn check_name(source: &Source, path: &str, name: &str) -> Result<(), ConfigError> {
+    match name_refusal(name) {
+        Some(remedy) => Err(source.error(&format!("{path}.name"), format!("is {name:?}"), remedy)),
+        None => Ok(()),
+    }
+}
+
+/// Why no entry may have a name, which becomes a part of the names of tensors, and of attributes in PyTorch.
+pub(crate) fn name_refusal(name: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let fits = name.len() <= LONGEST_NAME
         && name.chars().all(allowed)
         && name.starts_with(|c: char| !c.is_ascii_digit());
-    let remedy = match () {
+    match () {
         () if name == INPUT => {
-            "give another: that is the name of what the model receives".to_owned()
+            Some("give another: that is the name of what the model receives".to_owned())
         }
-        () if RESERVED.contains(&name) => "give another: it is a word of PyTorch's".to_owned(),
-        () if !fits => format!("give up to {LONGEST_NAME} letters, digits or `_`, no digit first"),
-        () => return Ok(()),
-    };
-    Err(source.error(&format!("{path}.name"), format!("is {name:?}"), remedy))
+        () if RESERVED.contains(&name) => {
+            Some("give another: it is a word of PyTorch's".to_owned())
+        }
+        () if !fits => {
+            Some(format!("give up to {LONGEST_NAME} letters, digits or `_`, no digit first"))
+        }
+        () => None,
+    }
 }
 
 /// Counts instances as Keras does: `conv2d`, `conv2d_1`, …
@@ -402,7 +412,7 @@ impl Names {
 }
 
 /// Keras's `to_snake_case`: `MaxPooling2D` is `max_pooling2d`, `LeakyReLU` is `leaky_re_lu`.
-fn snake_case(name: &str) -> String {
+pub(crate) fn snake_case(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut snake = String::new();
     for (i, &letter) in letters.iter().enumerate() {

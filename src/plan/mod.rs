@@ -16,6 +16,7 @@ mod target;
 pub(crate) mod testing;
 mod weights;
 
+pub(crate) use build::{name_refusal, snake_case};
 pub use graph::{Graph, Node, Part, Section, SkipConnection, Value};
 pub use loader::loader;
 pub use objective::Objective;

@@ -42,6 +42,14 @@ pub fn note(line: fmt::Arguments<'_>) {
     let _ = writeln!(stdout(), "{}", one_line(&line.to_string()));
 }
 
+/// Prints several things that went wrong, a line each.
+pub fn complain_of_all<T: fmt::Display>(what: fmt::Arguments<'_>, all: &[T]) {
+    complain(what);
+    for one in all {
+        let _ = writeln!(stderr(), "  {}", one_line(&one.to_string()));
+    }
+}
+
 /// Prints a line about something that went wrong.
 pub fn complain(line: fmt::Arguments<'_>) {
     let _ = writeln!(stderr(), "convae: {}", one_line(&line.to_string()));

@@ -59,7 +59,7 @@ impl Trainer {
                 _ => {}
             }
         }
-        if slots.is_empty() {
+        if slots.is_empty() && iterations == 0 {
             return Ok(());
         }
         if let Err(problem) = self.optimizer.restore(iterations, &slots) {

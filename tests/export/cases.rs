@@ -1,14 +1,16 @@
 //! Small models that together have every layer of the config language, and every option that changes
 //! the arithmetic.
 
+#[path = "graphs.rs"]
+mod graphs;
+
 /// A model to export.
 pub struct Case {
     pub name: String,
-    /// Height, width, channels.
-    pub shape: [usize; 3],
-    /// Layers as a config has them.
-    pub encoder: String,
-    pub decoder: String,
+    /// Height, width, channels; -1 is any height or width.
+    pub shape: [isize; 3],
+    /// The lists of layers as a config has them.
+    pub lists: String,
     /// The images' values go from the first to the second.
     pub values: [f32; 2],
     pub dtype: &'static str,
@@ -200,6 +202,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(poolings());
     cases.extend(normalizations());
     cases.extend(ACTIVATIONS.map(activation));
+    cases.extend(graphs::all());
     cases
 }
 
@@ -269,15 +272,9 @@ fn activation(name: &str) -> Case {
     Case { values, ..case(&format!("activation-{name}"), [5, 6, 3], &layers, &[&last]) }
 }
 
-fn case(name: &str, shape: [usize; 3], encoder: &[&str], decoder: &[&str]) -> Case {
-    Case {
-        name: name.to_owned(),
-        shape,
-        encoder: list(encoder),
-        decoder: list(decoder),
-        values: [0.0, 1.0],
-        dtype: "float32",
-    }
+fn case(name: &str, shape: [isize; 3], encoder: &[&str], decoder: &[&str]) -> Case {
+    let lists = format!("encoder = [\n{}]\ndecoder = [\n{}]\n", list(encoder), list(decoder));
+    Case { name: name.to_owned(), shape, lists, values: [0.0, 1.0], dtype: "float32" }
 }
 
 /// `Conv2D filters=3 padding='same'` as a table of TOML, one layer a line.
@@ -294,10 +291,10 @@ fn list(layers: &[&str]) -> String {
 impl Case {
     /// The whole config.
     pub fn config(&self) -> String {
-        let Self { name, shape, encoder, decoder, dtype, .. } = self;
+        let Self { name, shape, lists, dtype, .. } = self;
         format!(
-            "name = \"{name}\"\n[model]\ninput_shape = {shape:?}\nencoder = [\n{encoder}]\ndecoder = \
-             [\n{decoder}]\n[train]\ndtype = \"{dtype}\"\nloss = \"mse\"\ndevice = \"cpu\"\n"
+            "name = \"{name}\"\n[model]\ninput_shape = {shape:?}\n{lists}[train]\ndtype = \
+             \"{dtype}\"\nloss = \"mse\"\ndevice = \"cpu\"\n"
         )
     }
 }

@@ -57,9 +57,11 @@ def onnx(folder: Path, name: str, checker=onnx.checker, load=onnx.load):
     model = load(file)
     about = {entry.key: entry.value for entry in model.metadata_props}
     assert f'name = "{name}"' in about["config.toml"] and about["layout"] == "NCHW", about
-    dims = [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
-    if "Reshape" in about["config.toml"]:
-        assert dims[0] == "N" and all(isinstance(d, int) for d in dims[1:]), dims
+    sizes = {shape[2:] for shape in input_shapes(folder, name)}
+    dims, output_dims = ([d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+                         for value in (model.graph.input[0], model.graph.output[0]))
+    if len(sizes) == 1:
+        assert dims[0] == "N" and all(isinstance(d, int) for d in dims[1:] + output_dims[1:]), dims
     else:
         assert dims[0] == "N" and dims[2:] == ["height", "width"], dims
     session = onnx_session(file)
@@ -83,15 +85,24 @@ def torchscript(folder: Path, name: str):
     state = module.state_dict()
     assert set(state) == set(weights)
     assert all(torch.equal(state[key], value) for key, value in weights.items())
-    probe = torch.zeros(1, *shape_of(folder, name), dtype=next(iter(weights.values())).dtype)
+    probe = torch.zeros(input_shapes(folder, name)[0], dtype=next(iter(weights.values())).dtype)
     with torch.no_grad():
-        assert torch.equal(module.decoder(module.encoder(probe)), module(probe))
+        assert torch.equal(in_halves(module, probe), module(probe))
     return on_channels_first(module)
 
 
-def shape_of(folder: Path, name: str):
-    height, width, channels = load_file(folder / f"{name}.data.safetensors")["input.0"].shape[1:]
-    return channels, height, width
+def in_halves(module, x):
+    """Through the encoder, then the decoder, where the model has such halves and the second stands alone."""
+    if hasattr(module, "model"):
+        return module.model(x)
+    return module.decoder(module.encoder(x)) if hasattr(module.decoder, "forward") else module(x)
+
+
+def input_shapes(folder: Path, name: str):
+    """(N, C, H, W), in the order of the numbers."""
+    arrays = load_file(folder / f"{name}.data.safetensors")
+    shapes = [arrays[f"input.{number}"].shape for number in range(len(arrays) // 2)]
+    return [(count, channels, height, width) for count, height, width, channels in shapes]
 
 
 def safetensors(folder: Path, name: str):

@@ -140,7 +140,7 @@ impl From<ArrayError> for Fault {
 
 /// Makes text from a file fit to be shown: no control characters that could steer a terminal, and
 /// no more than a line.
-pub(super) fn shown(text: &str) -> String {
+pub(in crate::formats) fn shown(text: &str) -> String {
     const LONGEST: usize = 120;
     // Escaped, a control character is six letters.
     let mut letters = text.chars().flat_map(char::escape_debug);

@@ -28,7 +28,8 @@ pub use array::{Array, ArrayError, DType, Element};
 pub use error::CheckpointError;
 
 use crate::system::atomic;
-use error::{Fault, shown};
+use error::Fault;
+pub(in crate::formats) use error::shown;
 
 /// The start of every zip file, and of one without entries.
 const ZIP_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];

@@ -158,10 +158,12 @@ fn own(plan: &Plan, axis: Axis) -> usize {
 impl Tiling {
     fn choose(plan: &Plan, axis: Axis, asked: Option<usize>) -> Result<Self, UsageError> {
         let own = own(plan, axis);
-        let is_same = scale(plan, axis)? == Scale::SAME;
+        if plan.sized_layer().is_none() {
+            check_scale(plan, axis)?;
+        }
         match (plan.sized_layer(), asked) {
             (Some(_), None) => Ok(Self::default()),
-            (Some(_), Some(_)) if !is_same => Err(UsageError(
+            (Some(_), Some(_)) if plan.scale(axis) != Some(Scale::SAME) => Err(UsageError(
                 "--tile goes with models that give images as large as they take, or that take any size; \
                  leave it away"
                     .to_owned(),
@@ -230,9 +232,9 @@ impl Tile {
     }
 }
 
-/// How long results are.
-fn scale(plan: &Plan, axis: Axis) -> Result<Scale, UsageError> {
-    plan.scale(axis).ok_or_else(|| {
+/// Refuses what has no place on an image of any size.
+fn check_scale(plan: &Plan, axis: Axis) -> Result<(), UsageError> {
+    plan.scale(axis).map(|_| ()).ok_or_else(|| {
         let ([height, width, _], [rows, columns, _]) = (plan.input_shape, plan.output_shape());
         UsageError(format!(
             "the model gives {columns}x{rows} pixels for {width}x{height}, which lie on no part of an \
@@ -285,7 +287,8 @@ fn flexible(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<S
 fn fixed(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<Side> {
     match tiling.tile(1, length) {
         _ if length == own(plan, axis) => {
-            let given = plan.scale(axis)?.of(length)?;
+            let [rows, columns, _] = plan.output_shape();
+            let given = axis.of([rows, columns]);
             Some(whole(length, given, given))
         }
         Some(tile) => Some(cut(tile, (tile.clear.len(), Scale::SAME), length, length)),

@@ -5,6 +5,7 @@
 //! | [`Format::Onnx`] | onnxruntime and others | `(N, C, H, W)`, float32 |
 //! | [`Format::Torchscript`] | `torch.jit.load`, libtorch | `(N, C, H, W)`, in the model's precision |
 //! | [`Format::Keras`] | `keras.saving.load_model` | `(N, H, W, C)`, in the model's precision |
+//! | [`Format::KerasWeights`] | `model.load_weights`: the weights alone | |
 //! | [`Format::Safetensors`] | safetensors: the weights alone | |
 //!
 //! 0 is black and 1 is white. N is free, and so are height and width, unless a layer (Flatten,
@@ -28,8 +29,6 @@ use crate::plan::{Axis, Node, Part, Plan};
 use crate::system::atomic;
 use crate::system::exit::UsageError;
 
-pub use keras::{Job as KerasJob, Python, write_all as write_keras_files};
-
 /// What a model can be exported to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -39,8 +38,10 @@ pub enum Format {
     Torchscript,
     /// A graph for onnxruntime and others.
     Onnx,
-    /// A Keras model; Keras itself writes it, so Python is needed.
+    /// A Keras model, compiled with the config's loss and optimizer.
     Keras,
+    /// The weights, with Keras's names and layouts, which load_weights opens.
+    KerasWeights,
 }
 
 impl Format {
@@ -52,6 +53,7 @@ impl Format {
             Self::Torchscript => "pt",
             Self::Onnx => "onnx",
             Self::Keras => "keras",
+            Self::KerasWeights => "h5",
         }
     }
 
@@ -59,7 +61,7 @@ impl Format {
     #[must_use]
     pub fn told_by(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?;
-        let all = [Self::Safetensors, Self::Onnx, Self::Keras];
+        let all = [Self::Safetensors, Self::Onnx, Self::Keras, Self::KerasWeights];
         all.into_iter().find(|format| format.ending() == ending)
     }
 }
@@ -119,8 +121,7 @@ impl Exporter {
     /// ```
     ///
     /// # Errors
-    /// When the format cannot hold the model, there is no Python with Keras where one is needed
-    /// ([`Python::find`] looks for it), or the file cannot be written.
+    /// When the format cannot hold the model, or the file cannot be written.
     pub fn export(&mut self, format: Format, path: &Path) -> anyhow::Result<()> {
         let bytes = match format {
             Format::Safetensors => {
@@ -129,10 +130,8 @@ impl Exporter {
             }
             Format::Torchscript => torchscript::to_bytes(self)?,
             Format::Onnx => onnx::to_bytes(self)?,
-            Format::Keras => {
-                let job = KerasJob { model: self, path };
-                return write_keras_files(&[job], &Python::find(None));
-            }
+            Format::Keras => return keras::write_model(self, path),
+            Format::KerasWeights => return keras::write_weights(self, path),
         };
         atomic::write(path, |file| file.write_all(&bytes)).with_context(|| {
             format!("{} cannot be written; name another place with --out FILE", path.display())

@@ -69,6 +69,10 @@ pub struct LayerBox {
     pub kind: LayerKind,
     /// Where it stands.
     pub part: LayerPart,
+    /// Whether it gives the code.
+    pub is_code: bool,
+    /// The boxes that it reads, by their places in the drawing; of the image none.
+    pub reads: Vec<usize>,
 }
 
 /// Layers that are drawn alike.
@@ -95,6 +99,8 @@ pub enum LayerPart {
     Encoder,
     /// On the way back.
     Decoder,
+    /// In a model without halves.
+    Whole,
 }
 
 /// Numbers with a headline for each column.

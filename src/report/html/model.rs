@@ -14,6 +14,9 @@ const ROW: f64 = 58.0;
 /// Room for the headline of a part.
 const HEADLINE: f64 = 30.0;
 const MARGIN: f64 = 8.0;
+/// Distance of two connections that lead past other layers, and the radius of their corners.
+const LANE: f64 = 9.0;
+const CORNER: f64 = 6.0;
 /// Middle of the slabs, and where the words begin.
 const CENTRE: f64 = 72.0;
 const WORDS: f64 = 156.0;
@@ -45,7 +48,11 @@ pub(super) fn section(html: &mut Markup, report: &RunReport) {
 fn draw(html: &mut Markup, layers: &[LayerBox]) {
     let headlines = headlines(layers);
     let height = 2.0 * MARGIN + ROW * layers.len() as f64 + HEADLINE * headlines.len() as f64;
-    let view = format!("0 0 {WIDTH} {height}");
+    let skips = skips(layers);
+    let lanes = skips.iter().map(|skip| skip.lane + 1).max().unwrap_or(0);
+    let left = if lanes == 0 { 0.0 } else { LANE * lanes as f64 + MARGIN };
+    let view = format!("-{left} 0 {} {height}", WIDTH + left);
+    let mut tops = Vec::with_capacity(layers.len());
     let attributes: [(&str, &dyn Display); 3] =
         [("viewBox", &view), ("role", &"img"), ("aria-labelledby", &"model-name model-words")];
     html.element("svg", &attributes, |svg| {
@@ -58,12 +65,60 @@ fn draw(html: &mut Markup, layers: &[LayerBox]) {
                 words(svg, (WORDS, top + HEADLINE - 10.0), "part", text);
                 top += HEADLINE;
             }
-            let is_code = is_code(layers, i);
-            slab(svg, layer, &scale, top, is_code);
-            captions(svg, layer, top, is_code);
+            tops.push(top);
+            slab(svg, layer, &scale, top);
+            captions(svg, layers, i, top);
             top += ROW;
         }
+        for skip in &skips {
+            connect(svg, skip, &tops);
+        }
     });
+}
+
+/// A connection that leads past other layers.
+struct Skip {
+    from: usize,
+    to: usize,
+    /// Counts from the slabs to the left; connections of one lane do not meet.
+    lane: usize,
+}
+
+/// Short ones first, so that they lie nearest to the slabs.
+fn skips(layers: &[LayerBox]) -> Vec<Skip> {
+    let mut ends: Vec<(usize, usize)> = (layers.iter().enumerate())
+        .flat_map(|(to, layer)| layer.reads.iter().map(move |&from| (from, to)))
+        .filter(|(from, to)| from + 1 < *to)
+        .collect();
+    ends.sort_by_key(|(from, to)| (to - from, *from));
+    ends.dedup();
+    let mut skips: Vec<Skip> = Vec::new();
+    for (from, to) in ends {
+        let meets = |lane: usize| {
+            skips.iter().any(|other| other.lane == lane && from < other.to && other.from < to)
+        };
+        let lane = (0..).find(|&lane| !meets(lane)).expect("there is always another lane");
+        skips.push(Skip { from, to, lane });
+    }
+    skips
+}
+
+/// Down the left side, from below one slab to above another.
+fn connect(svg: &mut Markup, skip: &Skip, tops: &[f64]) {
+    let x = -(LANE * (skip.lane + 1) as f64);
+    let (start, end) = (tops[skip.from] + ROW * 0.62, tops[skip.to] + ROW * 0.38);
+    let path = format!(
+        "M{CORNER} {}H{}Q{x} {} {x} {}V{}Q{x} {} {} {}H{CORNER}m-4 -3l4 3l-4 3",
+        round(start),
+        x + CORNER,
+        round(start),
+        round(start + CORNER),
+        round(end - CORNER),
+        round(end),
+        x + CORNER,
+        round(end),
+    );
+    svg.empty("path", &[("d", &path), ("class", &"skip")]);
 }
 
 /// Where encoder and decoder begin.
@@ -73,11 +128,6 @@ fn headlines(layers: &[LayerBox]) -> Vec<(usize, &'static str)> {
         .into_iter()
         .filter_map(|(at, text)| Some((at?, text)))
         .collect()
-}
-
-/// The last of the encoder, or the image itself where there is no encoder.
-fn is_code(layers: &[LayerBox], index: usize) -> bool {
-    layers.iter().rposition(|layer| layer.part != LayerPart::Decoder) == Some(index)
 }
 
 fn describe(layers: &[LayerBox]) -> String {
@@ -113,7 +163,7 @@ impl Scale {
     }
 }
 
-fn slab(svg: &mut Markup, layer: &LayerBox, scale: &Scale, top: f64, is_code: bool) {
+fn slab(svg: &mut Markup, layer: &LayerBox, scale: &Scale, top: f64) {
     let [width, depth, thick] = scale.sizes(&layer.shape);
     let (right, up) = (depth * RIGHT_BY_DEPTH, depth * UP_BY_DEPTH);
     let (left, front) =
@@ -125,7 +175,7 @@ fn slab(svg: &mut Markup, layer: &LayerBox, scale: &Scale, top: f64, is_code: bo
         LayerKind::Larger => "larger",
         LayerKind::Other => "other",
     };
-    let class = if is_code { format!("slab {kind} code") } else { format!("slab {kind}") };
+    let class = if layer.is_code { format!("slab {kind} code") } else { format!("slab {kind}") };
     svg.element("g", &[("class", &class)], |svg| {
         let [width, thick, right, up] = [width, thick, right, up].map(round);
         let [left, front] = [left, front].map(round);
@@ -141,13 +191,20 @@ fn slab(svg: &mut Markup, layer: &LayerBox, scale: &Scale, top: f64, is_code: bo
 }
 
 /// Name, what it does, and what comes out, beside the slab.
-fn captions(svg: &mut Markup, layer: &LayerBox, top: f64, is_code: bool) {
+fn captions(svg: &mut Markup, layers: &[LayerBox], index: usize, top: f64) {
+    let layer = &layers[index];
     let middle = top + ROW / 2.0;
     words(svg, (WORDS, middle - 11.0), "layer", &layer.name);
-    words(svg, (WORDS, middle + 5.0), "detail", &layer.detail);
+    let before = index.checked_sub(1);
+    let mut detail = layer.detail.clone();
+    if layer.reads.iter().any(|&read| Some(read) != before) {
+        let names: Vec<&str> = layer.reads.iter().map(|&read| layers[read].name.as_str()).collect();
+        detail = format!("{detail} of {}", names.join(", "));
+    }
+    words(svg, (WORDS, middle + 5.0), "detail", &detail);
     let values: usize = layer.shape.iter().product();
     let mut text = shape(layer);
-    if is_code {
+    if layer.is_code {
         text = format!("{text} = code, {} values", thousands(values));
     } else if layer.weights > 0 {
         text = format!("{text}, {} weights", thousands(layer.weights));

@@ -35,6 +35,8 @@ fn layer(name: &str, shape: &[usize], part: LayerPart) -> LayerBox {
         weights: 320,
         kind: LayerKind::Learned,
         part,
+        is_code: part == LayerPart::Encoder,
+        reads: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The boxes of the model's drawing.
 
 use crate::config::layers::{Convolution, Layer, Pair};
-use crate::plan::{Node, Part, Plan, Shape};
+use crate::plan::{Node, Part, Plan, Shape, Value};
 use crate::report::html::{LayerBox, LayerKind, LayerPart};
 
 /// The image that goes in, then every layer.
@@ -13,19 +13,36 @@ pub(super) fn boxes(plan: &Plan) -> Vec<LayerBox> {
         weights: 0,
         kind: LayerKind::Input,
         part: LayerPart::Input,
+        is_code: plan.has_code && plan.graph.code == Value::Input,
+        reads: Vec::new(),
     };
-    let nodes = plan.graph.nodes.iter().map(|node| one(node, plan.graph.input_of(node)));
+    let nodes = (0..plan.graph.nodes.len()).map(|index| one(plan, index));
     std::iter::once(input).chain(nodes).collect()
 }
 
-fn one(node: &Node, input: &Shape) -> LayerBox {
+fn one(plan: &Plan, index: usize) -> LayerBox {
+    let node = &plan.graph.nodes[index];
+    // The image is drawn first.
+    let place = |value: Value| match value {
+        Value::Input => 0,
+        Value::Node(index) => index + 1,
+    };
     LayerBox {
         name: node.name.clone(),
-        detail: detail(&node.layer),
+        detail: match node.shares {
+            None => detail(&node.layer),
+            Some(owner) => format!("{} again", plan.graph.nodes[owner].name),
+        },
         shape: node.output.0.clone(),
         weights: node.trainable() + node.non_trainable(),
-        kind: kind(node, input),
-        part: if node.part == Part::Decoder { LayerPart::Decoder } else { LayerPart::Encoder },
+        kind: kind(node, plan.graph.input_of(node)),
+        part: match node.part {
+            Part::Encoder => LayerPart::Encoder,
+            Part::Decoder => LayerPart::Decoder,
+            Part::Whole => LayerPart::Whole,
+        },
+        is_code: plan.has_code && plan.graph.code == Value::Node(index),
+        reads: node.inputs.iter().map(|&value| place(value)).collect(),
     }
 }
 

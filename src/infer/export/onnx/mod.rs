@@ -71,8 +71,13 @@ pub fn to_bytes(model: &Exporter) -> Result<Vec<u8>, UsageError> {
             node: graph.nodes,
             name: config.name.clone(),
             initializer: graph.initializers,
-            input: vec![image(model, INPUT, ["height", "width"])],
-            output: vec![image(model, OUTPUT, ["output_height", "output_width"])],
+            input: vec![image(model, INPUT, model.plan.input_shape, ["height", "width"])],
+            output: vec![image(
+                model,
+                OUTPUT,
+                model.plan.output_shape(),
+                ["output_height", "output_width"],
+            )],
         }),
     };
     Ok(file.encode_to_vec())
@@ -101,8 +106,12 @@ fn metadata(model: &Exporter) -> Vec<Entry> {
 
 /// The output's free sides have names of their own: of a size that the model was not made for, it may
 /// give an image of another size.
-fn image(model: &Exporter, name: &str, [rows, columns]: [&str; 2]) -> ValueInfo {
-    let [height, width, channels] = model.plan.input_shape;
+fn image(
+    model: &Exporter,
+    name: &str,
+    [height, width, channels]: [usize; 3],
+    [rows, columns]: [&str; 2],
+) -> ValueInfo {
     let side = |length: usize, free: &str| {
         if model.takes_other_sizes() {
             Length::Param(free.to_owned())

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::layer;
 use crate::formats::checkpoint::script::Module;
 use crate::infer::export::Exporter;
-use crate::plan::{Part, Section, Value};
+use crate::plan::{Graph, Part, Section, Value};
 
 /// Where the code lies, for TorchScript.
 const NAMESPACE: &str = "__torch__.convae";
@@ -29,9 +29,8 @@ pub fn modules(model: &Exporter) -> Modules<'_> {
         classes.into_iter().filter(|(part, _)| (*part == Part::Whole) != in_two)
     {
         let mut modules = Vec::new();
-        for (_, node) in model.nodes().filter(|(_, node)| node.part == part) {
-            let layer = &node.layer;
-            if layer.is_merge() || node.shares.is_some() {
+        for (index, node) in model.nodes().filter(|(_, node)| node.part == part) {
+            if node.layer.is_merge() || node.shares.is_some() {
                 continue;
             }
             let weights = model.weights_of(node);
@@ -39,8 +38,7 @@ pub fn modules(model: &Exporter) -> Modules<'_> {
                 .filter_map(|weight| Some((weight.suffix.to_owned(), weights.get(weight.suffix)?)))
                 .collect();
             let held: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
-            let body = layer::code(layer, [graph.input_of(node), &node.output], &held);
-            source += &class(&node.name, &attributes(&held), &body);
+            source += &class(&node.name, &attributes(&held), &methods(graph, index));
             modules.push(Module {
                 class: qualified(&node.name),
                 name: node.name.clone(),
@@ -69,6 +67,30 @@ pub fn modules(model: &Exporter) -> Modules<'_> {
     Modules { root, source }
 }
 
+/// The lines of the layer that a node uses, for the shapes that it meets there.
+fn body(graph: &Graph, index: usize) -> Vec<String> {
+    let (node, owner) = (&graph.nodes[index], &graph.nodes[graph.owner(index)]);
+    let held: Vec<&str> = owner.weights.iter().map(|weight| weight.suffix).collect();
+    layer::code(&node.layer, [graph.input_of(node), &node.output], &held)
+}
+
+/// The lines of a layer's `forward`, and of a method more for each use that needs others: a layer may be used
+/// on vectors and on images.
+fn methods(graph: &Graph, owner: usize) -> Vec<Vec<String>> {
+    let mut bodies = vec![body(graph, owner)];
+    for index in 0..graph.nodes.len() {
+        let lines = if graph.owner(index) == owner { body(graph, index) } else { continue };
+        if !bodies.contains(&lines) {
+            bodies.push(lines);
+        }
+    }
+    bodies
+}
+
+fn method_name(number: usize) -> String {
+    if number == 0 { "forward".to_owned() } else { format!("forward_{number}") }
+}
+
 /// The lines that take `x` through a section, seen from the module of its part or from the whole model;
 /// `None` where a part needs layers of the other one.
 fn calls(section: &Section<'_>, within: Option<Part>) -> Option<Vec<String>> {
@@ -80,7 +102,8 @@ fn calls(section: &Section<'_>, within: Option<Part>) -> Option<Vec<String>> {
     let mut lines = Vec::new();
     for (index, node) in section.nodes() {
         let inputs: Vec<String> = node.inputs.iter().map(|&value| name(value)).collect();
-        let owner = &section.graph().nodes[section.graph().owner(index)];
+        let graph = section.graph();
+        let owner = &graph.nodes[graph.owner(index)];
         let module = match within {
             Some(part) if part != node.part || part != owner.part => return None,
             Some(_) => format!("self.{}", owner.name),
@@ -89,7 +112,10 @@ fn calls(section: &Section<'_>, within: Option<Part>) -> Option<Vec<String>> {
         let value = if node.layer.is_merge() {
             layer::merged(node, &inputs)
         } else {
-            format!("({module}).forward({}, )", inputs[0])
+            let lines = body(graph, index);
+            let number = methods(graph, graph.owner(index)).iter().position(|one| *one == lines);
+            let method = method_name(number.expect("the methods are those of all uses"));
+            format!("({module}).{method}({}, )", inputs[0])
         };
         lines.push(format!("x{index} = {value}"));
     }
@@ -117,17 +143,18 @@ fn attributes(tensors: &[&str]) -> String {
     text
 }
 
-/// A class whose `forward` takes `x` through the lines of `body`.
-fn class(name: &str, attributes: &str, body: &[String]) -> String {
-    let mut lines = String::new();
-    for line in body.iter().filter(|line| !line.is_empty()) {
-        let _ = writeln!(lines, "    {line}");
+/// A class with a method that takes `x` through the lines of each body, `forward` first.
+fn class(name: &str, attributes: &str, bodies: &[Vec<String>]) -> String {
+    let mut text = format!("class {name}(Module):\n{attributes}  training : bool\n");
+    for (number, body) in bodies.iter().enumerate() {
+        let (method, module) = (method_name(number), qualified(name));
+        let _ = writeln!(text, "  def {method}(self: {module}, x: Tensor) -> Tensor:");
+        for line in body.iter().filter(|line| !line.is_empty()) {
+            let _ = writeln!(text, "    {line}");
+        }
+        text += "    return x\n";
     }
-    format!(
-        "class {name}(Module):\n{attributes}  training : bool\n  def forward(self: {}, x: Tensor) -> \
-         Tensor:\n{lines}    return x\n",
-        qualified(name)
-    )
+    text
 }
 
 /// A class that holds modules, and calls them where it is told how.
@@ -136,8 +163,5 @@ fn parent(name: &str, children: &[Module<'_>], calls: Option<Vec<String>>) -> St
     for child in children {
         let _ = writeln!(attributes, "  {} : {}", child.name, child.class);
     }
-    match calls {
-        Some(calls) => class(name, &attributes, &calls),
-        None => format!("class {name}(Module):\n{attributes}  training : bool\n"),
-    }
+    class(name, &attributes, calls.as_slice())
 }

@@ -1,0 +1,158 @@
+//! A model as Keras's JSON: what `model.get_config()` gives, in the form of Keras 3.
+
+use std::collections::HashMap;
+
+use serde_json::{Value as Json, json};
+
+use super::compile;
+use crate::config::layers::Layer;
+use crate::config::schema::Field;
+use crate::infer::export::Exporter;
+use crate::plan::{Node, Shape, Value};
+
+/// The name of the layer that receives the images.
+const INPUT: &str = "input";
+
+/// All of an archive's `config.json`.
+pub fn model(model: &Exporter) -> Json {
+    let functional = Functional::of(model);
+    let mut layers = vec![functional.input_layer()];
+    let graph = &model.plan.graph;
+    for (index, node) in graph.nodes.iter().enumerate().filter(|(_, node)| node.shares.is_none()) {
+        layers.push(functional.layer(index, node));
+    }
+    let allowed = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+    json!({
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {
+            "name": model.plan.config.name.chars().map(allowed).collect::<String>(),
+            "trainable": true,
+            "layers": layers,
+            "input_layers": [INPUT, 0, 0],
+            "output_layers": functional.history(graph.output),
+        },
+        "registered_name": "Functional",
+        "build_config": { "input_shape": null },
+        "compile_config": compile::config(model),
+    })
+}
+
+/// A model whose connections are being written.
+struct Functional<'a> {
+    model: &'a Exporter,
+    /// Of each node: how many times its layer was there before.
+    calls: Vec<usize>,
+    open: [bool; 2],
+}
+
+impl<'a> Functional<'a> {
+    fn of(model: &'a Exporter) -> Self {
+        let graph = &model.plan.graph;
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        let calls = (0..graph.nodes.len())
+            .map(|index| {
+                let count = counts.entry(graph.owner(index)).or_default();
+                *count += 1;
+                *count - 1
+            })
+            .collect();
+        Self { model, calls, open: [model.takes_other_sizes(); 2] }
+    }
+
+    fn input_layer(&self) -> Json {
+        json!({
+            "module": "keras.layers",
+            "class_name": "InputLayer",
+            "config": {
+                "batch_shape": self.shape(&self.model.plan.graph.input),
+                "dtype": self.dtype(),
+                "sparse": false,
+                "name": INPUT,
+            },
+            "registered_name": null,
+            "name": INPUT,
+            "inbound_nodes": [],
+        })
+    }
+
+    /// A layer with all places where it stands.
+    fn layer(&self, index: usize, node: &Node) -> Json {
+        let mut config = options(&node.layer);
+        config["name"] = json!(node.name);
+        config["trainable"] = json!(true);
+        config["dtype"] = self.dtype();
+        let graph = &self.model.plan.graph;
+        let places = (graph.nodes.iter().enumerate())
+            .filter(|(place, _)| graph.owner(*place) == index)
+            .map(|(_, node)| self.inbound(node));
+        json!({
+            "module": "keras.layers",
+            "class_name": node.layer.name(),
+            "config": config,
+            "registered_name": null,
+            "build_config": { "input_shape": self.input_shapes(node) },
+            "name": node.name,
+            "inbound_nodes": places.collect::<Vec<_>>(),
+        })
+    }
+
+    fn inbound(&self, node: &Node) -> Json {
+        let tensors: Vec<Json> = node.inputs.iter().map(|&value| self.tensor(value)).collect();
+        let arguments = if node.layer.is_merge() { json!([tensors]) } else { json!(tensors) };
+        json!({ "args": arguments, "kwargs": {} })
+    }
+
+    fn tensor(&self, value: Value) -> Json {
+        json!({
+            "class_name": "__keras_tensor__",
+            "config": {
+                "shape": self.shape(self.model.plan.graph.shape(value)),
+                "dtype": self.dtype(),
+                "keras_history": self.history(value),
+            },
+        })
+    }
+
+    /// The layer, which of its places, and which of its outputs.
+    fn history(&self, value: Value) -> Json {
+        let graph = &self.model.plan.graph;
+        match value {
+            Value::Input => json!([INPUT, 0, 0]),
+            Value::Node(index) => {
+                json!([graph.nodes[graph.owner(index)].name, self.calls[index], 0])
+            }
+        }
+    }
+
+    fn input_shapes(&self, node: &Node) -> Json {
+        let graph = &self.model.plan.graph;
+        let mut shapes = node.inputs.iter().map(|&value| self.shape(graph.shape(value)));
+        if node.layer.is_merge() {
+            return shapes.collect();
+        }
+        shapes.next().unwrap_or(Json::Null)
+    }
+
+    /// With the batch; height and width of an image are null where they are free.
+    fn shape(&self, shape: &Shape) -> Json {
+        let is_image = shape.0.len() == 3;
+        let side = |(axis, side): (usize, &usize)| match self.open.get(axis) {
+            Some(true) if is_image => Json::Null,
+            _ => json!(side),
+        };
+        std::iter::once(Json::Null).chain(shape.0.iter().enumerate().map(side)).collect()
+    }
+
+    fn dtype(&self) -> Json {
+        json!(self.model.plan.config.train.dtype.name())
+    }
+}
+
+/// The layer's table in a config, every default written out: the keys are Keras's.
+fn options(layer: &Layer) -> Json {
+    let table = layer.write().expect("a layer has a table");
+    let mut options = serde_json::to_value(table).expect("a table is JSON");
+    options.as_object_mut().expect("a layer is a table").shift_remove(Layer::KIND);
+    options
+}

@@ -1,0 +1,446 @@
+//! One layer of a file as an entry of a config. An option that convae lacks is refused unless its value means
+//! what convae does anyway; what tells only how weights start, or pulls at them in training, is left behind
+//! and said. The keys of each layer are asked of the config language itself, so that a new layer there needs
+//! no word here.
+
+use serde_json::{Map, Value, json};
+
+use super::activation::{self, Found, activation};
+use super::dialect::{Modern, modern};
+use super::graph::{Leaf, Use, always_trains};
+use super::json::{number, shown, tidy};
+use super::notes::Notes;
+use super::operations;
+use super::references::{Argument, Call};
+use super::refusal::Refusals;
+use super::version::Version;
+use crate::config::layers::Layer;
+use crate::config::schema::Key;
+use crate::plan::snake_case;
+
+/// The layers that join several inputs.
+pub const MERGES: [&str; 7] =
+    ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"];
+/// Says nothing about what a layer computes, or is looked at elsewhere.
+const IGNORED: [&str; 16] = [
+    "name",
+    "dtype",
+    "trainable",
+    "seed",
+    "batch_shape",
+    "batch_input_shape",
+    "input_shape",
+    "input_dtype",
+    "input_dim",
+    "build_config",
+    "renorm_momentum",
+    "supports_masking",
+    "autocast",
+    "activity_regularizer_config",
+    "fused",
+    "ragged",
+];
+const REBUILD: &str =
+    "rebuild it in Keras from layers that convae has (`convae reference` lists them)";
+const WITHOUT: &str =
+    "build the model without that in Keras, give it these weights, and save it anew";
+
+/// What a file needs to have said of it.
+#[derive(Debug)]
+pub struct Findings<'r> {
+    /// What convae lacks.
+    pub refusals: &'r mut Refusals,
+    /// What is left behind.
+    pub notes: &'r mut Notes,
+    /// Who wrote the file.
+    pub version: Version,
+    /// Layers whose weights the file keeps from training.
+    pub frozen: Vec<String>,
+    /// Types that the layers compute with.
+    pub types: Vec<(String, String)>,
+}
+
+/// A layer in a config's words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Words {
+    /// Its name in a config.
+    pub kind: String,
+    /// Its keys.
+    pub keys: toml::Table,
+    /// An activation that has no place in the layer's own keys, and follows it.
+    pub then: Option<(String, toml::Table)>,
+    /// The axis that it works along, which has to be the last; counted with the batch.
+    pub axis: Option<i64>,
+}
+
+impl Words {
+    /// A layer without options of its own.
+    pub fn bare(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), keys: toml::Table::new(), then: None, axis: None }
+    }
+
+    /// An activation as a layer of its own.
+    pub fn activation(found: Found) -> Self {
+        let (kind, keys) = as_layer(found);
+        Self { kind, keys, then: None, axis: None }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
+        self.keys.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// A Concatenate.
+    pub fn concatenate(axis: i64) -> Self {
+        Self::bare("Concatenate").with("axis", axis)
+    }
+}
+
+fn as_layer(found: Found) -> (String, toml::Table) {
+    let (kind, key, value) = match found {
+        Found::Named("relu") => return ("ReLU".to_owned(), toml::Table::new()),
+        Found::Named(name) => ("Activation", "activation", toml::Value::from(name)),
+        Found::Leaky(slope) => ("LeakyReLU", "negative_slope", toml::Value::from(slope)),
+    };
+    (kind.to_owned(), toml::Table::from_iter([(key.to_owned(), value)]))
+}
+
+/// The words for a layer; `None` where it is refused.
+pub fn words(leaf: &Leaf, first: &Use, findings: &mut Findings) -> Option<Words> {
+    if operations::is_one(leaf) {
+        return operations::words(leaf, &first.call, findings);
+    }
+    let said = modern(&leaf.object);
+    let mut layer = OneLayer { leaf, said, findings, refused: false };
+    let words = layer.words();
+    if layer.refused { None } else { words }
+}
+
+/// What a call adds to a layer: refused where it changes what the layer does.
+pub fn check_call(leaf: &Leaf, call: &Call<super::graph::Value>, findings: &mut Findings) {
+    let (name, class) = (leaf.name, leaf.object.class);
+    let random = ["Dropout", "GaussianNoise", "SpatialDropout2D", "BatchNormalization"];
+    if always_trains(call) && random.contains(&class) {
+        let what = "is called with training = True: what it does in training it does always";
+        findings.refusals.add(name, class, what, "call it without that, and save the model anew");
+    }
+    let further = call.args.len() > 1
+        || call.kwargs.iter().any(|(key, value)| {
+            !matches!(*key, "training" | "mask") && !matches!(value, Argument::Plain(Value::Null))
+        });
+    if further && !operations::is_one(leaf) {
+        let what = "is called with further arguments, which convae does not have";
+        findings.refusals.add(
+            name,
+            class,
+            what,
+            "call it with its input alone, and save the model anew",
+        );
+    }
+}
+
+struct OneLayer<'l, 'r> {
+    leaf: &'l Leaf<'l>,
+    said: Modern,
+    findings: &'l mut Findings<'r>,
+    refused: bool,
+}
+
+impl OneLayer<'_, '_> {
+    fn refuse(&mut self, what: impl Into<String>, way_out: &str) {
+        self.refused = true;
+        self.findings.refusals.add(self.leaf.name, self.leaf.object.class, what, way_out);
+    }
+
+    fn note(&mut self, what: &str) {
+        self.findings.notes.of_layer(self.leaf.name, what);
+    }
+
+    fn words(&mut self) -> Option<Words> {
+        if self.leaf.object.custom {
+            self.refuse("is a layer by a class of its own, whose code is in no file", REBUILD);
+            return None;
+        }
+        let class = self.said.class.clone();
+        let config = self.said.config.clone();
+        if class == "Lambda" {
+            self.refuse("is Python code, which is never run", REBUILD);
+            return None;
+        }
+        self.common(&config);
+        if MERGES.contains(&class.as_str()) {
+            return self.merge(&class, &config);
+        }
+        if !matches!(class.as_str(), "Activation" | "LeakyReLU") {
+            match activation::layer(&self.leaf.object, self.findings.version) {
+                Some(Ok(found)) => {
+                    let axis = self.axis(&config);
+                    return Some(Words { axis, ..Words::activation(found) });
+                }
+                Some(Err(what)) => {
+                    self.refuse(format!("is {what}, which convae does not have"), REBUILD);
+                    return None;
+                }
+                None => {}
+            }
+        }
+        match class.as_str() {
+            "Identity" => return Some(Words::activation(Found::Named("linear"))),
+            "ActivityRegularization" => {
+                self.note("the regularizer of its values is left behind: training minimises the loss alone");
+                return Some(Words::activation(Found::Named("linear")));
+            }
+            _ => {}
+        }
+        let known = Layer::reference().into_iter().find(|(name, ..)| *name == class);
+        let Some((_, _, keys)) = known else {
+            self.refuse("is a layer that convae does not have", REBUILD);
+            return None;
+        };
+        Some(self.options(&class, &config, &keys))
+    }
+
+    /// What any layer may say.
+    fn common(&mut self, config: &Map<String, Value>) {
+        let name = self.leaf.name;
+        if config.get("trainable") == Some(&json!(false)) {
+            self.findings.frozen.push(name.to_owned());
+        }
+        if let Some(dtype) = config.get("dtype").and_then(type_of) {
+            self.findings.types.push((name.to_owned(), dtype.to_owned()));
+        }
+        if config.get("data_format").and_then(Value::as_str) == Some("channels_first") {
+            let what = "has its channels first";
+            let way_out = "build the model with data_format = \"channels_last\", give it the same weights, and save it";
+            self.refuse(what, way_out);
+        }
+    }
+
+    fn merge(&mut self, class: &str, config: &Map<String, Value>) -> Option<Words> {
+        let usual = if class == "Concatenate" { -1 } else { 0 };
+        let axis = config.get("axis").map_or(Some(usual), Value::as_i64);
+        match axis {
+            _ if class != "Concatenate" => Some(Words::bare(class)),
+            Some(axis) => Some(Words::concatenate(axis)),
+            None => {
+                self.refuse(format!("has axis = {}", shown(&config["axis"])), WITHOUT);
+                None
+            }
+        }
+    }
+
+    fn options(&mut self, class: &str, config: &Map<String, Value>, keys: &[Key]) -> Words {
+        let mut words = Words::bare(class);
+        words.axis = self.axis(config);
+        for (option, value) in config {
+            let key = keys.iter().find(|key| key.name == option);
+            match (option.as_str(), key) {
+                ("activation", Some(_)) => self.activation(value, class, &mut words),
+                (option, key) if option.ends_with("_initializer") => {
+                    self.initializer(option, value, key, &mut words);
+                }
+                (option, None) if option.ends_with("_regularizer") => {
+                    if !value.is_null() {
+                        let what = "is left behind: training minimises the loss alone";
+                        self.note(&format!("{option} = {} {what}", shown(value)));
+                    }
+                }
+                (option, None) if option.ends_with("_constraint") => {
+                    if !value.is_null() {
+                        let what = "is left behind: training does not hold the weights to it";
+                        self.note(&format!("{option} = {} {what}", shown(value)));
+                    }
+                }
+                (_, Some(key)) => self.plain(key, value, &mut words),
+                (option, None) => self.unknown(option, value),
+            }
+        }
+        self.bilinear(class, config);
+        words
+    }
+
+    /// `axis` of a layer that works along one.
+    fn axis(&mut self, config: &Map<String, Value>) -> Option<i64> {
+        let value = config.get("axis")?;
+        let axis = match value {
+            Value::Array(items) if items.len() == 1 => items[0].as_i64(),
+            value => value.as_i64(),
+        };
+        if axis.is_none() {
+            self.refuse(format!("has axis = {}", shown(value)), WITHOUT);
+        }
+        axis
+    }
+
+    fn activation(&mut self, value: &Value, class: &str, words: &mut Words) {
+        match activation(value, self.findings.version) {
+            Ok(Found::Leaky(slope)) if class != "Activation" => {
+                words.then = Some(as_layer(Found::Leaky(slope)));
+            }
+            Ok(Found::Leaky(slope)) => {
+                (words.kind, words.keys) = as_layer(Found::Leaky(slope));
+            }
+            Ok(Found::Named(name)) => {
+                words.keys.insert("activation".to_owned(), name.into());
+            }
+            Err(what) => {
+                self.refuse(
+                    format!("has activation = {what}, which convae does not have"),
+                    REBUILD,
+                );
+            }
+        }
+    }
+
+    /// The weights are there already: how they began matters to a training from new ones only.
+    fn initializer(&mut self, option: &str, value: &Value, key: Option<&Key>, words: &mut Words) {
+        let usual = match option {
+            "kernel_initializer" => "glorot_uniform",
+            "gamma_initializer" | "moving_variance_initializer" => "ones",
+            _ => "zeros",
+        };
+        if let Some(name) = initializer(value, key.map_or(&[], |key| key.choices)) {
+            if key.is_some() {
+                words.keys.insert(option.to_owned(), name.into());
+            }
+            return;
+        }
+        if value.is_null() || plain_initializer(value).as_deref() == Some(usual) {
+            return;
+        }
+        let given = shown(value);
+        self.note(&format!(
+            "{option} = {given} is left behind: new weights would begin with {usual}"
+        ));
+    }
+
+    fn plain(&mut self, key: &Key, value: &Value, words: &mut Words) {
+        if value.is_null() {
+            return; // not set, on either side
+        }
+        let known = |text: &str| {
+            key.choices.is_empty()
+                || key.choices.iter().any(|one| one.name == text || one.aliases.contains(&text))
+        };
+        match (value, to_toml(value, !key.takes.starts_with("a number"))) {
+            (Value::String(text), _) if !known(text) => {
+                let given = shown(value);
+                self.refuse(
+                    format!("has {} = {given}, which convae does not have", key.name),
+                    WITHOUT,
+                );
+            }
+            (_, Some(value)) => {
+                words.keys.insert(key.name.to_owned(), value);
+            }
+            (_, None) => self.refuse(format!("has {} = {}", key.name, shown(value)), WITHOUT),
+        }
+    }
+
+    fn unknown(&mut self, option: &str, value: &Value) {
+        if IGNORED.contains(&option)
+            || option == "axis"
+            || value.is_null()
+            || is_neutral(option, value)
+        {
+            return;
+        }
+        self.refuse(
+            format!("has {option} = {}, which convae does not have", shown(value)),
+            WITHOUT,
+        );
+    }
+
+    /// Keras before 2.3 placed the pixels' centres elsewhere.
+    fn bilinear(&mut self, class: &str, config: &Map<String, Value>) {
+        let version = self.findings.version;
+        let old = (version.major, version.minor) < (2, 3);
+        let bilinear = config.get("interpolation").and_then(Value::as_str) == Some("bilinear");
+        if old && bilinear && class == "UpSampling2D" {
+            self.note("bilinear interpolation is that of Keras since 2.3; the Keras of this file placed the \
+                       centres of the pixels elsewhere");
+        }
+    }
+}
+
+/// Whether an option that convae lacks asks for what convae does.
+fn is_neutral(option: &str, value: &Value) -> bool {
+    let all = |wanted: f64| match value {
+        Value::Array(items) => items.iter().all(|item| item.as_f64() == Some(wanted)),
+        value => number(value) == Some(wanted),
+    };
+    match option {
+        "dilation_rate" | "groups" => all(1.0),
+        "data_format" => {
+            matches!(value.as_str(), Some("channels_last" | "channels_first" | "default"))
+        }
+        "synchronized" | "renorm" | "sparse" | "unroll" => value == &json!(false),
+        "threshold" | "negative_slope" => all(0.0),
+        _ => false,
+    }
+}
+
+/// Of one of Keras's policies: its name.
+fn type_of(dtype: &Value) -> Option<&str> {
+    match dtype {
+        Value::String(name) => Some(name),
+        _ => dtype.get("config")?.get("name")?.as_str(),
+    }
+}
+
+/// The name of an initializer that convae has.
+fn initializer(value: &Value, choices: &[crate::config::schema::Choice]) -> Option<&'static str> {
+    let name = plain_initializer(value)?;
+    choices.iter().find(|choice| choice.name == name).map(|choice| choice.name)
+}
+
+/// Its name in a config's spelling, where it has no options of its own.
+fn plain_initializer(value: &Value) -> Option<String> {
+    if let Value::String(name) = value {
+        return Some(snake_case(name));
+    }
+    let class = value.get("class_name")?.as_str()?;
+    let options = value.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+    if class == "VarianceScaling" {
+        return variance_scaling(&options).map(str::to_owned);
+    }
+    let plain = options
+        .iter()
+        .all(|(key, value)| value.is_null() || matches!(key.as_str(), "dtype" | "seed"));
+    plain.then(|| snake_case(class))
+}
+
+/// Keras 2's common class for most of them.
+fn variance_scaling(options: &Map<String, Value>) -> Option<&'static str> {
+    let text = |key: &str| options.get(key).and_then(Value::as_str);
+    let scale = options.get("scale").and_then(number)?;
+    Some(match (text("mode")?, text("distribution")?, scale) {
+        ("fan_avg", "uniform", 1.0) => "glorot_uniform",
+        ("fan_avg", "normal" | "truncated_normal", 1.0) => "glorot_normal",
+        ("fan_in", "uniform", 2.0) => "he_uniform",
+        ("fan_in", "normal" | "truncated_normal", 2.0) => "he_normal",
+        ("fan_in", "uniform", 1.0) => "lecun_uniform",
+        ("fan_in", "normal" | "truncated_normal", 1.0) => "lecun_normal",
+        _ => return None,
+    })
+}
+
+/// Numbers, texts and lists of them; a side that is open is -1.
+fn to_toml(value: &Value, whole: bool) -> Option<toml::Value> {
+    Some(match value {
+        Value::Null => toml::Value::Integer(-1),
+        Value::Bool(truth) => toml::Value::Boolean(*truth),
+        Value::String(text) => toml::Value::String(text.clone()),
+        Value::Array(items) => toml::Value::Array(
+            items.iter().map(|item| to_toml(item, whole)).collect::<Option<_>>()?,
+        ),
+        _ if whole => whole_number(number(value)?)?,
+        _ => toml::Value::Float(tidy(number(value)?)),
+    })
+}
+
+/// A whole number, which a file may write as 2.0.
+pub fn whole_number(number: f64) -> Option<toml::Value> {
+    let whole = number.fract() == 0.0 && number.abs() < 9e15;
+    whole.then_some(toml::Value::Integer(number as i64))
+}

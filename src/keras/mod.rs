@@ -1,0 +1,30 @@
+//! Keras's model files in convae's words: layers, connections and training settings from the JSON that every
+//! Keras since 1.2 wrote, and weights laid out as PyTorch has them. What has no word here is refused by the
+//! user's own names, all of it at once; nothing of a file is ever run.
+//!
+//! Bytes are read in [`crate::formats`]; what a model computes is said in [`crate::plan`].
+
+mod activation;
+mod code;
+mod dialect;
+mod graph;
+mod import;
+mod json;
+mod layers;
+mod matching;
+mod names;
+mod notes;
+mod operations;
+mod optimizer_state;
+mod references;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod training;
+mod translate;
+mod version;
+mod weights;
+
+pub use import::{Imported, Options, import};
+pub use optimizer_state::State;
+pub use refusal::{KerasError, Refusal, Refusals};

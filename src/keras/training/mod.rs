@@ -1,0 +1,390 @@
+//! What a file's model is compiled with, in the config's words. What convae does not have is said and left
+//! behind, and never keeps the layers from being opened.
+
+mod loss;
+mod optimizer;
+mod schedule;
+
+use serde_json::Value;
+
+use super::json::{list, plain, shown, text};
+use super::notes::Notes;
+use super::version::Version;
+use crate::config::Source;
+use crate::plan::Plan;
+
+/// The loss of a model whose own convae does not have.
+pub const UNKNOWN: &str = "unknown";
+
+/// Keys for `[train]`, and what they were in the file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Training {
+    /// `loss`, `optimizer`, `learning_rate_schedule`.
+    pub keys: toml::Table,
+    /// For people: loss, optimizer and metrics, where the file says some.
+    pub found: Vec<(&'static str, String)>,
+}
+
+/// Reads the `training_config` of an .h5 file, or the `compile_config` of a .keras file.
+pub fn training(said: Option<&Value>, version: Version, notes: &mut Notes) -> Training {
+    let mut training = Training::default();
+    let said = said.filter(|said| said.as_object().is_some_and(|keys| !keys.is_empty()));
+    let Some(said) = said else {
+        training.keys.insert("loss".to_owned(), UNKNOWN.into());
+        notes
+            .add("the file says nothing of a loss or an optimizer: set train.loss before training");
+        return training;
+    };
+    training.loss(said, notes);
+    training.optimizer(said, version, notes);
+    training.metrics(said, notes);
+    others(said, notes);
+    training
+}
+
+impl Training {
+    fn loss(&mut self, said: &Value, notes: &mut Notes) {
+        let given = said.get("loss").unwrap_or(&Value::Null);
+        let weights = said.get("loss_weights").filter(|weights| !is_one(weights));
+        let loss = match (loss::loss(given), weights) {
+            (Ok(name), None) => Ok(name),
+            (Ok(name), Some(weights)) => {
+                Err(format!("{name} with loss_weights = {}", shown(weights)))
+            }
+            (Err(what), _) => Err(what),
+        };
+        match loss {
+            Ok(name) => {
+                self.keys.insert("loss".to_owned(), name.into());
+                self.found.push(("loss", name.to_owned()));
+            }
+            Err(what) => {
+                self.keys.insert("loss".to_owned(), UNKNOWN.into());
+                notes.add(format!(
+                    "the loss, {what}, is none that convae has: set train.loss before training"
+                ));
+                self.found.push(("loss", format!("{what} (not in convae)")));
+            }
+        }
+    }
+
+    fn optimizer(&mut self, said: &Value, version: Version, notes: &mut Notes) {
+        let given = ["optimizer", "optimizer_config"].iter().find_map(|key| said.get(*key));
+        let Some(given) = given.filter(|given| !given.is_null()) else { return };
+        let found = match optimizer::optimizer(given, version, notes) {
+            Ok(found) => found,
+            Err(what) => {
+                notes.add(format!("the optimizer, {what}, is left behind: convae has no such one"));
+                self.found.push(("optimizer", format!("{what} (not in convae)")));
+                return;
+            }
+        };
+        let shown = found.shown();
+        let mut keys =
+            toml::Table::from_iter([("optimizer".to_owned(), toml::Value::Table(found.keys))]);
+        if let Some(schedule) = found.schedule {
+            keys.insert("learning_rate_schedule".to_owned(), toml::Value::Table(schedule));
+        }
+        match refusal(&keys) {
+            None => {
+                self.keys.extend(keys);
+                self.found.push(("optimizer", shown));
+            }
+            Some(why) => {
+                notes.add(format!("the optimizer, {shown}, is left behind: {why}"));
+                self.found.push(("optimizer", format!("{shown} (not as convae has it)")));
+            }
+        }
+    }
+
+    /// Convae measures what it always does.
+    fn metrics(&mut self, said: &Value, notes: &mut Notes) {
+        let mut names = Vec::new();
+        for key in ["metrics", "weighted_metrics"] {
+            metric_names(said.get(key).unwrap_or(&Value::Null), &mut names);
+        }
+        if names.is_empty() {
+            return;
+        }
+        names.dedup();
+        names.truncate(MOST_METRICS);
+        let all = names.join(", ");
+        notes.add(format!(
+            "the metrics, {all}, are left behind: `convae evaluate` measures its own"
+        ));
+        self.found.push(("metrics", all));
+    }
+}
+
+/// What else Keras's `compile` takes and convae does not.
+fn others(said: &Value, notes: &mut Notes) {
+    let mode = said.get("sample_weight_mode").filter(|mode| !mode.is_null());
+    if let Some(mode) = mode {
+        notes.add(format!("sample_weight_mode = {} is left behind", shown(mode)));
+    }
+}
+
+/// Whether weights of losses are none, or 1.
+fn is_one(weights: &Value) -> bool {
+    match weights {
+        Value::Null => true,
+        Value::Number(number) => number.as_f64() == Some(1.0),
+        Value::Array(items) => items.iter().all(is_one),
+        Value::Object(items) => items.values().all(is_one),
+        _ => false,
+    }
+}
+
+/// Most metrics that are named.
+const MOST_METRICS: usize = 12;
+
+fn metric_names(value: &Value, names: &mut Vec<String>) {
+    let inner: Vec<&Value> = match value {
+        Value::String(name) => return names.push(plain(name)),
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(items) => match text(value, "class_name") {
+            Some("__tuple__") => list(value, "items").iter().collect(),
+            Some(_) => return names.push(shown(value)),
+            None => items.values().collect(),
+        },
+        _ => return,
+    };
+    for item in inner.into_iter().take(MOST_METRICS) {
+        metric_names(item, names);
+    }
+}
+
+/// Why a config with these keys of `[train]` is refused, if it is.
+fn refusal(keys: &toml::Table) -> Option<String> {
+    let layer = "layers = [{ layer = \"Conv2D\", filters = 1, kernel_size = 1 }]";
+    let train: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let text = format!("name = \"x\"\n[model]\n{layer}\n[train]\n{}", train.join("\n"));
+    let error = match Source::parse(&text, "x", &[]) {
+        Ok(source) => Plan::new(source).err()?,
+        Err(error) => error,
+    };
+    Some(error.problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(said: &Value) -> (Training, Vec<String>) {
+        let mut notes = Notes::default();
+        let training = training(Some(said), Version { major: 3, minor: 8 }, &mut notes);
+        (training, notes.sentences())
+    }
+
+    #[test]
+    fn every_spelling_of_a_loss_that_keras_wrote_is_read() {
+        let class = |module: Value, config: Value| {
+            json!({ "module": module, "class_name": "MeanSquaredError", "config": config,
+                    "registered_name": null })
+        };
+        for given in [
+            json!("mse"),
+            json!("MSE"),
+            json!("mean_squared_error"),
+            json!("MeanSquaredError"),
+            json!(["mse"]),
+            json!([["mse"]]),
+            json!({ "class_name": "__tuple__", "items": ["mse"] }),
+            json!({ "decoder_output": "mse" }),
+            json!({ "decoder_output": ["MSE"] }),
+            json!({ "class_name": "MeanSquaredError", "config": { "reduction": "auto",
+                    "name": "mean_squared_error" } }),
+            json!({ "class_name": "MeanSquaredError", "config": { "reduction": "auto",
+                    "name": "mean_squared_error", "fn": "mean_squared_error" } }),
+            class(
+                json!("keras.losses"),
+                json!({ "name": "m", "reduction": "sum_over_batch_size" }),
+            ),
+            json!({ "class_name": "function", "module": "builtins", "config": "mean_squared_error",
+                    "registered_name": "function" }),
+            json!({ "class_name": "function", "module": "keras.losses", "config": "mse",
+                    "registered_name": "mse" }),
+        ] {
+            let (training, notes) = read(&json!({ "loss": given, "loss_weights": [1.0] }));
+            assert_eq!(training.keys["loss"].as_str(), Some("mean_squared_error"), "{given}");
+            assert!(notes.is_empty(), "{given}: {notes:?}");
+        }
+        for (given, loss) in [
+            (json!("bce"), "binary_crossentropy"),
+            (json!("BinaryCrossentropy"), "binary_crossentropy"),
+            (
+                json!({ "class_name": "BinaryCrossentropy", "config": { "from_logits": false,
+                     "label_smoothing": 0.0, "axis": -1 } }),
+                "binary_crossentropy",
+            ),
+            (json!("mae"), "mean_absolute_error"),
+            (json!({ "class_name": "MeanAbsoluteError", "config": {} }), "mean_absolute_error"),
+        ] {
+            assert_eq!(
+                read(&json!({ "loss": given })).0.keys["loss"].as_str(),
+                Some(loss),
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_loss_that_convae_lacks_is_said_and_left_unknown() {
+        for (given, words) in [
+            (json!("charbonnier_loss"), "\"charbonnier_loss\""),
+            (
+                json!({ "class_name": "function", "module": "builtins", "config": "my_loss",
+                     "registered_name": "function" }),
+                "my_loss",
+            ),
+            (json!({ "class_name": "me>MeanSquaredError", "config": {} }), "MeanSquaredError"),
+            (
+                json!({ "module": "keras.losses", "class_name": "Huber", "config": { "delta": 1.0 } }),
+                "Huber",
+            ),
+            (
+                json!({ "class_name": "BinaryCrossentropy", "config": { "from_logits": true } }),
+                "binary_crossentropy with from_logits = true",
+            ),
+            (
+                json!({ "class_name": "MeanSquaredError", "config": { "reduction": "sum" } }),
+                "mean_squared_error with reduction = \"sum\"",
+            ),
+            (json!(["mse", "mae"]), "[\"mse\",\"mae\"]"),
+            (json!({ "class_name": "__lambda__", "config": { "value": ["4wEA"] } }), "a lambda"),
+            (json!(null), "null"),
+        ] {
+            let (training, notes) = read(&json!({ "loss": given }));
+            assert_eq!(training.keys["loss"].as_str(), Some(UNKNOWN), "{given}");
+            assert!(notes[0].contains(words) && notes[0].contains("set train.loss"), "{notes:?}");
+        }
+        let (training, _) = read(&json!({ "loss": "mse", "loss_weights": { "out": 0.5 } }));
+        assert_eq!(training.keys["loss"].as_str(), Some(UNKNOWN));
+    }
+
+    #[test]
+    fn every_spelling_of_an_optimizer_that_keras_wrote_is_read() {
+        let keras_3 = json!({ "name": "adam", "learning_rate": 0.000_500_000_023_748_725_7, "weight_decay": null,
+            "clipnorm": null, "global_clipnorm": null, "clipvalue": null, "use_ema": false,
+            "ema_momentum": 0.99, "ema_overwrite_frequency": null, "loss_scale_factor": null,
+            "gradient_accumulation_steps": null, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7,
+            "amsgrad": false });
+        let keras_2 = json!({ "name": "Adam", "learning_rate": 0.000_500_000_023_748_725_7, "decay": 0.0,
+            "beta_1": 0.899_999_976_158_142_1, "beta_2": 0.999_000_012_874_603_3, "epsilon": 1e-7,
+            "amsgrad": false });
+        let keras_1 = json!({ "lr": 0.000_500_000_023_748_725_7, "beta_1": 0.899_999_976_158_142_1,
+            "beta_2": 0.999_000_012_874_603_3, "decay": 0.0, "epsilon": 1e-8 });
+        for (key, given) in [
+            (
+                "optimizer",
+                json!({ "module": "keras.optimizers", "class_name": "Adam", "config": keras_3,
+                                  "registered_name": null }),
+            ),
+            ("optimizer_config", json!({ "class_name": "Custom>Adam", "config": keras_3 })),
+            ("optimizer_config", json!({ "class_name": "Adam", "config": keras_2 })),
+            (
+                "optimizer",
+                json!({ "module": "keras.optimizers.legacy", "class_name": "Adam",
+                                  "config": keras_2, "registered_name": "Adam" }),
+            ),
+            ("optimizer_config", json!({ "class_name": "Adam", "config": keras_1 })),
+            (
+                "optimizer",
+                json!({ "module": "keras.optimizers", "class_name": "LossScaleOptimizer",
+                "registered_name": null, "config": { "initial_scale": 32768.0, "dynamic_growth_steps": 2000,
+                "inner_optimizer": { "module": "keras.optimizers", "class_name": "Adam",
+                "config": keras_3, "registered_name": null } } }),
+            ),
+        ] {
+            let (training, _) = read(&json!({ "loss": "mse", key: given }));
+            let optimizer = training.keys["optimizer"].as_table().unwrap();
+            assert_eq!(optimizer["name"].as_str(), Some("Adam"), "{given}");
+            assert_eq!(optimizer["learning_rate"].as_float(), Some(0.0005), "{given}");
+            assert_eq!(optimizer["beta_1"].as_float(), Some(0.9), "{given}");
+            assert!(!optimizer.contains_key("ema_momentum"), "{given}");
+        }
+        for (given, name) in [
+            ("adam", "Adam"),
+            ("RMSprop", "RMSprop"),
+            ("sgd", "SGD"),
+            ("adadelta", "Adadelta"),
+            ("adamw", "AdamW"),
+        ] {
+            let (training, _) = read(&json!({ "loss": "mse", "optimizer": given }));
+            assert_eq!(training.keys["optimizer"].as_table().unwrap()["name"].as_str(), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_decay_of_keras_2_is_the_schedule_that_it_was() {
+        let sgd = json!({ "class_name": "SGD", "config": { "lr": 0.1, "momentum": 0.9, "decay": 1e-4,
+                          "nesterov": true } });
+        let (training, notes) = read(&json!({ "loss": "mse", "optimizer_config": sgd }));
+        let schedule = training.keys["learning_rate_schedule"].as_table().unwrap();
+        assert_eq!(schedule["name"].as_str(), Some("InverseTimeDecay"));
+        assert_eq!(
+            (schedule["decay_steps"].as_integer(), schedule["decay_rate"].as_float()),
+            (Some(1), Some(1e-4))
+        );
+        assert_eq!(
+            training.keys["optimizer"].as_table().unwrap()["momentum"].as_float(),
+            Some(0.9)
+        );
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+
+    #[test]
+    fn schedules_are_taken_over_with_their_first_rate() {
+        let adam = |schedule: Value| {
+            json!({ "loss": "mse", "optimizer": { "class_name": "Adam",
+            "config": { "learning_rate": schedule } } })
+        };
+        let module = "keras.optimizers.schedules";
+        let (training, notes) =
+            read(&adam(json!({ "module": module, "class_name": "PiecewiseConstantDecay",
+            "config": { "boundaries": [200_000], "values": [0.0001, 5e-5], "name": "P" } })));
+        assert_eq!(training.keys["optimizer"]["learning_rate"].as_float(), Some(0.0001));
+        assert_eq!(
+            training.keys["learning_rate_schedule"]["name"].as_str(),
+            Some("PiecewiseConstantDecay")
+        );
+        assert!(notes.is_empty(), "{notes:?}");
+        let (training, notes) = read(&adam(json!({ "module": module, "class_name": "CosineDecay",
+            "config": { "initial_learning_rate": 0.01, "decay_steps": 1000.0, "alpha": 0.0,
+                        "warmup_target": null, "warmup_steps": 0, "name": "CosineDecay" } })));
+        assert_eq!(training.keys["learning_rate_schedule"]["decay_steps"].as_integer(), Some(1000));
+        assert!(notes.is_empty(), "{notes:?}");
+        let (training, notes) = read(&adam(json!({ "module": "__main__", "class_name": "Warm",
+            "registered_name": "me>Warm", "config": { "initial_learning_rate": 0.01 } })));
+        assert_eq!(training.keys["optimizer"]["learning_rate"].as_float(), Some(0.01));
+        assert!(!training.keys.contains_key("learning_rate_schedule"));
+        assert!(notes[0].contains("Warm"), "{notes:?}");
+    }
+
+    #[test]
+    fn an_optimizer_that_convae_lacks_leaves_the_usual_one() {
+        let nadam = json!({ "class_name": "Nadam", "config": { "learning_rate": 0.001 } });
+        let (training, notes) = read(&json!({ "loss": "mse", "optimizer": nadam }));
+        assert!(!training.keys.contains_key("optimizer"));
+        assert!(notes[0].contains("Nadam"), "{notes:?}");
+        let still = json!({ "class_name": "Adam", "config": { "learning_rate": 0.0 } });
+        let (training, notes) = read(&json!({ "loss": "mse", "optimizer": still }));
+        assert!(!training.keys.contains_key("optimizer"));
+        assert!(notes[0].contains("learning_rate"), "{notes:?}");
+    }
+
+    #[test]
+    fn metrics_are_named_in_every_form() {
+        for given in [
+            json!(["mae", "psnr"]),
+            json!([["mae"], "psnr"]),
+            json!({ "out": ["mae", { "class_name": "function", "config": "psnr" }] }),
+        ] {
+            let (_, notes) = read(&json!({ "loss": "mse", "metrics": given }));
+            assert!(notes[0].contains("mae, psnr"), "{given}: {notes:?}");
+        }
+        let (_, notes) = read(&json!({ "loss": "mse", "metrics": [], "weighted_metrics": null }));
+        assert!(notes.is_empty());
+    }
+}
