@@ -40,6 +40,9 @@ pub struct Evaluate {
 /// Largest noise that a config may ask for.
 const MOST_NOISE: f64 = 100.0;
 
+/// What was found of the sets of one size each, and the places of their images in the whole set.
+type Parts = Vec<(Evaluation, Vec<usize>)>;
+
 /// Values of the images of a batch, where their size is not the one that was trained.
 const VALUES_AT_ONCE: usize = 1 << 20;
 
@@ -60,7 +63,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         return Err(UsageError(format!("--noise is set, but {pairs}; leave it out")).into());
     }
 
-    let mut parts: Vec<(Option<f64>, Vec<(Evaluation, Vec<usize>)>)> = Vec::new();
+    let mut parts: Vec<(Option<f64>, Parts)> = Vec::new();
     for (plan, images) in &sets {
         let mut predictor =
             Predictor::restore(&model.checkpoint, plan, &checkpoint, Part::Whole, device)?;

@@ -112,7 +112,7 @@ impl Dataset {
             Data::Pairs(pairs) => (listing::test_pairs(pairs)?, &pairs.files),
             _ => panic!("arrays have images of one size"),
         };
-        let mut sizes: Vec<([usize; 2], Vec<(usize, Entry)>)> = Vec::new();
+        let mut sizes: Vec<([usize; 2], Numbered)> = Vec::new();
         for (number, entry) in
             first((entries, part), options.test_samples).0.into_iter().enumerate()
         {
@@ -124,7 +124,7 @@ impl Dataset {
             }
         }
         let budget = Budget::new(options.memory());
-        let set = |(size, entries): ([usize; 2], Vec<(usize, Entry)>)| {
+        let set = |(size, entries): ([usize; 2], Numbered)| {
             let (numbers, entries): (Vec<usize>, Vec<Entry>) = entries.into_iter().unzip();
             let path = || entries[0].input.shown();
             let target =
@@ -153,6 +153,9 @@ impl Dataset {
         }
     }
 }
+
+/// Images with their places in the whole set.
+type Numbered = Vec<(usize, Entry)>;
 
 /// Height and width of the first training image, of which no more is read than that.
 ///
