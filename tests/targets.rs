@@ -197,7 +197,9 @@ fn of_pairs(dir: &TempDir, more: &str) -> String {
 
 /// Each pixel `times` as high and as wide.
 fn enlarged(image: &ImageFile, times: usize) -> ImageFile {
-    resampled(image, [image.shape[0] * times, image.shape[1] * times], |y, x| (y / times, x / times))
+    resampled(image, [image.shape[0] * times, image.shape[1] * times], |y, x| {
+        (y / times, x / times)
+    })
 }
 
 /// Every second pixel.
