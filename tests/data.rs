@@ -479,7 +479,8 @@ fn pairs(folder: &Folder, more: &str) -> String {
 #[test]
 fn pairs_are_matched_by_name_and_cut_alike() {
     let folder = pairs_of(4, 10, 14);
-    let more = "patches = { on = \"random\", flips = true, rotations = true }\ntest_fraction = 0.25";
+    let more =
+        "patches = { on = \"random\", flips = true, rotations = true }\ntest_fraction = 0.25";
     let lines = pairs(&folder, more);
     let (plan, data) = (plan(&lines, 1), open(&lines, 1).unwrap());
     let batch = loader(&plan, &data.train, Split::Train).batch(1, &[0, 1, 2]).unwrap();

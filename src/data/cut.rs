@@ -47,7 +47,9 @@ impl Cut {
     pub(super) fn draws(&self) -> bool {
         match self {
             Self::Whole(_) => false,
-            Self::Patches(patches) => patches.on == Place::Random || patches.flips || patches.rotations,
+            Self::Patches(patches) => {
+                patches.on == Place::Random || patches.flips || patches.rotations
+            }
         }
     }
 
