@@ -21,7 +21,7 @@ from keras import layers
 
 from . import program
 from .sandbox import DIGITS, Sandbox
-from .test_keras_weights import EQUAL, TEST, keras_pictures, keras_rows, randomise, sequential, test_pictures
+from .test_export import EQUAL, TEST, keras_pictures, keras_rows, randomise, sequential, test_pictures
 
 PRINTED = 1e-5
 """Of a loss above 1, of which `convae evaluate` prints six digits."""

@@ -1,13 +1,11 @@
-"""Tests of scripts/keras_weights.py, which needs Keras, and of the way there and back: `convae import`.
+"""Tests of `convae export` to Keras, and of the way there and back by `convae import`.
 
 Every layer of the config language goes both ways. convae prints no outputs, so those of ours come from a trace.
 """
 
-import io
 import os
 import tomllib
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -15,8 +13,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import keras_weights
-from keras import layers
 
 from . import checkpoint, config, idx, keys
 from .model import build, compile_model, keras_layer, schedule
@@ -80,7 +76,7 @@ FIRST = {"filters": 3, "kernel_size": 3, "units": 3, "target_shape": [4, -1, 1],
 """Of the keys that must be given."""
 
 
-class KerasWeights(Sandbox):
+class KerasExport(Sandbox):
     def test_keras_opens_what_convae_trained(self) -> None:
         for name, text in (("pictures", PICTURES), ("rows", ROWS)):
             with self.subTest(name):
@@ -96,6 +92,24 @@ class KerasWeights(Sandbox):
         self.assertEqual(model.loss, "binary_crossentropy")
         model.fit(test_pictures(), test_pictures(), verbose=0)
 
+    def test_keras_warns_of_nothing_when_it_opens_the_file(self) -> None:
+        for optimizer in ('{ name = "Adam", amsgrad = true, use_ema = true }', '{ name = "SGD" }',
+                          '{ name = "RMSprop", momentum = 0.5, centered = true }', '{ name = "Adadelta" }',
+                          '{ name = "AdamW", gradient_accumulation_steps = 2 }'):
+            with self.subTest(optimizer), warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                self.to_keras(self.train("rows", ROWS, f"train.optimizer={optimizer}")[0], "rows")
+
+    def test_weights_alone_are_loaded_by_keras(self) -> None:
+        trained, _ = self.train("pictures", PICTURES)
+        model = self.to_keras(trained, "pictures")
+        expected = model.get_weights()
+        model.set_weights([weight * 0 for weight in expected])
+        self.convae("export", trained, "--out", self.folder / "pictures.h5")
+        model.load_weights(self.folder / "pictures.h5")
+        for one, other in zip(expected, model.get_weights(), strict=True):
+            self.assertEqual(one.tobytes(), other.tobytes())
+
     def test_a_round_trip_from_convae_is_bit_identical(self) -> None:
         for name, text, code in (("pictures", PICTURES, "leaky_re_lu"), ("rows", ROWS, "dense_1")):
             with self.subTest(name):
@@ -109,8 +123,7 @@ class KerasWeights(Sandbox):
         randomise(model)
         model.save(self.folder / "there.keras")
         self.import_("there.keras")
-        self.run_script("to-keras", "there.pt", "back.keras")
-        back = keras.saving.load_model(self.folder / "back.keras")
+        back = self.to_keras(self.folder / "there.pt", "back")
         for before, after in zip(model.get_weights(), back.get_weights(), strict=True):
             self.assertEqual(before.tobytes(), after.tobytes())
         options = [one.optimizer.get_config() | {"name": ""} for one in (model, back)]
@@ -124,8 +137,7 @@ class KerasWeights(Sandbox):
         )
         model.save(self.folder / "there.keras")
         self.import_("there.keras")
-        self.run_script("to-keras", "there.pt", "back.keras")
-        back = keras.saving.load_model(self.folder / "back.keras")
+        back = self.to_keras(self.folder / "there.pt", "back")
         options = [one.optimizer.get_config() | {"name": ""} for one in (model, back)]
         self.assertEqual(*options)
 
@@ -155,25 +167,9 @@ class KerasWeights(Sandbox):
 
     def test_what_a_keras_model_has_no_place_for_is_said(self) -> None:
         trained, _ = self.train("rows", ROWS, "train.warmup_steps=2", "train.early_stopping={}")
-        said = self.run_script("to-keras", str(trained), "rows.keras")
+        said = self.convae("export", trained, "--out", self.folder / "rows.keras")
         self.assertIn("train.warmup_steps is left out", said)
         self.assertIn("train.early_stopping is left out", said)
-
-    def test_a_file_that_cannot_be_written_is_refused_in_a_sentence(self) -> None:
-        sequential(layers.Conv2D(1, 1)).save(self.folder / "m.keras")
-        self.import_("m.keras")
-        for out in ("no/m.keras", "m.h5"):
-            with self.subTest(out):
-                code, complaint = self.script("to-keras", "m.pt", out)
-                self.assertEqual((code, len(complaint.splitlines())), (1, 1))
-                self.assertRegex(complaint, "cannot be written|does not end in")
-
-    def test_weights_of_another_model_are_refused(self) -> None:
-        (self.folder / "rows.toml").write_text(ROWS)
-        trained, _ = self.train("pictures", PICTURES)
-        code, complaint = self.script("to-keras", str(trained), "x.keras", "--config", str(self.folder / "rows.toml"))
-        self.assertEqual(code, 1)
-        self.assertIn("is of another model", complaint)
 
     def train(self, name: str, text: str, *overrides: str):
         """One epoch of two steps; the checkpoint and the trace."""
@@ -191,22 +187,8 @@ class KerasWeights(Sandbox):
         self.convae("import", self.folder / file, "--out", self.folder, "--overwrite", *options)
 
     def to_keras(self, trained: Path, name: str) -> keras.Model:
-        self.run_script("to-keras", str(trained), f"{name}.keras")
+        self.convae("export", trained, "--out", self.folder / f"{name}.keras", "--overwrite")
         return keras.saving.load_model(self.folder / f"{name}.keras")
-
-    def script(self, command: str, source: str, out: str, *options: str) -> tuple[int, str]:
-        """Exit code and what it complained of; in this process, since importing Keras takes long."""
-        paths = [str(self.folder / source), str(self.folder / out)]
-        with (redirect_stdout(io.StringIO()) as self.printed, redirect_stderr(io.StringIO()) as complaints,
-              warnings.catch_warnings()):
-            warnings.simplefilter("ignore")  # Keras on torch has some for NumPy 2
-            code = keras_weights.main([command, *paths, *options])
-        return code, complaints.getvalue()
-
-    def run_script(self, command: str, source: str, out: str, *options: str) -> str:
-        """What it prints."""
-        self.assertEqual(self.script(command, source, out, *options), (0, ""))
-        return self.printed.getvalue()
 
     def assert_equal(self, ours: np.ndarray, theirs: np.ndarray) -> None:
         self.assertLessEqual(float(np.abs(ours - theirs).max()), EQUAL)
