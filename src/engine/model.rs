@@ -28,7 +28,7 @@ pub struct Model {
 enum Network {
     /// Each layer reads the one before.
     Chain { encoder: SequentialT, decoder: SequentialT },
-    /// One module for each node; merges have none, nor nodes that share another one's.
+    /// One module for each node; merges have none, nor nodes that use another one's weights.
     Graph { graph: Graph, modules: Vec<Option<Module>> },
 }
 
@@ -147,7 +147,7 @@ fn run_graph(
                 held.expect("nodes stand behind what they read")
             })
             .collect();
-        let output = match &modules[graph.owner(index)] {
+        let output = match modules[index].as_ref().or(modules[graph.owner(index)].as_ref()) {
             Some(module) => module.forward_t(&inputs[0], train),
             None => merge(node, &inputs),
         };
@@ -179,7 +179,8 @@ fn merge(node: &Node, inputs: &[Tensor]) -> Tensor {
     }
 }
 
-/// The module of a node; a merge has none. Its weights come from the stream of its index.
+/// The module of a node; a merge has none, nor a node that uses another one's weights. Where there are none to
+/// share, it has its own: a Reshape knows the shape of its place. Its weights come from the stream of its index.
 fn module(
     graph: &Graph,
     index: usize,
@@ -188,7 +189,8 @@ fn module(
     parameters: &mut Parameters,
 ) -> Option<Module> {
     let layer = &node.layer;
-    if layer.is_merge() || node.shares.is_some() {
+    let has_weights = !graph.nodes[graph.owner(index)].weights.is_empty();
+    if layer.is_merge() || (node.shares.is_some() && has_weights) {
         return None;
     }
     let input = graph.input_of(node);

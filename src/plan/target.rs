@@ -167,14 +167,14 @@ fn check_turns(data: &Data, Target { drawn, clean, .. }: &Target) -> Result<(), 
         Data::Pairs(pairs) => &pairs.files,
         _ => return Ok(()),
     };
-    let turns = files.patches.as_ref().is_some_and(|patches| patches.turns);
+    let turns = files.patches.as_ref().is_some_and(|patches| patches.rotations);
     if !turns || (drawn[0] == drawn[1] && clean[0] == clean[1]) {
         return Ok(());
     }
     Err((
-        "data.patches.turns",
+        "data.patches.rotations",
         format!("is true, but the clean patches are {}", size(*clean)),
-        "set data.patches.turns=false".to_owned(),
+        "set data.patches.rotations=false".to_owned(),
     ))
 }
 

@@ -194,6 +194,8 @@ fn shared() -> Vec<Case> {
                 "Shared name='narrow' of='wide'",
                 "Flatten name='row'",
                 "Dense units=48",
+                // Keeps the native engine out, which the other cases are of.
+                "BatchNormalization",
                 "Shared of='row'",
             ],
             &[

@@ -84,3 +84,8 @@ pub fn values(tensor: &Tensor) -> Vec<f64> {
     tensor.copy_data(&mut values, tensor.numel());
     values
 }
+
+/// The same in float32, as a batch has them.
+pub fn singles(tensor: &Tensor) -> Vec<f32> {
+    values(tensor).into_iter().map(|value| value as f32).collect()
+}

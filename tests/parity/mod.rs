@@ -6,9 +6,11 @@
 
 pub mod arrays;
 mod build;
+mod graph;
 mod layer;
 mod loss;
 mod optimizer;
+mod steps;
 mod summary;
 
 use anyhow::{Context, Result};
@@ -42,6 +44,10 @@ enum Kind {
     Optimizer(optimizer::Question),
     /// What are this loss and its gradient?
     Loss(loss::Question),
+    /// What does this config's model compute?
+    Graph(graph::Question),
+    /// Where do some steps of training take this config's model?
+    Steps(steps::Question),
     /// Which layers, shapes and weights does this config have?
     Summary(summary::Question),
 }
@@ -71,6 +77,8 @@ impl Questions {
                 Kind::Start(question) => question.answer(),
                 Kind::Optimizer(question) => question.answer(&given),
                 Kind::Loss(question) => question.answer(&given),
+                Kind::Graph(question) => question.answer(&given),
+                Kind::Steps(question) => question.answer(&given),
                 Kind::Summary(question) => question.answer().map(|layers| {
                     answers.json.insert(id.clone(), layers);
                     Arrays::default()

@@ -2,7 +2,7 @@
 
 import time
 
-from . import chance, initializers, layers, losses, optimizers, probe, summaries
+from . import chance, graphs, initializers, layers, losses, optimizers, probe, summaries
 from .case import Row
 
 # Each draws its cases from (row, count, seed).
@@ -12,6 +12,7 @@ ROWS = {
     **{row: optimizers.cases for row in optimizers.OWN},
     **{f"loss {name}": losses.cases for name in losses.CLASSES},
     **{f"initializer {name}": initializers.cases for name in initializers.NAMES},
+    **{row: graphs.cases for row in graphs.KINDS},
     "summary of shipped configs": summaries.shipped,
     "summary of random models": summaries.drawn,
 }
