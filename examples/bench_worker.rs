@@ -119,7 +119,8 @@ impl Worker<'_> {
     /// All images, a batch at a time; the outputs are kept, as Keras's `predict` does.
     fn predict(&mut self, pictures: &[f32]) -> Vec<f32> {
         let mut outputs = Vec::with_capacity(pictures.len());
-        let batch = self.training.batch_size * self.training.images.values();
+        let batch =
+            self.training.batch_size * self.training.images.shape().iter().product::<usize>();
         for values in pictures.chunks(batch) {
             outputs.extend(self.trainer.predictor.predict(values));
         }

@@ -48,7 +48,7 @@ def config() -> None:
         write("config", f"{name}.toml", None, text.encode())
     data = {
         "images": 'train = "a", resize = "fit", on_error = "skip"',
-        "pairs": 'noisy = "a", clean = "b", patches = { on = "random", per_picture = 3, flips = true }',
+        "pairs": 'noisy = "a", clean = "b", patches = { on = "random", per_image = 3, flips = true }',
         "npz": 'file = "a.npz", test_fraction = 0.2',
         "idx": 'train = "a"',
     }

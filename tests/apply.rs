@@ -109,12 +109,9 @@ fn output(
     tile: Option<usize>,
     image: &ImageFile,
 ) -> ImageFile {
-    let mut predictor = TiledPredictor {
-        fit: Fit::new(plan, tile).unwrap(),
-        engines: Engines::new(Path::new("x.pt"), plan, checkpoint, Device::Cpu).unwrap(),
-        channels: plan.input_shape[2],
-        per_channel: true,
-    };
+    let fit = Fit::new(plan, tile).unwrap();
+    let engines = Engines::new(Path::new("x.pt"), plan, checkpoint, Device::Cpu).unwrap();
+    let mut predictor = TiledPredictor::new(plan, fit, engines, true).unwrap();
     predictor.outputs(vec![image.clone()]).remove(0).unwrap().1
 }
 

@@ -344,7 +344,7 @@ fn a_single_image_has_patches_to_learn_from_and_patches_to_test_on_that_share_no
         // A training patch of the same file is another image than a test patch.
         assert_eq!((data.train.place(0), data.test.place(0)), (None, None));
     }
-    let random = lines("{ on = \"random\", per_picture = 50 }", "");
+    let random = lines("{ on = \"random\", per_image = 50 }", "");
     let (plan, data) = (plan(&random, 1), open(&random, 1).unwrap());
     let order: Vec<usize> = (0..50).collect();
     for (split, images, tops) in
@@ -395,7 +395,7 @@ fn a_single_image_that_cannot_be_divided_is_refused_with_a_remedy_that_works() {
 #[test]
 fn random_patches_are_parts_of_their_images_anew_in_each_epoch() {
     let folder = folder_of(6, 30, 40);
-    let lines = images(&folder, "patches = { on = \"random\", per_picture = 5 }");
+    let lines = images(&folder, "patches = { on = \"random\", per_image = 5 }");
     let (plan, data) = (plan(&lines, 1), open(&lines, 1).unwrap());
     assert_eq!((data.train.len(), data.test.len()), (25, 5));
     let order: Vec<usize> = (0..25).collect();
@@ -415,7 +415,7 @@ fn random_patches_are_parts_of_their_images_anew_in_each_epoch() {
 #[test]
 fn batches_depend_neither_on_memory_nor_on_threads_nor_on_the_batch_size() {
     let folder = folder_of(9, 20, 20);
-    let patches = "patches = { on = \"random\", per_picture = 3, flips = true, turns = true }";
+    let patches = "patches = { on = \"random\", per_image = 3, flips = true, rotations = true }";
     let seen = |more: &str| {
         let lines = images(&folder, &format!("{patches}\n{more}"));
         let plan = plan(&lines, 1);
@@ -442,7 +442,7 @@ fn images_too_many_for_memory_are_told_when_each_would_be_decoded_many_times() {
         save(&grey(which, 800, 800), &folder.at(&format!("images/{which}.png")));
     }
     let said = |more: &str| {
-        let patches = "patches = { on = \"random\", per_picture = 7 }";
+        let patches = "patches = { on = \"random\", per_image = 7 }";
         let lines = images(&folder, &format!("{patches}\ntest_fraction = 0.25\n{more}"));
         let own = folder.write("own.toml", config(&lines, 1));
         let call = convae().arg("--config").arg(own).out(folder.at("out")).arg("--overwrite");
@@ -479,7 +479,8 @@ fn pairs(folder: &Folder, more: &str) -> String {
 #[test]
 fn pairs_are_matched_by_name_and_cut_alike() {
     let folder = pairs_of(4, 10, 14);
-    let more = "patches = { on = \"random\", flips = true, turns = true }\ntest_fraction = 0.25";
+    let more =
+        "patches = { on = \"random\", flips = true, rotations = true }\ntest_fraction = 0.25";
     let lines = pairs(&folder, more);
     let (plan, data) = (plan(&lines, 1), open(&lines, 1).unwrap());
     let batch = loader(&plan, &data.train, Split::Train).batch(1, &[0, 1, 2]).unwrap();
@@ -935,7 +936,7 @@ fn every_kind_of_data_reads_back_as_it_was_written() {
         "kind = \"idx\"\ntrain = \"a\"\ntest = \"b\"",
         "kind = \"npz\"\nfile = \"a.npz\"\ntest_fraction = 0.2",
         "kind = \"images\"\ntrain = \"a\"\nresize = \"fill\"\non_error = \"skip\"",
-        "kind = \"pairs\"\nnoisy = \"a\"\nclean = \"b\"\npatches = { on = \"random\", turns = true }",
+        "kind = \"pairs\"\nnoisy = \"a\"\nclean = \"b\"\npatches = { on = \"random\", rotations = true }",
     ] {
         let config = plan(data, 1).config;
         let written = config.to_toml();
@@ -976,8 +977,8 @@ fn keys_that_do_not_go_together_are_refused_with_their_line() {
             ["`data.patches.stride`", "4", "grid"],
         ),
         (
-            &format!("{folders}\npatches = {{ per_picture = 4 }}"),
-            ["`data.patches.per_picture`", "4", "random"],
+            &format!("{folders}\npatches = {{ per_image = 4 }}"),
+            ["`data.patches.per_image`", "4", "random"],
         ),
         (
             &format!("{folders}\npatches = {{ on = \"edges\" }}"),
@@ -992,10 +993,10 @@ fn keys_that_do_not_go_together_are_refused_with_their_line() {
         let said = source.and_then(Plan::new).expect_err(data).to_string();
         assert!(words.iter().all(|word| said.contains(word)), "{said} lacks some of {words:?}");
     }
-    let wide = config(&format!("{folders}\npatches = {{ turns = true }}"), 1);
+    let wide = config(&format!("{folders}\npatches = {{ rotations = true }}"), 1);
     let wide = wide.replace("[8, 8, 1]", "[8, 16, 1]");
     let refused = Source::parse(&wide, "own.toml", &[]).and_then(Plan::new).unwrap_err();
-    assert!(refused.to_string().contains("`data.patches.turns` is true"), "{refused}");
+    assert!(refused.to_string().contains("`data.patches.rotations` is true"), "{refused}");
 }
 
 #[test]

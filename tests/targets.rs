@@ -160,7 +160,7 @@ fn super_resolution_sees_the_means_of_areas_and_learns_the_whole_image() {
 #[test]
 fn colour_and_resolution_are_learned_together_from_patches() {
     let dir = folder([20, 24, 3]);
-    let data = images(&dir) + "\npatches = { on = \"random\", per_picture = 3, flips = true }";
+    let data = images(&dir) + "\npatches = { on = \"random\", per_image = 3, flips = true }";
     let (target, batch) = batch(&config(&data, "[4, 4, 1]", &[CONV, UP], 3, SMALL));
     assert_eq!((target.drawn, target.clean), ([8, 8, 1], [8, 8, 3]));
     assert_eq!(batch.len, 12);
@@ -197,7 +197,9 @@ fn of_pairs(dir: &TempDir, more: &str) -> String {
 
 /// Each pixel `times` as high and as wide.
 fn enlarged(image: &ImageFile, times: usize) -> ImageFile {
-    resampled(image, [image.shape[0] * times, image.shape[1] * times], |y, x| (y / times, x / times))
+    resampled(image, [image.shape[0] * times, image.shape[1] * times], |y, x| {
+        (y / times, x / times)
+    })
 }
 
 /// Every second pixel.
@@ -230,7 +232,7 @@ fn grown(values: &[f32], side: usize, times: usize) -> Vec<f32> {
     values.chunks(side * side).flat_map(image).collect()
 }
 
-const EVERY: &str = r#"patches = { on = "random", per_picture = 4, flips = true, turns = true }"#;
+const EVERY: &str = r#"patches = { on = "random", per_image = 4, flips = true, rotations = true }"#;
 
 #[test]
 fn patches_of_a_larger_partner_are_cut_mirrored_and_turned_at_the_same_place() {

@@ -262,8 +262,8 @@ fn cropping_that_leaves_nothing() {
 
 #[test]
 fn a_decoder_that_does_not_end_in_the_inputs_shape() {
-    let words = ["`model.decoder`", "ends in 28x28x3", "28x28x1", "change the layers"];
-    refuses_set(&["model.decoder[0].filters=3"], &words);
+    let words = ["`model.decoder`", "ends in 2 channels", "the images have 1", "change the layers"];
+    refuses_set(&["model.decoder[0].filters=2"], &words);
 }
 
 #[test]

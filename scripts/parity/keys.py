@@ -56,7 +56,9 @@ def _table(given: Any, place: str, path: Path, set_paths: frozenset[Path], defau
         if _is_set((*path, by), set_paths):
             table = _kept(table, keys_of(known), path, set_paths)
     keys = keys_of(known)
+    new_names = {key["old_name"]: name for name, key in keys.items() if key["old_name"]}
     for name, value in table.items():
+        name = new_names.get(name, name)
         if name not in keys:
             raise Failure(f"the key `{said((*path, name))}` is not known; known are {_list(keys)}")
         inner = f"{place}.{name}" if place else name

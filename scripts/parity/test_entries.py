@@ -10,7 +10,7 @@ from .program import ROOT
 
 FOLDERS = ("scripts", "examples", "fuzz", "tests", "src")
 HELPFUL = (
-    ["scripts/bench_apply.py"], ["scripts/keras_weights.py"], ["scripts/make_pages.py"],
+    ["scripts/bench_apply.py"], ["scripts/make_pages.py"],
     ["scripts/make_policies_golden.py"], ["scripts/measure_data.py"],
     ["-m", "bench"], ["-m", "parity"], ["-m", "parity.cases"], ["-m", "show"],
 )

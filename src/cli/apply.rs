@@ -150,7 +150,11 @@ fn apply_to_stdin(args: &Apply, predictor: &mut TiledPredictor<'_>) -> anyhow::R
         return Err(bad(format!("it has {pages} pages; leave --compare out")));
     }
     // Pages go to a file one by one, as all of them may be more than the memory.
-    let mut stack = if pages > 1 { Some(Spool::new(album.most_bytes().saturating_mul(predictor.growth()))?) } else { None };
+    let mut stack = if pages > 1 {
+        Some(Spool::new(album.most_bytes().saturating_mul(predictor.growth()))?)
+    } else {
+        None
+    };
     for page in 0..pages {
         let bad = |problem: String| match pages {
             1 => anyhow!("stdin: {problem}"),

@@ -105,7 +105,10 @@ fn rows(
         rows.push((label, rasters(&batch(count, 1)?.input, shape)));
     }
     for epoch in (2..=EPOCHS).filter(|&epoch| corruption.changes_in(epoch)) {
-        rows.push((format!("epoch {epoch}"), rasters(&batch(all, epoch)?.input, corruption.shape_of(drawn))));
+        rows.push((
+            format!("epoch {epoch}"),
+            rasters(&batch(all, epoch)?.input, corruption.shape_of(drawn)),
+        ));
     }
     Ok(rows)
 }

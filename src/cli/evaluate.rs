@@ -10,7 +10,7 @@ use super::CheckpointArgs;
 use crate::config::Source;
 use crate::config::schema::Field;
 use crate::config::sections::Data;
-use crate::data::{Dataset, Images};
+use crate::data::{Dataset, Images, Target};
 use crate::engine::choose_device;
 use crate::infer::Predictor;
 use crate::infer::evaluation::{Evaluation, ImageQuality, Means, Quality, left_out, measure};
@@ -40,6 +40,12 @@ pub struct Evaluate {
 /// Largest noise that a config may ask for.
 const MOST_NOISE: f64 = 100.0;
 
+/// What was found of the sets of one size each, and the places of their images in the whole set.
+type Parts = Vec<(Evaluation, Vec<usize>)>;
+
+/// Values of the images of a batch, where their size is not the one that was trained.
+const VALUES_AT_ONCE: usize = 1 << 20;
+
 /// Prints loss, PSNR and SSIM; of a denoiser also those of its input.
 ///
 /// # Errors
@@ -57,7 +63,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         return Err(UsageError(format!("--noise is set, but {pairs}; leave it out")).into());
     }
 
-    let mut parts: Vec<(Option<f64>, Vec<(Evaluation, Vec<usize>)>)> = Vec::new();
+    let mut parts: Vec<(Option<f64>, Parts)> = Vec::new();
     for (plan, images) in &sets {
         let mut predictor =
             Predictor::restore(&model.checkpoint, plan, &checkpoint, Part::Whole, device)?;
@@ -97,17 +103,33 @@ fn sets(plan: Plan) -> anyhow::Result<Vec<(Plan, Images)>> {
         return Ok(vec![(plan, test)]);
     }
     let times = plan.config.corruption.shrinking();
-    let sized = |[height, width]: [usize; 2]| {
-        plan.for_size((height / times).max(1), (width / times).max(1))
+    let target = |[height, width]: [usize; 2]| {
+        let [height, width] = [height, width].map(|side| (side / times).max(1));
+        let sized = sized(&plan, [height, width])?;
+        let target = sized.target().map_err(|error| error.to_string())?;
+        if target.input[..2] == [height, width] {
+            return Ok(target);
+        }
+        let own = |[.., channels]: [usize; 3]| [height, width, channels];
+        let Target { input, output, drawn, clean } = target;
+        let (input, output, drawn, clean) = (own(input), own(output), own(drawn), own(clean));
+        Ok(Target { input, output, drawn, clean })
     };
-    let target = |size| sized(size)?.target().map_err(|error| error.to_string());
     let sets = Dataset::open_test_by_size(&plan.config.data, target)?;
-    sets.into_iter()
-        .map(|images| {
-            let [height, width, _] = images.shape();
-            Ok((plan.for_size(height, width).map_err(UsageError)?, images))
-        })
-        .collect()
+    let with_plan = |images: Images| {
+        let [height, width, _] = images.shape();
+        let mut plan = sized(&plan, [height, width]).map_err(UsageError)?;
+        let values = plan.graph.input.values().max(1);
+        let batch = &mut plan.config.train.batch_size;
+        *batch = (*batch).min((VALUES_AT_ONCE / values).max(1));
+        Ok((plan, images))
+    };
+    sets.into_iter().map(with_plan).collect()
+}
+
+/// The plan for images of that size, or for the next larger ones that come out whole.
+fn sized(plan: &Plan, [height, width]: [usize; 2]) -> Result<Plan, String> {
+    plan.for_size(height, width).or_else(|reason| plan.for_size_around(height, width).ok_or(reason))
 }
 
 /// Refuses outputs that are no images, of which no mean says anything.

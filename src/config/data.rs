@@ -168,7 +168,7 @@ section! {
         /// and crops the middle. Where neither this nor `patches` is set, sizes must agree.
         resize: Option<Resize> = None;
         /// Cuts patches of the model's size out of the images, like `{ on = "random",
-        /// per_picture = 16 }`.
+        /// per_image = 16 }`.
         patches: Option<Patches> = None;
         /// What an image that is damaged, or of a size that does not fit, does: `stop` the
         /// run before anything is learned, or `skip`, which names it and goes on without
@@ -210,10 +210,10 @@ section! {
         /// overlap.
         stride: Option<usize> = None, in Bounds::closed(1.0, 65_536.0);
         /// Random patches of each image in an epoch; 1 where not set.
-        per_picture: Option<usize> = None, in Bounds::closed(1.0, 1e6);
+        per_image: Option<usize> = None, in Bounds::closed(1.0, 1e6), was "per_picture";
         /// Whether a training patch is mirrored, left to right, in half of all epochs.
         flips: bool = false;
-        /// Whether a training patch is turned by a random number of quarter turns in each epoch.
-        turns: bool = false;
+        /// Whether a training patch is rotated by a random number of quarter turns in each epoch.
+        rotations: bool = false, was "turns";
     }
 }

@@ -118,7 +118,8 @@ pub fn reference() -> String {
 
 /// The same for programs: `{"sections": [...]}`, each section with the `places` where it may stand.
 /// A section has `keys`; or it has `members`, each with keys of its own, and the key `by` that tells
-/// them apart. A key has a `name`, its `type` in words, a `default` (null where it is `required`, or
+/// them apart. A key has a `name` (and perhaps
+/// an `old_name`, which works too), its `type` in words, a `default` (null where it is `required`, or
 /// not set), the `choices` where it takes only those, and its `doc`.
 #[must_use]
 pub fn reference_json() -> Value {
@@ -142,6 +143,7 @@ fn keys_json(keys: &[Key]) -> Vec<Value> {
     let key = |key: &Key| {
         json!({
             "name": key.name,
+            "old_name": key.old_name,
             "type": key.takes,
             "required": key.default == Unwritten::Refused,
             "default": if let Unwritten::Value(value) = &key.default { json!(value) } else { Value::Null },

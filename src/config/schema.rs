@@ -1,6 +1,7 @@
 //! How typed sections are read out of a [`Node`] tree, and described: one declaration of a section
 //! yields its struct, its reader, its writer and its page of the reference, so that they cannot part.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::ConfigError;
@@ -71,6 +72,16 @@ pub struct Key {
     pub choices: &'static [Choice],
     /// What it is where a config does not write it.
     pub default: Unwritten,
+    /// Its name in older configs, which still works.
+    pub old_name: Option<&'static str>,
+}
+
+impl Key {
+    /// Whether a config may write it by this name.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.old_name == Some(name)
+    }
 }
 
 /// What becomes of a key that a config does not write.
@@ -135,9 +146,10 @@ pub trait Section: Sized {
     /// # Errors
     /// For an unknown key, a missing one, or a value that a key does not take.
     fn read_table(node: &Node) -> Result<Self, ConfigError> {
-        let known: Vec<&str> = Self::keys().iter().map(|key| key.name).collect();
-        check_keys(node, &known)?;
-        Self::read_fields(node)
+        let keys = Self::keys();
+        check_keys(node, &keys)?;
+        let node = with_new_names(node, &keys)?;
+        Self::read_fields(&node)
     }
 
     /// Every key in the order of [`Section::keys`], without those that are not set.
@@ -173,9 +185,10 @@ pub fn table(node: &Node) -> Result<&std::collections::BTreeMap<String, Node>, C
 ///
 /// # Errors
 /// For the first unknown key.
-pub fn check_keys(node: &Node, known: &[&str]) -> Result<(), ConfigError> {
+pub fn check_keys(node: &Node, known: &[Key]) -> Result<(), ConfigError> {
     for (key, child) in table(node)? {
-        if !known.contains(&key.as_str()) {
+        if !known.iter().any(|known| known.is_called(key)) {
+            let known: Vec<&str> = known.iter().map(|key| key.name).collect();
             let path = join(&node.path, key);
             return Err(ConfigError {
                 place: child.origin.to_string(),
@@ -183,12 +196,31 @@ pub fn check_keys(node: &Node, known: &[&str]) -> Result<(), ConfigError> {
                 remedy: if known.is_empty() {
                     "this takes no keys, so remove it".to_owned()
                 } else {
-                    suggest(key, known)
+                    suggest(key, &known)
                 },
             });
         }
     }
     Ok(())
+}
+
+/// The table with keys of older configs under the names that they have now.
+fn with_new_names<'a>(node: &'a Node, keys: &[Key]) -> Result<Cow<'a, Node>, ConfigError> {
+    let mut node = Cow::Borrowed(node);
+    for key in keys {
+        let Some(old) = key.old_name else { continue };
+        let written = table(&node)?;
+        let Some(child) = written.get(old).cloned() else { continue };
+        if written.contains_key(key.name) {
+            let problem = format!("is the old name of `{}`, which stands here too", key.name);
+            return Err(ConfigError::at(&child, problem, "remove one of them"));
+        }
+        if let Value::Table(entries) = &mut node.to_mut().value {
+            entries.remove(old);
+            entries.insert(key.name.to_owned(), child);
+        }
+    }
+    Ok(node)
 }
 
 /// "write `epochs`" for a near miss, else all that is known.
@@ -256,7 +288,7 @@ pub fn unwritten<T: Field>(default: &T) -> Unwritten {
     default.write().map_or(Unwritten::Unset, Unwritten::Value)
 }
 
-/// Declares a section: `name: type = default, in bounds;` with a doc comment on each key.
+/// Declares a section: `name: type = default, in bounds, was "old name";` with a doc comment on each key.
 ///
 /// After its own keys, `flatten field: Other;` adds the keys of another section: a field of that type in
 /// the struct, but the same table in a config. `flatten field: Other { key = default };` gives some of
@@ -267,7 +299,7 @@ macro_rules! section {
         pub struct $Section:ident {
             $(
                 $(#[doc = $key_doc:literal])+
-                $key:ident : $Type:ty $(= $default:expr)? $(, in $bounds:expr)? ;
+                $key:ident : $Type:ty $(= $default:expr)? $(, in $bounds:expr)? $(, was $old:literal)? ;
             )*
             $(
                 flatten $field:ident : $Other:ident
@@ -298,6 +330,7 @@ macro_rules! section {
                     takes: taking::<$Type>(section!(@optional $($bounds)?)),
                     choices: <$Type as Field>::choices(),
                     default: section!(@default $Type $(, $default)?),
+                    old_name: section!(@optional $($old)?),
                 }, )*];
                 $(
                     #[allow(unused_mut)]
@@ -538,7 +571,7 @@ pub fn keep_keys(mut rest: Node, kind: &Node, keys: &[Key]) -> Node {
     if let (Origin::Set(_), Value::Table(entries)) = (&kind.origin, &mut rest.value) {
         entries.retain(|name, child| {
             matches!(child.origin, Origin::Set(_))
-                || keys.iter().any(|key| key.name == name && stays(key))
+                || keys.iter().any(|key| key.is_called(name) && stays(key))
         });
     }
     rest

@@ -38,7 +38,7 @@ impl Cut {
             Self::Patches(_) if size[0] < patch[0] || size[1] < patch[1] => 0,
             Self::Patches(patches) => match patches.on {
                 Place::Grid => along(patches, size, patch, 0) * along(patches, size, patch, 1),
-                Place::Random => patches.per_picture.unwrap_or(1),
+                Place::Random => patches.per_image.unwrap_or(1),
             },
         }
     }
@@ -47,7 +47,9 @@ impl Cut {
     pub(super) fn draws(&self) -> bool {
         match self {
             Self::Whole(_) => false,
-            Self::Patches(patches) => patches.on == Place::Random || patches.flips || patches.turns,
+            Self::Patches(patches) => {
+                patches.on == Place::Random || patches.flips || patches.rotations
+            }
         }
     }
 
@@ -81,7 +83,7 @@ impl Cut {
         };
         let varied = draw.split == Split::Train;
         let mirrored = varied && patches.flips && stream.random_bool(0.5);
-        let turns = if varied && patches.turns { stream.random_range(0..4) } else { 0 };
+        let turns = if varied && patches.rotations { stream.random_range(0..4) } else { 0 };
         Spot { top, left, mirrored, turns }
     }
 }
@@ -168,7 +170,7 @@ mod tests {
     const PATCH: [usize; 2] = [4, 4];
 
     fn patches(on: Place) -> Patches {
-        Patches { on, size: None, stride: None, per_picture: None, flips: false, turns: false }
+        Patches { on, size: None, stride: None, per_image: None, flips: false, rotations: false }
     }
 
     fn draw(split: Split, epoch: u64) -> Draw {
@@ -209,7 +211,7 @@ mod tests {
 
     #[test]
     fn training_patches_are_drawn_anew_each_epoch_and_test_patches_never() {
-        let all = Patches { flips: true, turns: true, ..patches(Place::Random) };
+        let all = Patches { flips: true, rotations: true, ..patches(Place::Random) };
         let cut = Cut::Patches(all);
         let spots = |split, epoch| -> Vec<Spot> {
             let sizes = [[40, 40], PATCH];

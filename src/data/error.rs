@@ -282,7 +282,11 @@ fn wanted_sizes([rows, columns]: [[usize; 2]; 2]) -> String {
         Ordering::Greater => format!("{} times as", clean / noisy),
         Ordering::Less => format!("1/{} as", noisy / clean),
     };
-    format!("a partner that is {} wide and {} high, as what the model gives is", times(columns), times(rows))
+    format!(
+        "a partner that is {} wide and {} high, as what the model gives is",
+        times(columns),
+        times(rows)
+    )
 }
 
 impl DataError {

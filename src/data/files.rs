@@ -258,8 +258,8 @@ impl Reader<'_> {
         let image = self.decode(&entry.input)?;
         if let Some(place) = &entry.clean {
             let partner = self.decode(place)?;
-            let lost_colour = (channels == 1 && image.is_coloured())
-                || (others == 1 && partner.is_coloured());
+            let lost_colour =
+                (channels == 1 && image.is_coloured()) || (others == 1 && partner.is_coloured());
             let (image, partner) = (image.with_channels(channels), partner.with_channels(others));
             self.check_pair(entry, &image, &partner, place)?;
             return self.fitting(&entry.input, image, Some(partner), lost_colour);
@@ -284,8 +284,7 @@ impl Reader<'_> {
     ) -> Result<(), DataError> {
         let Target { drawn, clean: wanted, output, .. } = self.target;
         let sizes = [noisy, clean].map(|image| [image.shape[0], image.shape[1]]);
-        let fits =
-            |axis: usize| sizes[0][axis] * wanted[axis] == sizes[1][axis] * drawn[axis];
+        let fits = |axis: usize| sizes[0][axis] * wanted[axis] == sizes[1][axis] * drawn[axis];
         // A model that gives less than it sees may have partners that are the middle already.
         let is_output = matches!(self.cut, Cut::Whole(None)) && sizes[1] == output[..2];
         if (fits(0) && fits(1)) || is_output {

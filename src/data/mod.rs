@@ -112,8 +112,10 @@ impl Dataset {
             Data::Pairs(pairs) => (listing::test_pairs(pairs)?, &pairs.files),
             _ => panic!("arrays have images of one size"),
         };
-        let mut sizes: Vec<([usize; 2], Vec<(usize, Entry)>)> = Vec::new();
-        for (number, entry) in first((entries, part), options.test_samples).0.into_iter().enumerate() {
+        let mut sizes: Vec<([usize; 2], Numbered)> = Vec::new();
+        for (number, entry) in
+            first((entries, part), options.test_samples).0.into_iter().enumerate()
+        {
             let (height, width) = entry.input.dimensions().map_err(DataError::Image)?;
             let size = [height, width];
             match sizes.iter_mut().find(|(known, _)| *known == size) {
@@ -122,10 +124,11 @@ impl Dataset {
             }
         }
         let budget = Budget::new(options.memory());
-        let set = |(size, entries): ([usize; 2], Vec<(usize, Entry)>)| {
+        let set = |(size, entries): ([usize; 2], Numbered)| {
             let (numbers, entries): (Vec<usize>, Vec<Entry>) = entries.into_iter().unzip();
             let path = || entries[0].input.shown();
-            let target = target(size).map_err(|reason| DataError::Untaken { path: path(), size, reason })?;
+            let target =
+                target(size).map_err(|reason| DataError::Untaken { path: path(), size, reason })?;
             let files = Files::open((entries, part), "test images", target, options, &budget)?;
             Ok(files.numbered(&numbers).into())
         };
@@ -151,6 +154,9 @@ impl Dataset {
     }
 }
 
+/// Images with their places in the whole set.
+type Numbered = Vec<(usize, Entry)>;
+
 /// Height and width of the first training image, of which no more is read than that.
 ///
 /// # Errors
@@ -171,11 +177,7 @@ pub fn first_size(data: &Data) -> Result<[usize; 2], DataError> {
     }
 }
 
-fn of_files(
-    listing: Listing,
-    options: &ImageFiles,
-    target: Target,
-) -> Result<Dataset, DataError> {
+fn of_files(listing: Listing, options: &ImageFiles, target: Target) -> Result<Dataset, DataError> {
     let budget = Budget::new(options.memory());
     let divided = listing.train.1 != Part::Whole;
     let open = |entries, set| Files::open(entries, set, target, options, &budget);

@@ -35,9 +35,11 @@ pub(super) fn open_single(path: &Path) -> Result<Stored, DataError> {
 pub(super) fn size(path: &Path, name: &str) -> Result<[usize; 2], DataError> {
     let header = match kind(path)? {
         Kind::Array => Header::read(&mut BufReader::new(reader(path)?)).ok(),
-        Kind::Archive => ZipArchive::new(BufReader::new(reader(path)?))
-            .ok()
-            .and_then(|mut archive| Header::read(&mut archive.by_name(&format!("{name}.npy")).ok()?).ok()),
+        Kind::Archive => {
+            ZipArchive::new(BufReader::new(reader(path)?)).ok().and_then(|mut archive| {
+                Header::read(&mut archive.by_name(&format!("{name}.npy")).ok()?).ok()
+            })
+        }
     };
     match header.map(|header| header.shape).as_deref() {
         Some(&[_, height, width] | &[_, height, width, _]) => Ok([height, width]),

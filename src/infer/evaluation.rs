@@ -3,11 +3,13 @@
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
+use tch::Tensor;
 
 use super::{Predictor, RunningLoss};
 use crate::data::corruption::Split;
 use crate::data::{Batch, DataError, Images, Target};
 use crate::formats::codes::number;
+use crate::infer::apply::mirrored;
 use crate::infer::metrics::{MetricError, psnr, ssim};
 use crate::plan::{Plan, loader};
 
@@ -129,7 +131,7 @@ pub fn measure_first(
     test_loader.prefetch(0, &order, |batches| {
         for batch in batches {
             let batch = batch?;
-            let (batch_loss, output) = predictor.judge(&batch);
+            let (batch_loss, output) = judge(plan, test.target(), predictor, &batch);
             loss.add(&batch_loss, batch.len);
             for (input, output) in qualities(test.target(), &batch, &output)? {
                 let index = per_image.len();
@@ -140,6 +142,32 @@ pub fn measure_first(
         Ok::<_, EvaluationError>(())
     })?;
     Ok(Evaluation::of(loss.mean(), per_image))
+}
+
+/// Loss and outputs of a batch. Images of a size that the model does not give back are continued as in a mirror
+/// to the plan's, as `apply` does, and what it gives beyond them is left out.
+fn judge(
+    plan: &Plan,
+    target: &Target,
+    predictor: &mut Predictor,
+    batch: &Batch,
+) -> (Tensor, Vec<f32>) {
+    let ([height, width, seen], [rows, columns, _]) = (target.input, plan.input_shape);
+    if [height, width] == [rows, columns] {
+        return predictor.judge(batch);
+    }
+    let images = batch.input.chunks_exact(height * width * seen);
+    let padded: Vec<f32> =
+        images.flat_map(|image| mirrored(image, target.input, [rows, columns])).collect();
+    let [.., given] = target.output;
+    let outputs = predictor.predict(&padded);
+    let lines = outputs.chunks_exact(columns * given).enumerate();
+    let kept: Vec<f32> = lines
+        .filter(|(line, _)| line % rows < height)
+        .flat_map(|(_, line)| line[..width * given].iter().copied())
+        .collect();
+    let tensor = |values: &[f32]| Tensor::from_slice(values);
+    (plan.config.train.loss.of(&tensor(&kept), &tensor(batch.target())), kept)
 }
 
 impl Evaluation {
@@ -159,7 +187,8 @@ impl Evaluation {
         let count: usize = parts.iter().map(|(_, places)| places.len()).sum();
         let weighted = parts.iter().map(|(part, places)| part.loss * places.len() as f64);
         let loss = weighted.sum::<f64>() / count.max(1) as f64;
-        let placed = parts.into_iter().flat_map(|(part, places)| places.into_iter().zip(part.per_image));
+        let placed =
+            parts.into_iter().flat_map(|(part, places)| places.into_iter().zip(part.per_image));
         let mut placed: Vec<(usize, ImageQuality)> = placed.collect();
         placed.sort_by_key(|&(place, _)| place);
         Self::of(loss, placed.into_iter().map(|(_, image)| image).collect())
@@ -200,7 +229,8 @@ fn qualities(
         quality(shape, &all[range.clone()], &batch.target()[range])
     };
     let both = |index| {
-        let input = (comparable && batch.clean.is_some()).then(|| of(&batch.input, index)).transpose()?;
+        let input =
+            (comparable && batch.clean.is_some()).then(|| of(&batch.input, index)).transpose()?;
         Ok((input, of(outputs, index)?))
     };
     (0..batch.len).into_par_iter().map(both).collect()

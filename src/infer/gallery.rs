@@ -27,7 +27,7 @@ pub struct Gallery {
 enum Source {
     Files(Vec<FoundImage>),
     /// The first so many of a set.
-    Set(Images, usize),
+    Set(Box<Images>, usize),
 }
 
 impl Gallery {
@@ -41,7 +41,7 @@ impl Gallery {
     #[must_use]
     pub fn of_set(images: Images, count: Option<usize>) -> Self {
         let count = count.map_or(images.len(), |count| count.min(images.len()));
-        Self::new(images.shape(), Source::Set(images, count))
+        Self::new(images.shape(), Source::Set(Box::new(images), count))
     }
 
     fn new(shape: [usize; 3], source: Source) -> Self {

@@ -197,8 +197,14 @@ fn groups(layers: &[&Json]) -> Vec<String> {
     layers.iter().map(group).collect()
 }
 
+/// By its module; an `.h5` file of Keras 3 names none, but each layer says there whether it is trainable.
 fn is_operation(layer: &Json) -> bool {
-    text(layer, "module").is_some_and(|module| module.contains(".ops"))
+    if let Some(module) = text(layer, "module") {
+        return module.contains(".ops");
+    }
+    let is_modern = list(layer, "inbound_nodes").iter().any(Json::is_object);
+    let config = layer.get("config");
+    is_modern && config.is_some_and(|config| config.get("trainable").is_none())
 }
 
 fn name_of(layer: &Json) -> &str {

@@ -240,12 +240,22 @@ fn operations_of_keras_3_become_the_layers_that_they_are() {
         ],
         "out",
     );
-    let config = config(&json, "3.8.0");
-    let lines = layers(&config);
-    assert!(lines[1].contains("LeakyReLU") && lines[1].contains("conv_activation"), "{lines:?}");
-    assert!(lines[2].contains("inputs = [\"input\", \"conv_activation\"]"), "{lines:?}");
-    assert!(lines[3].contains("\"Maximum\"") && lines[4].contains("axis = -1"), "{lines:?}");
-    assert!(lines[5].contains("activation = \"sigmoid\""), "{lines:?}");
+    // An .h5 file says no modules.
+    let mut bare = json.clone();
+    for layer in bare["config"]["layers"].as_array_mut().unwrap() {
+        layer.as_object_mut().unwrap().remove("module");
+    }
+    for json in [json, bare] {
+        let config = config(&json, "3.8.0");
+        let lines = layers(&config);
+        assert!(
+            lines[1].contains("LeakyReLU") && lines[1].contains("conv_activation"),
+            "{lines:?}"
+        );
+        assert!(lines[2].contains("inputs = [\"input\", \"conv_activation\"]"), "{lines:?}");
+        assert!(lines[3].contains("\"Maximum\"") && lines[4].contains("axis = -1"), "{lines:?}");
+        assert!(lines[5].contains("activation = \"sigmoid\""), "{lines:?}");
+    }
 }
 
 #[test]
@@ -503,4 +513,97 @@ fn what_only_the_plan_refuses_is_said_by_the_layers_name() {
     let text = of(&flat);
     assert!(text.contains("the layer flat (Reshape): `target_shape` is [64, 2]; give "), "{text}");
     assert!(!of(&flat).contains("model.layers"), "{text}");
+}
+
+/// Values that stand where others are expected.
+fn odd(draw: &mut impl FnMut(usize) -> usize) -> Value {
+    match draw(12) {
+        0 => json!(null),
+        1 => json!(0),
+        2 => json!(-1),
+        3 => json!(1e300),
+        4 => json!(u64::MAX),
+        5 => json!(""),
+        6 => json!("conv"),
+        7 => json!([]),
+        8 => json!({}),
+        9 => json!([[["in", 0, 0, {}], ["add", 7, 3]]]),
+        10 => json!({ "class_name": "Sequential", "config": [] }),
+        _ => json!(true),
+    }
+}
+
+/// Puts an odd value somewhere, takes something away, or says something twice.
+fn mutate(value: &mut Value, draw: &mut impl FnMut(usize) -> usize) {
+    let stop = draw(6) == 0;
+    match value {
+        Value::Array(items) if !items.is_empty() && !stop => {
+            let index = draw(items.len());
+            match draw(8) {
+                0 => drop(items.remove(index)),
+                1 => items.push(items[index].clone()),
+                _ => mutate(&mut items[index], draw),
+            }
+        }
+        Value::Object(items) if !items.is_empty() && !stop => {
+            let key = items.keys().nth(draw(items.len())).unwrap().clone();
+            match draw(8) {
+                0 => drop(items.shift_remove(&key)),
+                _ => mutate(items.get_mut(&key).unwrap(), draw),
+            }
+        }
+        _ => *value = odd(draw),
+    }
+}
+
+#[test]
+fn no_mutation_of_a_model_panics() {
+    use rand::{RngExt, SeedableRng};
+    let mut stream = crate::system::random::Stream::seed_from_u64(16);
+    let mut draw = |below: usize| stream.random_range(0..below);
+    let ops = "keras.src.ops.numpy";
+    let models = [
+        modern_model(
+            vec![
+                modern_conv("conv", &json!("relu"), "in"),
+                modern(ops, "Add", "add", &json!({}), &json!([tensor("in"), tensor("conv")])),
+                modern(
+                    "keras.layers",
+                    "Concatenate",
+                    "both",
+                    &json!({ "axis": -1, "trainable": true }),
+                    &json!([[tensor("add"), tensor("in")]]),
+                ),
+                modern_conv("out", &json!("sigmoid"), "both"),
+            ],
+            "out",
+        ),
+        model(
+            &json!([
+                input("in", &json!([null, 8, 8, 1])),
+                conv("conv", 2, &json!([[["in", 0, 0, {}]]])),
+                plain(
+                    "BatchNormalization",
+                    "norm",
+                    &json!({ "axis": [3], "epsilon": 0.001, "momentum": 0.99 }),
+                    &json!([[["conv", 0, 0, {}]]])
+                ),
+                plain("Add", "add", &json!({}), &json!([[["conv", 0, 0], ["norm", 0, 0]]])),
+                conv("out", 1, &json!([[["add", 0, 0, {}]]])),
+            ]),
+            &json!([["in", 0, 0]]),
+            &json!([["out", 0, 0]]),
+        ),
+    ];
+    let mut opened = 0;
+    for model in &models {
+        for _ in 0..2000 {
+            let mut odd = model.clone();
+            for _ in 0..=draw(3) {
+                mutate(&mut odd, &mut draw);
+            }
+            opened += usize::from(words_of(Path::new("m"), &odd, None, None).is_ok());
+        }
+    }
+    assert!(opened > 200, "only {opened} mutations still open");
 }

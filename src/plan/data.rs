@@ -34,7 +34,7 @@ fn check_size(
         return Err(source.error("data.resize", problem, "set one of the two"));
     }
     let on = patches.on.name();
-    match (patches.on, patches.stride, patches.per_picture) {
+    match (patches.on, patches.stride, patches.per_image) {
         (Place::Random, Some(stride), _) => {
             let problem = format!("is {stride}, but `data.patches.on` is {on:?}");
             let remedy = "remove it, or set data.patches.on=\"grid\"";
@@ -43,14 +43,14 @@ fn check_size(
         (Place::Grid, _, Some(count)) => {
             let problem = format!("is {count}, but `data.patches.on` is {on:?}");
             let remedy = "remove it, or set data.patches.on=\"random\"";
-            return Err(source.error("data.patches.per_picture", problem, remedy));
+            return Err(source.error("data.patches.per_image", problem, remedy));
         }
         _ => {}
     }
-    if patches.turns && height != width {
+    if patches.rotations && height != width {
         let problem = format!("is true, but the model's images are {width}x{height}");
-        let remedy = "make model.input_shape a square, or set data.patches.turns=false";
-        return Err(source.error("data.patches.turns", problem, remedy));
+        let remedy = "make model.input_shape a square, or set data.patches.rotations=false";
+        return Err(source.error("data.patches.rotations", problem, remedy));
     }
     Ok(())
 }

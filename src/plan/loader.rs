@@ -46,9 +46,8 @@ impl Plan {
         }
         let found = first_size(&self.config.data)?;
         let times = self.config.corruption.shrinking();
-        let side = |axis: usize| match self.open[axis] {
-            true => (found[axis] / times).max(1),
-            false => self.input_shape[axis],
+        let side = |axis: usize| {
+            if self.open[axis] { (found[axis] / times).max(1) } else { self.input_shape[axis] }
         };
         let [height, width] = [side(0), side(1)];
         self.for_size(height, width).map_err(|reason| {

@@ -21,6 +21,7 @@ pub use graph::{Graph, Node, Part, Section, SkipConnection, Value};
 pub use loader::loader;
 pub use objective::Objective;
 pub use receptive_field::Axis;
+pub(crate) use resize::LARGEST_PERIOD;
 pub use scale::Scale;
 pub(crate) use shapes::axis_of;
 pub use shapes::{Shape, ShapeError};

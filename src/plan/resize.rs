@@ -1,7 +1,11 @@
 //! A model for images of another size than the one that it was trained on: the weights of a
 //! convolution do not depend on it.
 
-use super::{Plan, Shape};
+use super::{Axis, Plan, Scale, Shape};
+
+/// Sides that are looked at to find the next one that a model gives back: a config may have strides whose
+/// product is astronomic.
+pub(crate) const LARGEST_PERIOD: usize = 1 << 16;
 
 impl Plan {
     /// The same model for images of this height and width.
@@ -20,6 +24,18 @@ impl Plan {
                 .with_input_size([height, width])
                 .map_err(|error| format!("a layer {}", error.problem)),
         }
+    }
+
+    /// The same model for images of the next height and width that come out as large as they go in. `None` of a
+    /// model that gives other sizes, or takes one only.
+    #[must_use]
+    pub fn for_size_around(&self, height: usize, width: usize) -> Option<Self> {
+        let next = |axis: Axis, side: usize| {
+            let same = self.scale(axis) == Some(Scale::SAME) && self.sized_layer().is_none();
+            let period = self.period(axis).min(LARGEST_PERIOD);
+            same.then(|| (side..=side + period).find(|&side| self.gives_back(axis, side)))?
+        };
+        self.for_size(next(Axis::Rows, height)?, next(Axis::Columns, width)?).ok()
     }
 
     /// The same model for images whose codes have this shape.

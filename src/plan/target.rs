@@ -24,8 +24,10 @@ pub(super) fn target(
         Data::Pairs(_) => of_pairs(source, list, input, output),
         _ => of_images(source, list, input, output),
     };
-    let target = check_channels(&source.config.data, list, input, output).and_then(|()| of_shapes());
-    let target = target.and_then(|target| check_turns(&source.config.data, &target).map(|()| target));
+    let target =
+        check_channels(&source.config.data, list, input, output).and_then(|()| of_shapes());
+    let target =
+        target.and_then(|target| check_turns(&source.config.data, &target).map(|()| target));
     target.map_err(|(path, problem, remedy)| source.error(path, problem, remedy))
 }
 
@@ -41,23 +43,27 @@ fn check_channels(
     match () {
         () if of_files && !is_image(seen) => Err((
             "model.input_shape",
-            format!("has {seen} channels, and image files have 1 (grey) or 3 (RGB)"),
+            format!("has {}, and image files have 1 (grey) or 3 (RGB)", count(seen)),
             "set 1 or 3, or give the images as an array with data.kind=\"npz\"".to_owned(),
         )),
         () if of_files && !is_image(given) => Err((
             list,
-            format!("ends in {given} channels, and image files have 1 (grey) or 3 (RGB)"),
+            format!("ends in {}, and image files have 1 (grey) or 3 (RGB)", count(given)),
             "change the last layer until it gives 1 or 3".to_owned(),
         )),
         () if seen != given && !(is_image(seen) && is_image(given)) => Err((
             list,
-            format!("ends in {given} channels, and the images have {seen}"),
+            format!("ends in {}, and the images have {seen}", count(given)),
             "change the layers until the output has as many channels, or has 1 where the images have 3, \
              or 3 where they have 1"
                 .to_owned(),
         )),
         () => Ok(()),
     }
+}
+
+fn count(channels: usize) -> String {
+    if channels == 1 { "1 channel".to_owned() } else { format!("{channels} channels") }
 }
 
 /// The noisy images have the input's shape, and the clean ones the output's; where the output is somewhat
@@ -161,14 +167,14 @@ fn check_turns(data: &Data, Target { drawn, clean, .. }: &Target) -> Result<(), 
         Data::Pairs(pairs) => &pairs.files,
         _ => return Ok(()),
     };
-    let turns = files.patches.as_ref().is_some_and(|patches| patches.turns);
+    let turns = files.patches.as_ref().is_some_and(|patches| patches.rotations);
     if !turns || (drawn[0] == drawn[1] && clean[0] == clean[1]) {
         return Ok(());
     }
     Err((
-        "data.patches.turns",
+        "data.patches.rotations",
         format!("is true, but the clean patches are {}", size(*clean)),
-        "set data.patches.turns=false".to_owned(),
+        "set data.patches.rotations=false".to_owned(),
     ))
 }
 

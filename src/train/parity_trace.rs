@@ -95,7 +95,8 @@ impl Trace {
         let inputs: Dumped = (input, inputs_of);
         let targets: Dumped = (output, targets_of);
         // A replay reads images as they are in their files.
-        let unreadable = !is_read_by_replays(&plan.config.data) || output != input || clean != input;
+        let unreadable =
+            !is_read_by_replays(&plan.config.data) || output != input || clean != input;
         let mut orders = Vec::new();
         for epoch in 1..=plan.config.train.epochs as u64 {
             let order = train.order(epoch, plan.config.train.shuffle);

@@ -99,6 +99,17 @@ fn a_section_with_flattened_ones_is_written_as_one_table_and_reads_back_as_itsel
 }
 
 #[test]
+fn a_key_that_was_renamed_is_read_under_both_names_and_written_under_the_new_one() {
+    use crate::config::data::Patches;
+    let read = |text: &str| Patches::read_table(&Node::parse(text, "old.toml").unwrap());
+    let old = read("per_picture = 3\nturns = true").unwrap();
+    assert_eq!(old, read("per_image = 3\nrotations = true").unwrap());
+    assert!(old.write_table().contains_key("rotations"));
+    let both = read("rotations = true\nturns = false").unwrap_err().to_string();
+    assert!(both.contains("`turns` is the old name of `rotations`"), "{both}");
+}
+
+#[test]
 fn an_unknown_key_is_refused_in_view_of_all_keys() {
     let misspelt = refusal("exposure = 1\nlenght = 85");
     assert!(misspelt.contains("`lenght` is not a key (received 85)"), "{misspelt}");

@@ -10,12 +10,7 @@ use crate::config::corruption::Downscale;
 use crate::system::random::Stream;
 
 impl Downscale {
-    pub(super) fn apply(
-        &self,
-        values: &mut Vec<f32>,
-        shape: [usize; 3],
-        stream: &mut Stream,
-    ) {
+    pub(super) fn apply(&self, values: &mut Vec<f32>, shape: [usize; 3], stream: &mut Stream) {
         let scale = self.scale.draw(stream);
         let small = shrink(values, shape, scale);
         if !self.enlarge {
@@ -105,12 +100,8 @@ mod tests {
     const ROUNDING: f32 = 1e-6;
 
     fn downscaled(scale: usize, clip: bool, image: &[f32], shape: [usize; 3]) -> Vec<f32> {
-        let downscale = Downscale {
-            scale: Span::of(scale),
-            enlarge: true,
-            clip,
-            drawn: Drawn::defaults(),
-        };
+        let downscale =
+            Downscale { scale: Span::of(scale), enlarge: true, clip, drawn: Drawn::defaults() };
         corrupted(&CorruptionKind::Downscale(downscale), image, shape, 0)
     }
 

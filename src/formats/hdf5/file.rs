@@ -19,6 +19,11 @@ use crate::formats::checkpoint::{Array, DType, shown};
 /// The most bytes that describe one group or dataset; attributes take at most 64 KiB each, and more
 /// than eight of them are stored elsewhere.
 const MAX_HEADER: usize = 4 << 20;
+/// The longest path, in bytes; every array keeps its own.
+const MAX_PATH: usize = 1000;
+/// How many times its own bytes a file may make us read about its groups, and what is allowed on top.
+/// Files of Keras come to a fifth.
+const MAX_READ: (u64, u64) = (4, 1 << 18);
 /// What is read from a file at a time; a multiple of every element's size.
 const PIECE: usize = 1 << 20;
 
@@ -41,9 +46,9 @@ impl File {
     /// # Errors
     /// When it is not HDF5, and when the system refuses.
     pub fn open(source: Source) -> Result<Self, Hdf5Error> {
-        let most = most_bytes(source.len());
-        let metered = Arc::new(Metered::new(source, most));
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let most_read = source.len().saturating_mul(MAX_READ.0).saturating_add(MAX_READ.1);
+        let most = usize::try_from(most_bytes(source.len())).unwrap_or(usize::MAX);
+        let metered = Arc::new(Metered::new(source, most_read));
         let options = OpenOptions::default()
             .with_chunk_cache_bytes(0)
             .with_chunk_cache_slots(0)
@@ -125,14 +130,16 @@ impl Group {
     pub fn members(&self) -> Result<Members, Hdf5Error> {
         let (groups, datasets) = self.inner.members()?;
         let groups = groups.into_iter().map(|inner| {
-            let path = self.path_of(inner.name());
-            Self { file: self.file.clone(), inner, path }
+            let path = self.path_of(inner.name())?;
+            Ok(Self { file: self.file.clone(), inner, path })
         });
         let datasets = datasets.into_iter().map(|inner| {
-            let path = self.path_of(inner.name());
+            let path = self.path_of(inner.name())?;
             Dataset::new(&self.file, inner, path)
         });
-        Ok(Members { groups: groups.collect(), datasets: datasets.collect::<Result<_, _>>()? })
+        let groups: Result<_, Hdf5Error> = groups.collect();
+        let datasets: Result<_, Hdf5Error> = datasets.collect();
+        Ok(Members { groups: groups?, datasets: datasets? })
     }
 
     /// The group at a path of names with slashes between; `None` where there is none.
@@ -140,6 +147,7 @@ impl Group {
     /// # Errors
     /// When the file is damaged.
     pub fn group(&self, path: &str) -> Result<Option<Self>, Hdf5Error> {
+        let whole = self.path_of(path)?;
         let mut inner = self.inner.clone();
         for name in path.split('/').filter(|name| !name.is_empty()) {
             inner = match inner.group(name) {
@@ -148,7 +156,7 @@ impl Group {
                 Err(error) => return Err(error.into()),
             };
         }
-        Ok(Some(Self { file: self.file.clone(), inner, path: self.path_of(path) }))
+        Ok(Some(Self { file: self.file.clone(), inner, path: whole }))
     }
 
     /// The dataset at a path of names with slashes between; `None` where there is none.
@@ -156,10 +164,11 @@ impl Group {
     /// # Errors
     /// When the file is damaged.
     pub fn dataset(&self, path: &str) -> Result<Option<Dataset>, Hdf5Error> {
+        let whole = self.path_of(path)?;
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(parent) = self.group(folder)? else { return Ok(None) };
         match parent.inner.dataset(name) {
-            Ok(inner) => Dataset::new(&self.file, inner, self.path_of(path)).map(Some),
+            Ok(inner) => Dataset::new(&self.file, inner, whole).map(Some),
             Err(Error::DatasetNotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -176,9 +185,14 @@ impl Group {
         Ok(Attributes::new(raw, self.file.length(), fetch))
     }
 
-    fn path_of(&self, path: &str) -> String {
+    /// The whole path of what lies in the group at `path`.
+    fn path_of(&self, path: &str) -> Result<String, Hdf5Error> {
+        if self.path.len() + path.len() >= MAX_PATH {
+            let detail = format!("a path takes more than {MAX_PATH} bytes");
+            return Err(Hdf5Error::Damaged(detail));
+        }
         let path = path.trim_matches('/');
-        if self.path.is_empty() { path.to_owned() } else { format!("{}/{path}", self.path) }
+        Ok(if self.path.is_empty() { path.to_owned() } else { format!("{}/{path}", self.path) })
     }
 }
 

@@ -167,8 +167,10 @@ fn a_file_on_disk_a_part_of_it_and_one_behind_a_block_read_alike() {
         assert_eq!(floats(&read(&root, "layouts/chunks").unwrap()), ramp(35));
         assert_eq!(floats(&read(&root, "types/little_f4").unwrap())[5..], [100.0]);
     }
-    assert!(source.part(16, content.len() as u64 + 1).is_none());
-    assert!(source.part(u64::MAX, 1).is_none());
+    for (start, length) in [(16, content.len() as u64 + 1), (u64::MAX, 1), (u64::MAX - 20, 4)] {
+        assert!(source.part(start, length).is_none());
+        assert!(source.part(8, 8).unwrap().part(start, length).is_none());
+    }
 }
 
 // ---- what is wrong ----

@@ -37,6 +37,8 @@ pub use write::{LayerWeightsToSave, WeightToSave, write_keras, write_weights_h5}
 
 /// The start of every zip file.
 const ZIP_SIGNATURE: &[u8] = b"PK\x03\x04";
+/// A longer name, in bytes, is no layer's or weight's; every weight keeps its own copies.
+const LONGEST_NAME: usize = 1000;
 /// Others may put something before an HDF5 file; it then starts at 512 bytes or a doubling of them.
 const HDF5_STARTS: [u64; 5] = [0, 512, 1024, 2048, 4096];
 

@@ -315,6 +315,28 @@ fn one_array_under_many_names_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn a_list_of_more_weights_than_a_file_can_hold_is_refused() {
+    let array = Array::from_values(&[], &[1.0_f32]).unwrap();
+    let mut file = NewGroup::default();
+    let list = |name: &str| NewAttribute::Texts(vec![name.to_owned(); 5000]);
+    file.add("a/w", &array).unwrap();
+    file.set("layer_names", list("a"));
+    file.group("a").unwrap().set("weight_names", list("w"));
+    let sentence = refused(written(&file));
+    assert!(sentence.contains("(it lists more weights than it can hold)"), "{sentence}");
+}
+
+#[test]
+fn a_name_without_end_is_refused() {
+    let array = Array::from_values(&[], &[1.0_f32]).unwrap();
+    let mut file = NewGroup::default();
+    file.set("layer_names", NewAttribute::Texts(vec![format!("a{}", "/".repeat(2000))]));
+    file.add("a/w", &array).unwrap();
+    let sentence = refused(written(&file));
+    assert!(sentence.contains("is damaged (a name takes more than 1000 bytes)"), "{sentence}");
+}
+
+#[test]
 fn groups_that_are_nested_too_deep_are_refused() {
     let path = "a/".repeat(70);
     assert!(refused(hdf5_file(&[(&format!("{path}vars/0"), 1)])).contains("are nested too deep"));

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Weight;
 use super::error::Fault;
+use super::{LONGEST_NAME, Weight};
 use crate::formats::hdf5::{File, Group};
 
 /// The folder of variables.
@@ -46,6 +46,7 @@ impl Walk<'_> {
         let members = group.members()?;
         if group.name() == VARIABLES && !members.datasets.is_empty() {
             let owner = group.attributes()?.text("name")?;
+            let owner = owner.filter(|name| name.len() <= LONGEST_NAME);
             self.found.extend(members.datasets.into_iter().map(|dataset| Weight {
                 name: dataset.path().to_owned(),
                 owner: owner.clone(),

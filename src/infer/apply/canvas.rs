@@ -22,6 +22,21 @@ fn mirrored(i: usize, length: usize) -> usize {
     i.min(turn - i)
 }
 
+/// The values of an image that goes on as in a mirror to a height and width that are no smaller.
+pub fn mirrored_image(
+    values: &[f32],
+    [height, width, channels]: [usize; 3],
+    [rows, columns]: [usize; 2],
+) -> Vec<f32> {
+    let mut all = Vec::with_capacity(rows * columns * channels);
+    for y in (0..rows).map(|y| mirrored(y, height)) {
+        for x in (0..columns).map(|x| mirrored(x, width)) {
+            all.extend_from_slice(&values[(y * width + x) * channels..][..channels]);
+        }
+    }
+    all
+}
+
 impl Tile<'_> {
     /// First channel and number of channels.
     fn channels(&self, image: &ImageFile) -> (usize, usize) {

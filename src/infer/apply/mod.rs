@@ -16,6 +16,7 @@ mod report;
 mod stack;
 mod tiles;
 
+pub(super) use canvas::mirrored_image as mirrored;
 pub use compute::TiledPredictor;
 pub use engines::Engines;
 pub use jobs::{Job, Jobs, Task};

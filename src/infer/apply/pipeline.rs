@@ -220,7 +220,11 @@ impl<'a, 'j> Turn<'a, 'j> {
                 pages.len()
             ));
         }
-        let stack = Arc::new(Stack::new(pages.len(), album.most_bytes().saturating_mul(self.growth), losses));
+        let stack = Arc::new(Stack::new(
+            pages.len(),
+            album.most_bytes().saturating_mul(self.growth),
+            losses,
+        ));
         self.pages.extend(pages.into_iter().map(|page| {
             let page_of = Some((Arc::clone(&stack), page.number));
             let origin = Origin { index, page: page_of, losses: Vec::new() };

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::plan::{Axis, Plan, Scale};
+use crate::plan::{Axis, LARGEST_PERIOD, Plan, Scale};
 use crate::system::exit::UsageError;
 
 /// Longest sides of tiles where none is asked for: the first by which at least half is kept.
@@ -87,9 +87,8 @@ impl<'a> Fit<'a> {
     /// How many times as many pixels results have as their images, at most.
     #[must_use]
     pub fn growth(&self) -> usize {
-        let along = |axis: Axis| {
-            self.plan.scale(axis).map_or(1, |scale| scale.fine.div_ceil(scale.coarse))
-        };
+        let along =
+            |axis: Axis| self.plan.scale(axis).map_or(1, |scale| scale.fine.div_ceil(scale.coarse));
         along(Axis::Rows).saturating_mul(along(Axis::Columns))
     }
 
@@ -159,10 +158,12 @@ fn own(plan: &Plan, axis: Axis) -> usize {
 impl Tiling {
     fn choose(plan: &Plan, axis: Axis, asked: Option<usize>) -> Result<Self, UsageError> {
         let own = own(plan, axis);
-        let is_same = scale(plan, axis)? == Scale::SAME;
+        if plan.sized_layer().is_none() {
+            check_scale(plan, axis)?;
+        }
         match (plan.sized_layer(), asked) {
             (Some(_), None) => Ok(Self::default()),
-            (Some(_), Some(_)) if !is_same => Err(UsageError(
+            (Some(_), Some(_)) if plan.scale(axis) != Some(Scale::SAME) => Err(UsageError(
                 "--tile goes with models that give images as large as they take, or that take any size; \
                  leave it away"
                     .to_owned(),
@@ -231,9 +232,9 @@ impl Tile {
     }
 }
 
-/// How long results are.
-fn scale(plan: &Plan, axis: Axis) -> Result<Scale, UsageError> {
-    plan.scale(axis).ok_or_else(|| {
+/// Refuses what has no place on an image of any size.
+fn check_scale(plan: &Plan, axis: Axis) -> Result<(), UsageError> {
+    plan.scale(axis).map(|_| ()).ok_or_else(|| {
         let ([height, width, _], [rows, columns, _]) = (plan.input_shape, plan.output_shape());
         UsageError(format!(
             "the model gives {columns}x{rows} pixels for {width}x{height}, which lie on no part of an \
@@ -241,10 +242,6 @@ fn scale(plan: &Plan, axis: Axis) -> Result<Scale, UsageError> {
         ))
     })
 }
-
-/// Sides that are looked at to find the next one that a model gives back: a config may have strides whose
-/// product is astronomic.
-const LARGEST_PERIOD: usize = 1 << 16;
 
 /// Whether the model gives back sides that are longer by some multiple of the period.
 fn is_repeated(plan: &Plan, axis: Axis, length: usize) -> bool {
@@ -290,7 +287,8 @@ fn flexible(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<S
 fn fixed(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<Side> {
     match tiling.tile(1, length) {
         _ if length == own(plan, axis) => {
-            let given = plan.scale(axis)?.of(length)?;
+            let [rows, columns, _] = plan.output_shape();
+            let given = axis.of([rows, columns]);
             Some(whole(length, given, given))
         }
         Some(tile) => Some(cut(tile, (tile.clear.len(), Scale::SAME), length, length)),
@@ -356,7 +354,9 @@ mod tests {
     fn the_parts_of_a_side_keep_each_pixel_once_and_only_what_is_clear() {
         let plan = plan([16, 16, 1], &[CONV, POOL, CONV, POOL, CONV, UP, UP, CONV].concat());
         let fit = Fit::new(&plan, Some(50)).unwrap();
-        let [Tile { length: 48, clear, .. }] = fit.rows.0.as_slice() else { panic!("{:?}", fit.rows) };
+        let [Tile { length: 48, clear, .. }] = fit.rows.0.as_slice() else {
+            panic!("{:?}", fit.rows)
+        };
         for length in 1..400 {
             let [rows, columns] = fit.sides([length, 16]).unwrap();
             assert_eq!(*columns, whole(16, 16, 16));

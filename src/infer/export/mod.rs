@@ -25,6 +25,7 @@ use tch::Device;
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
 use crate::infer::model_file::{carry_history, described, open_model};
+use crate::nn::Loss;
 use crate::plan::{Axis, Node, Part, Plan};
 use crate::system::atomic;
 use crate::system::exit::UsageError;
@@ -162,6 +163,27 @@ impl Exporter {
             "height {height} and others that differ from it by multiples of {rows}, width {width} and \
              others that differ from it by multiples of {columns}"
         )
+    }
+
+    /// What the config asks of a training that a file of this format has no place for, in sentences.
+    #[must_use]
+    pub fn left_out(&self, format: Format) -> Vec<String> {
+        let train = &self.plan.config.train;
+        if format != Format::Keras {
+            return Vec::new();
+        }
+        if train.loss == Loss::Unknown {
+            return vec!["the model is not compiled: train.loss is \"unknown\"".to_owned()];
+        }
+        let keys = [
+            ("warmup_steps", train.warmup_steps.is_some()),
+            ("early_stopping", train.early_stopping.is_some()),
+            ("reduce_lr_on_plateau", train.reduce_lr_on_plateau.is_some()),
+        ];
+        let left_out = keys.into_iter().filter(|(_, is_set)| *is_set);
+        let sentence =
+            |(key, _)| format!("train.{key} is left out: a Keras model has no place for it");
+        left_out.map(sentence).collect()
     }
 
     /// What the model is, for people.

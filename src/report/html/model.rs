@@ -97,7 +97,8 @@ fn skips(layers: &[LayerBox]) -> Vec<Skip> {
         let meets = |lane: usize| {
             skips.iter().any(|other| other.lane == lane && from < other.to && other.from < to)
         };
-        let lane = (0..).find(|&lane| !meets(lane)).expect("there is always another lane");
+        let lane =
+            (0..=skips.len()).find(|&lane| !meets(lane)).expect("one is without connections");
         skips.push(Skip { from, to, lane });
     }
     skips
