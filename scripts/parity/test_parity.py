@@ -1,6 +1,7 @@
 """Tests of whole comparisons with Keras, on a few steps: `driver.run`, as `python -m parity` calls it."""
 
 import numpy as np
+from PIL import Image
 
 from . import config, driver, program
 from .plants import OWN_CONFIGS
@@ -36,8 +37,42 @@ decoder = [
 ]
 """
 
+OPEN = """
+name = "open"
+[data]
+kind = "images"
+train = "FOLDER/train"
+test = "FOLDER/test"
+[data.patches]
+size = [12, 16]
+[model]
+input_shape = [-1, -1, 1]
+layers = [
+  { layer = "Conv2D", name = "conv", filters = 1, kernel_size = 3, padding = "same", activation = "tanh" },
+  { layer = "Shared", of = "conv" },
+  { layer = "Add", inputs = ["input", "shared", "conv"] },
+  { layer = "Conv2D", filters = 1, kernel_size = 3, activation = "sigmoid" },
+]
+[train]
+epochs = 1
+loss = "mse"
+"""
+
 
 class Parity(Sandbox):
+    def test_a_graph_of_open_size_whose_output_is_smaller_than_its_input_is_compared(self) -> None:
+        """Each target is the middle of a patch."""
+        random = np.random.default_rng(4)
+        for split, count in (("train", 8), ("test", 2)):
+            (self.folder / split).mkdir()
+            for index in range(count):
+                image = Image.fromarray(random.integers(0, 256, (25, 32), np.uint8))
+                image.save(self.folder / split / f"{index}.png")
+        (self.folder / "open.toml").write_text(OPEN.replace("FOLDER", str(self.folder)))
+        compared = self.compared(self.folder / "open.toml", dtype="float64")
+        self.assertEqual([row.comparison for row in compared.rows if not row.ok], [])
+        self.assertEqual(compared.ours.outputs.shape[1:], (10, 14, 1))
+
     def test_the_config_of_a_run_with_a_bias_before_a_batch_normalization_is_compared(self) -> None:
         """That bias has a gradient of 0, of which either side has its own rounding."""
         (self.folder / "normalized.toml").write_text(NORMALIZED)
