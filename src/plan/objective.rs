@@ -61,6 +61,14 @@ impl Plan {
     fn check_middle(&self, axis: Axis) -> Result<(), ConfigError> {
         let (seen, given) = (axis.of_image(self.input_shape), axis.of_image(self.output_shape()));
         let Some(scale) = self.scale(axis) else { return Ok(()) };
+        let list = if self.config.model.layers.is_some() { "layers" } else { "decoder" };
+        if scale.fine > 1 && scale.coarse > 1 {
+            let (input, output) = (&self.graph.input, self.graph.shape(self.graph.output));
+            let problem = format!("ends in {output}, but the images are {input}");
+            let remedy = "change the layers until poolings and strides lead back to the input's shape, or \
+                          to a whole number of times as much or as little";
+            return Err(self.source.error(&format!("model.{list}"), problem, remedy));
+        }
         if scale.of(seen) != Some(given) {
             let larger = (seen..).take(TRIED).find(|&side| self.gives_back(axis, side));
             let problem = format!("has a side of {seen}, which the strides leave as {given}");
@@ -75,7 +83,6 @@ impl Plan {
         if scale.lost == 0 || (self.graph.first_centre(axis) - middle).abs() < pixel.max(1.0) {
             return Ok(());
         }
-        let list = if self.config.model.layers.is_some() { "layers" } else { "decoder" };
         let problem = format!("gives {given} of {seen} pixels, and not those in the middle");
         let remedy = "pad or crop both ends alike";
         Err(self.source.error(&format!("model.{list}"), problem, remedy))
