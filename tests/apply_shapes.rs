@@ -116,6 +116,8 @@ fn seams(count: u32, most: u32) -> f32 {
         (SMALLER, [3, 1], 32),
     ] {
         let plan = plan(layers, channels);
+        let cut = Fit::new(&plan, Some(tile)).unwrap().sides([100, 100]).unwrap();
+        assert!(cut.iter().all(|side| side.parts.len() > 1), "{cut:?}");
         let mut tiles = predictor(&plan, Some(tile));
         let mut whole = predictor(&plan, Some(400));
         for [height, width] in sizes(count, 20, most) {
@@ -123,6 +125,8 @@ fn seams(count: u32, most: u32) -> f32 {
             let (tiles, whole) = (output(&mut tiles, image.clone()), output(&mut whole, image));
             assert_eq!(tiles.shape, whole.shape);
             assert_eq!(tiles.shape[2], channels[1]);
+            let values = whole.scaled();
+            assert!(values.iter().any(|value| (value - values[0]).abs() > 0.01));
             let differences =
                 tiles.scaled().into_iter().zip(whole.scaled()).map(|(a, b)| (a - b).abs());
             worst = differences.fold(worst, f32::max);

@@ -66,7 +66,7 @@ fn folder(shape: [usize; 3]) -> TempDir {
 }
 
 fn images(dir: &TempDir) -> String {
-    format!("kind = \"images\"\ntrain = {:?}\ntest_fraction = 0.2", dir.path())
+    format!("kind = \"images\"\ntrain = \"{}\"\ntest_fraction = 0.2", dir.path().display())
 }
 
 fn batch(config: &str) -> (Target, Batch) {
@@ -189,9 +189,9 @@ fn pairs(shape: [usize; 3], clean: impl Fn(&ImageFile) -> ImageFile) -> TempDir 
 fn of_pairs(dir: &TempDir, more: &str) -> String {
     let path = |name: &str| dir.path().join(name);
     format!(
-        "kind = \"pairs\"\nnoisy = {:?}\nclean = {:?}\ntest_fraction = 0.2\n{more}",
-        path("noisy"),
-        path("clean")
+        "kind = \"pairs\"\nnoisy = \"{}\"\nclean = \"{}\"\ntest_fraction = 0.2\n{more}",
+        path("noisy").display(),
+        path("clean").display()
     )
 }
 

@@ -152,7 +152,8 @@ class KerasExport(Sandbox):
             given = {key["name"]: FIRST[key["name"]] if key["required"] else key["default"] for key in member["keys"]}
             return {key: value for key, value in given.items() if value is not None}
 
-        for name, member in keys.members("model.encoder[]").items():
+        own = {name: member for name, member in keys.members("model.encoder[]").items() if name != "Shared"}
+        for name, member in own.items():  # Shared is another entry's layer, and none of Keras's
             with self.subTest(name):
                 keras_layer(config.Layer(name, "encoder", "one", options(member)))
         for name, member in keys.members("train.optimizer").items():

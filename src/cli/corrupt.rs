@@ -91,7 +91,7 @@ fn rows(
     let all = corruption.0.len();
     let uncorrupted = batch(0, 1)?;
     let mut rows = vec![("clean".to_owned(), rasters(uncorrupted.target(), output))];
-    if uncorrupted.clean.is_some() {
+    if uncorrupted.input != uncorrupted.target() {
         let label = if loader.images.are_paired() { "noisy" } else { "input" };
         rows.push((label.to_owned(), rasters(&uncorrupted.input, drawn)));
     }

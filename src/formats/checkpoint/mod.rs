@@ -85,9 +85,19 @@ pub fn check_name(path: &Path) -> Result<(), CheckpointError> {
 /// When the name ends in neither `.pt` nor `.safetensors`, when a tensor's or record's name is
 /// doubled or cannot be carried by both formats, and when the operating system refuses.
 pub fn save(path: &Path, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-    encode(path, checkpoint)
-        .and_then(|bytes| atomic::write(path, |file| file.write_all(&bytes)).map_err(Fault::Write))
-        .map_err(|fault| CheckpointError::new(path, fault))
+    let write = || {
+        let format = format_of_name(path)?;
+        check_content(checkpoint)?;
+        let written = match format {
+            Format::PyTorch => atomic::write(path, |file| pt::write(file, checkpoint)),
+            Format::Safetensors => {
+                let bytes = safetensors::to_bytes(checkpoint)?;
+                atomic::write(path, |file| file.write_all(&bytes))
+            }
+        };
+        written.map_err(Fault::Write)
+    };
+    write().map_err(|fault| CheckpointError::new(path, fault))
 }
 
 /// Reads a checkpoint, by what the file holds and not by its name. Takes memory for the file and,
@@ -124,15 +134,6 @@ pub fn load_sealed(path: &Path) -> Result<Checkpoint, CheckpointError> {
         pt::from_bytes(&bytes)
     };
     read().map_err(|fault| CheckpointError::new(path, fault))
-}
-
-fn encode(path: &Path, checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
-    let format = format_of_name(path)?;
-    check_content(checkpoint)?;
-    match format {
-        Format::PyTorch => pt::to_bytes(checkpoint),
-        Format::Safetensors => safetensors::to_bytes(checkpoint),
-    }
 }
 
 fn decode(path: &Path) -> Result<Checkpoint, Fault> {

@@ -2,7 +2,7 @@
 //! storage, and text records of ours under `extra/`, which `torch.load` ignores.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, Seek, Write};
 use std::rc::Rc;
 
 use zip::result::ZipResult;
@@ -28,25 +28,29 @@ const ZIP64_FROM: usize = u32::MAX as usize;
 /// several times, a hostile file would take it a million times.
 const MAX_EXPANSION: usize = 8;
 
-/// Lays a checkpoint out as a `.pt` file, whose size in memory is the file's.
+/// Writes a checkpoint as a `.pt` file, one tensor after the other, so that no second copy of them is in memory.
 ///
 /// `.format_version` is left out on purpose: it would promise PyTorch a layout, byte for byte, that
 /// only its own zip writer has.
-pub(super) fn to_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
-    // The zip writer only ever fails on entries that no `Checkpoint` can make.
-    write_zip(checkpoint, None).map_err(|error| Fault::Write(error.into()))
+pub(super) fn write(file: impl Write + Seek, checkpoint: &Checkpoint) -> io::Result<()> {
+    Ok(write_zip(file, checkpoint, None).map(drop)?)
 }
 
-/// The same with a checksum over all of it, which [`seal::check`] looks for.
+/// The same in memory, with a checksum over all of it, which [`seal::check`] looks for.
 pub(super) fn to_sealed_bytes(checkpoint: &Checkpoint) -> Result<Vec<u8>, Fault> {
-    let bytes = write_zip(checkpoint, Some(seal::blank()));
-    let mut bytes = bytes.map_err(|error| Fault::Write(error.into()))?;
+    let bytes = write_zip(Cursor::new(Vec::new()), checkpoint, Some(seal::blank()));
+    // The zip writer only ever fails on entries that no `Checkpoint` can make.
+    let mut bytes = bytes.map_err(|error| Fault::Write(error.into()))?.into_inner();
     seal::close(&mut bytes);
     Ok(bytes)
 }
 
-fn write_zip(checkpoint: &Checkpoint, comment: Option<String>) -> ZipResult<Vec<u8>> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+fn write_zip<W: Write + Seek>(
+    file: W,
+    checkpoint: &Checkpoint,
+    comment: Option<String>,
+) -> ZipResult<W> {
+    let mut zip = ZipWriter::new(file);
     if let Some(comment) = comment {
         zip.set_comment(comment)?;
     }
@@ -60,11 +64,11 @@ fn write_zip(checkpoint: &Checkpoint, comment: Option<String>) -> ZipResult<Vec<
     for (name, text) in &checkpoint.records {
         add(&mut zip, &format!("extra/{name}"), text.as_bytes())?;
     }
-    Ok(zip.finish()?.into_inner())
+    zip.finish()
 }
 
-pub(super) fn add(
-    zip: &mut ZipWriter<Cursor<Vec<u8>>>,
+pub(super) fn add<W: Write + Seek>(
+    zip: &mut ZipWriter<W>,
     name: &str,
     content: &[u8],
 ) -> ZipResult<()> {
@@ -76,7 +80,7 @@ pub(super) fn add(
     Ok(zip.write_all(content)?)
 }
 
-/// Reads what [`to_bytes`] or `torch.save(model.state_dict(), path)` wrote.
+/// Reads what [`write()`] or `torch.save(model.state_dict(), path)` wrote.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Checkpoint, Fault> {
     let mut archive = Archive::open(bytes)?;
     check_kind(&mut archive)?;
