@@ -102,6 +102,13 @@ def _unbiased_variance() -> None:
     keras.layers.BatchNormalization.call = call
 
 
+def _subtract_the_other_way() -> None:
+    """The second input less the first."""
+    import keras
+
+    keras.layers.Subtract._merge_function = lambda self, inputs: keras.ops.subtract(inputs[1], inputs[0])
+
+
 def _edit_initial_weights(trace: Path, edit: Callable[[str, np.ndarray, dict], np.ndarray]) -> None:
     file = trace / "weights_initial.safetensors"
     weights = load_file(file)
@@ -177,6 +184,9 @@ FAULTS = {
     "transposed-kernel": Fault(
         "a kernel with height and width swapped",
         "encoder.conv2d", keras=_transposed_kernel),
+    "merge-order": Fault(
+        "a merge with its inputs swapped",
+        "decoder.subtract", config="unet.toml", keras=_subtract_the_other_way),
     "unbiased-variance": Fault(
         "batch normalization that keeps the unbiased variance",
         "running_var", config="norm.toml", keras=_unbiased_variance),

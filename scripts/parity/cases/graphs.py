@@ -129,7 +129,7 @@ def share(graph):
     for owner in range(1, len(graph.tables)):
         table, before = graph.tables[owner], graph.shapes[graph.inputs[owner][0]]
         same = shape[-1] == before[-1] if table["layer"] in layers.WITH_WEIGHTS else True
-        same &= table["layer"] != "BatchNormalization" or len(shape) == len(before)
+        same &= table["layer"] != "BatchNormalization" or (len(shape) == len(before) and follows(graph, value, owner))
         if table["layer"] in MERGES or not same or not allowed(graph, table, value):
             continue
         if result := given(table, shape):
@@ -140,6 +140,18 @@ def share(graph):
     owner = graph.of[owner] or owner
     graph.add(graph.tables[owner], [value], result, owner)
     return True
+
+
+def follows(graph, value, owner):
+    """Whether a value hangs on the last use of a layer. The moving statistics of a normalisation hang on the order
+    of its uses; in branches beside each other that is the config's here, and in Keras its own."""
+    owner = graph.of[owner] or owner
+    last = max(i for i in range(len(graph.tables)) if owner in (i, graph.of[i]))
+    return value >= last and last in ancestors(graph, value)
+
+
+def ancestors(graph, value):
+    return {value}.union(*(ancestors(graph, before) for before in graph.inputs[value]))
 
 
 def merge(graph):
