@@ -235,7 +235,8 @@ fn resized(config: &str, [height, width]: [usize; 2], channels: usize) -> Option
         format!("model.input_shape=[{height}, {width}, {channels}]"),
         "train.engine=libtorch".to_owned(),
     ];
-    Plan::new(Source::parse(config, "case", &changes).unwrap()).ok()
+    let plan = Plan::new(Source::parse(config, "case", &changes).unwrap()).ok()?;
+    (plan.output_shape() == plan.input_shape).then_some(plan)
 }
 
 /// What libtorch makes of the whole image. Where the model does not give back its size, the image goes

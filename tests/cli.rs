@@ -754,7 +754,8 @@ decoder = [
   { layer = "Activation", activation = "sigmoid" },
 ]
 "#;
-    for name in Layer::NAMES {
+    let merges = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"];
+    for name in Layer::NAMES.iter().filter(|name| !merges.contains(name)) {
         assert!(model.contains(&format!("\"{name}\"")), "this test lacks the layer {name}");
     }
     model.to_owned()

@@ -18,7 +18,7 @@ use convae::formats::codes::Codes;
 use image::GrayImage;
 
 use common::{
-    Convae, Folder, at_line, convae, convae_in, digits, is_sentence, names, send, skipped, text,
+    Convae, Folder, at_line, convae, convae_in, digits, is_sentence, names, root, send, skipped, text,
     tiny, train, wait_until,
 };
 
@@ -47,7 +47,7 @@ enum Leaves {
     Beside,
 }
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     Row { command: "", call: |call| call.train(models().at("tiny.toml")), leaves: Leaves::Folder },
     Row {
         command: "apply",
@@ -82,6 +82,11 @@ const ROWS: [Row; 13] = [
         command: "export",
         call: |call| call.arg("export").arg(models().at("run/tiny.pt")),
         leaves: Leaves::File("onnx"),
+    },
+    Row {
+        command: "import",
+        call: |call| call.arg("import").arg(root().join("tests/fixtures/keras/keras3.keras")),
+        leaves: Leaves::FolderAndText,
     },
     Row {
         command: "compare",

@@ -102,7 +102,8 @@ fn plan(tree: &Node, combination: &Combination) -> anyhow::Result<Plan> {
     for setting in &combination.settings {
         tree.set(setting).map_err(as_typed)?;
     }
-    let plan = Source::of(tree).and_then(Plan::new).map_err(|error| {
+    let trainable = |plan: Plan| plan.objective().map(|_| plan);
+    let plan = Source::of(tree).and_then(Plan::new).and_then(trainable).map_err(|error| {
         let mine =
             combination.settings.iter().any(|setting| error.place == format!("--set {setting}"));
         if mine { as_typed(error) } else { error }

@@ -15,3 +15,4 @@ pub mod hdf5;
 pub mod image_file;
 pub mod keras_file;
 pub mod npy;
+mod zip_sink;

@@ -14,6 +14,7 @@ use super::array::Array;
 use super::error::{Fault, shown};
 use super::strided::{Storage, Strided};
 use super::{Checkpoint, is_record_name, pickle, seal, state_dict};
+use crate::formats::zip_sink::ZipSink;
 
 /// The folder inside the zip file, which torch.save too uses when it writes to no named file. A
 /// fixed name makes equal checkpoints equal files, whatever they are called.
@@ -50,7 +51,7 @@ fn write_zip<W: Write + Seek>(
     checkpoint: &Checkpoint,
     comment: Option<String>,
 ) -> ZipResult<W> {
-    let mut zip = ZipWriter::new(file);
+    let mut zip = ZipWriter::new(ZipSink::new(file));
     if let Some(comment) = comment {
         zip.set_comment(comment)?;
     }
@@ -64,7 +65,7 @@ fn write_zip<W: Write + Seek>(
     for (name, text) in &checkpoint.records {
         add(&mut zip, &format!("extra/{name}"), text.as_bytes())?;
     }
-    zip.finish()
+    zip.finish().map(ZipSink::into_inner)
 }
 
 pub(super) fn add<W: Write + Seek>(

@@ -12,6 +12,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::error::{Fault, KerasFileError};
 use crate::formats::checkpoint::{Array, shown};
 use crate::formats::hdf5::{NewAttribute, NewGroup};
+use crate::formats::zip_sink::ZipSink;
 use crate::system::atomic;
 
 /// The most bytes of one attribute that Keras writes; longer lists are split up.
@@ -55,7 +56,7 @@ pub fn write_keras(
     let tree =
         tree(weights).map_err(|name| KerasFileError::new(path, Fault::Name(shown(&name))))?;
     write(path, |file| {
-        let mut zip = ZipWriter::new(file);
+        let mut zip = ZipWriter::new(ZipSink::new(file));
         add(&mut zip, "metadata.json", |zip| Ok(serde_json::to_writer(zip, metadata)?), 0)?;
         add(&mut zip, "config.json", |zip| Ok(serde_json::to_writer(zip, config)?), 0)?;
         add(&mut zip, "model.weights.h5", |zip| tree.write(zip), tree.byte_len()?)?;

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use super::markup::Markup;
 use super::{LayerBox, LayerKind, LayerPart, RunReport};
+use crate::config::brief;
 use crate::report::summary::thousands;
 
 /// Units of the drawing; it is as high as there are layers.
@@ -17,6 +18,8 @@ const MARGIN: f64 = 8.0;
 /// Distance of two connections that lead past other layers, and the radius of their corners.
 const LANE: f64 = 9.0;
 const CORNER: f64 = 6.0;
+/// Letters that fit beside a slab.
+const LETTERS: usize = 30;
 /// Middle of the slabs, and where the words begin.
 const CENTRE: f64 = 72.0;
 const WORDS: f64 = 156.0;
@@ -52,7 +55,7 @@ fn draw(html: &mut Markup, layers: &[LayerBox]) {
     let lanes = skips.iter().map(|skip| skip.lane + 1).max().unwrap_or(0);
     let left = if lanes == 0 { 0.0 } else { LANE * lanes as f64 + MARGIN };
     let view = format!("-{left} 0 {} {height}", WIDTH + left);
-    let mut tops = Vec::with_capacity(layers.len());
+    let mut ends = Vec::with_capacity(layers.len());
     let attributes: [(&str, &dyn Display); 3] =
         [("viewBox", &view), ("role", &"img"), ("aria-labelledby", &"model-name model-words")];
     html.element("svg", &attributes, |svg| {
@@ -65,13 +68,13 @@ fn draw(html: &mut Markup, layers: &[LayerBox]) {
                 words(svg, (WORDS, top + HEADLINE - 10.0), "part", text);
                 top += HEADLINE;
             }
-            tops.push(top);
+            ends.push((scale.left(layer), top));
             slab(svg, layer, &scale, top);
             captions(svg, layers, i, top);
             top += ROW;
         }
         for skip in &skips {
-            connect(svg, skip, &tops);
+            connect(svg, skip, &ends);
         }
     });
 }
@@ -104,12 +107,14 @@ fn skips(layers: &[LayerBox]) -> Vec<Skip> {
     skips
 }
 
-/// Down the left side, from below one slab to above another.
-fn connect(svg: &mut Markup, skip: &Skip, tops: &[f64]) {
+/// Down the left side, from one slab to another; `ends` are the slabs' left edges and their rows' tops.
+fn connect(svg: &mut Markup, skip: &Skip, ends: &[(f64, f64)]) {
     let x = -(LANE * (skip.lane + 1) as f64);
-    let (start, end) = (tops[skip.from] + ROW * 0.62, tops[skip.to] + ROW * 0.38);
+    let [(from, start), (to, end)] = [skip.from, skip.to].map(|index| ends[index]);
+    let (start, end) = (start + ROW * 0.58, end + ROW * 0.5);
     let path = format!(
-        "M{CORNER} {}H{}Q{x} {} {x} {}V{}Q{x} {} {} {}H{CORNER}m-4 -3l4 3l-4 3",
+        "M{} {}H{}Q{x} {} {x} {}V{}Q{x} {} {} {}H{}m-4 -3l4 3l-4 3",
+        round(from),
         round(start),
         x + CORNER,
         round(start),
@@ -118,6 +123,7 @@ fn connect(svg: &mut Markup, skip: &Skip, tops: &[f64]) {
         round(end),
         x + CORNER,
         round(end),
+        round(to - 2.0),
     );
     svg.empty("path", &[("d", &path), ("class", &"skip")]);
 }
@@ -152,6 +158,12 @@ impl Scale {
         Self(LARGEST / largest as f64)
     }
 
+    /// Where a layer's slab begins.
+    fn left(&self, layer: &LayerBox) -> f64 {
+        let [width, depth, _] = self.sizes(&layer.shape);
+        CENTRE - f64::midpoint(width, depth * RIGHT_BY_DEPTH)
+    }
+
     /// Width, depth and thickness.
     fn sizes(&self, shape: &[usize]) -> [f64; 3] {
         let side = |length: usize| (length as f64 * self.0).clamp(LEAST, LARGEST);
@@ -167,8 +179,7 @@ impl Scale {
 fn slab(svg: &mut Markup, layer: &LayerBox, scale: &Scale, top: f64) {
     let [width, depth, thick] = scale.sizes(&layer.shape);
     let (right, up) = (depth * RIGHT_BY_DEPTH, depth * UP_BY_DEPTH);
-    let (left, front) =
-        (CENTRE - f64::midpoint(width, right), top + f64::midpoint(ROW - thick, up));
+    let (left, front) = (scale.left(layer), top + f64::midpoint(ROW - thick, up));
     let kind = match layer.kind {
         LayerKind::Input => "input",
         LayerKind::Learned => "learned",
@@ -200,7 +211,7 @@ fn captions(svg: &mut Markup, layers: &[LayerBox], index: usize, top: f64) {
     let mut detail = layer.detail.clone();
     if layer.reads.iter().any(|&read| Some(read) != before) {
         let names: Vec<&str> = layer.reads.iter().map(|&read| layers[read].name.as_str()).collect();
-        detail = format!("{detail} of {}", names.join(", "));
+        detail = brief(&format!("{detail} of {}", names.join(", ")), LETTERS).into_owned();
     }
     words(svg, (WORDS, middle + 5.0), "detail", &detail);
     let values: usize = layer.shape.iter().product();
