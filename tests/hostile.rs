@@ -18,8 +18,8 @@ use convae::formats::codes::Codes;
 use image::GrayImage;
 
 use common::{
-    Convae, Folder, at_line, convae, convae_in, digits, is_sentence, names, root, send, skipped, text,
-    tiny, train, wait_until,
+    Convae, Folder, at_line, convae, convae_in, digits, is_sentence, names, root, send, skipped,
+    text, tiny, train, wait_until,
 };
 
 /// A command and what it works on; `--out` is not yet among its arguments.

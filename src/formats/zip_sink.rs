@@ -19,7 +19,11 @@ impl<W> ZipSink<W> {
         self.inner
     }
 
-    fn unless_refused<T>(&mut self, instead: T, act: impl FnOnce(&mut W) -> Result<T>) -> Result<T> {
+    fn unless_refused<T>(
+        &mut self,
+        instead: T,
+        act: impl FnOnce(&mut W) -> Result<T>,
+    ) -> Result<T> {
         if self.refused {
             return Ok(instead);
         }
