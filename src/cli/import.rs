@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
 
 use crate::config::to_toml;
@@ -141,7 +142,9 @@ fn write_both(
         output_folder::make(folder)?;
     }
     let replaced = checkpoint.exists();
-    save(checkpoint, &saved)?;
+    save(checkpoint, &saved).with_context(|| {
+        format!("{} cannot be saved; name another folder with --out", checkpoint.display())
+    })?;
     let written = output_folder::write(config, &format!("{header}{}", to_toml(tree)));
     if written.is_err() && !replaced {
         let _ = fs::remove_file(checkpoint);

@@ -65,7 +65,7 @@ fn write_zip<W: Write + Seek>(
     for (name, text) in &checkpoint.records {
         add(&mut zip, &format!("extra/{name}"), text.as_bytes())?;
     }
-    zip.finish().map(ZipSink::into_inner)
+    Ok(zip.finish()?.finish()?)
 }
 
 pub(super) fn add<W: Write + Seek>(

@@ -5,7 +5,6 @@ use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use serde_json::Value;
-use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -60,7 +59,7 @@ pub fn write_keras(
         add(&mut zip, "metadata.json", |zip| Ok(serde_json::to_writer(zip, metadata)?), 0)?;
         add(&mut zip, "config.json", |zip| Ok(serde_json::to_writer(zip, config)?), 0)?;
         add(&mut zip, "model.weights.h5", |zip| tree.write(zip), tree.byte_len()?)?;
-        zip.finish().map_err(ZipError::into).map(drop)
+        zip.finish()?.finish().map(drop)
     })
 }
 
