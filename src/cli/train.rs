@@ -230,6 +230,9 @@ fn introduce(plan: &Plan, data: &Dataset, trainer: &Trainer) {
         trainer.predictor.device_name(),
         trainer.predictor.engine_name(),
     ));
+    if let Some(sentence) = data.train.target().said() {
+        note(format_args!("{sentence}"));
+    }
     note(format_args!("Ctrl-C stops after the current step and saves; twice stops at once"));
 }
 

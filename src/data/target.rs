@@ -34,6 +34,22 @@ impl Target {
         self.clean == self.drawn && self.output == self.clean && self.input == self.drawn
     }
 
+    /// What the model should give, where that is no image like the one it sees; a sentence.
+    #[must_use]
+    pub fn said(&self) -> Option<String> {
+        let size = |[height, width, _]: [usize; 3]| format!("{width}x{height}");
+        let mut parts = Vec::new();
+        if self.output[..2] != self.clean[..2] {
+            parts.push(format!("the middle {} of {} pixels", size(self.output), size(self.clean)));
+        } else if self.output[..2] != self.input[..2] {
+            parts.push(format!("{} pixels for {}", size(self.output), size(self.input)));
+        }
+        if self.output[2] != self.input[2] {
+            parts.push(format!("channels: {} for {}", self.output[2], self.input[2]));
+        }
+        (!parts.is_empty()).then(|| format!("The model should give {}", parts.join("; ")))
+    }
+
     /// How many times smaller an image becomes on its way to the model.
     pub(super) fn shrinking(&self) -> usize {
         self.drawn[0] / self.input[0]
@@ -77,6 +93,19 @@ mod tests {
         target.push_output(&clean, &mut output);
         // Rows 1 and 2 of 5, column 1 of 4.
         assert_eq!(output, [5.0, 9.0]);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_model_is_said_where_it_is_another_image() {
+        let same = Target::from([5, 4, 1]);
+        assert_eq!(same.said(), None);
+        let said = |target: Target| target.said().unwrap();
+        let middle = Target { output: [3, 2, 1], ..same };
+        assert_eq!(said(middle), "The model should give the middle 2x3 of 4x5 pixels");
+        let colour = Target { clean: [5, 4, 3], output: [5, 4, 3], ..same };
+        assert_eq!(said(colour), "The model should give channels: 3 for 1");
+        let larger = Target { clean: [10, 8, 1], output: [10, 8, 1], drawn: [10, 8, 1], ..same };
+        assert_eq!(said(larger), "The model should give 8x10 pixels for 4x5");
     }
 
     #[test]
