@@ -120,6 +120,8 @@ def train_convae(case: Case) -> Path:
     shutil.rmtree(trace, ignore_errors=True)
     arguments = [str(case.convae), "--config", str(case.config), "--out", str(case.out / "run"),
                  "--overwrite", "--trace", str(trace)]
+    # A checkpoint that the config starts from may bring an optimizer's state, which Keras's side does not have.
+    arguments.append("--fresh")
     sets = case.sets() + faults.overrides_for_convae(case.fault)
     for argument in sets:
         arguments += ["--set", argument]
