@@ -12,8 +12,8 @@ use crate::config::schema::Field;
 use crate::config::sections::Data;
 use crate::data::{Dataset, Images, Target};
 use crate::engine::choose_device;
-use crate::infer::Predictor;
 use crate::infer::evaluation::{Evaluation, ImageQuality, Means, Quality, left_out, measure};
+use crate::infer::{Predictor, VALUES_AT_ONCE};
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 use crate::system::plain_text::one_line;
@@ -42,9 +42,6 @@ const MOST_NOISE: f64 = 100.0;
 
 /// What was found of the sets of one size each, and the places of their images in the whole set.
 type Parts = Vec<(Evaluation, Vec<usize>)>;
-
-/// Values of the images of a batch, where their size is not the one that was trained.
-const VALUES_AT_ONCE: usize = 1 << 20;
 
 /// Prints loss, PSNR and SSIM; of a denoiser also those of its input.
 ///

@@ -9,7 +9,7 @@ use crate::nn::{
     ConvOptions, Cropping2D, Dense, DenseOptions, Dropout, Flatten, GaussianNoise, LeakyReLU,
     MaxPooling2D, NormOptions, Parameters, PoolOptions, Reshape, UpSampling2D, ZeroPadding2D,
 };
-use crate::plan::{Graph, Node, Part, Plan, Shape, Value, axis_of};
+use crate::plan::{Graph, Node, Part, Plan, Shape, Value, channels_first_axis};
 use crate::system::random::{Purpose, Stream, stream};
 
 /// Layers and their weights.
@@ -170,10 +170,7 @@ fn merge(node: &Node, inputs: &[Tensor]) -> Tensor {
         Layer::Maximum(_) => fold(Tensor::maximum),
         Layer::Minimum(_) => fold(Tensor::minimum),
         Layer::Concatenate(concatenate) => {
-            let side = axis_of(&node.output, concatenate.axis).expect("the plan has checked it");
-            // Channels come first here, and the batch before them.
-            let axis = if side + 1 == node.output.0.len() { 1 } else { side as i64 + 2 };
-            Tensor::cat(inputs, axis)
+            Tensor::cat(inputs, channels_first_axis(&node.output, concatenate.axis) as i64)
         }
         layer => unreachable!("{} has a module", layer.name()),
     }

@@ -18,4 +18,5 @@ mod predictor;
 mod running_loss;
 
 pub use predictor::Predictor;
+pub(crate) use predictor::VALUES_AT_ONCE;
 pub use running_loss::{LossTotal, RunningLoss};

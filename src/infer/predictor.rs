@@ -14,7 +14,7 @@ use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 
 /// Values that go through a model at once, so that large images go in smaller batches.
-const VALUES_AT_ONCE: usize = 1 << 20;
+pub(crate) const VALUES_AT_ONCE: usize = 1 << 20;
 /// More samples at once gain nothing.
 const MOST_AT_ONCE: usize = 256;
 

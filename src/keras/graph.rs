@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::json::{Object, list, plain, text};
 use super::references::{Argument, Call, Reference, call, ends};
 use super::refusal::Refusals;
-use crate::plan::snake_case;
+use crate::plan::Names;
 
 /// Models within models; beyond it a file is taken for an attack.
 const DEEPEST: usize = 16;
@@ -184,15 +184,12 @@ impl<'a> Layers<'a> {
 
 /// As Keras 3 names the groups of its layers' weights: by class, counted; `keras.ops` have none.
 fn groups(layers: &[&Json]) -> Vec<String> {
-    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut names = Names::default();
     let group = |layer: &&Json| {
         if is_operation(layer) {
             return String::new();
         }
-        let stem = snake_case(Object::of(layer).map_or("", |object| object.class));
-        let count = counts.entry(stem.clone()).or_default();
-        *count += 1;
-        if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) }
+        names.next(Object::of(layer).map_or("", |object| object.class))
     };
     layers.iter().map(group).collect()
 }

@@ -16,6 +16,7 @@ mod names;
 mod notes;
 mod operations;
 mod optimizer_state;
+mod order;
 mod references;
 mod refusal;
 #[cfg(test)]
@@ -27,4 +28,5 @@ mod weights;
 
 pub use import::{Imported, Options, import};
 pub use optimizer_state::State;
+pub(crate) use order::containers;
 pub use refusal::{KerasError, Refusal, Refusals};

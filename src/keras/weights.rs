@@ -3,12 +3,13 @@
 use super::graph::{Leaf, Place};
 use super::json::plain;
 use super::matching::{OneWanted, Wanted, matched};
+use super::order::containers;
 use super::version::Version;
 use crate::config::layers::Layer;
 use crate::config::sections::Precision;
 use crate::formats::checkpoint::{Array, ArrayError, DType};
 use crate::formats::keras_file::{KerasFile, Weight as FileWeight};
-use crate::plan::{Node, Plan, Weight, snake_case};
+use crate::plan::{Node, Plan, Weight};
 
 /// Keras 1's kernels of Conv2DTranspose are `(h, w, in, out)`.
 const TRANSPOSED_OF_KERAS_1: &[usize] = &[2, 3, 0, 1];
@@ -45,25 +46,15 @@ pub fn holders<'a>(plan: &Plan, leaves: &[Option<&Leaf<'a>>]) -> Vec<Holder<'a>>
     holders
 }
 
-/// The same of a plan that came from a config: its own names, counted as Keras does.
+/// The same of a plan that came from a config: its own names, and Keras's places of such a model's weights.
 pub fn holders_by_name(plan: &Plan) -> Vec<Holder<'_>> {
-    let mut counts = std::collections::HashMap::<String, usize>::new();
-    let mut holders = Vec::new();
-    for (index, node) in
-        plan.graph.nodes.iter().enumerate().filter(|(_, node)| node.shares.is_none())
-    {
-        let stem = snake_case(node.layer.name());
-        let count = counts.entry(stem.clone()).or_default();
-        *count += 1;
-        let group = if *count == 1 { stem } else { format!("{stem}_{}", *count - 1) };
-        if !node.weights.is_empty() {
-            holders.push(Holder {
-                node: index,
-                place: vec![Place { name: &node.name, group, index }],
-            });
-        }
-    }
-    holders
+    let nodes = &plan.graph.nodes;
+    let has_weights = |(node, _): &(usize, String)| !nodes[*node].weights.is_empty();
+    let holder = |(node, group): (usize, String)| Holder {
+        node,
+        place: vec![Place { name: &nodes[node].name, group, index: node }],
+    };
+    containers(&plan.graph).into_iter().filter(has_weights).map(holder).collect()
 }
 
 /// Reads all weights of a plan.
@@ -145,7 +136,7 @@ pub fn torch_array(
     if let Some(value) = array.find(|value| !value.is_finite()) {
         return Err(format!("its weight `{name}` holds {value}, with which no model can compute"));
     }
-    Ok(transposed(&array, axes))
+    Ok(array.transposed(axes))
 }
 
 fn in_precision(array: Array, precision: Precision) -> Result<Array, ArrayError> {
@@ -164,48 +155,29 @@ fn in_precision(array: Array, precision: Precision) -> Result<Array, ArrayError>
     }
 }
 
-/// The same values with `axes[i]` of the old axes as the new axis i.
-pub fn transposed(array: &Array, axes: &[usize]) -> Array {
-    let (old, size) = (array.shape(), array.dtype().size());
-    let mut strides = vec![1; old.len()];
-    for axis in (1..old.len()).rev() {
-        strides[axis - 1] = strides[axis] * old[axis];
-    }
-    let shape: Vec<usize> = axes.iter().map(|&axis| old[axis]).collect();
-    let steps: Vec<usize> = axes.iter().map(|&axis| strides[axis]).collect();
-    let mut bytes = Vec::with_capacity(array.bytes().len());
-    let mut at = vec![0; shape.len()];
-    let mut offset = 0;
-    for _ in 0..array.element_count() {
-        bytes.extend_from_slice(&array.bytes()[offset * size..(offset + 1) * size]);
-        for axis in (0..shape.len()).rev() {
-            at[axis] += 1;
-            offset += steps[axis];
-            if at[axis] < shape[axis] {
-                break;
-            }
-            offset -= steps[axis] * shape[axis];
-            at[axis] = 0;
-        }
-    }
-    Array::new(array.dtype(), shape, bytes).expect("as many values as before")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Source;
 
     #[test]
-    fn axes_change_places_as_numpy_has_it() {
-        // numpy.arange(24.).reshape(2, 3, 4).transpose(2, 0, 1)
-        let values: Vec<f32> = (0..24_u8).map(f32::from).collect();
-        let array = Array::from_values(&[2, 3, 4], &values).unwrap();
-        let turned = transposed(&array, &[2, 0, 1]);
-        assert_eq!(turned.shape(), [4, 2, 3]);
-        let expected: Vec<f32> =
-            (0..24_u8).map(|i| f32::from(i % 6 / 3 * 12 + i % 3 * 4 + i / 6)).collect();
-        assert_eq!(turned.to_values::<f32>().unwrap(), expected);
-        let scalar = Array::from_values(&[], &[1.0_f32]).unwrap();
-        assert_eq!(transposed(&scalar, &[]), scalar);
+    fn a_config_names_the_places_of_weights_in_the_order_in_which_keras_counts_its_layers() {
+        let conv = "layer = \"Conv2D\", kernel_size = 1";
+        let text = format!(
+            "name = \"branches\"\n[model]\ninput_shape = [8, 8, 1]\nlayers = [\n\
+             {{ {conv}, filters = 2, name = \"short\", inputs = [\"input\"] }},\n\
+             {{ {conv}, filters = 2, name = \"long\", inputs = [\"input\"] }},\n\
+             {{ {conv}, filters = 2, name = \"longer\" }},\n\
+             {{ layer = \"Add\", inputs = [\"short\", \"longer\"] }},\n\
+             {{ {conv}, filters = 1, name = \"last\" }},\n]\n"
+        );
+        let plan = Plan::new(Source::parse(&text, "branches", &[]).unwrap()).unwrap();
+        let places: Vec<(&str, String)> = holders_by_name(&plan)
+            .into_iter()
+            .map(|holder| (holder.place[0].name, holder.place[0].group.clone()))
+            .collect();
+        let expected = ["long", "short", "longer", "last"].into_iter().zip(0..);
+        let group = |i: usize| if i == 0 { "conv2d".to_owned() } else { format!("conv2d_{i}") };
+        assert_eq!(places, expected.map(|(name, i)| (name, group(i))).collect::<Vec<_>>());
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::graph::{Graph, Part, Value};
+use super::names::Names;
 use super::shapes::{Shape, ShapeError};
 use crate::config::entry::{EntryLayer, LayerEntry};
 use crate::config::layers::Pair;
@@ -359,7 +360,13 @@ fn place<'a>(
     for one in &mut placed {
         one.name = match &one.entry.connection.name {
             Some(name) => name.clone(),
-            None => names.next(one.entry.layer.name(), &given),
+            // The next one that no entry has by its config.
+            None => loop {
+                let name = names.next(one.entry.layer.name());
+                if !given.contains_key(name.as_str()) {
+                    break name;
+                }
+            },
         };
     }
     Ok(placed)
@@ -390,38 +397,4 @@ pub(crate) fn name_refusal(name: &str) -> Option<String> {
         }
         () => None,
     }
-}
-
-/// Counts instances as Keras does: `conv2d`, `conv2d_1`, …
-#[derive(Default)]
-struct Names(HashMap<String, usize>);
-
-impl Names {
-    /// The next one that no entry has by its config.
-    fn next(&mut self, kind: &str, given: &HashMap<&str, String>) -> String {
-        let stem = snake_case(kind);
-        loop {
-            let count = self.0.entry(stem.clone()).or_default();
-            *count += 1;
-            let name = if *count == 1 { stem.clone() } else { format!("{stem}_{}", *count - 1) };
-            if !given.contains_key(name.as_str()) {
-                return name;
-            }
-        }
-    }
-}
-
-/// Keras's `to_snake_case`: `MaxPooling2D` is `max_pooling2d`, `LeakyReLU` is `leaky_re_lu`.
-pub(crate) fn snake_case(name: &str) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    let mut snake = String::new();
-    for (i, &letter) in letters.iter().enumerate() {
-        let after_lower = i > 0 && letters[i - 1].is_ascii_lowercase();
-        let before_lower = letters.get(i + 1).is_some_and(char::is_ascii_lowercase);
-        if letter.is_ascii_uppercase() && i > 0 && (after_lower || before_lower) {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
 }

@@ -5,6 +5,7 @@ mod build;
 mod data;
 mod graph;
 mod loader;
+mod names;
 mod objective;
 mod policies;
 mod receptive_field;
@@ -16,15 +17,16 @@ mod target;
 pub(crate) mod testing;
 mod weights;
 
-pub(crate) use build::{name_refusal, snake_case};
+pub(crate) use build::name_refusal;
 pub use graph::{Graph, Node, Part, Section, SkipConnection, Value};
 pub use loader::loader;
+pub(crate) use names::{Names, snake_case};
 pub use objective::Objective;
 pub use receptive_field::Axis;
 pub(crate) use resize::LARGEST_PERIOD;
 pub use scale::Scale;
-pub(crate) use shapes::axis_of;
 pub use shapes::{Shape, ShapeError};
+pub(crate) use shapes::{axis_of, channels_first_axis};
 pub use weights::Weight;
 
 use std::sync::Arc;

@@ -121,6 +121,15 @@ pub(crate) fn axis_of(shape: &Shape, axis: i64) -> Option<usize> {
     usize::try_from(side).ok().filter(|&side| side < shape.0.len())
 }
 
+/// The same axis of `(N, C, H, W)` or `(N, F)`, as libtorch and ONNX count it.
+///
+/// # Panics
+/// When the shape has no such side, which a plan refuses.
+pub(crate) fn channels_first_axis(shape: &Shape, axis: i64) -> usize {
+    let side = axis_of(shape, axis).expect("the plan has checked it");
+    if side + 1 == shape.0.len() { 1 } else { side + 2 }
+}
+
 fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
     match layer.geometry() {
         Geometry::Convolution(conv) => {

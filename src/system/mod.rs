@@ -12,5 +12,6 @@ pub mod output_file;
 pub mod output_folder;
 pub mod plain_text;
 pub mod random;
+pub(crate) mod regular_file;
 pub mod terminal;
 pub mod text_file;

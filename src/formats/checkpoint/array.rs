@@ -132,6 +132,19 @@ impl Array {
         Ok(T::decode(&self.bytes))
     }
 
+    /// The same values with the old axis `axes[i]` as the new axis i: NumPy's `transpose`.
+    ///
+    /// # Panics
+    /// When `axes` does not name each axis once.
+    #[must_use]
+    pub fn transposed(&self, axes: &[usize]) -> Self {
+        let strides = contiguous_strides(&self.shape);
+        let of_axes = |of: &[usize]| -> Vec<usize> { axes.iter().map(|&axis| of[axis]).collect() };
+        let (shape, strides) = (of_axes(&self.shape), of_axes(&strides));
+        let bytes = gather(&self.bytes, self.dtype, 0, &shape, &strides);
+        Self::new(self.dtype, shape, bytes).expect("each axis is named once")
+    }
+
     /// The element type.
     #[must_use]
     pub const fn dtype(&self) -> DType {
@@ -190,9 +203,55 @@ pub(super) fn contiguous_strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
+/// Copies elements out of `bytes` in the row-major order of `shape`, from the element at `offset` on and `strides`
+/// elements apart along each axis; all of them must lie within. There may be none.
+pub(super) fn gather(
+    bytes: &[u8],
+    dtype: DType,
+    offset: usize,
+    shape: &[usize],
+    strides: &[usize],
+) -> Vec<u8> {
+    let (size, length) = (dtype.size(), byte_len(dtype, shape).unwrap_or(0));
+    let mut out = Vec::with_capacity(length);
+    let (mut index, mut at) = (vec![0; shape.len()], offset);
+    while out.len() < length {
+        out.extend_from_slice(&bytes[at * size..][..size]);
+        step(&mut index, &mut at, shape, strides);
+    }
+    out
+}
+
+/// Moves to the next element in row-major order, as an odometer turns.
+fn step(index: &mut [usize], at: &mut usize, shape: &[usize], strides: &[usize]) {
+    for axis in (0..index.len()).rev() {
+        index[axis] += 1;
+        *at += strides[axis];
+        if index[axis] < shape[axis] {
+            return;
+        }
+        *at -= strides[axis] * shape[axis];
+        index[axis] = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_change_places_as_numpy_has_it() {
+        // numpy.arange(24.).reshape(2, 3, 4).transpose(2, 0, 1)
+        let values: Vec<f32> = (0..24_u8).map(f32::from).collect();
+        let array = Array::from_values(&[2, 3, 4], &values).unwrap();
+        let turned = array.transposed(&[2, 0, 1]);
+        assert_eq!(turned.shape(), [4, 2, 3]);
+        let expected: Vec<f32> =
+            (0..24_u8).map(|i| f32::from(i % 6 / 3 * 12 + i % 3 * 4 + i / 6)).collect();
+        assert_eq!(turned.to_values::<f32>().unwrap(), expected);
+        let scalar = Array::from_values(&[], &[1.0_f32]).unwrap();
+        assert_eq!(scalar.transposed(&[]), scalar);
+    }
 
     #[test]
     fn values_survive_the_way_to_bytes_and_back() {

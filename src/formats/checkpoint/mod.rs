@@ -20,14 +20,13 @@ mod unpickle;
 mod wrappers;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 
 pub use array::{Array, ArrayError, DType, Element};
 pub use error::CheckpointError;
 
-use crate::system::atomic;
+use crate::system::{atomic, regular_file};
 use error::Fault;
 pub(in crate::formats) use error::shown;
 
@@ -129,7 +128,7 @@ pub fn save_sealed(path: &Path, checkpoint: &Checkpoint) -> Result<(), Checkpoin
 pub fn load_sealed(path: &Path) -> Result<Checkpoint, CheckpointError> {
     let read = || {
         let mut bytes = Vec::new();
-        open(path)?.read_to_end(&mut bytes).map_err(Fault::Read)?;
+        regular_file::open(path)?.read_to_end(&mut bytes).map_err(Fault::Read)?;
         seal::check(&bytes)?;
         pt::from_bytes(&bytes)
     };
@@ -137,7 +136,7 @@ pub fn load_sealed(path: &Path) -> Result<Checkpoint, CheckpointError> {
 }
 
 fn decode(path: &Path) -> Result<Checkpoint, Fault> {
-    let file = open(path)?;
+    let file = regular_file::open(path)?;
     let mut bytes = Vec::new();
     let head = (&file).take(HEAD).read_to_end(&mut bytes);
     head.map_err(Fault::Read)?;
@@ -148,21 +147,6 @@ fn decode(path: &Path) -> Result<Checkpoint, Fault> {
         Format::PyTorch => pt::from_bytes(&bytes),
         Format::Safetensors => safetensors::from_bytes(&bytes),
     }
-}
-
-/// Opens a regular file; opening a pipe would wait for its writer.
-fn open(path: &Path) -> Result<File, Fault> {
-    let kind = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::Missing,
-        _ => Fault::Read(error),
-    })?;
-    if kind.is_dir() {
-        return Err(Fault::Directory);
-    }
-    if !kind.is_file() {
-        return Err(Fault::Special);
-    }
-    File::open(path).map_err(Fault::Read)
 }
 
 fn format_of_name(path: &Path) -> Result<Format, Fault> {

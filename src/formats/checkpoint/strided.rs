@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::array::{DType, byte_len, contiguous_strides};
+use super::array::{DType, byte_len, contiguous_strides, gather};
 use super::error::Fault;
 
 /// A run of elements in the zip entry `data/<key>`, which tensors may share.
@@ -76,33 +76,13 @@ impl Strided {
         if self.is_contiguous() {
             return bytes[self.offset * size..][..self.byte_len].to_vec();
         }
-        let mut out = Vec::with_capacity(self.byte_len);
-        let mut index = vec![0; self.shape.len()];
-        let mut at = self.offset;
-        while out.len() < self.byte_len {
-            out.extend_from_slice(&bytes[at * size..][..size]);
-            self.step(&mut index, &mut at);
-        }
-        out
+        gather(bytes, self.storage.dtype, self.offset, &self.shape, &self.strides)
     }
 
     fn is_contiguous(&self) -> bool {
         let dense = contiguous_strides(&self.shape);
         let mut axes = self.shape.iter().zip(self.strides.iter().zip(&dense));
         axes.all(|(&axis, (stride, dense))| axis <= 1 || stride == dense)
-    }
-
-    /// Moves to the next element in row-major order, as an odometer turns.
-    fn step(&self, index: &mut [usize], at: &mut usize) {
-        for axis in (0..index.len()).rev() {
-            index[axis] += 1;
-            *at += self.strides[axis];
-            if index[axis] < self.shape[axis] {
-                return;
-            }
-            *at -= self.strides[axis] * self.shape[axis];
-            index[axis] = 0;
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::formats::hdf5::Hdf5Error;
+use crate::system::regular_file::NotOpened;
 
 /// A Keras file that was not read or not written, as one sentence: the file, what is wrong with it,
 /// and what to do.
@@ -113,6 +114,17 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn damaged(detail: impl Into<String>) -> Self {
         Self::Damaged(detail.into())
+    }
+}
+
+impl From<NotOpened> for Fault {
+    fn from(reason: NotOpened) -> Self {
+        match reason {
+            NotOpened::Missing => Self::Missing,
+            NotOpened::Directory => Self::Directory,
+            NotOpened::Special => Self::Special,
+            NotOpened::Read(error) => Self::Read(error),
+        }
     }
 }
 

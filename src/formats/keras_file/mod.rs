@@ -21,8 +21,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +28,7 @@ use serde_json::Value;
 
 use super::checkpoint::{Array, DType};
 use super::hdf5::{self, Dataset, Source, most_bytes};
+use crate::system::regular_file;
 use archive::Archive;
 use error::Fault;
 pub use error::KerasFileError;
@@ -233,19 +232,8 @@ impl Content {
     }
 }
 
-/// Opens a regular file; opening a pipe would wait for its writer.
 fn source(path: &Path) -> Result<Source, Fault> {
-    let kind = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::Missing,
-        _ => Fault::Read(error),
-    })?;
-    if kind.is_dir() {
-        return Err(Fault::Directory);
-    }
-    if !kind.is_file() {
-        return Err(Fault::Special);
-    }
-    Ok(Source::file(File::open(path)?)?)
+    Ok(Source::file(regular_file::open(path)?)?)
 }
 
 fn from_keras(archive: &mut Archive, path: &Arc<Path>) -> Result<KerasFile, Fault> {

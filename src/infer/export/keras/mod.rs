@@ -6,7 +6,6 @@
 
 mod compile;
 mod config;
-mod order;
 
 use std::path::Path;
 
@@ -16,15 +15,15 @@ use serde_json::{Value, json};
 use super::Exporter;
 use crate::formats::checkpoint::Array;
 use crate::formats::keras_file::{LayerWeightsToSave, WeightToSave, write_keras, write_weights_h5};
+use crate::keras::containers;
 use crate::plan::Node;
-use order::containers;
 
 /// The version of Keras whose files these are like.
 const KERAS_VERSION: &str = "3.0.0";
 
 /// A weight in Keras's layout, with the names that a file gives it.
 struct KerasWeight {
-    /// The layer's place in the archive: `layers/conv2d_1`.
+    /// The layer's place among the archive's `layers`: `conv2d_1`.
     container: String,
     layer: String,
     /// Its place among the layer's weights.
@@ -44,7 +43,7 @@ pub fn write_model(model: &Exporter, path: &Path) -> anyhow::Result<()> {
     let state = compile::optimizer_state(model, &weights);
     let mut paths: Vec<(String, Option<&str>, &Array)> = (weights.iter())
         .map(|weight| {
-            let path = format!("{}/vars/{}", weight.container, weight.index);
+            let path = format!("layers/{}/vars/{}", weight.container, weight.index);
             (path, Some(weight.layer.as_str()), &weight.array)
         })
         .collect();
@@ -105,7 +104,7 @@ fn weights_of_layer(
             index,
             name: weight.keras_name,
             trainable: weight.trainable,
-            array: transposed(array, &inverse(weight.keras_axes)),
+            array: array.transposed(&inverse(weight.keras_axes)),
         })
     });
     weights.collect()
@@ -121,31 +120,4 @@ fn inverse(axes: &[usize]) -> Vec<usize> {
 /// No date: the same model gives the same bytes.
 fn date_saved() -> Value {
     json!("1980-01-01@00:00:00")
-}
-
-/// The same values with `axes[i]` of the old axes as the new axis i.
-fn transposed(array: &Array, axes: &[usize]) -> Array {
-    let (old, size) = (array.shape(), array.dtype().size());
-    let mut strides = vec![1; old.len()];
-    for axis in (1..old.len()).rev() {
-        strides[axis - 1] = strides[axis] * old[axis];
-    }
-    let shape: Vec<usize> = axes.iter().map(|&axis| old[axis]).collect();
-    let steps: Vec<usize> = axes.iter().map(|&axis| strides[axis]).collect();
-    let mut bytes = Vec::with_capacity(array.bytes().len());
-    let mut at = vec![0; shape.len()];
-    let mut offset = 0;
-    for _ in 0..array.element_count() {
-        bytes.extend_from_slice(&array.bytes()[offset * size..(offset + 1) * size]);
-        for axis in (0..shape.len()).rev() {
-            at[axis] += 1;
-            offset += steps[axis];
-            if at[axis] < shape[axis] {
-                break;
-            }
-            offset -= steps[axis] * shape[axis];
-            at[axis] = 0;
-        }
-    }
-    Array::new(array.dtype(), shape, bytes).expect("as many values as before")
 }

@@ -6,7 +6,7 @@ use super::proto::Attribute;
 use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
 use crate::infer::export::LayerWeights;
 use crate::nn::{Activation, Interpolation, Padding, same_padding};
-use crate::plan::{Node, Shape, axis_of};
+use crate::plan::{Node, Shape, channels_first_axis};
 
 /// The end of an axis in a `Slice`.
 const END: i64 = i64::MAX;
@@ -43,9 +43,7 @@ fn merge(graph: &mut Graph, node: &Node, inputs: Vec<String>) {
             }
         }
         Layer::Concatenate(concatenate) => {
-            let side = axis_of(&node.output, concatenate.axis).expect("the plan has checked it");
-            // Channels come first here, and the batch before them.
-            let axis = if side + 1 == node.output.0.len() { 1 } else { side as i64 + 2 };
+            let axis = channels_first_axis(&node.output, concatenate.axis) as i64;
             graph.op_on("Concat", inputs, vec![Attribute::int("axis", axis)]);
         }
         layer => unreachable!("{} is no merge", layer.name()),

@@ -4,7 +4,7 @@
 use super::activation::{activation, leaky_relu};
 use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
 use crate::nn::{Activation, Interpolation, Padding};
-use crate::plan::{Node, Shape, axis_of};
+use crate::plan::{Node, Shape, channels_first_axis};
 
 /// The end of an axis in a slice.
 const END: i64 = i64::MAX;
@@ -72,9 +72,7 @@ pub fn merged(node: &Node, inputs: &[String]) -> String {
         Layer::Maximum(_) => fold("maximum"),
         Layer::Minimum(_) => fold("minimum"),
         Layer::Concatenate(concatenate) => {
-            let side = axis_of(&node.output, concatenate.axis).expect("the plan has checked it");
-            // Channels come first here, and the batch before them.
-            let axis = if side + 1 == node.output.0.len() { 1 } else { side + 2 };
+            let axis = channels_first_axis(&node.output, concatenate.axis);
             format!("torch.cat([{}], {axis})", inputs.join(", "))
         }
         layer => unreachable!("{} is no merge", layer.name()),

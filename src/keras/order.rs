@@ -3,22 +3,14 @@
 //!
 //! Source: Keras `ops/function.py`, `map_graph`, and `saving/saving_lib.py`, `_save_container_state`.
 
-use std::collections::HashMap;
+use crate::plan::{Graph, Names, Value};
 
-use crate::plan::{Graph, Value, snake_case};
-
-/// The nodes that are layers of their own, in Keras's order, each with its place in the archive:
-/// `layers/conv2d_1`.
-pub fn containers(graph: &Graph) -> Vec<(usize, String)> {
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    let layers = layers(graph).into_iter().map(|index| {
-        let class = snake_case(graph.nodes[index].layer.name());
-        let count = counts.entry(class.clone()).or_default();
-        *count += 1;
-        let name = if *count == 1 { class } else { format!("{class}_{}", *count - 1) };
-        (index, format!("layers/{name}"))
-    });
-    layers.collect()
+/// The nodes that are layers of their own, in Keras's order, each with the name of its place among the archive's
+/// `layers`: `conv2d_1`.
+pub(crate) fn containers(graph: &Graph) -> Vec<(usize, String)> {
+    let mut names = Names::default();
+    let layers = layers(graph).into_iter();
+    layers.map(|index| (index, names.next(graph.nodes[index].layer.name()))).collect()
 }
 
 /// By depth, which is the longest way to the output, the deepest first; at one depth, as a walk from the output
@@ -106,11 +98,11 @@ mod tests {
             .map(|(index, place)| (graph.nodes[index].name.clone(), place))
             .collect();
         let expected = [
-            ("long", "layers/conv2d"),
-            ("short", "layers/conv2d_1"),
-            ("longer", "layers/conv2d_2"),
-            ("merged", "layers/add"),
-            ("last", "layers/conv2d_3"),
+            ("long", "conv2d"),
+            ("short", "conv2d_1"),
+            ("longer", "conv2d_2"),
+            ("merged", "add"),
+            ("last", "conv2d_3"),
         ];
         assert_eq!(found, expected.map(|(name, place)| (name.to_owned(), place.to_owned())));
     }
