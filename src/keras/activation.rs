@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::dialect::modern;
-use super::json::{Object, number, shown, tidy};
+use super::json::{Object, number, shown};
 use super::version::Version;
 use crate::config::schema::Field;
 use crate::nn::{Activation, LEAKY_RELU_SLOPE};
@@ -67,7 +67,6 @@ pub fn layer(object: &Object, version: Version) -> Option<Result<Found, String>>
 }
 
 fn leaky(slope: f64) -> Found {
-    let slope = tidy(slope);
     if slope == LEAKY_RELU_SLOPE { Found::Named("leaky_relu") } else { Found::Leaky(slope) }
 }
 
@@ -115,7 +114,7 @@ mod tests {
             (
                 json!({ "class_name": "LeakyReLU", "config": { "alpha": { "type": "ndarray",
                      "value": 0.300_000_011_920_928_96 } } }),
-                Found::Leaky(0.3),
+                Found::Leaky(0.300_000_011_920_928_96),
             ),
             (
                 json!({ "class_name": "ReLU", "config": { "max_value": 6.0 } }),

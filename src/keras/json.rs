@@ -92,7 +92,8 @@ pub fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// As people wrote it: Keras keeps 0.001 as the float32 next to it.
+/// A learning rate as people wrote it: Keras keeps 0.001 as the float32 next to it, in every precision. Other
+/// numbers stay as a file has them: Keras computes with those.
 pub fn tidy(number: f64) -> f64 {
     let single = number as f32;
     let is_single = f64::from(single).to_bits() == number.to_bits();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::activation::{self, Found, activation};
 use super::dialect::{Modern, modern};
 use super::graph::{Leaf, Use, always_trains};
-use super::json::{number, shown, tidy};
+use super::json::{number, shown};
 use super::notes::Notes;
 use super::operations;
 use super::references::{Argument, Call};
@@ -435,7 +435,7 @@ fn to_toml(value: &Value, whole: bool) -> Option<toml::Value> {
             items.iter().map(|item| to_toml(item, whole)).collect::<Option<_>>()?,
         ),
         _ if whole => whole_number(number(value)?)?,
-        _ => toml::Value::Float(tidy(number(value)?)),
+        _ => toml::Value::Float(number(value)?),
     })
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::activation::Found;
 use super::graph::{self, Leaf};
-use super::json::{number, plain, text, tidy};
+use super::json::{number, plain, text};
 use super::layers::{Findings, Words};
 use super::references::{Argument, Call};
 
@@ -118,7 +118,7 @@ fn activation(name: &str, leaf: &Leaf, call: &Arguments) -> Option<Words> {
         "LeakyRelu" | "leaky_relu" => {
             let slope =
                 ["negative_slope", "alpha"].iter().find_map(|key| set(key).and_then(number));
-            return one.then(|| Words::activation(Found::Leaky(tidy(slope.unwrap_or(0.2)))));
+            return one.then(|| Words::activation(Found::Leaky(slope.unwrap_or(0.2))));
         }
         "Softmax" | "softmax" => {
             let axis = set("axis").map_or(Some(-1), Value::as_i64);

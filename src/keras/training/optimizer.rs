@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::schedule::{self, Rate};
 use crate::config::schema::Key;
 use crate::config::sections::Optimizer;
-use crate::keras::json::{Object, number, plain, shown, tidy};
+use crate::keras::json::{Object, number, plain, shown};
 use crate::keras::layers::whole_number;
 use crate::keras::notes::Notes;
 use crate::keras::version::Version;
@@ -133,7 +133,7 @@ fn decay(value: &Value, found: &mut Found) {
         found.schedule = Some(toml::Table::from_iter([
             ("name".to_owned(), toml::Value::from("InverseTimeDecay")),
             ("decay_steps".to_owned(), toml::Value::from(1)),
-            ("decay_rate".to_owned(), toml::Value::from(tidy(decay))),
+            ("decay_rate".to_owned(), toml::Value::from(decay)),
         ]));
     }
 }
@@ -145,7 +145,7 @@ pub fn plain_value(value: &Value, key: &Key) -> Option<toml::Value> {
         Value::Number(_) | Value::Object(_) => {
             let number = number(value)?;
             if key.takes.starts_with("a number") {
-                Some(tidy(number).into())
+                Some(number.into())
             } else {
                 whole_number(number)
             }
@@ -160,7 +160,7 @@ pub fn plain_value(value: &Value, key: &Key) -> Option<toml::Value> {
 fn plain_item(item: &Value, key: &Key) -> Option<toml::Value> {
     let number = number(item)?;
     if key.takes.contains("each entry a number") {
-        Some(tidy(number).into())
+        Some(number.into())
     } else {
         whole_number(number)
     }
