@@ -349,5 +349,45 @@ def keras() -> None:
     write("keras", "archive", 0, archive.getvalue())
 
 
-for seeds in (config, idx, npz, image, pt, safetensors, hdf5, keras):
+def keras_2() -> bytes:
+    """A graph with a merge and a shared layer, as Keras 2 says it."""
+
+    def layer(kind: str, name: str, nodes: list, **config) -> dict:
+        return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": nodes}
+
+    def read(*names: str) -> list:
+        return [[name, 0, 0, {}] for name in names]
+
+    conv = {"filters": 2, "kernel_size": [3, 3], "padding": "same", "activation": "relu", "use_bias": True,
+            "kernel_initializer": {"class_name": "VarianceScaling", "config": {"scale": 1.0, "mode": "fan_avg"}}}
+    layers = [
+        layer("InputLayer", "in", [], batch_input_shape=[None, 8, 8, 2]),
+        layer("Conv2D", "conv", [read("in"), read("norm")], **conv),
+        layer("BatchNormalization", "norm", [read("conv")], axis=[3], momentum=0.99, epsilon=0.001),
+        layer("MaxPooling2D", "pool", [[["conv", 1, 0, {}]]], pool_size=[2, 2], strides=[2, 2], padding="valid"),
+        layer("UpSampling2D", "up", [read("pool")], size=[2, 2], interpolation="nearest"),
+        layer("Add", "add", [read("up", "norm")]),
+        layer("Concatenate", "both", [read("add", "in")], axis=-1),
+        layer("Conv2D", "out", [read("both")], **conv),
+    ]
+    inside = {"name": "net", "layers": layers, "input_layers": [["in", 0, 0]], "output_layers": [["out", 0, 0]]}
+    return json.dumps({"class_name": "Model", "config": inside, "keras_version": "2.2.4", "backend": "tensorflow"}).encode()
+
+
+def model() -> None:
+    """What Keras says of small models: of its own words and of those before it (`scripts/make_keras_files.py`)."""
+    write("model", "keras2", 0, keras_2())
+    for file in sorted((FIXTURES / "keras").glob("keras*")):
+        if file.suffix == ".json":
+            said = file.read_bytes()
+        elif file.suffix == ".keras":
+            said = zipfile.ZipFile(file).read("config.json")
+        else:
+            with h5py.File(file) as root:
+                said = np.bytes_(root.attrs.get("model_config", b""))
+        if b"layers" in said:
+            write("model", file.name.replace(".", "_"), file.suffix == ".keras", said)
+
+
+for seeds in (config, idx, npz, image, pt, safetensors, hdf5, keras, model):
     seeds()

@@ -18,9 +18,12 @@ use convae::config::schema::Section;
 use convae::data::Dataset;
 use convae::formats::codes::Codes;
 use convae::formats::npy::Header;
+use convae::system::random::Stream;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{RngSeed, TestRunner};
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
 
 use readers::Reader;
 
@@ -147,11 +150,16 @@ fn damage(bytes: &mut Vec<u8>, damage: &Damage, others: &[Vec<u8>]) {
     }
 }
 
+/// How long each reader is to be tried, where that is asked for.
+fn fuzz_time() -> Duration {
+    let seconds = std::env::var("CONVAE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
+}
+
 /// Repeats the damage as long as it is to last, from other random numbers in every round.
 fn survives_damage(name: &str) {
     let (read, inputs) = reader(name);
-    let seconds = std::env::var("CONVAE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let (started, length) = (Instant::now(), Duration::from_secs(seconds.unwrap_or(0)));
+    let (started, length) = (Instant::now(), fuzz_time());
     let strategy = (any::<Index>(), prop::collection::vec(any_damage(), 1..5));
     let mut round = 0;
     while round == 0 || started.elapsed() < length {
@@ -218,6 +226,97 @@ fn damaged_hdf5_does_no_harm() {
 #[test]
 fn a_damaged_file_of_keras_does_no_harm() {
     survives_damage("keras");
+}
+
+// ---- damage to a model's JSON: it stays JSON ----
+
+/// Values that stand where others are expected.
+fn odd(stream: &mut Stream) -> Value {
+    let values = [
+        json!(null),
+        json!(0),
+        json!(-1),
+        json!(0.5),
+        json!(1e300),
+        json!(u64::MAX),
+        json!(""),
+        json!("conv2d"),
+        json!("same"),
+        json!([]),
+        json!([1, 2]),
+        json!([null, null, null, 3]),
+        json!({}),
+        json!([[["in", 0, 0, {}], ["add", 7, 3]]]),
+        json!({ "class_name": "Sequential", "config": [] }),
+        json!(true),
+    ];
+    values[stream.random_range(0..values.len())].clone()
+}
+
+/// Some value of a document.
+fn any_part<'a>(value: &'a Value, stream: &mut Stream) -> &'a Value {
+    let parts: Vec<&Value> = match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(items) => items.values().collect(),
+        _ => vec![],
+    };
+    if parts.is_empty() || stream.random_range(0..4) == 0 {
+        return value;
+    }
+    any_part(parts[stream.random_range(0..parts.len())], stream)
+}
+
+/// Puts an odd value somewhere, or a part of another model, takes something away, or says something twice.
+fn mutate(value: &mut Value, other: &Value, stream: &mut Stream) {
+    let stop = stream.random_range(0..6) == 0;
+    let what = stream.random_range(0..8);
+    match value {
+        Value::Array(items) if !items.is_empty() && !stop => {
+            let index = stream.random_range(0..items.len());
+            match what {
+                0 => drop(items.remove(index)),
+                1 => items.push(items[index].clone()),
+                _ => mutate(&mut items[index], other, stream),
+            }
+        }
+        Value::Object(items) if !items.is_empty() && !stop => {
+            let index = stream.random_range(0..items.len());
+            let key = items.keys().nth(index).unwrap().clone();
+            match what {
+                0 => drop(items.remove(&key)),
+                _ => mutate(&mut items[&key], other, stream),
+            }
+        }
+        _ if what < 3 => *value = any_part(other, stream).clone(),
+        _ => *value = odd(stream),
+    }
+}
+
+#[test]
+fn a_damaged_model_of_keras_does_no_harm() {
+    let (read, inputs) = reader("model");
+    let models: Vec<(u8, Value)> = inputs
+        .iter()
+        .filter_map(|input| Some((input[0], serde_json::from_slice(&input[1..]).ok()?)))
+        .collect();
+    let length = fuzz_time();
+    let (started, mut stream) = (Instant::now(), Stream::seed_from_u64(17));
+    let mut count = 0_u64;
+    while count < 4 * u64::from(ROUND) || started.elapsed() < length {
+        let (mode, model) = &models[stream.random_range(0..models.len())];
+        let (_, other) = &models[stream.random_range(0..models.len())];
+        let mut odd = model.clone();
+        for _ in 0..stream.random_range(1..5) {
+            mutate(&mut odd, other, &mut stream);
+        }
+        let mut input = vec![*mode];
+        serde_json::to_writer(&mut input, &odd).unwrap();
+        let begun = Instant::now();
+        read(&input);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}: {odd}", begun.elapsed());
+        count += 1;
+    }
+    println!("{count} damaged inputs for model");
 }
 
 proptest! {

@@ -20,6 +20,7 @@ use convae::formats::codes::Codes;
 use convae::formats::hdf5::{self, Group, Source as Bytes};
 use convae::formats::image_file::{Album, Format, ImageFile, decode_bytes, measure};
 use convae::formats::keras_file::KerasFile;
+use convae::keras::{KerasError, Options, import_open};
 use convae::plan::Plan;
 use convae::report::summary::summary;
 use flate2::Compression;
@@ -34,7 +35,7 @@ use crate::allocator;
 pub type Reader = fn(&[u8]);
 
 /// Every reader by its name.
-pub const ALL: [(&str, Reader); 8] = [
+pub const ALL: [(&str, Reader); 9] = [
     ("config", config),
     ("idx", idx),
     ("npz", npz),
@@ -43,6 +44,7 @@ pub const ALL: [(&str, Reader); 8] = [
     ("safetensors", safetensors),
     ("hdf5", hdf5),
     ("keras", keras),
+    ("model", model),
 ];
 
 /// The longest message that still passes for a sentence, in letters: of a config, 90 for the place, 250 for
@@ -327,6 +329,28 @@ pub fn keras(input: &[u8]) {
         if let Err(error) = within(hdf5_limit(size), || weight.read()) {
             one_sentence(&error, &["x.keras"]);
         }
+    }
+}
+
+/// The JSON of a Keras model: 0 alone, 1 in an archive, with what it is compiled with; as far as its weights, which
+/// are missing.
+pub fn model(input: &[u8]) {
+    let Some((&mode, json)) = input.split_first() else { return };
+    let bytes = match mode % 2 {
+        0 => json.to_vec(),
+        _ => zipped(&[("config.json", json)], CompressionMethod::Stored),
+    };
+    let path = Path::new("x.keras");
+    let limit = hdf5_limit(bytes.len());
+    let Ok(file) = within(limit, || KerasFile::from_bytes(path, bytes)) else { return };
+    let options = Options { weights: None, config: None, code: None, name: "x" };
+    // A layer is named in many places, and a plan has its lines.
+    let limit = 16 * MIB + 2000 * json.len();
+    match within(limit, || import_open(path, &file, &options)) {
+        Ok(_) => panic!("there are no weights"),
+        // A line for each of the layers.
+        Err(KerasError::Refused { refusals, .. }) => assert!(!refusals.0.is_empty()),
+        Err(error) => one_sentence(&error, &["x.keras"]),
     }
 }
 

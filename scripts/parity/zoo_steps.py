@@ -4,8 +4,9 @@
 
 Each file goes through `convae import`; what it gives trains from the file's weights with its compiled optimizer and
 loss, in float64, with layers that draw random numbers off. Beside it Keras on JAX opens the same file and trains on
-the same images. Where Keras does not open it, it builds the imported config instead, which is said. Prints a table
-and exits with 1 where a loss, or the weights after the last step, are further apart than the bar.
+the same images. Where Keras does not open it, it builds the imported config instead, which is said; a loss that is
+not ours is replaced on both sides. Prints a table and exits with 1 where a loss, the weights after the last step or the
+outputs before the first one are further apart than the bar.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from .toml_text import toml_text
 
 keras = reference.keras
 BAR = 1e-9
+OUTPUTS_BAR = 1e-12
 OPEN = 32
 """Length of a side that is open."""
 DRAWING = {"Dropout": "rate", "SpatialDropout2D": "rate", "GaussianDropout": "rate", "GaussianNoise": "stddev"}
@@ -61,6 +63,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE-OR-FOLDER")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--images", type=int, default=2, help="of each step")
+    parser.add_argument("--loss", default="mean_squared_error", help="where the file's is not ours")
     parser.add_argument("--engine", default="auto", help="train.engine")
     parser.add_argument("--convae", type=Path)
     parser.add_argument("--probe", help="a built parity_probe; else cargo builds it")
@@ -76,28 +79,30 @@ def files(named: list[Path]) -> list[Path]:
 def compare(file: Path, asked: str, arguments: argparse.Namespace) -> tuple[str, float]:
     """What is to be said of a file, and how far the two sides are apart."""
     with tempfile.TemporaryDirectory() as folder:
-        tree = imported(file, Path(folder), arguments.engine)
+        tree = imported(file, Path(folder), arguments)
         experiment = config.experiment(tree)
-        config.refuse_unknown_loss(experiment)
         theirs, whose = keras_model(file, experiment)
         if "with its state" not in whose:
             forget_state(tree["model"]["weights"])
-        arrays = images(theirs, experiment, arguments)
+        arrays, outputs = images(theirs, experiment, arguments)
         question = {"kind": "steps", "toml": toml_text(tree)}
         try:
             ours = probe.ask([Case("steps", 0, question, arrays, dict, BAR)], asked)["steps #0"]
         except RuntimeError as error:
             raise Failure(str(error)) from None
+    predicted = float(np.abs(ours.pop("output") - outputs).max() / np.abs(outputs).max())
     losses = trained(theirs, arrays)
     weights = values_of(theirs, experiment)
     apart = float(relative(ours.pop("losses"), losses).max())
     distances = weight_distances(ours, weights, BAR)
     name, worst = max(distances.items(), key=lambda item: np.inf if np.isnan(item[1]) else item[1])
-    said = f"losses {apart:.1e}, weights {worst:.1e} ({name}), {experiment.optimizer}, {experiment.loss}, {whose}"
-    return said, max(apart, worst) if np.isfinite(apart + worst) else np.inf
+    said = f"outputs {predicted:.1e}, losses {apart:.1e}, weights {worst:.1e} ({name}), {experiment.optimizer}, "
+    said += f"{experiment.loss}, {whose}"
+    apart = max(apart, worst, predicted * BAR / OUTPUTS_BAR)
+    return said, apart if np.isfinite(apart) else np.inf
 
 
-def imported(file: Path, folder: Path, engine: str) -> dict:
+def imported(file: Path, folder: Path, arguments: argparse.Namespace) -> dict:
     """The config of a file, made to train as is compared."""
     command = [str(program.find()), "import", str(file), "--out", str(folder), "--name", "model"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -106,7 +111,10 @@ def imported(file: Path, folder: Path, engine: str) -> dict:
     tree = tomllib.loads((folder / "model.toml").read_text())
     chosen = tree["model"]
     chosen["weights"] = str(folder / "model.pt")
-    tree.setdefault("train", {}).update(dtype="float64", device="cpu", engine=engine)
+    training = tree.setdefault("train", {})
+    training.update(dtype="float64", device="cpu", engine=arguments.engine)
+    if training.get("loss") == "unknown":
+        training["loss"] = arguments.loss
     for entries in (chosen.get(key, []) for key in config.PARTS):
         for entry in entries:
             if entry["layer"] in DRAWING:
@@ -223,13 +231,14 @@ def values_of(theirs: keras.Model, experiment: config.Experiment) -> dict[str, n
 
 def images(
     theirs: keras.Model, experiment: config.Experiment, arguments: argparse.Namespace
-) -> dict[str, np.ndarray]:
-    """Of each step, with targets of the output's shape."""
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Of each step, with targets of the output's shape; and Keras's outputs of the first ones."""
     draw = np.random.default_rng(5)
     many = (arguments.steps, arguments.images, *(side or OPEN for side in experiment.input_shape))
     x = draw.random(many, np.float32).astype(np.float64)
-    output = theirs(x[0], training=False).shape
-    return {"x": x, "target": draw.random((arguments.steps, *output), np.float32).astype(np.float64)}
+    output = keras.ops.convert_to_numpy(theirs(x[0], training=False))
+    target = draw.random((arguments.steps, *output.shape), np.float32).astype(np.float64)
+    return {"x": x, "target": target}, output
 
 
 def trained(theirs: keras.Model, arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -53,14 +53,25 @@ pub struct Imported {
 /// # Errors
 /// When its bytes, its model or its weights are refused, each by the file's own names.
 pub fn import(path: &Path, options: &Options) -> Result<Imported, KerasError> {
-    let file = KerasFile::open(path, options.weights)?;
+    import_open(path, &KerasFile::open(path, options.weights)?, options)
+}
+
+/// As [`import`], of a file that is open; `path` is for messages.
+///
+/// # Errors
+/// When its model or its weights are refused, each by the file's own names.
+pub fn import_open(
+    path: &Path,
+    file: &KerasFile,
+    options: &Options,
+) -> Result<Imported, KerasError> {
     match (&file.model, options.config) {
         (Some(_), Some(_)) => {
             let sentence = format!("{} says its model itself; leave --config out", path.display());
             Err(KerasError::Usage(sentence))
         }
-        (None, Some(config)) => of_config(path, &file, config, options),
-        (Some(model), None) => of_model(path, &file, model, options),
+        (None, Some(config)) => of_config(path, file, config, options),
+        (Some(model), None) => of_model(path, file, model, options),
         (None, None) => {
             let sentence = format!(
                 "{} holds weights alone; name the config of their model with --config FILE, or import its \

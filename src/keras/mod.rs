@@ -26,7 +26,7 @@ mod translate;
 mod version;
 mod weights;
 
-pub use import::{Imported, Options, import};
+pub use import::{Imported, Options, import, import_open};
 pub use optimizer_state::State;
 pub(crate) use order::containers;
 pub use refusal::{KerasError, Refusal, Refusals};

@@ -302,11 +302,9 @@ mod tests {
             assert_eq!(optimizer["name"].as_str(), Some("Adam"), "{given}");
             assert_eq!(optimizer["learning_rate"].as_float(), Some(0.0005), "{given}");
             // Keras computes with the number that the file has, and only the rate is a float32 in every precision.
-            let beta = optimizer["beta_1"].as_float().unwrap();
-            let written = given.to_string();
-            let expected =
-                if written.contains("0.8999999761581421") { 0.899_999_976_158_142_1 } else { 0.9 };
-            assert_eq!(beta, expected, "{given}");
+            let as_single = given.to_string().contains("0.8999999761581421");
+            let beta = if as_single { 0.899_999_976_158_142_1 } else { 0.9 };
+            assert_eq!(optimizer["beta_1"].as_float(), Some(beta), "{given}");
             assert!(!optimizer.contains_key("ema_momentum"), "{given}");
         }
         for (given, name) in [
