@@ -38,6 +38,7 @@ def main() -> None:
     whole("keras1.h5", {"class_name": "Sequential", "config": CONFIG["config"]["layers"]}, version="1.2.2",
           outer="model_weights", suffix="", nested=False)
     split()
+    frozen()
     for libver in ("earliest", "latest"):
         kinds(libver)
 
@@ -79,6 +80,16 @@ def small_model() -> keras.Model:
     for i, variable in enumerate(optimizer.variables[2:]):
         variable.assign(ramp(variable.shape, OPTIMIZER_FROM + i))
     return model
+
+
+def frozen() -> None:
+    """An inner model whose first layer is not trained: its weights stand behind the second one's."""
+    image = keras.Input((4, 4, 1))
+    x = keras.layers.Conv2D(1, 1, name="frozen", trainable=False)(image)
+    inner = keras.Model(image, keras.layers.Conv2D(1, 1, name="trained")(x), name="inner")
+    model = keras.Sequential([keras.Input((4, 4, 1)), inner], name="outer")
+    model.set_weights([ramp(each.shape, i) for i, each in enumerate(model.get_weights())])
+    model.save(OUT / "frozen.h5")
 
 
 # ---- older ----

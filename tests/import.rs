@@ -109,6 +109,31 @@ fn every_way_to_keep_the_same_model_gives_the_same_weights() {
     assert_eq!(import("apart", apart), first);
 }
 
+/// The file has first the weights of the layers that are trained, then those of the frozen one.
+#[test]
+fn the_weights_of_a_frozen_layer_in_an_inner_model_are_found_by_its_name() {
+    let folder = Folder::new();
+    importing(&keras("frozen.h5"), folder.path()).succeeds();
+    let checkpoint = load(&folder.at("frozen.pt")).unwrap();
+    let bias = |layer: &str| {
+        let name = |(name, _): &&(String, _)| name.ends_with(&format!("{layer}.bias"));
+        let (name, _) = checkpoint.tensors.iter().find(name).unwrap();
+        values(&checkpoint, name)
+    };
+    assert_eq!([bias("frozen"), bias("trained")].concat(), [1.0, 3.0]);
+}
+
+#[test]
+fn weights_of_a_larger_model_are_refused() {
+    let folder = Folder::new();
+    let layer = "{ layer = \"Conv2D\", name = \"first\", filters = 2, kernel_size = 3 }";
+    let config = format!("name = \"net\"\n[model]\ninput_shape = [4, 4, 1]\nlayers = [{layer}]\n");
+    importing(&keras("keras2_weights.h5"), folder.path())
+        .arg("--config")
+        .arg(folder.write("config.toml", config))
+        .fails(&["has weights of layers that the model lacks: inner"]);
+}
+
 #[test]
 fn weights_alone_take_the_model_of_a_config() {
     let folder = Folder::new();

@@ -1,7 +1,7 @@
 //! `convae import`: a model of Keras's as a config and a checkpoint.
 
-use std::fmt::Write;
-use std::fs;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -13,9 +13,9 @@ use crate::infer::model_file::{ITERATIONS, OPTIMIZER, describe};
 use crate::keras::{Imported, Options, State, import};
 use crate::report::summary::summary;
 use crate::system::exit::UsageError;
-use crate::system::output_folder;
 use crate::system::plain_text::one_line;
 use crate::system::terminal::{note, print};
+use crate::system::{atomic, output_folder};
 
 /// Opens a model of Keras's: its layers and training settings become a config, its weights a checkpoint.
 #[derive(Debug, Args)]
@@ -125,7 +125,7 @@ fn said(imported: &Imported) -> Vec<String> {
     found.chain(notes).collect()
 }
 
-/// Both, or none where the second cannot be written.
+/// Both, or none.
 fn write_both(
     imported: Imported,
     header: &str,
@@ -141,15 +141,15 @@ fn write_both(
     if let Some(folder) = checkpoint.parent() {
         output_folder::make(folder)?;
     }
-    let replaced = checkpoint.exists();
-    save(checkpoint, &saved).with_context(|| {
-        format!("{} cannot be saved; name another folder with --out", checkpoint.display())
-    })?;
-    let written = output_folder::write(config, &format!("{header}{}", to_toml(tree)));
-    if written.is_err() && !replaced {
-        let _ = fs::remove_file(checkpoint);
-    }
-    written
+    let text = format!("{header}{}", to_toml(tree));
+    // The config takes its place once the checkpoint has.
+    let both = atomic::write(config, |file| {
+        file.write_all(text.as_bytes())?;
+        save(checkpoint, &saved).map_err(io::Error::other)
+    });
+    both.with_context(|| {
+        format!("{} cannot be written; name another folder with --out", config.display())
+    })
 }
 
 /// Where `Trainer::start` looks for it.

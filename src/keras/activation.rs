@@ -27,9 +27,12 @@ pub fn activation(value: &Value, version: Version) -> Result<Found, String> {
                 Value::String(name) => named(name, version),
                 _ => Err(shown(value)),
             },
-            Some(object) if !object.custom => {
-                layer(&object, version).unwrap_or_else(|| Err(shown(value)))
-            }
+            Some(object) if !object.custom => match object.config.get("axis") {
+                Some(axis) if object.class == "Softmax" && axis != &Value::from(-1) => {
+                    Err(format!("a Softmax with axis = {}", shown(axis)))
+                }
+                _ => layer(&object, version).unwrap_or_else(|| Err(shown(value))),
+            },
             _ => Err(shown(value)),
         },
     }
@@ -72,6 +75,11 @@ fn leaky(slope: f64) -> Found {
 
 fn relu(config: &Map<String, Value>) -> Result<Found, String> {
     let given = |key: &str| config.get(key).and_then(number);
+    let is_set = |key: &&str| config.get(*key).is_some_and(|value| !value.is_null());
+    let options = ["max_value", "negative_slope", "threshold"];
+    if let Some(key) = options.iter().find(|key| is_set(key) && given(key).is_none()) {
+        return Err(format!("a ReLU with {key} = {}", option(config, key)));
+    }
     let (slope, threshold) = (given("negative_slope"), given("threshold"));
     let [slope, threshold] = [slope, threshold].map(|value| value.unwrap_or(0.0));
     match given("max_value") {
@@ -94,8 +102,23 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const NOW: Version = Version { major: 3, minor: 8 };
-    const OLD: Version = Version { major: 2, minor: 13 };
+    const NOW: Version = Version { major: 3, minor: 8, of_tensorflow: false };
+    const OLD: Version = Version { major: 2, minor: 13, of_tensorflow: false };
+
+    #[test]
+    fn an_option_that_is_not_read_is_refused() {
+        let object = |class: &str, config: Value| json!({ "class_name": class, "config": config });
+        for (given, words) in [
+            (object("Softmax", json!({ "axis": 1 })), "a Softmax with axis = 1"),
+            (object("ReLU", json!({ "max_value": "six" })), "a ReLU with max_value = \"six\""),
+        ] {
+            assert_eq!(activation(&given, NOW).unwrap_err(), words);
+        }
+        assert_eq!(
+            activation(&object("Softmax", json!({ "axis": -1 })), NOW),
+            Ok(Found::Named("softmax"))
+        );
+    }
 
     #[test]
     fn each_spelling_of_an_activation_is_one_of_ours_where_it_is_equal() {

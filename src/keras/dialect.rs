@@ -13,6 +13,9 @@ pub struct Modern {
     pub config: Map<String, Value>,
 }
 
+/// Keras 1's class of transposed convolutions, which says its output's shape.
+pub const OLD_TRANSPOSED: &str = "Deconvolution2D";
+
 /// Options that have been given another name.
 const RENAMED: [(&str, &str); 17] = [
     ("nb_filter", "filters"),
@@ -71,7 +74,11 @@ pub fn modern(object: &Object) -> Modern {
 fn class_of(class: &str, config: &mut Map<String, Value>) -> String {
     match class {
         "Convolution2D" | "AtrousConvolution2D" => "Conv2D",
-        "Deconvolution2D" | "Convolution2DTranspose" => "Conv2DTranspose",
+        OLD_TRANSPOSED => {
+            config.shift_remove("output_shape"); // held against what the layer gives
+            "Conv2DTranspose"
+        }
+        "Convolution2DTranspose" => "Conv2DTranspose",
         "SeparableConvolution2D" => "SeparableConv2D",
         "BatchNormalizationV1" | "BatchNormalizationV2" => "BatchNormalization",
         "Merge" => return merge(config),

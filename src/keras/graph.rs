@@ -35,6 +35,8 @@ pub struct Leaf<'a> {
     pub place: Vec<Place<'a>>,
     /// Whether it is one of `keras.ops`.
     pub is_operation: bool,
+    /// Keras's number of a layer that stands in several models.
+    pub shared: Option<u64>,
 }
 
 impl Leaf<'_> {
@@ -263,7 +265,11 @@ fn sequential_input<'a>(model: &Object<'a>, depth: usize) -> Option<Input<'a>> {
 
 /// Whether a call asks for what a layer does in training, also where nothing is trained.
 pub fn always_trains<R>(call: &Call<R>) -> bool {
-    let asks = |argument: &Argument<R>| matches!(argument, Argument::Plain(Json::Bool(true)));
+    let asks = |argument: &Argument<R>| match argument {
+        Argument::Plain(Json::Bool(asks)) => *asks,
+        Argument::Plain(Json::Number(number)) => number.as_f64() != Some(0.0),
+        _ => false,
+    };
     call.kwargs.iter().any(|(name, argument)| *name == "training" && asks(argument))
 }
 
@@ -327,7 +333,19 @@ impl<'a> Walk<'a, '_> {
         let leaves = &mut self.graph.leaves;
         *self.known.entry(key).or_insert_with(|| {
             let (name, place) = (name_of(layer), place.to_vec());
-            leaves.push(Leaf { object, name, place, is_operation: is_operation(layer) });
+            let shared = layer.get("shared_object_id").and_then(Json::as_u64);
+            // Of a layer that several models use, Keras 3 gives the object's number from its second place on.
+            let is_same = |leaf: &Leaf| {
+                let ids_agree = match (shared, leaf.shared) {
+                    (Some(one), Some(other)) => one == other,
+                    (one, other) => one.or(other).is_some(),
+                };
+                ids_agree && leaf.name == name && leaf.object.class == object.class
+            };
+            if let Some(known) = leaves.iter().position(is_same) {
+                return known;
+            }
+            leaves.push(Leaf { object, name, place, is_operation: is_operation(layer), shared });
             leaves.len() - 1
         })
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::code::{self, Code};
+use super::dialect::OLD_TRANSPOSED;
 use super::graph::{Leaf, graph};
 use super::json::plain;
 use super::layers::Findings;
@@ -12,11 +13,15 @@ use super::refusal::{KerasError, Refusals};
 use super::training::{Training, UNKNOWN, training};
 use super::translate::{Entry, Model, Source, translate};
 use super::version::Version;
-use super::weights::{Holder, holders, holders_by_name, read};
+use super::weights::{Holder, holders, holders_by_name, read, version_of_weights};
 use crate::config::{self, ConfigError};
 use crate::formats::checkpoint::Array;
 use crate::formats::keras_file::{KerasFile, Weights};
 use crate::plan::{Graph, Plan};
+
+/// How weights are found where names do not say it.
+const BY_ORDER: &str =
+    "the weights were matched by their order and shapes: the file's names are others";
 
 /// What the user asks for beside the file.
 #[derive(Debug, Clone, Copy)]
@@ -100,12 +105,13 @@ fn of_config(
     let broken = |problem: String| KerasError::broken(path, problem);
     let holders = holders_by_name(&plan);
     let found = read(file, version, &plan, &holders).map_err(broken)?;
-    let mut notes = Vec::new();
+    let mut notes = Notes::default();
+    check_left(path, options, &found.left, &mut notes)?;
     if !found.by_name {
-        notes.push(
-            "the weights were matched by their order and shapes: the file's names are others"
-                .to_owned(),
-        );
+        notes.add(BY_ORDER);
+    }
+    if !file.optimizer.is_empty() {
+        notes.add("the optimizer's state is left behind, it starts anew: the file does not say whose it is");
     }
     let table = plan.config.to_toml().parse::<toml::Table>().unwrap_or_default();
     let found_words = kind_words(file);
@@ -115,7 +121,7 @@ fn of_config(
         tensors: found.tensors,
         state: None,
         found: found_words,
-        notes,
+        notes: notes.sentences(),
     })
 }
 
@@ -148,19 +154,41 @@ fn of_model(
     let leaves: Vec<Option<&Leaf>> = leaves.iter().map(Option::as_ref).collect();
     let holders = holders(&plan, &leaves);
     let broken = |problem: String| KerasError::broken(path, problem);
-    let weights = read(file, version, &plan, &holders).map_err(broken)?;
+    let layout = version_of_weights(file, model);
+    let weights = read(file, layout, &plan, &holders).map_err(broken)?;
+    check_left(path, options, &weights.left, &mut notes)?;
     if !weights.by_name {
-        notes
-            .add("the weights were matched by their order and shapes: the file's names are others");
+        notes.add(BY_ORDER);
     }
     let state = if training.keys.contains_key("optimizer") {
-        take_state(file, version, &plan, &holders, &mut notes)
+        take_state(file, layout, &plan, &holders, &mut notes)
     } else {
         None
     };
     let mut found = kind_words(file);
     found.extend(training.found);
     Ok(Imported { plan, config, tensors: weights.tensors, state, found, notes: notes.sentences() })
+}
+
+/// Says whose weights stay unused; refuses where they are of a file that need not be of this model.
+fn check_left(
+    path: &Path,
+    options: &Options,
+    left: &[String],
+    notes: &mut Notes,
+) -> Result<(), KerasError> {
+    /// Names that are shown.
+    const MOST: usize = 5;
+    let [.., _] = left else { return Ok(()) };
+    let more = if left.len() > MOST { " and others" } else { "" };
+    let names = left.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if options.weights.is_none() && options.config.is_none() {
+        notes.add(format!("the weights of {names}{more} are left behind: nothing reads them"));
+        return Ok(());
+    }
+    let path = options.weights.unwrap_or(path);
+    let problem = format!("it has weights of layers that the model lacks: {names}{more}");
+    Err(KerasError::broken(path, problem))
 }
 
 /// A model in the config's words, before its weights.
@@ -190,6 +218,7 @@ fn draw<'a>(
     // Without a code first, to see the sizes.
     let plan = draft.plan(&draft.table(None, &training, &[]))?;
     draft.check_axes(&plan.graph)?;
+    draft.check_output_shapes(&plan.graph)?;
     draft.thaw(&plan, &frozen, &mut training, &mut notes);
     let weighted: Vec<bool> =
         plan.graph.nodes.iter().map(|node| !node.weights.is_empty()).collect();
@@ -418,6 +447,33 @@ impl Draft<'_> {
                 let what = format!("works along axis {axis}, and here it does along the last");
                 let way_out =
                     "build the model with the channels last, give it these weights, and save it";
+                refusals.add(&entry.name, &entry.kind, what, way_out);
+            }
+        }
+        if refusals.0.is_empty() {
+            return Ok(());
+        }
+        Err(KerasError::Refused { path: self.path.to_owned(), refusals })
+    }
+
+    /// Keras 1 says what its Deconvolution2D gives, also what another one would not.
+    fn check_output_shapes(&self, graph: &Graph) -> Result<(), KerasError> {
+        let mut refusals = Refusals::default();
+        for (entry, node) in self.model.entries.iter().zip(&graph.nodes) {
+            let leaf = entry.leaf.map(|leaf| &self.leaves[leaf]);
+            let object =
+                leaf.map(|leaf| leaf.object).filter(|object| object.class == OLD_TRANSPOSED);
+            let said = object.and_then(|object| object.config.get("output_shape")?.as_array());
+            let Some(said) = said else { continue };
+            let sides = said.iter().skip(1).map(|side| side.as_u64().map(|side| side as usize));
+            let fits = said.len() == node.output.0.len() + 1
+                && sides
+                    .zip(&node.output.0)
+                    .all(|(said, side)| said.is_none_or(|said| said == *side));
+            if !fits {
+                let what = format!("gives {} here, and says another output_shape", node.output);
+                let way_out =
+                    "build the model with Conv2DTranspose, give it these weights, and save it";
                 refusals.add(&entry.name, &entry.kind, what, way_out);
             }
         }

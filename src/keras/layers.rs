@@ -119,8 +119,16 @@ pub fn words(leaf: &Leaf, first: &Use, findings: &mut Findings) -> Option<Words>
 /// What a call adds to a layer: refused where it changes what the layer does.
 pub fn check_call(leaf: &Leaf, call: &Call<super::graph::Value>, findings: &mut Findings) {
     let (name, class) = (leaf.name, leaf.object.class);
-    let random = ["Dropout", "GaussianNoise", "SpatialDropout2D", "BatchNormalization"];
-    if always_trains(call) && random.contains(&class) {
+    let random = [
+        "Dropout",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "GaussianNoise",
+        "GaussianDropout",
+        "AlphaDropout",
+        "BatchNormalization",
+    ];
+    if always_trains(call) && random.contains(&modern(&leaf.object).class.as_str()) {
         let what = "is called with training = True: what it does in training it does always";
         findings.refusals.add(name, class, what, "call it without that, and save the model anew");
     }

@@ -1,7 +1,7 @@
 //! Which of a file's weights belong to which layer: by the names that the file gives its layers, else by order
 //! and shape.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::graph::Place;
 use super::json::plain;
@@ -98,8 +98,16 @@ fn sides(shape: &[usize]) -> String {
     }
 }
 
-/// The weights of each layer, and whether names decided.
-pub type Matched<'f> = (Vec<Vec<&'f Weight>>, bool);
+/// Weights, each with the layer that wants it.
+#[derive(Debug)]
+pub struct Matched<'f> {
+    /// Of each layer.
+    pub groups: Vec<Vec<&'f Weight>>,
+    /// Whether names decided, not order and shape.
+    pub by_name: bool,
+    /// The file's layers whose weights no layer wants.
+    pub left: Vec<String>,
+}
 
 /// Finds the weights of all layers that want some, which stand in the order of the file's model.
 ///
@@ -113,13 +121,38 @@ pub fn matched<'f>(file: &'f Weights, wanted: &[Wanted]) -> Result<Matched<'f>, 
             return Err("it holds no weights; name their file with --weights FILE".to_owned());
         }
     };
-    match by_name {
-        Ok(found) => Ok((found, true)),
-        Err(problem) => match by_order(file, wanted) {
-            Some(found) => Ok((found, false)),
-            None => Err(problem),
-        },
-    }
+    let (groups, by_name) = match by_name {
+        Ok(found) => (found, true),
+        Err(problem) => (by_order(file, wanted).ok_or(problem)?, false),
+    };
+    let left = left(file, &groups);
+    Ok(Matched { groups, by_name, left })
+}
+
+/// Layers of the file with weights of which none was taken; those of random numbers are no weights.
+fn left(file: &Weights, groups: &[Vec<&Weight>]) -> Vec<String> {
+    let taken: HashSet<*const Weight> =
+        groups.iter().flatten().map(|weight| std::ptr::from_ref(*weight)).collect();
+    let is_left = |weight: &&Weight| {
+        !taken.contains(&std::ptr::from_ref(*weight)) && !weight.name.contains("seed_generator")
+    };
+    let mut names: Vec<String> = match file {
+        Weights::Layered(layers) => (layers.iter())
+            .filter(|layer| layer.weights.iter().any(|weight| is_left(&weight)))
+            .map(|layer| plain(&layer.name))
+            .collect(),
+        Weights::Tree(weights) => (weights.iter().filter(is_left))
+            .map(|weight| plain(weight.owner.as_deref().unwrap_or_else(|| path_of(weight))))
+            .collect(),
+        Weights::None => Vec::new(),
+    };
+    names.dedup();
+    names
+}
+
+/// `layers/conv2d/vars/0` is of `layers/conv2d`.
+fn path_of(weight: &Weight) -> &str {
+    weight.name.rsplit_once("/vars/").map_or(&weight.name, |(path, _)| path)
 }
 
 fn by_layers<'f>(
@@ -144,29 +177,20 @@ fn by_layers<'f>(
     Ok(found)
 }
 
-/// The weights of one layer, or of the layers of an inner model, which stand in one row: as Keras 2 has them,
-/// those that are trained first; or layer by layer; or by the names of the layers in theirs.
+/// The weights of one layer, or of the layers of an inner model, which stand in one row: by the names of the layers
+/// in theirs; where these say nothing, as Keras 2 has them, those that are trained first; or layer by layer.
 fn within<'f>(held: &[&'f Weight], wanted: &[Wanted]) -> Result<Vec<Vec<&'f Weight>>, String> {
-    let all = || {
-        wanted
-            .iter()
-            .enumerate()
-            .flat_map(|(layer, one)| one.weights.iter().map(move |weight| (layer, weight)))
-    };
-    let trained_first =
-        all().filter(|(_, one)| one.trainable).chain(all().filter(|(_, one)| !one.trainable));
-    let orders: [Vec<(usize, &OneWanted)>; 2] = [trained_first.collect(), all().collect()];
-    for order in &orders {
-        if order.len() == held.len()
-            && order.iter().zip(held).all(|((_, one), held)| one.fits(held))
-        {
-            let mut found = vec![Vec::new(); wanted.len()];
-            for ((layer, _), held) in order.iter().zip(held) {
-                found[*layer].push(*held);
-            }
-            return Ok(found);
-        }
+    match within_by_name(held, wanted) {
+        // A frozen layer's weights stand behind all others, so names go before any order.
+        Ok(found) if found.iter().map(Vec::len).sum::<usize>() == held.len() => Ok(found),
+        by_name => within_by_order(held, wanted).map_or(by_name, Ok),
     }
+}
+
+fn within_by_name<'f>(
+    held: &[&'f Weight],
+    wanted: &[Wanted],
+) -> Result<Vec<Vec<&'f Weight>>, String> {
     let mut named: HashMap<&str, Vec<&Weight>> = HashMap::new();
     for weight in held {
         named.entry(layer_of(&weight.name)).or_default().push(weight);
@@ -180,6 +204,27 @@ fn within<'f>(held: &[&'f Weight], wanted: &[Wanted]) -> Result<Vec<Vec<&'f Weig
     wanted.iter().map(one).collect()
 }
 
+fn within_by_order<'f>(held: &[&'f Weight], wanted: &[Wanted]) -> Option<Vec<Vec<&'f Weight>>> {
+    let all = || {
+        wanted
+            .iter()
+            .enumerate()
+            .flat_map(|(layer, one)| one.weights.iter().map(move |weight| (layer, weight)))
+    };
+    let trained_first =
+        all().filter(|(_, one)| one.trainable).chain(all().filter(|(_, one)| !one.trainable));
+    let orders: [Vec<(usize, &OneWanted)>; 2] = [trained_first.collect(), all().collect()];
+    let fits = |order: &&Vec<(usize, &OneWanted)>| {
+        order.len() == held.len() && order.iter().zip(held).all(|((_, one), held)| one.fits(held))
+    };
+    let order = orders.iter().find(fits)?;
+    let mut found = vec![Vec::new(); wanted.len()];
+    for ((layer, _), held) in order.iter().zip(held) {
+        found[*layer].push(*held);
+    }
+    Some(found)
+}
+
 /// `encoder/conv_1/kernel:0` is of `conv_1`.
 fn layer_of(name: &str) -> &str {
     name.rsplit('/').nth(1).unwrap_or("")
@@ -189,8 +234,8 @@ fn by_tree<'f>(weights: &'f [Weight], wanted: &[Wanted]) -> Result<Vec<Vec<&'f W
     let mut groups: HashMap<String, Vec<&Weight>> = HashMap::new();
     let mut owners: HashMap<&str, Vec<&Weight>> = HashMap::new();
     for weight in weights {
-        let (group, _) = weight.name.rsplit_once("/vars/").unwrap_or((&weight.name, ""));
-        let parts: Vec<&str> = group.split('/').filter(|part| !LISTS.contains(part)).collect();
+        let parts: Vec<&str> =
+            path_of(weight).split('/').filter(|part| !LISTS.contains(part)).collect();
         groups.entry(parts.join("/")).or_default().push(weight);
         if let Some(owner) = weight.owner.as_deref() {
             owners.entry(owner).or_default().push(weight);

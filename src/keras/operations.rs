@@ -98,10 +98,33 @@ fn option<'a>(call: &Arguments<'a>, name: &str) -> Option<&'a Value> {
     })
 }
 
+/// Of a function of TensorFlow 2.0 to 2.3, which keeps its options in the node of its graph: `{"f": 0.1}`.
+fn attribute<'a>(config: &'a Value, key: &str) -> Option<&'a Value> {
+    let attribute = config.get("node_def")?.get("attr")?.get(key)?;
+    ["f", "i", "b"].iter().find_map(|kind| attribute.get(kind))
+}
+
 fn activation(name: &str, leaf: &Leaf, call: &Arguments) -> Option<Words> {
     let stem = name.rsplit('.').next().unwrap_or(name);
-    let (config, one) = (leaf.object.config, call.reads().len() == 1);
-    let set = |key: &str| option(call, key).or_else(|| config.get(key));
+    let config = leaf.object.config;
+    let one = call.reads().len() == 1 && !has_constant(call) && no_constants(leaf);
+    let set = |key: &str| {
+        option(call, key).or_else(|| config.get(key)).or_else(|| attribute(config, key))
+    };
+    let options: &[&str] = match stem {
+        "Elu" | "elu" => &["alpha"],
+        "Gelu" => &["approximate"],
+        "LeakyRelu" | "leaky_relu" => &["alpha", "negative_slope"],
+        "Softmax" | "softmax" => &["axis"],
+        _ => &[],
+    };
+    let is_unknown = |(key, value): &(&str, Argument<_>)| match value {
+        Argument::Plain(value) => !value.is_null() && *key != "name" && !options.contains(key),
+        _ => false,
+    };
+    if call.kwargs.iter().any(is_unknown) {
+        return None;
+    }
     let found = match stem {
         "Relu" | "relu" => "relu",
         "Relu6" | "relu6" => "relu6",

@@ -42,8 +42,7 @@ pub fn state(
         return Ok(None);
     }
     let iterations = scalars.first().ok_or("it does not say after how many steps it is")?;
-    let iterations = iterations.read().ok().and_then(|array| array.to_values::<i64>().ok());
-    let iterations = iterations.and_then(|values| values.first().copied()).unwrap_or(0);
+    let iterations = count(iterations).ok_or("its number of steps is none")?;
     if iterations <= 0 {
         return Ok(None);
     }
@@ -59,8 +58,10 @@ pub fn state(
         let weights = node.weights.iter().enumerate().filter(|(_, weight)| weight.trainable);
         trained.extend(weights.map(|(number, _)| (holder.node, number)));
     }
-    if arrays.len() != trained.len() * slots.len() {
-        return Err(format!("it has {} arrays for {} weights", arrays.len(), trained.len()));
+    let wanted = trained.len() * slots.len();
+    let arrays = without_placeholders(arrays, wanted, trained.len());
+    if arrays.len() != wanted {
+        return Err(format!("it has {} arrays, and {wanted} are needed", arrays.len()));
     }
     let by_weight = matches!(file.weights, Weights::Tree(_))
         && !matches!(plan.config.train.optimizer, Optimizer::RMSprop(_));
@@ -76,6 +77,23 @@ pub fn state(
         found.push(((*name).to_owned(), row(&arrays, &trained, plan, version)?));
     }
     Ok(Some(State { slots: found, iterations }))
+}
+
+/// A whole number, which the first Keras 2 kept as a float.
+fn count(weight: &Weight) -> Option<i64> {
+    let array = weight.read().ok()?;
+    let whole = array.to_values::<i64>().ok().and_then(|values| values.first().copied());
+    let float = || array.to_values::<f32>().ok().and_then(|values| values.first().copied());
+    whole.or_else(|| float().filter(|count| count.fract() == 0.0).map(|count| count as i64))
+}
+
+/// Keras 2.1 to 2.3 keep an array of one zero for each weight where Adam has no amsgrad.
+fn without_placeholders(mut arrays: Vec<&Weight>, wanted: usize, weights: usize) -> Vec<&Weight> {
+    let are_single = |arrays: &[&Weight]| arrays.iter().all(|array| array.shape() == [1]);
+    if arrays.len() == wanted + weights && are_single(&arrays[wanted..]) {
+        arrays.truncate(wanted);
+    }
+    arrays
 }
 
 fn slots_of(optimizer: &Optimizer) -> Vec<Slot> {

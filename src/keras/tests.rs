@@ -514,3 +514,65 @@ fn what_only_the_plan_refuses_is_said_by_the_layers_name() {
     assert!(text.contains("the layer flat (Reshape): `target_shape` is [64, 2]; give "), "{text}");
     assert!(!of(&flat).contains("model.layers"), "{text}");
 }
+
+#[test]
+fn what_is_called_with_training_always_is_refused_in_every_spelling() {
+    for (class, asks, refuses) in [
+        ("Dropout", json!(true), true),
+        ("Dropout", json!(1), true),
+        ("BatchNormalizationV1", json!(true), true),
+        ("Dropout", json!(0), false),
+        ("Dropout", json!(null), false),
+    ] {
+        let config = if class == "Dropout" { json!({ "rate": 0.5 }) } else { json!({ "axis": 3 }) };
+        let called = json!([[["c", 0, 0, { "training": asks }]]]);
+        let layers = json!([
+            input("in", &json!([null, 8, 8, 1])),
+            conv("c", 1, &json!([[["in", 0, 0, {}]]])),
+            plain(class, "d", &config, &called),
+        ]);
+        let model = model(&layers, &json!([["in", 0, 0]]), &json!([["d", 0, 0]]));
+        let words = words_of(Path::new("m"), &model, None, None);
+        assert_eq!(words.is_err(), refuses, "{class} {asks}");
+    }
+}
+
+#[test]
+fn the_options_of_a_function_of_tensorflow_count() {
+    let of = |layer: Value| {
+        let layers = json!([
+            input("in", &json!([null, 8, 8, 1])),
+            conv("c", 1, &json!([[["in", 0, 0, {}]]])),
+            layer,
+        ]);
+        let model = model(&layers, &json!([["in", 0, 0]]), &json!([["f", 0, 0]]));
+        words_of(Path::new("m"), &model, None, None)
+    };
+    let node = json!({ "node_def": { "op": "LeakyRelu", "attr": { "alpha": { "f": 0.1 } } }, "constants": {} });
+    let (config, _) =
+        of(plain("TensorFlowOpLayer", "f", &node, &json!([[["c", 0, 0, {}]]]))).unwrap();
+    assert!(layers(&config)[1].contains("negative_slope = 0.1"), "{config}");
+    let silu = |options: Value| {
+        of(plain(
+            "TFOpLambda",
+            "f",
+            &json!({ "function": "nn.silu" }),
+            &json!([["c", 0, 0, options]]),
+        ))
+    };
+    assert!(silu(json!({})).unwrap().0.contains("silu"));
+    assert!(silu(json!({ "beta": 2.0 })).is_err());
+}
+
+#[test]
+fn a_layer_that_an_inner_model_and_the_outer_one_use_is_one() {
+    let conv = |reads: &str| modern_conv("conv", &json!("relu"), reads);
+    let mut again = conv("inner");
+    again["shared_object_id"] = json!(140_252_915_627_728_u64);
+    let mut inner = modern_model(vec![conv("in")], "conv");
+    inner["name"] = json!("inner");
+    inner["inbound_nodes"] = json!([{ "args": [tensor("in")], "kwargs": {} }]);
+    let (config, _) =
+        words_of(Path::new("m"), &modern_model(vec![inner, again], "conv"), None, None).unwrap();
+    assert!(config.contains("layer = \"Shared\""), "{config}");
+}

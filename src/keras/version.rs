@@ -9,6 +9,8 @@ pub struct Version {
     pub major: u32,
     /// The second number.
     pub minor: u32,
+    /// Whether it is TensorFlow's own, `2.2.4-tf`, or unknown.
+    pub of_tensorflow: bool,
 }
 
 impl Version {
@@ -22,7 +24,13 @@ impl Version {
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split(['.', '-']).map(str::parse);
         let major = numbers.next()?.ok().filter(|major| (1..100).contains(major))?;
-        Some(Self { major, minor: numbers.next().and_then(Result::ok).unwrap_or(0) })
+        let minor = numbers.next().and_then(Result::ok).unwrap_or(0);
+        Some(Self { major, minor, of_tensorflow: text.ends_with("-tf") })
+    }
+
+    /// Whether it is Keras for several backends, up to 2.3.
+    pub fn is_multi_backend(self) -> bool {
+        !self.of_tensorflow && (self.major == 1 || (self.major == 2 && self.minor <= 3))
     }
 
     /// Keras 3 names modules, Keras 1 has words that no later one has.
@@ -33,7 +41,7 @@ impl Version {
             () if text.contains("\"border_mode\"") || text.contains("\"output_dim\"") => 1,
             () => 2,
         };
-        Self { major, minor: 0 }
+        Self { major, minor: 0, of_tensorflow: true }
     }
 }
 
@@ -45,11 +53,11 @@ mod tests {
     #[test]
     fn a_version_is_read_in_every_form() {
         let of = |text: &str| Version::of(Some(text), &Value::Null);
-        assert_eq!(of("2.2.4-tf"), Version { major: 2, minor: 2 });
-        assert_eq!(of("3.15.1"), Version { major: 3, minor: 15 });
-        assert_eq!(of("1.2.2"), Version { major: 1, minor: 2 });
+        assert_eq!(of("2.2.4-tf"), Version { major: 2, minor: 2, of_tensorflow: true });
+        assert_eq!(of("3.15.1"), Version { major: 3, minor: 15, of_tensorflow: false });
+        assert_eq!(of("1.2.2"), Version { major: 1, minor: 2, of_tensorflow: false });
         let old = json!({ "config": [{ "config": { "border_mode": "same" } }], "keras_version": "1.2.0" });
-        assert_eq!(Version::of(None, &old), Version { major: 1, minor: 2 });
+        assert_eq!(Version::of(None, &old), Version { major: 1, minor: 2, of_tensorflow: false });
         let old = json!({ "config": [{ "config": { "border_mode": "same" } }] });
         assert_eq!(Version::of(Some("new"), &old).major, 1);
     }

@@ -2,7 +2,7 @@
 
 use super::graph::{Leaf, Place};
 use super::json::plain;
-use super::matching::{OneWanted, Wanted, matched};
+use super::matching::{Matched, OneWanted, Wanted, matched};
 use super::order::containers;
 use super::version::Version;
 use crate::config::layers::Layer;
@@ -29,6 +29,8 @@ pub struct Found {
     pub tensors: Vec<(String, Array)>,
     /// Whether the file's names decided, not order and shape.
     pub by_name: bool,
+    /// The file's layers whose weights the plan has no place for.
+    pub left: Vec<String>,
 }
 
 /// The layers that have weights, in the order of the file's model; `leaves` are those of the nodes.
@@ -57,6 +59,21 @@ pub fn holders_by_name(plan: &Plan) -> Vec<Holder<'_>> {
     containers(&plan.graph).into_iter().filter(has_weights).map(holder).collect()
 }
 
+/// The version and the backend by which a file's weights are laid out: those of the file that holds them, else the
+/// model's.
+fn layout_of(file: &KerasFile) -> [Option<&str>; 2] {
+    let own = [file.keras_version.as_deref(), file.backend.as_deref()];
+    match &file.weights_of {
+        Some([version, backend]) => [version.as_deref().or(own[0]), backend.as_deref().or(own[1])],
+        None => own,
+    }
+}
+
+/// Which Keras laid a file's weights out.
+pub fn version_of_weights(file: &KerasFile, model: &serde_json::Value) -> Version {
+    Version::of(layout_of(file)[0], model)
+}
+
 /// Reads all weights of a plan.
 ///
 /// # Errors
@@ -67,7 +84,8 @@ pub fn read(
     plan: &Plan,
     holders: &[Holder],
 ) -> Result<Found, String> {
-    if file.backend.as_deref() == Some("theano") && version.major < 3 {
+    let [_, backend] = layout_of(file);
+    if backend == Some("theano") && version.major < 3 {
         return Err(
             "its kernels are mirrored, as Theano has them; open it once in Keras with TensorFlow, \
                     and save it anew"
@@ -87,7 +105,7 @@ pub fn read(
                 .collect(),
         })
         .collect();
-    let (groups, by_name) = matched(&file.weights, &wanted)?;
+    let Matched { groups, by_name, left } = matched(&file.weights, &wanted)?;
     let mut found: Vec<Option<Vec<(String, Array)>>> = vec![None; plan.graph.nodes.len()];
     for (holder, group) in holders.iter().zip(groups) {
         let node = &plan.graph.nodes[holder.node];
@@ -97,7 +115,7 @@ pub fn read(
         });
         found[holder.node] = Some(arrays.collect::<Result<_, String>>()?);
     }
-    Ok(Found { tensors: found.into_iter().flatten().flatten().collect(), by_name })
+    Ok(Found { tensors: found.into_iter().flatten().flatten().collect(), by_name, left })
 }
 
 /// Keras's axis for each of PyTorch's of a node's weight, and its shape in Keras.

@@ -45,6 +45,7 @@ pub(super) fn read(file: &File, path: &Arc<Path>) -> Result<KerasFile, Fault> {
     };
     let mut opener = Opener::new(file, path);
     Ok(KerasFile {
+        weights_of: None,
         kind: if model.is_some() { Kind::WholeH5 } else { Kind::WeightsH5 },
         keras_version: about("keras_version")?,
         backend: about("backend")?,
@@ -65,6 +66,7 @@ fn weights_alone(file: &File, path: &Arc<Path>) -> Result<KerasFile, Fault> {
         return Err(Fault::OtherHdf5);
     }
     Ok(KerasFile {
+        weights_of: None,
         kind: Kind::WeightsTree,
         keras_version: None,
         backend: None,

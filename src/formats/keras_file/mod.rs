@@ -59,6 +59,8 @@ pub struct KerasFile {
     pub training: Option<Value>,
     /// The model's weights.
     pub weights: Weights,
+    /// Where these are of another file: the version and the backend that it names.
+    pub weights_of: Option<[Option<String>; 2]>,
     /// The optimizer's state in Keras's order, by paths such as `optimizer/vars/0` or by names such
     /// as `training/Adam/iterations:0`.
     pub optimizer: Vec<Weight>,
@@ -185,8 +187,8 @@ impl KerasFile {
         }
         self.weights = other.weights;
         self.optimizer = other.optimizer;
+        self.weights_of = Some([other.keras_version.clone(), other.backend]);
         self.keras_version = self.keras_version.take().or(other.keras_version);
-        self.backend = self.backend.take().or(other.backend);
         Ok(())
     }
 
@@ -246,6 +248,7 @@ fn from_keras(archive: &mut Archive, path: &Arc<Path>) -> Result<KerasFile, Faul
     };
     json::check_model(&model)?;
     Ok(KerasFile {
+        weights_of: None,
         kind: Kind::Keras,
         keras_version: json::text(&metadata, "keras_version"),
         backend: None,
@@ -260,6 +263,7 @@ fn from_json(source: &Source) -> Result<KerasFile, Fault> {
     let model = json::read(source)?;
     json::check_model(&model)?;
     Ok(KerasFile {
+        weights_of: None,
         kind: Kind::Json,
         keras_version: json::text(&model, "keras_version"),
         backend: json::text(&model, "backend"),

@@ -70,7 +70,10 @@ impl Training {
 
     fn optimizer(&mut self, said: &Value, version: Version, notes: &mut Notes) {
         let given = ["optimizer", "optimizer_config"].iter().find_map(|key| said.get(*key));
-        let Some(given) = given.filter(|given| !given.is_null()) else { return };
+        let Some(given) = given.filter(|given| !given.is_null()) else {
+            notes.add("the file names no optimizer: training takes Adam, unless train.optimizer says another");
+            return;
+        };
         let found = match optimizer::optimizer(given, version, notes) {
             Ok(found) => found,
             Err(what) => {
@@ -84,6 +87,17 @@ impl Training {
             toml::Table::from_iter([("optimizer".to_owned(), toml::Value::Table(found.keys))]);
         if let Some(schedule) = found.schedule {
             keys.insert("learning_rate_schedule".to_owned(), toml::Value::Table(schedule));
+        }
+        if let Some(why) = refusal(&keys)
+            && keys.remove("learning_rate_schedule").is_some()
+        {
+            notes.add(format!("the schedule of the learning rate is left behind: {why}"));
+            if refusal(&keys).is_some()
+                && let Some(optimizer) =
+                    keys.get_mut("optimizer").and_then(toml::Value::as_table_mut)
+            {
+                optimizer.remove("learning_rate"); // what the schedule starts from
+            }
         }
         match refusal(&keys) {
             None => {
@@ -173,7 +187,8 @@ mod tests {
 
     fn read(said: &Value) -> (Training, Vec<String>) {
         let mut notes = Notes::default();
-        let training = training(Some(said), Version { major: 3, minor: 8 }, &mut notes);
+        let training =
+            training(Some(said), Version { major: 3, minor: 8, of_tensorflow: false }, &mut notes);
         (training, notes.sentences())
     }
 
@@ -206,7 +221,8 @@ mod tests {
             json!({ "class_name": "function", "module": "keras.losses", "config": "mse",
                     "registered_name": "mse" }),
         ] {
-            let (training, notes) = read(&json!({ "loss": given, "loss_weights": [1.0] }));
+            let said = json!({ "loss": given, "loss_weights": [1.0], "optimizer": "adam" });
+            let (training, notes) = read(&said);
             assert_eq!(training.keys["loss"].as_str(), Some("mean_squared_error"), "{given}");
             assert!(notes.is_empty(), "{given}: {notes:?}");
         }
@@ -384,10 +400,56 @@ mod tests {
             json!([["mae"], "psnr"]),
             json!({ "out": ["mae", { "class_name": "function", "config": "psnr" }] }),
         ] {
-            let (_, notes) = read(&json!({ "loss": "mse", "metrics": given }));
+            let (_, notes) = read(&json!({ "loss": "mse", "metrics": given, "optimizer": "adam" }));
             assert!(notes[0].contains("mae, psnr"), "{given}: {notes:?}");
         }
-        let (_, notes) = read(&json!({ "loss": "mse", "metrics": [], "weighted_metrics": null }));
+        let said =
+            json!({ "loss": "mse", "metrics": [], "weighted_metrics": null, "optimizer": "adam" });
+        let (_, notes) = read(&said);
         assert!(notes.is_empty());
+    }
+
+    #[test]
+    fn a_file_without_an_optimizer_says_which_one_training_takes() {
+        let (training, notes) = read(&json!({ "loss": "mse" }));
+        assert!(!training.keys.contains_key("optimizer"));
+        assert!(notes[0].contains("names no optimizer: training takes Adam"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_schedule_that_does_not_fit_takes_no_optimizer_with_it() {
+        let adam = |schedule: Value| {
+            read(&json!({ "loss": "mse", "optimizer": { "class_name": "Adam",
+                "config": { "learning_rate": schedule, "beta_1": 0.5 } } }))
+        };
+        let fractions = json!({ "class_name": "ExponentialDecay", "config": {
+            "initial_learning_rate": 0.01, "decay_steps": 937.5, "decay_rate": 0.9 } });
+        let warm_up = json!({ "class_name": "CosineDecay", "config": { "initial_learning_rate": 0.0,
+            "decay_steps": 1000, "warmup_target": 0.001, "warmup_steps": 100 } });
+        for (schedule, rate) in [(fractions, Some(0.01)), (warm_up, None)] {
+            let (training, notes) = adam(schedule);
+            assert!(!training.keys.contains_key("learning_rate_schedule"));
+            let optimizer = training.keys["optimizer"].as_table().unwrap();
+            assert_eq!(optimizer["beta_1"].as_float(), Some(0.5));
+            assert_eq!(optimizer.get("learning_rate").and_then(toml::Value::as_float), rate);
+            assert!(
+                notes[0].contains("the schedule of the learning rate is left behind"),
+                "{notes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_clipnorm_of_keras_before_tensorflows_own_is_of_all_gradients() {
+        for (of_tensorflow, minor, key) in
+            [(false, 2, "global_clipnorm"), (true, 2, "clipnorm"), (false, 4, "clipnorm")]
+        {
+            let said = json!({ "loss": "mse", "optimizer_config": { "class_name": "Adam",
+                "config": { "lr": 0.001, "clipnorm": 1.0 } } });
+            let version = Version { major: 2, minor, of_tensorflow };
+            let training = training(Some(&said), version, &mut Notes::default());
+            let optimizer = training.keys["optimizer"].as_table().unwrap();
+            assert_eq!(optimizer[key].as_float(), Some(1.0), "{optimizer}");
+        }
     }
 }

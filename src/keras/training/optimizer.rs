@@ -83,6 +83,12 @@ fn options(name: &str, keys: &[Key], config: &Value, version: Version, notes: &m
             ("learning_rate" | "lr", _) => rate(value, &mut found, notes),
             ("decay", _) => decay(value, &mut found),
             (option, Some(_)) if OF_AVERAGES.contains(&option) && !averages => {}
+            // Of all gradients together, at that time (`keras/optimizers.py`, `get_gradients`).
+            ("clipnorm", Some(key)) if version.is_multi_backend() => {
+                if let Some(value) = plain_value(value, key) {
+                    found.keys.insert("global_clipnorm".to_owned(), value);
+                }
+            }
             (_, Some(key)) => {
                 if let Some(value) = plain_value(value, key) {
                     found.keys.insert(option.clone(), value);
