@@ -224,8 +224,8 @@ fn the_summary_names_the_layer_that_keeps_the_native_engine_out() {
 }
 
 #[test]
-fn the_deep_autoencoder_of_the_blog_has_a_code_of_4x4x8() {
-    let summary = convae().args(["summary", "--config", "blog-deep.toml"]).succeeds();
+fn the_convolutional_autoencoder_of_the_blog_has_a_code_of_4x4x8() {
+    let summary = convae().args(["summary", "--config", "blog-conv.toml"]).succeeds();
     assert!(summary.contains("Code: 4x4x8 = 128 values for 784"), "{summary}");
 }
 

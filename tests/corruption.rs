@@ -444,7 +444,9 @@ fn it_shows_as_many_images_as_the_config_asks_for_and_the_data_has() {
 fn every_shipped_config_can_be_looked_at() {
     let folder = Folder::new();
     let data = format!("data.dir={}", digits().display());
-    for name in ["plain", "denoise", "blog-deep", "blog-denoise", "superres", "inpaint"] {
+    for name in
+        ["plain", "denoise", "blog-conv", "blog-simple", "blog-denoise", "superres", "inpaint"]
+    {
         let config = root().join(format!("configs/{name}.toml"));
         corrupt(&config, folder.path()).set(&data).succeeds();
     }

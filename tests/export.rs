@@ -59,42 +59,41 @@ fn save_random(case: &Case, path: &Path) -> Plan {
     plan
 }
 
-/// The model's own size, and two others where there are any.
-fn sizes_of(plan: &Plan) -> Vec<[usize; 2]> {
-    let [height, width, _] = plan.input_shape;
-    let mut sizes = vec![[height, width]];
+/// The model's own input, and two of other sizes where there are any.
+fn inputs_of(plan: &Plan) -> Vec<Vec<usize>> {
+    let [height, width, channels] = plan.input_shape;
+    let mut inputs = vec![plan.graph.input.0.clone()];
     if plan.sized_layer().is_none() {
         let (rows, columns) = (plan.period(Axis::Rows), plan.period(Axis::Columns));
-        sizes.push([height + rows, width + 3 * columns]);
-        sizes.push([height + 2 * rows, width + columns]);
+        inputs.push(vec![height + rows, width + 3 * columns, channels]);
+        inputs.push(vec![height + 2 * rows, width + columns, channels]);
     }
-    sizes
+    inputs
 }
 
 /// Random images, and what the model makes of them.
 struct Expected {
-    shape: [usize; 4],
+    shape: Vec<usize>,
     input: Vec<f32>,
-    output_shape: [usize; 4],
+    output_shape: Vec<usize>,
     output: Vec<f32>,
 }
 
 fn expected(case: &Case, checkpoint: &Path) -> Vec<Expected> {
     let mut stream = Stream::seed_from_u64(11);
     let plan = plan_of(case);
-    let [.., channels] = plan.input_shape;
     let mut all = Vec::new();
-    for [height, width] in sizes_of(&plan) {
-        let size = format!("model.input_shape=[{height},{width},{channels}]");
-        let mut model = Exporter::open(checkpoint, None, &[size]).unwrap();
-        let [rows, columns, outputs] = model.plan.output_shape();
+    for sides in inputs_of(&plan) {
+        let input_shape = format!("model.input_shape={sides:?}");
+        let mut model = Exporter::open(checkpoint, None, &[input_shape]).unwrap();
+        let given = model.plan.graph.shape(model.plan.graph.output).0.clone();
         for batch in BATCHES {
-            let shape = [batch, height, width, channels];
+            let shape = [&[batch], &sides[..]].concat();
             let [low, high] = case.values;
             let count = shape.iter().product();
             let input: Vec<f32> = (0..count).map(|_| stream.random_range(low..high)).collect();
             let output = model.outputs(&input);
-            let output_shape = [batch, rows, columns, outputs];
+            let output_shape = [&[batch], &given[..]].concat();
             all.push(Expected { shape, input, output_shape, output });
         }
     }
@@ -154,12 +153,16 @@ fn libtorch_runs_the_torchscript_of_every_layer_for_any_batch_and_size() {
         let module = CModule::load(&script).unwrap();
         let kind = if case.dtype == "float64" { Kind::Double } else { Kind::Float };
         for Expected { shape, input, output_shape, output } in expected(&case, &weights) {
-            let images = |values: &[f32], shape: [usize; 4]| {
-                Tensor::from_slice(values).view(shape.map(|n| n as i64))
+            let samples = |values: &[f32], shape: &[usize]| {
+                let shape: Vec<i64> = shape.iter().map(|&side| side as i64).collect();
+                Tensor::from_slice(values).view(shape.as_slice())
             };
-            let input = images(&input, shape).permute([0, 3, 1, 2]).to_kind(kind);
-            let theirs = module.forward_ts(&[input]).unwrap().permute([0, 2, 3, 1]);
-            let ours = images(&output, output_shape);
+            let turned = |images: Tensor, axes: [i64; 4]| {
+                if images.dim() == 4 { images.permute(axes) } else { images }
+            };
+            let input = turned(samples(&input, &shape), [0, 3, 1, 2]).to_kind(kind);
+            let theirs = turned(module.forward_ts(&[input]).unwrap(), [0, 2, 3, 1]);
+            let ours = samples(&output, &output_shape);
             assert_eq!(theirs.size(), ours.size(), "{}", case.name);
             let difference = (theirs - ours).abs().max().double_value(&[]);
             assert!(difference <= BAR, "{}, {shape:?}: {difference:e}", case.name);

@@ -178,6 +178,7 @@ fn conv_options(kernel_initializer: Initializer) -> ConvOptions {
         activation: Activation::Linear,
         use_bias: true,
         kernel_initializer,
+        of_signals: false,
     }
 }
 

@@ -164,6 +164,7 @@ fn conv_options(channels: usize, filters: usize, window: Window, use_bias: bool)
         activation: Activation::Linear,
         use_bias,
         kernel_initializer: Initializer::GlorotUniform,
+        of_signals: false,
     }
 }
 

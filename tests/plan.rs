@@ -37,10 +37,12 @@ use reference::normalization::Norm;
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
-const SHIPPED: [&str; 6] = [
+const SHIPPED: [&str; 8] = [
     "plain.toml",
     "denoise.toml",
     "blog-denoise.toml",
+    "blog-conv.toml",
+    "blog-simple.toml",
     "blog-deep.toml",
     "superres.toml",
     "inpaint.toml",
@@ -105,6 +107,33 @@ dtype = "float64"
 dir = "else where/runs"
 safetensors = true
 grid_samples = 4
+"#;
+
+/// Every layer of signals, in the same way.
+const SIGNALS: &str = r#"
+name = "signals"
+
+[model]
+input_shape = [12, 3]
+encoder = [
+  { layer = "ZeroPadding1D", padding = [1, 2] },
+  { layer = "Cropping1D", cropping = [2, 1] },
+  { layer = "Conv1D", filters = 4, kernel_size = 3, strides = 2, padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
+  { layer = "BatchNormalization" },
+  { layer = "MaxPooling1D", pool_size = 3, strides = 1, padding = "same" },
+  { layer = "AveragePooling1D", pool_size = [2] },
+  { layer = "Dense", units = 5, activation = "tanh" },
+  { layer = "Activation", activation = "softmax" },
+  { layer = "Flatten" },
+  { layer = "Dense", units = 6, activation = "relu" },
+]
+decoder = [
+  { layer = "Dense", units = 8 },
+  { layer = "Reshape", target_shape = [-1, 2] },
+  { layer = "Conv1DTranspose", filters = 3, kernel_size = 4, strides = 3, padding = "same" },
+  { layer = "UpSampling1D" },
+  { layer = "Conv1D", filters = 3, kernel_size = 2, strides = 2, activation = "sigmoid" },
+]
 "#;
 
 /// A shipped config's text.
@@ -195,9 +224,9 @@ fn blog_denoise_has_the_layers_that_keras_makes_of_it() {
 }
 
 #[test]
-fn blog_deep_has_the_layers_that_keras_makes_of_it() {
+fn blog_conv_has_the_layers_that_keras_makes_of_it() {
     check_rows(
-        &plan(&shipped("blog-deep.toml")),
+        &plan(&shipped("blog-conv.toml")),
         &[
             ("conv2d", &[28, 28, 16], 160, 0),
             ("max_pooling2d", &[14, 14, 16], 0, 0),
@@ -249,9 +278,34 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
 }
 
 #[test]
-fn the_config_above_uses_every_layer_there_is() {
-    let plan = plan(EVERYTHING);
-    let used: BTreeSet<&str> = plan.graph.nodes.iter().map(|node| node.layer.name()).collect();
+fn a_model_of_every_layer_of_signals_has_the_layers_that_keras_makes_of_it() {
+    check_rows(
+        &plan(SIGNALS),
+        &[
+            ("zero_padding1d", &[15, 3], 0, 0),
+            ("cropping1d", &[12, 3], 0, 0),
+            ("conv1d", &[6, 4], 36, 0),
+            ("batch_normalization", &[6, 4], 8, 8),
+            ("max_pooling1d", &[6, 4], 0, 0),
+            ("average_pooling1d", &[3, 4], 0, 0),
+            ("dense", &[3, 5], 25, 0),
+            ("activation", &[3, 5], 0, 0),
+            ("flatten", &[15], 0, 0),
+            ("dense_1", &[6], 96, 0),
+            ("dense_2", &[8], 56, 0),
+            ("reshape", &[4, 2], 0, 0),
+            ("conv1d_transpose", &[12, 3], 27, 0),
+            ("up_sampling1d", &[24, 3], 0, 0),
+            ("conv1d_1", &[12, 3], 21, 0),
+        ],
+    );
+}
+
+#[test]
+fn the_configs_above_use_every_layer_there_is() {
+    let plans = [EVERYTHING, SIGNALS].map(plan);
+    let nodes = plans.iter().flat_map(|plan| &plan.graph.nodes);
+    let used: BTreeSet<&str> = nodes.map(|node| node.layer.name()).collect();
     let merges = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"];
     let chained = Layer::NAMES.iter().copied().filter(|name| !merges.contains(name));
     assert_eq!(used, chained.collect());
@@ -259,14 +313,14 @@ fn the_config_above_uses_every_layer_there_is() {
 
 #[test]
 fn each_layer_receives_what_the_one_before_gives() {
-    for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING]) {
+    for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING, SIGNALS]) {
         let plan = plan(text);
-        let mut shape = Shape(plan.input_shape.to_vec());
+        let mut shape = plan.graph.input.clone();
         for node in &plan.graph.nodes {
             assert_eq!(*plan.graph.input_of(node), shape, "{}", node.name);
             shape = node.output.clone();
         }
-        assert_eq!(shape.0, plan.input_shape);
+        assert_eq!(shape, plan.graph.input);
         assert!(plan.graph.chain().is_some());
         let parts = [Part::Encoder, Part::Decoder].map(|part| plan.graph.section(part).unwrap());
         let counts = parts.iter().map(|section| section.nodes().count());
@@ -307,10 +361,11 @@ fn weights_planned(plan: &Plan) -> (usize, usize) {
 
 #[test]
 fn models_have_the_shapes_and_the_number_of_weights_that_their_plans_promise() {
-    for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING]) {
+    for text in SHIPPED.map(shipped).iter().map(String::as_str).chain([EVERYTHING, SIGNALS]) {
         let plan = plan(text);
         let model = Model::new(&plan, Device::Cpu, Kind::Double);
-        let x = input(&plan, 2, &mut Stream::seed_from_u64(1)).tensor();
+        let x = input(&plan, 2, &mut Stream::seed_from_u64(1));
+        let x = if plan.graph.input.0.len() == 1 { x.vectors() } else { x.tensor() };
         let code = model.encode(&x, false);
         assert_eq!(Shape(planned_shape(&code)), *plan.code_shape());
         assert_eq!(model.decode(&code, false).size(), x.size());
@@ -535,7 +590,9 @@ fn activate(x: ImageBatch, activation: Activation) -> ImageBatch {
 /// What Keras computes in inference for one layer with the model's weights.
 fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
     let weight = |name: &str| values_of(model, &node.name, name);
-    let layer = &node.layer;
+    // A signal is an image of one row.
+    let in_2d = node.layer.in_2d();
+    let layer = in_2d.as_ref().unwrap_or(&node.layer);
     let with_bias = |mut y: ImageBatch| {
         if let Some(bias) = weight("bias") {
             linear::add_bias(&mut y, &numbers(&bias));
@@ -544,6 +601,7 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
     };
     let kernel = || {
         let kernel = weight("weight").expect("a kernel");
+        let kernel = if kernel.dim() == 3 { kernel.unsqueeze(2) } else { kernel };
         let axes: &[i64] = if kernel.dim() == 4 { &[2, 3, 1, 0] } else { &[1, 0] };
         numbers(&kernel.permute(axes))
     };
@@ -586,7 +644,10 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
             [height, width, channels] => {
                 ImageBatch { shape: [x.shape[0], height, width, channels], values: x.values }
             }
-            _ => panic!("this config reshapes to images only"),
+            [steps, channels] => {
+                ImageBatch { shape: [x.shape[0], 1, steps, channels], values: x.values }
+            }
+            _ => panic!("these configs reshape to no vectors"),
         },
         Layer::BatchNormalization(norm) => {
             let mut reference = Norm::new(x.shape[3], norm.momentum, norm.epsilon);
@@ -617,14 +678,20 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         | Layer::Maximum(_)
         | Layer::Minimum(_)
         | Layer::Concatenate(_) => panic!("this config has no merge"),
+        other => panic!("{} is that of images on one row", other.name()),
     }
 }
 
 /// Every option of the config reaches its layer: a swapped pair or a forgotten default shows here.
 #[test]
 fn a_model_of_every_layer_computes_what_the_references_give_one_after_the_other() {
-    let plan = plan(EVERYTHING);
-    let model = Model::new(&plan, Device::Cpu, Kind::Double);
+    for text in [EVERYTHING, SIGNALS] {
+        check_outputs(&plan(text));
+    }
+}
+
+fn check_outputs(plan: &Plan) {
+    let model = Model::new(plan, Device::Cpu, Kind::Double);
     let mut stream = Stream::seed_from_u64(3);
     for entry in model.parameters.iter() {
         let mut values = normals(entry.tensor.numel(), &mut stream);
@@ -634,7 +701,7 @@ fn a_model_of_every_layer_computes_what_the_references_give_one_after_the_other(
         let values = Tensor::from_slice(&values).view_as(&entry.tensor);
         no_grad(|| entry.tensor.shallow_clone().copy_(&values));
     }
-    let x = input(&plan, 3, &mut stream);
+    let x = input(plan, 3, &mut stream);
     let infer = |part: Part, x: ImageBatch| {
         let section = plan.graph.section(part).unwrap();
         section.nodes().fold(x, |x, (_, node)| infer(&model, node, x))
@@ -762,12 +829,52 @@ fn a_model_too_large_to_compute_is_refused_and_not_built() {
 }
 
 #[test]
-fn images_have_height_width_and_channels() {
-    for shape in ["[28, 28]", "[28, 28, -1]", "[28, 28, 0]", "[28, 28, 1, 1]", "[]"] {
+fn a_model_takes_vectors_signals_or_images_with_their_channels() {
+    for shape in ["[28, -1]", "[-1]", "[28, 28, -1]", "[28, 28, 0]", "[28, 28, 1, 1]", "[]"] {
         let refusal =
             refusal(&model([8, 8, 1], CONV, CONV), &[&format!("model.input_shape={shape}")]);
         check_says(&refusal, &["`model.input_shape", "from 1 to 65536"]);
     }
+    let one = |shape: &str, layer: &str| {
+        refusal(&model([8, 8, 1], layer, ""), &[&format!("model.input_shape={shape}")])
+    };
+    let signal = "{ layer = \"MaxPooling1D\" }";
+    check_says(&one("[8, 8]", CONV), &["(Conv2D) needs height, width and channels", "8x8"]);
+    check_says(&one("[8]", signal), &["(MaxPooling1D) needs steps and channels", "receives 8;"]);
+    check_says(&one("[8, 8, 1]", signal), &["needs steps and channels, but receives 8x8x1"]);
+    let long = "{ layer = \"MaxPooling1D\", pool_size = 9 }";
+    check_says(&one("[8, 1]", long), &["has a window of 1x9, larger than the 1x8"]);
+}
+
+#[test]
+fn what_is_no_image_is_seen_as_one_of_the_same_values() {
+    let views = |shape: &str, data: &str, layers: &str| {
+        let text = format!(
+            "name = \"test\"\n[model]\ninput_shape = {shape}\nlayers = [{layers}]\n[data]\n{data}\n"
+        );
+        let plan = plan_of(&text, &[]).map_err(|error| error.to_string())?;
+        Ok::<_, String>((plan.input_shape, plan.output_shape()))
+    };
+    let files = "kind = \"images\"\ntrain = \"here\"";
+    let dense = |units: usize| format!("{{ layer = \"Dense\", units = {units} }}");
+    let to =
+        |shape: &str| format!("{}, {{ layer = \"Reshape\", target_shape = {shape} }}", dense(48));
+    let conv = "{ layer = \"Conv1D\", filters = 3, kernel_size = 1 }";
+    for (shape, data, layers, input, output) in [
+        ("[16]", "", dense(16), [4, 4, 1], [4, 4, 1]),
+        ("[16]", files, dense(5), [4, 4, 1], [1, 5, 1]),
+        ("[48]", files, dense(48), [4, 4, 3], [4, 4, 3]),
+        ("[48]", "", to("[6, 8]"), [4, 4, 3], [4, 4, 3]),
+        ("[48]", "", to("[3, 4, 4]"), [4, 4, 3], [4, 4, 3]),
+        ("[15]", "", dense(15), [1, 15, 1], [1, 15, 1]),
+        ("[6, 3]", "", dense(3), [6, 3, 1], [6, 3, 1]),
+        ("[6, 3]", "", conv.to_owned(), [1, 6, 3], [1, 6, 3]),
+    ] {
+        let found = views(shape, data, &layers).unwrap();
+        assert_eq!(found, (input, output), "{shape}, {layers}");
+    }
+    let refused = views("[15]", files, &dense(15)).unwrap_err();
+    check_says(&refused, &["`model.input_shape` is a vector of 15 values", "s x s pixels"]);
 }
 
 #[test]
@@ -786,8 +893,8 @@ fn a_refusal_caused_by_a_set_argument_names_that_argument() {
     check_says(&refusal, &["`model.decoder`", "16x16x1", "28x28x1"]);
     let refusal = self::refusal(&shipped("plain.toml"), &["model.encoder[3].pool_size=15"]);
     check_says(&refusal, &["`model.encoder[3]`", "15x15", "14x14"]);
-    let refusal = self::refusal(&shipped("plain.toml"), &["model.input_shape=[28, 28]"]);
-    check_says(&refusal, &["--set model.input_shape=[28, 28]"]);
+    let refusal = self::refusal(&shipped("plain.toml"), &["model.input_shape=[28, 28, -1]"]);
+    check_says(&refusal, &["--set model.input_shape=[28, 28, -1]"]);
 }
 
 // To TOML and back.

@@ -73,6 +73,67 @@ impl Field for Pair {
     }
 }
 
+/// A length along a signal; Keras writes it as a list of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Single(pub usize);
+
+impl Single {
+    /// The same of an image of one row.
+    fn in_2d(self) -> Pair {
+        Pair(1, self.0)
+    }
+}
+
+impl Field for Single {
+    fn takes() -> String {
+        usize::takes()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let one = match &node.value {
+            Value::Array(items) if items.len() == 1 => &items[0],
+            _ => node,
+        };
+        usize::read(one, bounds).map(Self)
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        self.0.write()
+    }
+}
+
+/// Steps at both ends of a signal: one number, or `[before, after]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// At its begin.
+    pub before: usize,
+    /// At its end.
+    pub after: usize,
+}
+
+impl Ends {
+    /// The same of an image of one row.
+    fn in_2d(self) -> Sides {
+        Sides { top: 0, bottom: 0, left: self.before, right: self.after }
+    }
+}
+
+impl Field for Ends {
+    fn takes() -> String {
+        "a whole number, or [before, after], each".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let refused = |_| refuse(node, &super::schema::taking::<Self>(bounds));
+        let Pair(before, after) = Pair::read(node, bounds).map_err(refused)?;
+        Ok(Self { before, after })
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        vec![self.before, self.after].write()
+    }
+}
+
 /// Rows and columns at the four sides: one number, `[height, width]`, or
 /// `[[top, bottom], [left, right]]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +175,8 @@ pub struct TargetShape(pub Vec<Option<usize>>);
 
 impl Field for TargetShape {
     fn takes() -> String {
-        "[values] or [height, width, channels], where one entry may be -1, the others".to_owned()
+        "[values], [steps, channels] or [height, width, channels], where one entry may be -1, the others"
+            .to_owned()
     }
 
     fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
@@ -122,7 +184,7 @@ impl Field for TargetShape {
         let Value::Array(items) = &node.value else { return Err(refusal()) };
         let shape = read_sides(items, bounds)?;
         let free = shape.iter().filter(|side| side.is_none()).count();
-        if matches!(shape.len(), 1 | 3) && free <= 1 { Ok(Self(shape)) } else { Err(refusal()) }
+        if matches!(shape.len(), 1..=3) && free <= 1 { Ok(Self(shape)) } else { Err(refusal()) }
     }
 
     fn write(&self) -> Option<toml::Value> {
@@ -130,22 +192,29 @@ impl Field for TargetShape {
     }
 }
 
-/// What a model receives: height, width and channels. Height and width may be -1, which Keras writes as
-/// `None`: any length.
+/// What a model receives, as in Keras: the values of a vector, steps and channels of a signal (or height and
+/// width of a matrix), or height, width and channels of an image. An image's height and width may be -1, which
+/// Keras writes as `None`: any length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputShape(pub Vec<Option<usize>>);
 
 impl Field for InputShape {
     fn takes() -> String {
-        "[height, width, channels], where -1 is any height or width, else".to_owned()
+        "[height, width, channels], where -1 is any height or width, [steps, channels], [height, width] or \
+         [values], else"
+            .to_owned()
     }
 
     fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
         let refusal = || refuse(node, &super::schema::taking::<Self>(bounds));
         let Value::Array(items) = &node.value else { return Err(refusal()) };
         let shape = read_sides(items, bounds)?;
-        let open_channels = shape.last().is_none_or(Option::is_none);
-        if shape.len() == 3 && !open_channels { Ok(Self(shape)) } else { Err(refusal()) }
+        let is_taken = match shape[..] {
+            [.., channels] if shape.len() == 3 => channels.is_some(),
+            [_] | [_, _] => shape.iter().all(Option::is_some),
+            _ => false,
+        };
+        if is_taken { Ok(Self(shape)) } else { Err(refusal()) }
     }
 
     fn write(&self) -> Option<toml::Value> {
@@ -197,6 +266,63 @@ section! {
         strides: Option<Pair> = None, in WINDOW;
         /// `same`: side / stride, rounded up; `valid`: only whole windows.
         padding: Padding = Padding::Valid;
+    }
+}
+
+section! {
+    /// Keys of both kinds of convolution of signals.
+    pub struct Convolution1D {
+        /// Output channels.
+        filters: usize, in SIDE;
+        /// Length of the kernel.
+        kernel_size: Single, in WINDOW;
+        /// Step of the kernel; transposed: enlargement.
+        strides: Single = Single(1), in WINDOW;
+        /// `same`: steps / stride, rounded up, transposed steps * stride; `valid`: only whole
+        /// windows, transposed all that the kernel reaches.
+        padding: Padding = Padding::Valid;
+        /// Applied to the result.
+        activation: Activation = Activation::Linear;
+        /// Whether a bias is added to each output channel.
+        use_bias: bool = true;
+        /// How the kernel starts; the bias starts at 0.
+        kernel_initializer: Initializer = Initializer::GlorotUniform;
+    }
+}
+
+section! {
+    /// Keys of both kinds of pooling of signals.
+    pub struct Pooling1D {
+        /// Length of the window.
+        pool_size: Single = Single(2), in WINDOW;
+        /// Step of the window; the pool size where not set.
+        strides: Option<Single> = None, in WINDOW;
+        /// `same`: steps / stride, rounded up; `valid`: only whole windows.
+        padding: Padding = Padding::Valid;
+    }
+}
+
+section! {
+    /// Repeats each step of a signal.
+    pub struct UpSampling1D {
+        /// How many times.
+        size: Single = Single(2), in WINDOW;
+    }
+}
+
+section! {
+    /// Adds steps of zeros at both ends of a signal.
+    pub struct ZeroPadding1D {
+        /// How many, at each end.
+        padding: Ends = Ends { before: 1, after: 1 }, in MARGIN;
+    }
+}
+
+section! {
+    /// Removes steps at both ends of a signal.
+    pub struct Cropping1D {
+        /// How many, at each end.
+        cropping: Ends = Ends { before: 1, after: 1 }, in MARGIN;
     }
 }
 
@@ -320,6 +446,20 @@ family! {
         AveragePooling2D(Pooling) = "AveragePooling2D",
         /// Enlarges height and width by whole factors.
         UpSampling2D(UpSampling2D) = "UpSampling2D",
+        /// 1D convolution, of a signal.
+        Conv1D(Convolution1D) = "Conv1D",
+        /// Transposed 1D convolution: lengthens a signal by its strides.
+        Conv1DTranspose(Convolution1D) = "Conv1DTranspose",
+        /// Largest value of each window of a signal.
+        MaxPooling1D(Pooling1D) = "MaxPooling1D",
+        /// Mean of each window of a signal; padding does not count.
+        AveragePooling1D(Pooling1D) = "AveragePooling1D",
+        /// Repeats each step of a signal.
+        UpSampling1D(UpSampling1D) = "UpSampling1D",
+        /// Adds steps of zeros at both ends of a signal.
+        ZeroPadding1D(ZeroPadding1D) = "ZeroPadding1D",
+        /// Removes steps at both ends of a signal.
+        Cropping1D(Cropping1D) = "Cropping1D",
         /// Weighted sums over the last axis.
         Dense(Dense) = "Dense",
         /// All values in one row, channels last.
@@ -366,6 +506,8 @@ pub enum Geometry<'a> {
     Convolution(&'a Convolution),
     /// Windows over the output: a filter each.
     Transposed(&'a Convolution),
+    /// Of a signal: what the layer of [`Layer::in_2d`] does to an image of one row.
+    Signal,
     /// Windows over the input, channel by channel.
     Pooling(&'a Pooling),
     /// Enlargement.
@@ -388,6 +530,44 @@ pub enum Geometry<'a> {
     Concatenate(i64),
 }
 
+/// The layers of signals, as a pattern: a match on what [`Layer::in_2d`] gives meets none.
+macro_rules! of_signals {
+    () => {
+        Layer::Conv1D(_)
+            | Layer::Conv1DTranspose(_)
+            | Layer::MaxPooling1D(_)
+            | Layer::AveragePooling1D(_)
+            | Layer::UpSampling1D(_)
+            | Layer::ZeroPadding1D(_)
+            | Layer::Cropping1D(_)
+    };
+}
+pub(crate) use of_signals;
+
+impl Convolution1D {
+    fn in_2d(&self) -> Convolution {
+        Convolution {
+            filters: self.filters,
+            kernel_size: self.kernel_size.in_2d(),
+            strides: self.strides.in_2d(),
+            padding: self.padding,
+            activation: self.activation,
+            use_bias: self.use_bias,
+            kernel_initializer: self.kernel_initializer,
+        }
+    }
+}
+
+impl Pooling1D {
+    fn in_2d(&self) -> Pooling {
+        Pooling {
+            pool_size: self.pool_size.in_2d(),
+            strides: self.strides.map(Single::in_2d),
+            padding: self.padding,
+        }
+    }
+}
+
 impl Layer {
     /// What the layer does to height and width.
     #[must_use]
@@ -397,6 +577,7 @@ impl Layer {
             Self::Conv2DTranspose(conv) => Geometry::Transposed(conv),
             Self::MaxPooling2D(pool) | Self::AveragePooling2D(pool) => Geometry::Pooling(pool),
             Self::UpSampling2D(up) => Geometry::UpSampling(up),
+            of_signals!() => Geometry::Signal,
             Self::Dense(dense) => Geometry::Dense(dense),
             Self::Flatten(_) => Geometry::Flatten,
             Self::Reshape(reshape) => Geometry::Reshape(reshape),
@@ -418,6 +599,29 @@ impl Layer {
         }
     }
 
+    /// Of a layer of signals: the layer that does the same to an image of one row, on which everything is
+    /// computed. `None` of all others.
+    #[must_use]
+    pub fn in_2d(&self) -> Option<Self> {
+        Some(match self {
+            Self::Conv1D(conv) => Self::Conv2D(conv.in_2d()),
+            Self::Conv1DTranspose(conv) => Self::Conv2DTranspose(conv.in_2d()),
+            Self::MaxPooling1D(pool) => Self::MaxPooling2D(pool.in_2d()),
+            Self::AveragePooling1D(pool) => Self::AveragePooling2D(pool.in_2d()),
+            Self::UpSampling1D(up) => Self::UpSampling2D(UpSampling2D {
+                size: up.size.in_2d(),
+                interpolation: Interpolation::Nearest,
+            }),
+            Self::ZeroPadding1D(pad) => {
+                Self::ZeroPadding2D(ZeroPadding2D { padding: pad.padding.in_2d() })
+            }
+            Self::Cropping1D(crop) => {
+                Self::Cropping2D(Cropping2D { cropping: crop.cropping.in_2d() })
+            }
+            _ => return None,
+        })
+    }
+
     /// Whether it reads several values.
     #[must_use]
     pub fn is_merge(&self) -> bool {
@@ -429,6 +633,7 @@ impl Layer {
     pub fn draws(&self) -> bool {
         match self {
             Self::Dropout(_) | Self::GaussianNoise(_) => true,
+            of_signals!() => self.in_2d().is_some_and(|layer| layer.draws()),
             Self::Conv2D(_)
             | Self::Conv2DTranspose(_)
             | Self::MaxPooling2D(_)

@@ -67,8 +67,9 @@ section! {
     /// `layers`. Each layer reads the one before, unless its `inputs` say otherwise; the last one gives the
     /// output.
     pub struct Model {
-        /// Height, width and channels of an image; -1 is any height or width, which training takes from
-        /// `data.patches.size`.
+        /// Of an image `[height, width, channels]`, where -1 is any height or width, which training takes from
+        /// `data.patches.size`; of a signal `[steps, channels]`, of a matrix `[height, width]`, of a vector
+        /// `[values]`.
         input_shape: InputShape = InputShape(vec![Some(28), Some(28), Some(1)]),
             in Bounds::closed(1.0, LARGEST_SIDE);
         /// From the image to the code.

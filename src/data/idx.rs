@@ -40,8 +40,8 @@ pub(super) fn open(
     Ok(Stored { file: path.to_owned(), shape: header.shape, pixels: Pixels::Eight(bytes) })
 }
 
-/// Height and width of a file's images, by its header.
-pub(super) fn size(path: &Path, supply: Supply) -> Result<[usize; 2], DataError> {
+/// Height, width and channels of a file's images, by its header.
+pub(super) fn shape(path: &Path, supply: Supply) -> Result<[usize; 3], DataError> {
     let unreadable = |error| DataError::Unreadable { path: path.to_owned(), error };
     let file = File::open(path).map_err(unreadable)?;
     let mut start = Vec::new();
@@ -53,9 +53,9 @@ pub(super) fn size(path: &Path, supply: Supply) -> Result<[usize; 2], DataError>
         start = unpacked;
     }
     match sizes(&start) {
-        Some((sizes, _)) => Ok([sizes[1], sizes[2]]),
+        Some((sizes, _)) => Ok([sizes[1], sizes[2], sizes.get(3).copied().unwrap_or(1)]),
         // What is wrong with it is found where all of it is read.
-        None => open(path, None, supply).map(|stored| [stored.shape[0], stored.shape[1]]),
+        None => open(path, None, supply).map(|stored| stored.shape),
     }
 }
 

@@ -157,21 +157,22 @@ impl Dataset {
 /// Images with their places in the whole set.
 type Numbered = Vec<(usize, Entry)>;
 
-/// Height and width of the first training image, of which no more is read than that.
+/// Height, width and channels of the first training image, of which no more is read than that; of an image file
+/// those of a grey one.
 ///
 /// # Errors
 /// When there is none, or it does not tell.
-pub fn first_size(data: &Data) -> Result<[usize; 2], DataError> {
-    let of_idx = |path: &Path, supply| idx::size(&existing(path, supply)?, supply);
+pub fn first_shape(data: &Data) -> Result<[usize; 3], DataError> {
+    let of_idx = |path: &Path, supply| idx::shape(&existing(path, supply)?, supply);
     let of_file = |listing: Listing| {
         let place = &listing.train.0[0].input;
-        place.dimensions().map(|(height, width)| [height, width]).map_err(DataError::Image)
+        place.dimensions().map(|(height, width)| [height, width, 1]).map_err(DataError::Image)
     };
     match data {
         Data::Mnist(mnist) => of_idx(&mnist.dir.join(TRAIN), Supply::Mnist),
         Data::FashionMnist(fashion) => of_idx(&fashion.dir.join(TRAIN), Supply::FashionMnist),
         Data::Idx(files) => of_idx(&files.train, Supply::User),
-        Data::Npz(npz) => npz::size(&npz.file, &npz.train),
+        Data::Npz(npz) => npz::shape(&npz.file, &npz.train),
         Data::Images(images) => of_file(listing::images(images)?),
         Data::Pairs(pairs) => of_file(listing::pairs(pairs)?),
     }
@@ -297,8 +298,15 @@ fn idx(
 
 /// The images, if they have the height and width that are drawn for the model, and channels that can become
 /// the model's.
-fn fitting(stored: Stored, path: &Path, target: Target) -> Result<Stored, DataError> {
-    let (expected, found) = (target.drawn, stored.shape);
+fn fitting(mut stored: Stored, path: &Path, target: Target) -> Result<Stored, DataError> {
+    let expected = target.drawn;
+    // (N, steps, channels) are signals to a model of signals, and images to all others.
+    if let [steps, channels, 1] = stored.shape
+        && expected == [1, steps, channels]
+    {
+        stored.shape = expected;
+    }
+    let found = stored.shape;
     let channels = [expected[2], target.clean[2]];
     let becomes = |channels: usize| {
         found[2] == channels || (matches!(found[2], 1 | 3) && matches!(channels, 1 | 3))

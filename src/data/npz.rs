@@ -31,8 +31,8 @@ pub(super) fn open_single(path: &Path) -> Result<Stored, DataError> {
     stored(path, "it", npy::read(BufReader::new(reader(path)?)))
 }
 
-/// Height and width of the images of an array, or of a file that is a single one, by its header.
-pub(super) fn size(path: &Path, name: &str) -> Result<[usize; 2], DataError> {
+/// Height, width and channels of the images of an array, or of a file that is a single one, by its header.
+pub(super) fn shape(path: &Path, name: &str) -> Result<[usize; 3], DataError> {
     let header = match kind(path)? {
         Kind::Array => Header::read(&mut BufReader::new(reader(path)?)).ok(),
         Kind::Archive => {
@@ -41,13 +41,20 @@ pub(super) fn size(path: &Path, name: &str) -> Result<[usize; 2], DataError> {
             })
         }
     };
-    match header.map(|header| header.shape).as_deref() {
-        Some(&[_, height, width] | &[_, height, width, _]) => Ok([height, width]),
+    match header.and_then(|header| of_one(&header.shape)) {
+        Some(shape) => Ok(shape),
         // What is wrong with it is found where all of it is read.
-        _ => match open(path, name)? {
-            Some(stored) => Ok([stored.shape[0], stored.shape[1]]),
-            None => open_single(path).map(|stored| [stored.shape[0], stored.shape[1]]),
-        },
+        None => open(path, name)?.map_or_else(|| open_single(path), Ok).map(|stored| stored.shape),
+    }
+}
+
+/// A sample of an array as an image: a vector is one row, and two sides are a grey image.
+fn of_one(shape: &[usize]) -> Option<[usize; 3]> {
+    match *shape {
+        [_, values] => Some([1, values, 1]),
+        [_, height, width] => Some([height, width, 1]),
+        [_, height, width, channels] => Some([height, width, channels]),
+        _ => None,
     }
 }
 
@@ -106,14 +113,10 @@ fn stored(
         npy::Refusal::Damaged(problem) => damaged(path, format!("{what} {problem}")),
         npy::Refusal::Unfit(problem, remedy) => refuse(path, format!("{what} {problem}"), remedy),
     })?;
-    let sides = match shape[..] {
-        [_, height, width] => [height, width, 1],
-        [_, height, width, channels] => [height, width, channels],
-        _ => {
-            let remedy = "give (N, height, width) or (N, height, width, channels)";
-            return Err(refuse(path, format!("{what} has shape {shape:?}"), remedy));
-        }
-    };
+    let sides = of_one(&shape).ok_or_else(|| {
+        let remedy = "give (N, height, width), (N, height, width, channels), (N, steps, channels) or (N, values)";
+        refuse(path, format!("{what} has shape {shape:?}"), remedy)
+    })?;
     if shape.contains(&0) {
         let problem = format!("{what} has shape {shape:?}, which is no image");
         return Err(refuse(path, problem, "name another array"));

@@ -15,10 +15,12 @@ pub(super) struct Libtorch {
     device: Device,
     kind: Kind,
     part: Part,
-    /// Of what goes in: height, width and channels of an image, or a code's sides.
+    /// Of what goes in, as layers compute on it ([`Shape::computed`]).
     shape: Vec<i64>,
     /// Of what comes out.
     output: Vec<i64>,
+    /// The same in Keras's shape.
+    given: Vec<i64>,
     draws_in_training: bool,
 }
 
@@ -32,8 +34,9 @@ impl Libtorch {
             device,
             kind,
             part,
-            shape: sides(section.input_shape()),
-            output: sides(section.output_shape()),
+            shape: sides(&section.input_shape().computed()),
+            output: sides(&section.output_shape().computed()),
+            given: sides(section.output_shape()),
             draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
         }
     }
@@ -52,11 +55,15 @@ impl Libtorch {
     /// Channels-last values of samples of that shape as the layers take them, `(N, C, H, W)` or `(N, F)`, on
     /// the device.
     fn tensor(&self, values: &[f32], shape: &[i64]) -> Tensor {
-        let shape: Vec<i64> = [-1].iter().chain(shape).copied().collect();
-        channels_first(&Tensor::from_slice(values).view(shape.as_slice()))
+        channels_first(&Tensor::from_slice(values).view(batch_of(shape).as_slice()))
             .to_device(self.device)
             .to_kind(self.kind)
     }
+}
+
+/// With the batch.
+fn batch_of(shape: &[i64]) -> Vec<i64> {
+    [-1].iter().chain(shape).copied().collect()
 }
 
 fn sides(shape: &Shape) -> Vec<i64> {
@@ -89,7 +96,7 @@ impl Engine for Libtorch {
             Part::Encoder => model.encode(&input, false),
             Part::Decoder => model.decode(&input, false),
         });
-        channels_last(&output)
+        channels_last(&output).reshape(batch_of(&self.given))
     }
 
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {

@@ -43,8 +43,8 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// The loss without learning from it, a scalar on the device.
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor;
 
-    /// What the engine's part of the model gives, in the model's precision, on its device: of the
-    /// whole or the decoder images `(N, H, W, C)`, of the encoder codes `(N, ...)`.
+    /// What the engine's part of the model gives, in the model's precision, on its device and in Keras's
+    /// shape: images `(N, H, W, C)`, signals `(N, steps, channels)`, codes `(N, ...)`.
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor;
 
     /// The same in float32, one after the other, channels last.

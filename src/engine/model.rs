@@ -3,7 +3,7 @@
 use tch::nn::{ModuleT, SequentialT, seq_t};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::layers::{Convolution, Layer, Pair, Pooling, Sides};
+use crate::config::layers::{Convolution, Layer, Pair, Pooling, Sides, of_signals};
 use crate::nn::{
     Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
     ConvOptions, Cropping2D, Dense, DenseOptions, Dropout, Flatten, GaussianNoise, LeakyReLU,
@@ -72,12 +72,12 @@ impl Model {
         Self { network, parameters, weights, trainable }
     }
 
-    /// Images `(N, C, H, W)` to codes.
+    /// Images `(N, C, H, W)`, signals as images of one row, or vectors `(N, F)`, to codes.
     pub fn encode(&self, images: &Tensor, train: bool) -> Tensor {
         self.run(Part::Encoder, images, train)
     }
 
-    /// Codes to images `(N, C, H, W)`.
+    /// Codes to such images or vectors.
     ///
     /// # Panics
     /// When a connection leads past the code; [`Graph::section`] tells.
@@ -246,12 +246,13 @@ fn layer_module(
     parameters: &mut Parameters,
 ) -> Module {
     let channels = input.channels();
-    let module: Box<dyn ModuleT> = match layer {
-        Layer::Conv2D(conv) => {
-            Box::new(Conv2D::new(parameters, conv_options(conv, channels), stream))
-        }
+    let in_2d = layer.in_2d();
+    let of_signals = in_2d.is_some();
+    let conv_options = |conv: &Convolution| conv_options(conv, channels, of_signals);
+    let module: Box<dyn ModuleT> = match in_2d.as_ref().unwrap_or(layer) {
+        Layer::Conv2D(conv) => Box::new(Conv2D::new(parameters, conv_options(conv), stream)),
         Layer::Conv2DTranspose(conv) => {
-            Box::new(Conv2DTranspose::new(parameters, conv_options(conv, channels), stream))
+            Box::new(Conv2DTranspose::new(parameters, conv_options(conv), stream))
         }
         Layer::MaxPooling2D(pool) => Box::new(MaxPooling2D(pool_options(pool))),
         Layer::AveragePooling2D(pool) => Box::new(AveragePooling2D(pool_options(pool))),
@@ -269,7 +270,7 @@ fn layer_module(
             Box::new(Dense::new(parameters, options, stream))
         }
         Layer::Flatten(_) => Box::new(Flatten),
-        Layer::Reshape(_) => Box::new(Reshape { shape: output.0.clone() }),
+        Layer::Reshape(_) => Box::new(Reshape { shape: output.computed().0 }),
         Layer::BatchNormalization(norm) => {
             let options = NormOptions {
                 channels,
@@ -300,11 +301,12 @@ fn layer_module(
         | Layer::Maximum(_)
         | Layer::Minimum(_)
         | Layer::Concatenate(_) => unreachable!("a merge needs no module"),
+        of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     };
     Module(module)
 }
 
-fn conv_options(conv: &Convolution, channels: usize) -> ConvOptions {
+fn conv_options(conv: &Convolution, channels: usize, of_signals: bool) -> ConvOptions {
     ConvOptions {
         channels,
         filters: conv.filters,
@@ -314,6 +316,7 @@ fn conv_options(conv: &Convolution, channels: usize) -> ConvOptions {
         activation: conv.activation,
         use_bias: conv.use_bias,
         kernel_initializer: conv.kernel_initializer,
+        of_signals,
     }
 }
 

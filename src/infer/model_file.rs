@@ -31,7 +31,7 @@ const BESIDE: [&str; 2] = [OPTIMIZER, POLICIES];
 const FORMAT_RECORD: &str = r#"{
   "format": 1,
   "preprocessing": "values / 255, so that 0 is black and 1 is white",
-  "tensors": "PyTorch layouts: Conv2d (out, in, h, w), ConvTranspose2d (in, out, h, w), Linear (out, in); pictures (N, C, H, W)",
+  "tensors": "PyTorch layouts: Conv2d (out, in, h, w), ConvTranspose2d (in, out, h, w), both in 1d without h, Linear (out, in); pictures (N, C, H, W), signals (N, steps, channels), vectors (N, values)",
   "names": "encoder. or decoder., the layer's name in Keras, then weight, bias, running_mean or running_var"
 }
 "#;

@@ -17,9 +17,14 @@ pub struct Modern {
 pub const OLD_TRANSPOSED: &str = "Deconvolution2D";
 
 /// Options that have been given another name.
-const RENAMED: [(&str, &str); 17] = [
+const RENAMED: [(&str, &str); 22] = [
     ("nb_filter", "filters"),
     ("subsample", "strides"),
+    ("subsample_length", "strides"),
+    ("filter_length", "kernel_size"),
+    ("pool_length", "pool_size"),
+    ("stride", "strides"),
+    ("length", "size"),
     ("border_mode", "padding"),
     ("bias", "use_bias"),
     ("output_dim", "units"),
@@ -73,6 +78,7 @@ pub fn modern(object: &Object) -> Modern {
 
 fn class_of(class: &str, config: &mut Map<String, Value>) -> String {
     match class {
+        "Convolution1D" | "AtrousConvolution1D" => "Conv1D",
         "Convolution2D" | "AtrousConvolution2D" => "Conv2D",
         OLD_TRANSPOSED => {
             config.shift_remove("output_shape"); // held against what the layer gives
@@ -142,6 +148,30 @@ mod tests {
             "data_format": "channels_last", "kernel_size": [3, 5],
         } });
         assert_eq!(said(&old), new);
+    }
+
+    #[test]
+    fn layers_of_signals_of_keras_1_are_said_in_the_words_of_keras_3() {
+        for (old, new) in [
+            (
+                json!({ "class_name": "Convolution1D", "config": { "nb_filter": 4, "filter_length": 3,
+                    "subsample_length": 2, "border_mode": "same", "input_dim": 1, "input_length": 9 } }),
+                json!({ "class": "Conv1D", "config": { "filters": 4, "kernel_size": 3, "strides": 2,
+                    "padding": "same", "input_dim": 1, "input_length": 9 } }),
+            ),
+            (
+                json!({ "class_name": "MaxPooling1D", "config": { "pool_length": 2, "stride": 2,
+                    "border_mode": "valid" } }),
+                json!({ "class": "MaxPooling1D", "config": { "pool_size": 2, "strides": 2,
+                    "padding": "valid" } }),
+            ),
+            (
+                json!({ "class_name": "UpSampling1D", "config": { "length": 3 } }),
+                json!({ "class": "UpSampling1D", "config": { "size": 3 } }),
+            ),
+        ] {
+            assert_eq!(said(&old), new);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::plan::snake_case;
 pub const MERGES: [&str; 7] =
     ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"];
 /// Says nothing about what a layer computes, or is looked at elsewhere.
-const IGNORED: [&str; 16] = [
+const IGNORED: [&str; 17] = [
     "name",
     "dtype",
     "trainable",
@@ -32,6 +32,7 @@ const IGNORED: [&str; 16] = [
     "input_shape",
     "input_dtype",
     "input_dim",
+    "input_length",
     "build_config",
     "renorm_momentum",
     "supports_masking",

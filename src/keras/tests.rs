@@ -411,7 +411,7 @@ fn several_inputs_or_outputs_are_named_and_one_that_is_idle_is_left_out() {
 }
 
 #[test]
-fn inputs_that_are_no_images_are_refused_with_the_way_out() {
+fn inputs_of_other_shapes_are_refused_with_the_way_out() {
     let of = |shape: Value| {
         refused(&model(
             &json!([input("in", &shape), conv("c", 1, &json!([[["in", 0, 0, {}]]]))]),
@@ -419,9 +419,10 @@ fn inputs_that_are_no_images_are_refused_with_the_way_out() {
             &json!([["c", 0, 0]]),
         ))
     };
-    assert!(of(json!([null, 784])).contains("takes vectors of 784 values"));
-    assert!(of(json!([null, 28, 28])).contains("takes inputs of shape [null,28,28]"));
-    assert!(of(json!([null, 8, 8, null])).contains("height, width and channels"));
+    assert!(of(json!([null, null, 3])).contains("takes signals of any length"));
+    assert!(of(json!([null, null])).contains("takes inputs of shape [null,null]"));
+    assert!(of(json!([null, 4, 28, 28, 1])).contains("takes inputs of shape [null,4,28,28,1]"));
+    assert!(of(json!([null, 8, 8, null])).contains("images, with their channels"));
     let subclass = json!({ "class_name": "VAE", "config": { "name": "vae" } });
     assert!(refused(&subclass).contains("vae (VAE) is a model by a class of its own"));
 }
@@ -508,10 +509,17 @@ fn what_only_the_plan_refuses_is_said_by_the_layers_name() {
             &json!([[layer["name"], 0, 0]]),
         ))
     };
-    let flat =
-        plain("Reshape", "flat", &json!({ "target_shape": [64, 2] }), &json!([[["c", 0, 0, {}]]]));
+    let flat = plain(
+        "Reshape",
+        "flat",
+        &json!({ "target_shape": [4, 4, 4, 2] }),
+        &json!([[["c", 0, 0, {}]]]),
+    );
     let text = of(&flat);
-    assert!(text.contains("the layer flat (Reshape): `target_shape` is [64, 2]; give "), "{text}");
+    assert!(
+        text.contains("the layer flat (Reshape): `target_shape` is [4, 4, 4, 2]; give "),
+        "{text}"
+    );
     assert!(!of(&flat).contains("model.layers"), "{text}");
 }
 

@@ -56,7 +56,7 @@ pub struct Model {
 pub fn translate(graph: &Graph, model: &Json, findings: &mut Findings) -> Model {
     let needed = needed(graph);
     let input_shape = the_input(graph, &needed, model, findings)
-        .map_or(Vec::new(), |input| image_shape(input, findings).unwrap_or_default());
+        .map_or(Vec::new(), |input| input_shape(input, findings).unwrap_or_default());
     the_output(graph, model, findings);
     let mut entries = Entries {
         names: Names::new(),
@@ -148,8 +148,8 @@ fn the_output(graph: &Graph, model: &Json, findings: &mut Findings) {
     }
 }
 
-/// Of one image.
-fn image_shape(input: &Input, findings: &mut Findings) -> Option<Vec<i64>> {
+/// Of one sample.
+fn input_shape(input: &Input, findings: &mut Findings) -> Option<Vec<i64>> {
     let refuse = |what: String, way_out: &str, findings: &mut Findings| {
         findings.refusals.add(input.name, "InputLayer", what, way_out);
         None
@@ -168,27 +168,24 @@ fn image_shape(input: &Input, findings: &mut Findings) -> Option<Vec<i64>> {
     let side = |side: &Json| {
         if side.is_null() { Some(-1) } else { side.as_i64().filter(|side| *side > 0) }
     };
-    match sides {
-        [_, height, width, channels] if channels.is_number() => {
-            let shape: Option<Vec<i64>> = [height, width, channels].into_iter().map(side).collect();
-            shape.or_else(|| {
-                let what = format!("takes inputs of shape {}", shown(input.shape));
-                refuse(what, "give it a height, a width and channels", findings)
-            })
-        }
-        [_, length] if length.is_number() => {
-            let what = format!("takes vectors of {length} values, and convae takes images");
-            let way_out = "build the model with keras.Input((height, width, channels)) and a Flatten before \
-                           its first layer, give it these weights, and save it";
+    let shape: Option<Vec<i64>> = sides.iter().skip(1).map(side).collect();
+    let is_open = |shape: &[i64]| shape.contains(&-1);
+    match shape {
+        Some(shape) if shape.len() == 3 && shape[2] > 0 => Some(shape),
+        Some(shape) if matches!(shape.len(), 1 | 2) && !is_open(&shape) => Some(shape),
+        Some(shape) if shape.len() == 2 && shape[1] > 0 => {
+            let what = "takes signals of any length, and convae takes those of one".to_owned();
+            let way_out = "build the model with keras.Input((steps, channels)), give it these weights, and \
+                           save it";
             refuse(what, way_out, findings)
         }
         _ => {
             let what = format!(
-                "takes inputs of shape {}, and convae takes images of height, width and channels",
+                "takes inputs of shape {}, and convae takes vectors, signals and images, with their channels",
                 shown(input.shape)
             );
-            let way_out = "build the model with keras.Input((height, width, channels)), give it these \
-                           weights, and save it";
+            let way_out = "build the model with keras.Input((height, width, channels)), (steps, channels) or \
+                           (values,), give it these weights, and save it";
             refuse(what, way_out, findings)
         }
     }

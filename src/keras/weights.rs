@@ -13,6 +13,8 @@ use crate::plan::{Node, Plan, Weight};
 
 /// Keras 1's kernels of Conv2DTranspose are `(h, w, in, out)`.
 const TRANSPOSED_OF_KERAS_1: &[usize] = &[2, 3, 0, 1];
+/// Its kernels of Conv1D are `(k, 1, in, out)`, as those of images of one column.
+const SIGNALS_OF_KERAS_1: &[usize] = &[3, 2, 0, 1];
 
 /// A layer of the plan that has weights, with where they stand in the file's model.
 #[derive(Debug, Clone)]
@@ -111,7 +113,7 @@ pub fn read(
         let node = &plan.graph.nodes[holder.node];
         let arrays = node.weights.iter().zip(group).map(|(weight, given)| {
             let array = torch_array(given, axes(node, weight, version), plan.config.train.dtype)?;
-            Ok((format!("{}.{}", node.path(), weight.suffix), array))
+            Ok((format!("{}.{}", node.path(), weight.suffix), array.reshaped(&weight.shape)))
         });
         found[holder.node] = Some(arrays.collect::<Result<_, String>>()?);
     }
@@ -127,6 +129,9 @@ pub fn keras_axes(node: &Node, number: usize, version: Version) -> (&'static [us
 
 fn axes(node: &Node, weight: &Weight, version: Version) -> &'static [usize] {
     let is_kernel = weight.suffix == "weight";
+    if version.major == 1 && is_kernel && matches!(node.layer, Layer::Conv1D(_)) {
+        return SIGNALS_OF_KERAS_1;
+    }
     if version.major == 1 && is_kernel && matches!(node.layer, Layer::Conv2DTranspose(_)) {
         return TRANSPOSED_OF_KERAS_1;
     }
@@ -134,7 +139,7 @@ fn axes(node: &Node, weight: &Weight, version: Version) -> &'static [usize] {
 }
 
 fn one_wanted(weight: &Weight, axes: &[usize]) -> OneWanted {
-    let mut shape = vec![0; weight.shape.len()];
+    let mut shape = vec![1; axes.len()];
     for (side, &axis) in weight.shape.iter().zip(axes) {
         shape[axis] = *side;
     }

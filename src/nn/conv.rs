@@ -26,6 +26,8 @@ pub struct ConvOptions {
     pub use_bias: bool,
     /// Draws the kernel.
     pub kernel_initializer: Initializer,
+    /// Whether the images are signals, of one row: PyTorch's kernel has no height then.
+    pub of_signals: bool,
 }
 
 /// A kernel, with the bias that starts at 0.
@@ -48,10 +50,17 @@ impl Kernel {
         let window = height * width;
         let fans = Fans { r#in: fans.r#in * window, out: fans.out * window };
         let shape = [leading[0], leading[1], height, width];
+        let without_height = [leading[0], leading[1], width];
+        let shape = if options.of_signals { &without_height[..] } else { &shape };
         Self {
-            weight: parameters.draw("weight", &shape, options.kernel_initializer, fans, stream),
+            weight: parameters.draw("weight", shape, options.kernel_initializer, fans, stream),
             bias: options.use_bias.then(|| parameters.constant("bias", options.filters, 0.0)),
         }
+    }
+
+    /// With the height that a kernel of signals lacks.
+    fn weight(&self) -> Tensor {
+        if self.weight.dim() == 3 { self.weight.unsqueeze(2) } else { self.weight.shallow_clone() }
     }
 
     /// To `(N, filters, H, W)`, in place. What libtorch's convolutions add themselves gets its gradient
@@ -86,7 +95,7 @@ impl ModuleT for Conv2D {
         let ConvOptions { kernel_size, strides, padding, activation, .. } = self.options;
         let pad = padding_of(size_of(x), kernel_size, strides, padding);
         let convolve = |x: &Tensor, padding: [i64; 2]| {
-            x.conv2d(&self.kernel.weight, None::<Tensor>, pair(strides), padding, [1, 1], 1)
+            x.conv2d(&self.kernel.weight(), None::<Tensor>, pair(strides), padding, [1, 1], 1)
         };
         // libtorch pads both sides alike at no cost; anything else takes a copy.
         let [left, right, top, bottom] = pad;
@@ -127,7 +136,7 @@ impl ModuleT for Conv2DTranspose {
         let rows = Extent::of(height, kernel_size.0, strides.0, padding);
         let columns = Extent::of(width, kernel_size.1, strides.1, padding);
         let y = x.conv_transpose2d(
-            &self.kernel.weight,
+            &self.kernel.weight(),
             None::<Tensor>,
             pair(strides),
             [0, 0],

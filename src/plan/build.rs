@@ -82,10 +82,19 @@ pub(super) struct Built {
 pub(super) fn build(source: &Source) -> Result<Built, ConfigError> {
     let patch = patch_size(source)?;
     let shape = &source.config.model.input_shape.0;
-    let [height, width, Some(channels)] = shape[..] else { unreachable!("three sides are read") };
-    let open = [height.is_none(), width.is_none()];
     let entries = Entries::of(source)?;
-    let sized = |[h, w]: [usize; 2]| [height.unwrap_or(h), width.unwrap_or(w), channels];
+    let is_open = |axis: usize| shape[axis].is_none();
+    let open = if shape.len() == 3 { [is_open(0), is_open(1)] } else { [false; 2] };
+    // An open side is the height or the width of an image.
+    let sized = |size: [usize; 2]| {
+        Shape(
+            shape
+                .iter()
+                .enumerate()
+                .map(|(axis, side)| side.unwrap_or_else(|| size[axis]))
+                .collect(),
+        )
+    };
     let graph = match patch {
         _ if open == [false; 2] => entries.graph(sized([1, 1]))?,
         Some(size) => entries.graph(sized(size))?,
@@ -110,9 +119,12 @@ fn patch_size(source: &Source) -> Result<Option<[usize; 2]>, ConfigError> {
     let Some(Pair(height, width)) = patches.as_ref().and_then(|patches| patches.size) else {
         return Ok(None);
     };
-    let own = &source.config.model.input_shape.0;
     let differs = |own: Option<usize>, size: usize| own.is_some_and(|own| own != size);
-    if differs(own[0], height) || differs(own[1], width) {
+    let fits = match source.config.model.input_shape.0[..] {
+        [rows, columns, _] => !differs(rows, height) && !differs(columns, width),
+        _ => false,
+    };
+    if !fits {
         let problem = format!("is {height}x{width}, but model.input_shape says otherwise");
         let remedy = "remove it, or set -1 for height and width in model.input_shape";
         return Err(source.error("data.patches.size", problem, remedy));
@@ -183,8 +195,8 @@ impl<'a> Entries<'a> {
 
     /// # Errors
     /// For the first entry that does not fit.
-    fn graph(&self, input: [usize; 3]) -> Result<Graph, ConfigError> {
-        let mut graph = Graph::new(Shape(input.to_vec()));
+    fn graph(&self, input: Shape) -> Result<Graph, ConfigError> {
+        let mut graph = Graph::new(input);
         let mut values = HashMap::from([(INPUT, Value::Input)]);
         let mut weights = 0_usize;
         for (index, placed) in self.placed.iter().enumerate() {
@@ -226,13 +238,16 @@ impl<'a> Entries<'a> {
     /// For the smallest images that come out as large as they go in; else, for the smallest that the layers take.
     fn graph_of_open_size(
         &self,
-        sized: impl Fn([usize; 2]) -> [usize; 3],
+        sized: impl Fn([usize; 2]) -> Shape,
     ) -> Result<Graph, ConfigError> {
         let mut first = None;
         for side in SIDES {
-            let input = sized([side, side]);
-            match self.graph(input) {
-                Ok(graph) if graph.shape(graph.output).0[..2] == input[..2] => return Ok(graph),
+            let gives_back = |graph: &Graph| {
+                let output = graph.shape(graph.output);
+                output.0.len() == 3 && output.0[..2] == graph.input.0[..2]
+            };
+            match self.graph(sized([side, side])) {
+                Ok(graph) if gives_back(&graph) => return Ok(graph),
                 Ok(graph) if !matches!(first, Some(Ok(_))) => first = Some(Ok(graph)),
                 Ok(_) => {}
                 // What every size has in common is told of the first.
@@ -292,7 +307,7 @@ impl<'a> Entries<'a> {
         })
     }
 
-    /// A model gives an image, has something to learn, and computes nothing for nobody.
+    /// A model has something to learn, and computes nothing for nobody.
     fn check(&self, graph: &Graph, weights: usize) -> Result<(), ConfigError> {
         let Some(last) = self.placed.last() else {
             let list = if self.source.config.model.layers.is_some() { "layers" } else { "encoder" };
@@ -304,12 +319,6 @@ impl<'a> Entries<'a> {
             ));
         };
         let section = last.path.split('[').next().unwrap_or("model");
-        let output = graph.shape(graph.output);
-        if output.0.len() != 3 {
-            let problem = format!("ends in {output}, which is no image");
-            let remedy = "change the layers until the output is [height, width, channels]";
-            return Err(self.source.error(section, problem, remedy));
-        }
         if weights == 0 {
             let first = self.placed[0].path.split('[').next().unwrap_or("model");
             let problem = if first == section {

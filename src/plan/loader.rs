@@ -4,7 +4,7 @@ use super::Plan;
 use crate::config::data::ImageFiles;
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
-use crate::data::{DataLoader, Images, first_size};
+use crate::data::{DataLoader, Images, first_shape};
 use crate::system::exit::UsageError;
 
 /// The images with the plan's corruption and batch size.
@@ -21,11 +21,17 @@ pub fn loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> DataLoade
 
 impl Plan {
     /// The plan at the size of its data: of a model of open size, without patches of a size, that is the first
-    /// training image's. Whether the others have it too, [`Dataset`](crate::data::Dataset) finds out.
+    /// training image's. Whether the others have it too, [`Dataset`](crate::data::Dataset) finds out. A vector of
+    /// an array's values is seen as the array's images are.
     ///
     /// # Errors
     /// When there is no such image, or the model does not take it.
     pub fn for_data(self) -> anyhow::Result<Self> {
+        let times = self.config.corruption.shrinking();
+        if self.graph.input.0.len() == 1 && image_files(&self.config.data).is_none() {
+            let [height, width, channels] = first_shape(&self.config.data)?;
+            return Ok(self.seen_as_data([height / times, width / times, channels]));
+        }
         if self.open == [false; 2] {
             return Ok(self);
         }
@@ -44,14 +50,13 @@ impl Plan {
                 (None, None) => {}
             }
         }
-        let found = first_size(&self.config.data)?;
-        let times = self.config.corruption.shrinking();
+        let [rows, columns, _] = first_shape(&self.config.data)?;
+        let found = [rows, columns];
         let side = |axis: usize| {
             if self.open[axis] { (found[axis] / times).max(1) } else { self.input_shape[axis] }
         };
         let [height, width] = [side(0), side(1)];
         self.for_size(height, width).map_err(|reason| {
-            let [rows, columns] = found;
             UsageError(format!(
                 "the first training image is {columns}x{rows} pixels, which the model does not take: \
                  {reason}; resize the images, or cut patches with data.patches.size"

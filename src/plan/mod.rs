@@ -15,6 +15,7 @@ mod shapes;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+mod view;
 mod weights;
 
 pub(crate) use build::name_refusal;
@@ -42,8 +43,10 @@ pub struct Plan {
     /// As read, defaults filled in.
     pub config: Config,
     /// Height, width and channels of the images that the model is trained on; of a model of open size these are
-    /// one size of many.
+    /// one size of many. A vector, a matrix or a signal is seen as an image; [`Graph::input`] has its own shape.
     pub input_shape: [usize; 3],
+    /// The same of what it gives.
+    output_shape: [usize; 3],
     /// Whether the model takes images of any height, and of any width.
     pub open: [bool; 2],
     /// The model.
@@ -67,14 +70,15 @@ impl Plan {
         check_clipping(&source)?;
         policies::check(&source)?;
         let build::Built { graph, has_code, open } = build::build(&source)?;
-        let input_shape = image(&graph.input);
+        let input_shape = view::of_input(&source, &graph)?;
         data::check(&source, input_shape)?;
         check_jpeg(&source, input_shape)?;
         let (config, scales) = (source.config.clone(), [None; 2]);
         let source = Arc::new(source);
-        let mut plan = Self { config, input_shape, open, graph, has_code, scales, source };
-        plan.scales = [Axis::Rows, Axis::Columns].map(|axis| plan.find_scale(axis));
-        Ok(plan)
+        let output_shape = input_shape;
+        let plan =
+            Self { config, input_shape, output_shape, open, graph, has_code, scales, source };
+        Ok(plan.seen_as(input_shape))
     }
 
     /// Refuses a model of which the config does not say what is its code.
@@ -105,10 +109,10 @@ impl Plan {
         Ok(self)
     }
 
-    /// Height, width and channels of what the model gives.
+    /// Height, width and channels of what the model gives, seen as an image.
     #[must_use]
     pub fn output_shape(&self) -> [usize; 3] {
-        image(self.graph.shape(self.graph.output))
+        self.output_shape
     }
 
     /// Shape of the code.
@@ -164,11 +168,6 @@ fn check_clipping(source: &Source) -> Result<(), ConfigError> {
         common.clipnorm, common.clipvalue, common.global_clipnorm
     );
     Err(source.error("train.optimizer", problem, "set one of them"))
-}
-
-/// Height, width and channels; inputs and outputs were found to be images.
-fn image(shape: &Shape) -> [usize; 3] {
-    shape.0.as_slice().try_into().expect("an image has three sides")
 }
 
 /// A JPEG file does not hold every image that a model may take.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::shapes::axis_of;
-use super::{Graph, Node, Plan, Shape, ShapeError, Value};
+use super::{Graph, Node, Plan, Shape, ShapeError, Value, view};
 use crate::config::layers::{Convolution, Geometry, InputShape, Layer, Pair, Pooling};
 use crate::config::sections::Config;
 use crate::nn::{Interpolation, Padding, same_padding};
@@ -38,7 +38,7 @@ impl Axis {
     }
 
     fn length(self, shape: &Shape) -> usize {
-        shape.0[self.of([0, 1])]
+        shape.computed().0[self.of([0, 1])]
     }
 }
 
@@ -49,6 +49,11 @@ impl Plan {
     /// When a layer cannot take them, its weights would have another shape, or the output would not have
     /// the size that belongs to the input's ([`Plan::scale`]).
     pub fn with_input_size(&self, [height, width]: [usize; 2]) -> Result<Self, ShapeError> {
+        if self.graph.input.0.len() != 3 {
+            let own = self.input_shape[..2] == [height, width];
+            let misfit = || ShapeError::misfit("takes inputs of one shape only");
+            return own.then(|| self.clone()).ok_or_else(misfit);
+        }
         let input_shape = [height, width, self.input_shape[2]];
         let graph = self.graph.with_input(Shape(input_shape.to_vec()))?;
         if graph.nodes.iter().any(|node| node.output.values() > super::build::LARGEST_MODEL) {
@@ -68,7 +73,8 @@ impl Plan {
         let [rows, columns] = self.open;
         let shape = [side(rows, height), side(columns, width), Some(input_shape[2])];
         config.model.input_shape = InputShape(shape.to_vec());
-        Ok(Self { config, input_shape, graph, ..self.clone() })
+        let output_shape = view::of_shape(&graph, output);
+        Ok(Self { config, input_shape, output_shape, graph, ..self.clone() })
     }
 
     /// Whether an image with a side of that length comes out with the length that belongs to it
@@ -194,7 +200,9 @@ impl Graph {
 
     /// Which positions a node reads; a merge reads the same position of each input.
     fn reads(&self, node: &Node, axis: Axis) -> Option<Reads> {
-        let of_layer = || Reads::of(&node.layer, axis.length(self.input_of(node)), axis);
+        let in_2d = node.layer.in_2d();
+        let layer = in_2d.as_ref().unwrap_or(&node.layer);
+        let of_layer = || Reads::of(layer, axis.length(self.input_of(node)), axis);
         (!node.layer.is_merge()).then(of_layer)
     }
 
@@ -205,9 +213,10 @@ impl Graph {
     }
 
     /// Whether a node's weights or meaning hang on the size of the images: it reads all positions at once, puts
-    /// positions side by side, or spreads one over all others.
+    /// positions side by side, or spreads one over all others. What is no image has one size.
     fn is_sized(&self, node: &Node) -> bool {
         match node.layer.geometry() {
+            _ if node.output.0.len() != 3 => true,
             Geometry::Flatten | Geometry::Reshape(_) => true,
             Geometry::Concatenate(axis) => axis_of(&node.output, axis) != Some(2),
             Geometry::Merge => {
@@ -293,6 +302,7 @@ impl Reads {
             | Geometry::Elementwise
             | Geometry::Merge
             | Geometry::Concatenate(_) => Self::Shift(0),
+            Geometry::Signal => unreachable!("a layer of signals is that of images on one row"),
         }
     }
 

@@ -50,8 +50,13 @@ impl Plan {
         *axis.of([&self.scales[0], &self.scales[1]])
     }
 
+    /// Of height and width.
+    pub(super) fn find_scales(&self) -> [Option<Scale>; 2] {
+        [Axis::Rows, Axis::Columns].map(|axis| self.find_scale(axis))
+    }
+
     /// From the lengths of some inputs.
-    pub(super) fn find_scale(&self, axis: Axis) -> Option<Scale> {
+    fn find_scale(&self, axis: Axis) -> Option<Scale> {
         let (own, given) = (axis.of_image(self.input_shape), axis.of_image(self.output_shape()));
         if own == given {
             return Some(Scale::SAME);

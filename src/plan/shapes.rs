@@ -5,7 +5,8 @@ use std::fmt;
 use crate::config::layers::{Convolution, Geometry, Layer, Pair, Pooling, Sides, TargetShape};
 use crate::nn::{Padding, conv_transpose_length, window_length};
 
-/// A shape without the batch: `[values]`, or `[height, width, channels]`.
+/// A shape without the batch: `[values]`, `[steps, channels]` of a signal (or `[height, width]` of a matrix), or
+/// `[height, width, channels]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape(pub Vec<usize>);
 
@@ -14,6 +15,16 @@ impl Shape {
     #[must_use]
     pub fn values(&self) -> usize {
         self.0.iter().fold(1, |all, &side| all.saturating_mul(side))
+    }
+
+    /// As the engines and the exports compute on it: two sides are an image of one row, so that every layer of
+    /// images works on signals too.
+    #[must_use]
+    pub fn computed(&self) -> Self {
+        match self.0[..] {
+            [steps, channels] => Self(vec![1, steps, channels]),
+            _ => self.clone(),
+        }
     }
 
     /// Size of the last axis, which holds the channels.
@@ -121,16 +132,21 @@ pub(crate) fn axis_of(shape: &Shape, axis: i64) -> Option<usize> {
     usize::try_from(side).ok().filter(|&side| side < shape.0.len())
 }
 
-/// The same axis of `(N, C, H, W)` or `(N, F)`, as libtorch and ONNX count it.
+/// The same axis of `(N, C, H, W)` or `(N, F)`, as libtorch and ONNX count it; a signal is an image of one row.
 ///
 /// # Panics
 /// When the shape has no such side, which a plan refuses.
 pub(crate) fn channels_first_axis(shape: &Shape, axis: i64) -> usize {
     let side = axis_of(shape, axis).expect("the plan has checked it");
-    if side + 1 == shape.0.len() { 1 } else { side + 2 }
+    let rows_before = shape.computed().0.len() - shape.0.len();
+    if side + 1 == shape.0.len() { 1 } else { side + rows_before + 2 }
 }
 
 fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
+    if let Some(layer) = layer.in_2d() {
+        let output = output_of_layer(&layer, &signal(input)?.computed())?;
+        return Ok(Shape(output.0[1..].to_vec()));
+    }
     match layer.geometry() {
         Geometry::Convolution(conv) => {
             let [height, width] = convolved(input, conv)?;
@@ -160,7 +176,17 @@ fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
         }
         Geometry::Cropping(sides) => cropped(input, sides),
         Geometry::Elementwise | Geometry::Merge | Geometry::Concatenate(_) => Ok(input.clone()),
+        Geometry::Signal => unreachable!("a layer of signals is that of images on one row"),
     }
+}
+
+/// Steps and channels, for layers that need a signal.
+fn signal(input: &Shape) -> Result<&Shape, ShapeError> {
+    if input.0.len() == 2 {
+        return Ok(input);
+    }
+    let problem = format!("needs steps and channels, but receives {input}");
+    misfit(problem, "put a Reshape before it, like target_shape = [-1, 1]")
 }
 
 /// Height, width and channels, for layers that need an image.

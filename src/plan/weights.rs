@@ -30,6 +30,8 @@ impl Weight {
 
 /// Conv2D `(h, w, in, out)` is `(out, in, h, w)`; Conv2DTranspose `(h, w, out, in)` is `(in, out, h, w)`.
 const CONVOLUTION: &[usize] = &[3, 2, 0, 1];
+/// Conv1D `(k, in, out)` is `(out, in, k)`; Conv1DTranspose `(k, out, in)` is `(in, out, k)`.
+const CONVOLUTION_1D: &[usize] = &[2, 1, 0];
 /// Dense `(in, out)` is `(out, in)`.
 const DENSE: &[usize] = &[1, 0];
 const VECTOR: &[usize] = &[0];
@@ -47,6 +49,14 @@ pub(super) fn weights_of(layer: &Layer, input: &Shape) -> Vec<Weight> {
             let Pair(h, w) = conv.kernel_size;
             let shape = vec![channels, conv.filters, h, w];
             kernel_and_bias(shape, CONVOLUTION, conv.use_bias.then_some(conv.filters))
+        }
+        Layer::Conv1D(conv) => {
+            let shape = vec![conv.filters, channels, conv.kernel_size.0];
+            kernel_and_bias(shape, CONVOLUTION_1D, conv.use_bias.then_some(conv.filters))
+        }
+        Layer::Conv1DTranspose(conv) => {
+            let shape = vec![channels, conv.filters, conv.kernel_size.0];
+            kernel_and_bias(shape, CONVOLUTION_1D, conv.use_bias.then_some(conv.filters))
         }
         Layer::Dense(dense) => {
             let shape = vec![dense.units, channels];

@@ -3,12 +3,14 @@
 
 #[path = "graphs.rs"]
 mod graphs;
+#[path = "signals.rs"]
+mod signals;
 
 /// A model to export.
 pub struct Case {
     pub name: String,
-    /// Height, width, channels; -1 is any height or width.
-    pub shape: [isize; 3],
+    /// As a config has it; -1 is any height or width.
+    pub shape: Vec<isize>,
     /// The lists of layers as a config has them.
     pub lists: String,
     /// The images' values go from the first to the second.
@@ -203,6 +205,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(normalizations());
     cases.extend(ACTIVATIONS.map(activation));
     cases.extend(graphs::all());
+    cases.extend(signals::all());
     cases
 }
 
@@ -272,8 +275,9 @@ fn activation(name: &str) -> Case {
     Case { values, ..case(&format!("activation-{name}"), [5, 6, 3], &layers, &[&last]) }
 }
 
-fn case(name: &str, shape: [isize; 3], encoder: &[&str], decoder: &[&str]) -> Case {
+fn case(name: &str, shape: impl AsRef<[isize]>, encoder: &[&str], decoder: &[&str]) -> Case {
     let lists = format!("encoder = [\n{}]\ndecoder = [\n{}]\n", list(encoder), list(decoder));
+    let shape = shape.as_ref().to_vec();
     Case { name: name.to_owned(), shape, lists, values: [0.0, 1.0], dtype: "float32" }
 }
 

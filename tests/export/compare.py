@@ -2,8 +2,8 @@
 
     python compare.py FOLDER
 
-For each NAME.data.safetensors in the folder, which holds pictures `input.N` and convae's `output.N`
-(N, H, W, C): a line of JSON for each format and N. What is wrong otherwise is an AssertionError.
+For each NAME.data.safetensors in the folder, which holds samples `input.N` and convae's `output.N` in Keras's
+shapes: a line of JSON for each format and N. What is wrong otherwise is an AssertionError.
 """
 
 import json
@@ -56,8 +56,10 @@ def onnx(folder: Path, name: str, checker=onnx.checker, load=onnx.load):
     checker.check_model(file, full_check=True)
     model = load(file)
     about = {entry.key: entry.value for entry in model.metadata_props}
-    assert f'name = "{name}"' in about["config.toml"] and about["layout"] == "NCHW", about
-    sizes = {shape[2:] for shape in input_shapes(folder, name)}
+    shapes = input_shapes(folder, name)
+    layout = "NCHW" if len(shapes[0]) == 4 else "as in Keras"
+    assert f'name = "{name}"' in about["config.toml"] and about["layout"] == layout, about
+    sizes = {shape[2:] for shape in shapes}
     dims, output_dims = ([d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
                          for value in (model.graph.input[0], model.graph.output[0]))
     if len(sizes) == 1:
@@ -65,13 +67,18 @@ def onnx(folder: Path, name: str, checker=onnx.checker, load=onnx.load):
     else:
         assert dims[0] == "N" and dims[2:] == ["height", "width"], dims
     session = onnx_session(file)
-    return lambda x: session.run(["output"], {"input": x.transpose(0, 3, 1, 2).copy()})[0].transpose(0, 2, 3, 1)
+    return lambda x: turned(session.run(["output"], {"input": turned(x, 0, 3, 1, 2)})[0], 0, 2, 3, 1)
+
+
+def turned(x: np.ndarray, *axes: int) -> np.ndarray:
+    """Images with their axes in this order; others as they are."""
+    return np.ascontiguousarray(x.transpose(axes)) if x.ndim == 4 else x
 
 
 def on_channels_first(module):
     @torch.no_grad()
     def run(x):
-        return module(torch.from_numpy(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+        return turned(module(torch.from_numpy(turned(x, 0, 3, 1, 2))).numpy(), 0, 2, 3, 1)
 
     return run
 
@@ -99,10 +106,10 @@ def in_halves(module, x):
 
 
 def input_shapes(folder: Path, name: str):
-    """(N, C, H, W), in the order of the numbers."""
+    """(N, C, H, W) of images, in the order of the numbers."""
     arrays = load_file(folder / f"{name}.data.safetensors")
-    shapes = [arrays[f"input.{number}"].shape for number in range(len(arrays) // 2)]
-    return [(count, channels, height, width) for count, height, width, channels in shapes]
+    shapes = [tuple(arrays[f"input.{number}"].shape) for number in range(len(arrays) // 2)]
+    return [(shape[0], shape[3], *shape[1:3]) if len(shape) == 4 else shape for shape in shapes]
 
 
 def safetensors(folder: Path, name: str):

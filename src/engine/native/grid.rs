@@ -22,10 +22,12 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Of a shape `[values]` or `[height, width, channels]`; a row of values is one pixel.
+    /// Of a shape `[values]`, `[steps, channels]` or `[height, width, channels]`; a row of values is one pixel,
+    /// and a signal is an image of one row.
     pub fn of(shape: &[usize]) -> Self {
         match *shape {
             [height, width, channels] => Self { height, width, channels },
+            [width, channels] => Self { height: 1, width, channels },
             _ => Self { height: 1, width: 1, channels: shape.iter().product() },
         }
     }

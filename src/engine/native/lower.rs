@@ -24,7 +24,7 @@ use super::pass::Direction;
 use super::stages::{Activate, ConvolutionOptions};
 use super::tiled::Tiling;
 use super::window::{Side, Window};
-use crate::config::layers::{self, Layer, Pair, Sides};
+use crate::config::layers::{self, Layer, Pair, Sides, of_signals};
 use crate::nn::{Activation, Interpolation, Loss, Padding, PoolOptions, same_padding};
 use crate::plan::{Node, Section, Shape, Value, axis_of};
 
@@ -219,6 +219,8 @@ fn translate(
     let unsupported = |detail: &str| {
         Err(Unsupported { name: name.to_owned(), what: format!("{}{detail}", layer.name()) })
     };
+    let in_2d = layer.in_2d();
+    let layer = in_2d.as_ref().unwrap_or(layer);
     let activation = match layer {
         Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation,
         Layer::Dense(dense) => dense.activation,
@@ -264,6 +266,7 @@ fn translate(
         | Layer::Maximum(_)
         | Layer::Minimum(_)
         | Layer::Concatenate(_) => unreachable!("a merge is translated by itself"),
+        of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     };
     Ok((Some(kind), Some(Activate::Activation(activation))))
 }

@@ -210,7 +210,7 @@ const LAST: &str = "{ layer = \"Conv2D\", filters = 1, kernel_size = 3, padding 
 
 #[test]
 fn the_shipped_models() {
-    for name in ["plain", "blog-denoise", "blog-deep"] {
+    for name in ["plain", "blog-denoise", "blog-conv"] {
         let path = format!("{}/configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let model = text.split_once("[model]").unwrap().1.split_once("[train]").unwrap().0;

@@ -145,6 +145,15 @@ impl Array {
         Self::new(self.dtype, shape, bytes).expect("each axis is named once")
     }
 
+    /// The same values in another shape.
+    ///
+    /// # Panics
+    /// When the shape has another number of values.
+    #[must_use]
+    pub fn reshaped(self, shape: &[usize]) -> Self {
+        Self::new(self.dtype, shape.to_vec(), self.bytes).expect("it has as many values")
+    }
+
     /// The element type.
     #[must_use]
     pub const fn dtype(&self) -> DType {

@@ -9,7 +9,7 @@
 //! | [`Format::Safetensors`] | safetensors: the weights alone | |
 //!
 //! 0 is black and 1 is white. N is free, and so are height and width, unless a layer (Flatten,
-//! Reshape) fixes them.
+//! Reshape) fixes them. Vectors are `(N, values)` and signals `(N, steps, channels)` in all of them.
 
 mod keras;
 mod onnx;
@@ -26,7 +26,7 @@ use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
 use crate::infer::model_file::{carry_history, described, open_model};
 use crate::nn::Loss;
-use crate::plan::{Axis, Node, Part, Plan};
+use crate::plan::{Axis, Node, Part, Plan, Shape};
 use crate::system::atomic;
 use crate::system::exit::UsageError;
 
@@ -155,6 +155,9 @@ impl Exporter {
     #[must_use]
     pub fn sizes(&self) -> String {
         let [height, width, _] = self.plan.input_shape;
+        if self.plan.graph.input.0.len() != 3 {
+            return format!("shape {}", self.plan.graph.input);
+        }
         if !self.takes_other_sizes() {
             return format!("height {height}, width {width}");
         }
@@ -187,13 +190,17 @@ impl Exporter {
     }
 
     /// What the model is, for people.
-    fn description(&self, layout: &str) -> String {
-        format!(
-            "{}, an autoencoder by convae. Input and output: images {layout}, 0 is black and 1 is \
-             white; {}.",
-            self.plan.config.name,
-            self.sizes()
-        )
+    fn description(&self) -> String {
+        let ends = self.plan.graph.ends(Part::Whole);
+        let [input, output] = ends.map(|end| layout_of(self.plan.graph.shape(end)));
+        let layouts = if input == output {
+            format!("Input and output: {input}")
+        } else {
+            format!("Input: {input}; output: {output}")
+        };
+        let name = &self.plan.config.name;
+        let sizes = self.sizes();
+        format!("{name}, an autoencoder by convae. {layouts}, 0 is black and 1 is white; {sizes}.")
     }
 
     /// The nodes that the output needs, in topological order.
@@ -209,6 +216,15 @@ impl Exporter {
 
     fn weights_of(&self, node: &Node) -> LayerWeights<'_> {
         LayerWeights { checkpoint: &self.checkpoint, layer: self.owner_of(node).path() }
+    }
+}
+
+/// What a batch of such samples is to ONNX and TorchScript.
+fn layout_of(shape: &Shape) -> &'static str {
+    match shape.0.len() {
+        1 => "vectors (N, values)",
+        2 => "signals (N, steps, channels)",
+        _ => "images (N, C, H, W)",
     }
 }
 

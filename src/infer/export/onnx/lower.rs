@@ -1,9 +1,12 @@
-//! Each layer of the config language as standard operators on `(N, C, H, W)`.
+//! Each layer of the config language as standard operators on `(N, C, H, W)` or `(N, F)`; a signal is an image of
+//! one row.
 
 use super::activation::{activate, leaky_relu};
 use super::graph::Graph;
 use super::proto::Attribute;
-use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
+use crate::config::layers::{
+    Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D, of_signals,
+};
 use crate::infer::export::LayerWeights;
 use crate::nn::{Activation, Interpolation, Padding, same_padding};
 use crate::plan::{Node, Shape, channels_first_axis};
@@ -25,7 +28,9 @@ pub fn lower(
         return merge(graph, node, inputs);
     }
     graph.value.clone_from(&inputs[0]);
-    lower_layer(graph, &node.layer, [input, &node.output], weights, flexible);
+    let in_2d = node.layer.in_2d();
+    let layer = in_2d.as_ref().unwrap_or(&node.layer);
+    lower_layer(graph, layer, [&input.computed(), &node.output.computed()], weights, flexible);
 }
 
 fn merge(graph: &mut Graph, node: &Node, inputs: Vec<String>) {
@@ -120,6 +125,7 @@ fn lower_layer(
         | Layer::Maximum(_)
         | Layer::Minimum(_)
         | Layer::Concatenate(_) => unreachable!("a merge is lowered by itself"),
+        of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     }
 }
 
@@ -127,10 +133,18 @@ fn kernel(graph: &mut Graph, weights: &LayerWeights<'_>, kind: &str, attributes:
     let inputs: Vec<String> = ["weight", "bias"]
         .into_iter()
         .filter_map(|suffix| {
-            weights.get(suffix).map(|array| graph.weight(suffix, array, array.shape()))
+            weights.get(suffix).map(|array| graph.weight(suffix, array, &of_image(array.shape())))
         })
         .collect();
     graph.op(kind, &inputs, attributes);
+}
+
+/// With the height that a kernel of signals lacks.
+fn of_image(shape: &[usize]) -> Vec<usize> {
+    match *shape {
+        [first, second, length] => vec![first, second, 1, length],
+        _ => shape.to_vec(),
+    }
 }
 
 fn kernel_shape(Pair(height, width): Pair) -> Attribute {
@@ -233,6 +247,24 @@ fn cropping(graph: &mut Graph, Sides { top, bottom, left, right }: Sides) {
         graph.ints(&[2, 3]),
     ];
     graph.op("Slice", &inputs, vec![]);
+}
+
+/// A signal `(N, steps, channels)` as an image of one row; others as they are.
+pub fn to_row(graph: &mut Graph, shape: &Shape) {
+    if shape.0.len() == 2 {
+        graph.op("Transpose", &[], vec![Attribute::ints("perm", &[0, 2, 1])]);
+        let height = graph.ints(&[2]);
+        graph.op("Unsqueeze", &[height], vec![]);
+    }
+}
+
+/// The way back.
+pub fn from_row(graph: &mut Graph, shape: &Shape) {
+    if shape.0.len() == 2 {
+        let height = graph.ints(&[2]);
+        graph.op("Squeeze", &[height], vec![]);
+        graph.op("Transpose", &[], vec![Attribute::ints("perm", &[0, 2, 1])]);
+    }
 }
 
 /// An image in the order in which Keras counts its values.

@@ -1,7 +1,8 @@
 //! ONNX: the model as a graph of standard operators, which onnxruntime and many others run.
 //!
 //! Images go in as `input` and come out as `output`: float32, `(N, C, H, W)`, 0 is black and 1 is
-//! white. N is free; height and width are free where no layer fixes them.
+//! white. N is free; height and width are free where no layer fixes them. Vectors are `(N, values)`, signals
+//! `(N, steps, channels)`.
 
 mod activation;
 mod graph;
@@ -13,9 +14,9 @@ use std::collections::HashMap;
 
 use prost::Message;
 
-use super::Exporter;
+use super::{Exporter, layout_of};
 use crate::config::sections::Precision;
-use crate::plan::Value;
+use crate::plan::{Shape, Value};
 use crate::system::exit::UsageError;
 use graph::{Graph, INPUT, OUTPUT};
 use proto::{Dimension, Entry, FLOAT, Length, OperatorSet, TensorShape, TensorType, ValueInfo};
@@ -43,8 +44,11 @@ pub fn to_bytes(model: &Exporter) -> Result<Vec<u8>, UsageError> {
     }
     let flexible = model.takes_other_sizes();
     let mut graph = Graph::new();
+    let shapes = [Value::Input, model.plan.graph.output].map(|end| model.plan.graph.shape(end));
+    graph.enter(INPUT.to_owned());
+    lower::to_row(&mut graph, shapes[0]);
     // The names of the values so far.
-    let mut names = HashMap::from([(usize::MAX, INPUT.to_owned())]);
+    let mut names = HashMap::from([(usize::MAX, graph.value.clone())]);
     let key = |value: Value| match value {
         Value::Input => usize::MAX,
         Value::Node(index) => index,
@@ -57,6 +61,8 @@ pub fn to_bytes(model: &Exporter) -> Result<Vec<u8>, UsageError> {
         lower::lower(&mut graph, node, input, inputs, &model.weights_of(node), flexible);
         names.insert(index, graph.value.clone());
     }
+    graph.enter(OUTPUT.to_owned());
+    lower::from_row(&mut graph, shapes[1]);
     graph.finish();
     let size = graph.initializers.iter().map(|tensor| tensor.raw_data.len()).sum();
     check_size(size)?;
@@ -64,20 +70,15 @@ pub fn to_bytes(model: &Exporter) -> Result<Vec<u8>, UsageError> {
         ir_version: IR_VERSION,
         producer_name: "convae".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        doc_string: model.description("(N, C, H, W)"),
+        doc_string: model.description(),
         opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
         metadata_props: metadata(model),
         graph: Some(proto::Graph {
             node: graph.nodes,
             name: config.name.clone(),
             initializer: graph.initializers,
-            input: vec![image(model, INPUT, model.plan.input_shape, ["height", "width"])],
-            output: vec![image(
-                model,
-                OUTPUT,
-                model.plan.output_shape(),
-                ["output_height", "output_width"],
-            )],
+            input: vec![value_info(model, INPUT, shapes[0], ["height", "width"])],
+            output: vec![value_info(model, OUTPUT, shapes[1], ["output_height", "output_width"])],
         }),
     };
     Ok(file.encode_to_vec())
@@ -96,9 +97,10 @@ fn check_size(weights: usize) -> Result<(), UsageError> {
 
 fn metadata(model: &Exporter) -> Vec<Entry> {
     let entry = |key: &str, value: String| Entry { key: key.to_owned(), value };
+    let layout = if model.plan.graph.input.0.len() == 3 { "NCHW" } else { "as in Keras" };
     vec![
         entry("config.toml", model.plan.config.to_toml()),
-        entry("layout", "NCHW".to_owned()),
+        entry("layout", layout.to_owned()),
         entry("values", "0 is black, 1 is white".to_owned()),
         entry("sizes", model.sizes()),
     ]
@@ -106,32 +108,29 @@ fn metadata(model: &Exporter) -> Vec<Entry> {
 
 /// The output's free sides have names of their own: of a size that the model was not made for, it may
 /// give an image of another size.
-fn image(
+fn value_info(
     model: &Exporter,
     name: &str,
-    [height, width, channels]: [usize; 3],
+    shape: &Shape,
     [rows, columns]: [&str; 2],
 ) -> ValueInfo {
-    let side = |length: usize, free: &str| {
-        if model.takes_other_sizes() {
-            Length::Param(free.to_owned())
-        } else {
-            Length::Value(length as i64)
-        }
+    let fixed = |&length: &usize| Length::Value(length as i64);
+    let side = |length: &usize, free: &str| {
+        if model.takes_other_sizes() { Length::Param(free.to_owned()) } else { fixed(length) }
     };
-    let lengths = [
-        Length::Param("N".to_owned()),
-        Length::Value(channels as i64),
-        side(height, rows),
-        side(width, columns),
-    ];
-    let dim = lengths.map(|length| Dimension { length: Some(length) }).to_vec();
-    let shape = Some(TensorShape { dim });
-    let tensor_type = Some(TensorType { elem_type: FLOAT, shape });
+    let sides = match &shape.0[..] {
+        [height, width, channels] => {
+            vec![fixed(channels), side(height, rows), side(width, columns)]
+        }
+        sides => sides.iter().map(fixed).collect(),
+    };
+    let lengths = std::iter::once(Length::Param("N".to_owned())).chain(sides);
+    let dim = lengths.map(|length| Dimension { length: Some(length) }).collect();
+    let tensor_type = Some(TensorType { elem_type: FLOAT, shape: Some(TensorShape { dim }) });
     ValueInfo {
         name: name.to_owned(),
         r#type: Some(proto::Type { tensor_type }),
-        doc_string: "images, 0 is black and 1 is white".to_owned(),
+        doc_string: format!("{}, 0 is black and 1 is white", layout_of(shape)),
     }
 }
 

@@ -99,7 +99,7 @@ fn calls(section: &Section<'_>, within: Option<Part>) -> Option<Vec<String>> {
         Value::Input => "x".to_owned(),
         Value::Node(index) => format!("x{index}"),
     };
-    let mut lines = Vec::new();
+    let mut lines = vec![layer::to_row(section.input_shape())];
     for (index, node) in section.nodes() {
         let inputs: Vec<String> = node.inputs.iter().map(|&value| name(value)).collect();
         let graph = section.graph();
@@ -122,6 +122,7 @@ fn calls(section: &Section<'_>, within: Option<Part>) -> Option<Vec<String>> {
     if section.output != section.input {
         lines.push(format!("x = {}", name(section.output)));
     }
+    lines.push(layer::from_row(section.output_shape()));
     Some(lines)
 }
 

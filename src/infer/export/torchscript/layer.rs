@@ -1,8 +1,10 @@
 //! Each layer of the config language as lines of code that take `x`, `(N, C, H, W)` or `(N, F)`, to
-//! the layer's output. Sizes are asked of `x`, so that none is fixed.
+//! the layer's output. Sizes are asked of `x`, so that none is fixed. A signal is an image of one row.
 
 use super::activation::{activation, leaky_relu};
-use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
+use crate::config::layers::{
+    Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D, of_signals,
+};
 use crate::nn::{Activation, Interpolation, Padding};
 use crate::plan::{Node, Shape, channels_first_axis};
 
@@ -11,10 +13,14 @@ const END: i64 = i64::MAX;
 
 /// The lines of a layer that holds these tensors, for an input and an output of these shapes.
 pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<String> {
+    let [input, output] = [input.computed(), output.computed()];
     let axes = input.0.len();
-    match layer {
-        Layer::Conv2D(conv) => convolution(conv, held),
-        Layer::Conv2DTranspose(conv) => transposed(conv, held),
+    let in_2d = layer.in_2d();
+    // PyTorch's kernel of signals has no height.
+    let kernel = if in_2d.is_some() { "torch.unsqueeze(self.weight, 2)" } else { "self.weight" };
+    match in_2d.as_ref().unwrap_or(layer) {
+        Layer::Conv2D(conv) => convolution(conv, kernel, held),
+        Layer::Conv2DTranspose(conv) => transposed(conv, kernel, held),
         Layer::MaxPooling2D(pool) => max_pooling(pool),
         Layer::AveragePooling2D(pool) => average_pooling(pool),
         Layer::UpSampling2D(up) => vec![upsample(up)],
@@ -55,6 +61,7 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
         | Layer::Maximum(_)
         | Layer::Minimum(_)
         | Layer::Concatenate(_) => unreachable!("a merge is no module"),
+        of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     }
 }
 
@@ -124,21 +131,21 @@ fn pad_same(
     ]
 }
 
-fn convolution(conv: &Convolution, held: &[&str]) -> Vec<String> {
+fn convolution(conv: &Convolution, kernel: &str, held: &[&str]) -> Vec<String> {
     let mut lines = pad_same(conv.kernel_size, conv.strides, conv.padding, "0.");
     let (bias, strides) = (or_none("bias", held), list(conv.strides));
-    lines.push(format!("x = torch.conv2d(x, self.weight, {bias}, {strides}, [0, 0], [1, 1], 1)"));
+    lines.push(format!("x = torch.conv2d(x, {kernel}, {bias}, {strides}, [0, 0], [1, 1], 1)"));
     lines.extend(activated(conv.activation));
     lines
 }
 
 /// Run unpadded, then cut to Keras's length; where the stride exceeds the kernel, what the unpadded
 /// result is short of is added.
-fn transposed(conv: &Convolution, held: &[&str]) -> Vec<String> {
+fn transposed(conv: &Convolution, kernel: &str, held: &[&str]) -> Vec<String> {
     let Convolution { kernel_size: Pair(height, width), strides: Pair(down, across), .. } = *conv;
     let missing = Pair(down.saturating_sub(height), across.saturating_sub(width));
     let mut lines = vec![format!(
-        "x = torch.conv_transpose2d(x, self.weight, {}, {}, [0, 0], {}, 1, [1, 1])",
+        "x = torch.conv_transpose2d(x, {kernel}, {}, {}, [0, 0], {}, 1, [1, 1])",
         or_none("bias", held),
         list(conv.strides),
         list(missing)
@@ -217,6 +224,18 @@ fn dense(layer: &Dense, axes: usize, held: &[&str]) -> Vec<String> {
     ];
     lines.extend(activated(layer.activation));
     lines
+}
+
+/// A signal `(N, steps, channels)` as an image of one row; nothing for others.
+pub fn to_row(shape: &Shape) -> String {
+    let line = "x = torch.unsqueeze(torch.permute(x, [0, 2, 1]), 2)";
+    if shape.0.len() == 2 { line.to_owned() } else { String::new() }
+}
+
+/// The way back.
+pub fn from_row(shape: &Shape) -> String {
+    let line = "x = torch.permute(torch.squeeze(x, 2), [0, 2, 1])";
+    if shape.0.len() == 2 { line.to_owned() } else { String::new() }
 }
 
 /// An image in the order in which Keras counts its values.

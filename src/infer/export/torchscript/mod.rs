@@ -17,6 +17,7 @@ use tch::{CModule, Kind, Tensor, no_grad};
 use super::Exporter;
 use crate::engine::kind_of;
 use crate::formats::checkpoint::script;
+use crate::nn::channels_first;
 
 /// Largest difference between the written code and the model, of values around 1, in float32.
 const TOLERANCE: f64 = 1e-4;
@@ -29,7 +30,7 @@ pub fn to_bytes(model: &mut Exporter) -> anyhow::Result<Vec<u8>> {
     let modules = code::modules(model);
     let records = BTreeMap::from([
         ("config.toml".to_owned(), model.plan.config.to_toml()),
-        ("README".to_owned(), model.description("(N, C, H, W)")),
+        ("README".to_owned(), model.description()),
     ]);
     let bytes = script::to_bytes(&modules.root, &modules.source, &records)
         .map_err(|error| anyhow!("the archive cannot be laid out: {error}"))?;
@@ -41,16 +42,17 @@ fn check(model: &mut Exporter, bytes: &[u8]) -> anyhow::Result<()> {
     let mut module = CModule::load_data(&mut std::io::Cursor::new(bytes))
         .context("a bug in convae: libtorch does not load the module")?;
     module.set_eval();
-    let [height, width, channels] = model.plan.input_shape.map(|side| side as i64);
+    let sides = model.plan.graph.input.0.iter().map(|&side| side as i64);
+    let shape: Vec<i64> = std::iter::once(1).chain(sides).collect();
     let kind = kind_of(model.plan.config.train.dtype);
-    let count = height * width * channels;
+    let count: i64 = shape.iter().product();
     // Any image will do; this one has all values from 0 to 1.
     let ramp = Tensor::arange(count, (Kind::Float, tch::Device::Cpu)) * 37.0;
     let image = ramp.remainder(256.0) / 255.0;
     let mut values = vec![0.0_f32; count as usize];
     image.copy_data(&mut values, count as usize);
-    let ours = model.predictor.outputs(&values).permute([0, 3, 1, 2]);
-    let input = image.view([1, height, width, channels]).permute([0, 3, 1, 2]).to_kind(kind);
+    let ours = channels_first(&model.predictor.outputs(&values));
+    let input = channels_first(&image.view(shape.as_slice())).to_kind(kind);
     let theirs = no_grad(|| module.forward_ts(&[input]))
         .context("a bug in convae: libtorch does not run the module")?;
     ensure!(theirs.size() == ours.size(), "a bug in convae: the module gives {:?}", theirs.size());

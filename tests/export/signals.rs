@@ -1,0 +1,121 @@
+//! Models of signals, matrices and vectors.
+
+use super::{Case, case};
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    let conv = |name: &str, steps: isize, encoder: &str, decoder: &[&str]| {
+        case(&format!("signal-{name}"), [steps, 3], &[encoder], decoder)
+    };
+    let out = "Conv1D filters=3 kernel_size=1";
+    let mix = "Conv1D filters=4 kernel_size=3 padding='same' activation='tanh'";
+    let mut cases = vec![
+        conv(
+            "valid",
+            12,
+            "Conv1D filters=4 kernel_size=4 activation='relu'",
+            &["Conv1DTranspose filters=3 kernel_size=4"],
+        ),
+        conv(
+            "strides-even",
+            12,
+            "Conv1D filters=4 kernel_size=5 strides=2 padding='same' use_bias=false",
+            &[
+                "Conv1DTranspose filters=5 kernel_size=3 strides=2 padding='same' activation='elu'",
+                out,
+            ],
+        ),
+        conv(
+            "strides-odd",
+            13,
+            "Conv1D filters=4 kernel_size=3 strides=2 padding='same' activation='softmax'",
+            &[
+                "Conv1DTranspose filters=3 kernel_size=4 strides=2 padding='same' use_bias=false",
+                "Cropping1D cropping=[0,1]",
+            ],
+        ),
+        conv(
+            "strides-beyond-kernels",
+            12,
+            "Conv1D filters=4 kernel_size=2 strides=3 padding='same'",
+            &["Conv1DTranspose filters=3 kernel_size=2 strides=3"],
+        ),
+        case(
+            "signal-margins",
+            [9, 3],
+            &[
+                "ZeroPadding1D",
+                mix,
+                "Cropping1D",
+                "ZeroPadding1D padding=[2,0]",
+                "BatchNormalization",
+            ],
+            &["Cropping1D cropping=[0,2]", "Dense units=3 activation='softmax'"],
+        ),
+        case(
+            "signal-rows",
+            [6, 2],
+            &[
+                "Activation activation='softmax'",
+                "Flatten",
+                "Dense units=8",
+                "Reshape target_shape=[4,-1]",
+            ],
+            &[
+                "LeakyReLU",
+                "UpSampling1D size=3",
+                "Dropout rate=0.2",
+                "Reshape target_shape=[6,2,2]",
+                "MaxPooling2D pool_size=[1,2]",
+                "Reshape target_shape=[6,2]",
+            ],
+        ),
+        case(
+            "signal-merges",
+            [6, 3],
+            &[
+                "Conv1D name='a' filters=3 kernel_size=3 padding='same'",
+                "Conv1D name='b' filters=3 kernel_size=6 inputs=['input']",
+                "Multiply inputs=['a','b']",
+                "Concatenate name='c' inputs=['multiply','a']",
+                "Concatenate name='d' inputs=['multiply','a'] axis=1",
+            ],
+            &[
+                "MaxPooling1D name='e' inputs=['d']",
+                "Concatenate inputs=['c','e','input'] axis=2",
+                out,
+            ],
+        ),
+        case(
+            "matrix",
+            [6, 5],
+            &["Flatten", "Dense units=8 activation='relu'"],
+            &["Dense units=30", "Reshape target_shape=[6,5]", "Activation activation='softmax'"],
+        ),
+        case(
+            "vector",
+            [20],
+            &["Dense units=8 activation='selu'", "BatchNormalization"],
+            &["Dense units=20 activation='sigmoid'"],
+        ),
+    ];
+    for kind in ["MaxPooling1D", "AveragePooling1D"] {
+        let pool = |options: &str| format!("{kind} {options}");
+        cases.extend([
+            case(&format!("{kind}-default"), [12, 3], &[mix, &pool("")], &["UpSampling1D", out]),
+            case(
+                &format!("{kind}-same"),
+                [13, 3],
+                &[mix, &pool("pool_size=3 strides=2 padding='same'")],
+                &["UpSampling1D", "Cropping1D cropping=[1,0]", out],
+            ),
+            case(
+                &format!("{kind}-one-stride"),
+                [12, 3],
+                &[mix, &pool("pool_size=4 strides=1 padding='same'")],
+                &[out],
+            ),
+        ]);
+    }
+    cases
+}
