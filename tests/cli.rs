@@ -734,6 +734,9 @@ name = "all"
 encoder = [
   { layer = "GaussianNoise", stddev = 0.1 },
   { layer = "ZeroPadding2D", padding = 1 },
+  { layer = "DepthwiseConv2D", kernel_size = 2, padding = "same" },
+  { layer = "SeparableConv2D", filters = 2, kernel_size = 2, padding = "same" },
+  { layer = "PReLU" },
   { layer = "Conv2D", filters = 3, kernel_size = 3 },
   { layer = "BatchNormalization" },
   { layer = "ReLU" },

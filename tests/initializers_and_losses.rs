@@ -178,6 +178,8 @@ fn conv_options(kernel_initializer: Initializer) -> ConvOptions {
         activation: Activation::Linear,
         use_bias: true,
         kernel_initializer,
+        dilation_rate: (1, 1),
+        groups: 1,
     }
 }
 

@@ -164,6 +164,8 @@ fn conv_options(channels: usize, filters: usize, window: Window, use_bias: bool)
         activation: Activation::Linear,
         use_bias,
         kernel_initializer: Initializer::GlorotUniform,
+        dilation_rate: (1, 1),
+        groups: 1,
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use convae::config::corruption::{Corruption, CorruptionKind, Drawn, Gaussian, Resample, Span};
 use convae::config::data::{Data, Mnist, SampleCounts};
 use convae::config::entry::EntryLayer;
-use convae::config::layers::{Layer, Pair, Sides};
+use convae::config::layers::{Conv2D, DepthwiseConv2D, Layer, Pair, Sides, Windows};
 use convae::config::schema::Section;
 use convae::config::sections::{Config, Optimizer};
 use convae::config::{ConfigError, Source};
@@ -68,6 +68,10 @@ encoder = [
   { layer = "GaussianNoise", stddev = 0.1 },
   { layer = "ZeroPadding2D", padding = [[1, 0], [0, 2]] },
   { layer = "Cropping2D", cropping = [[0, 1], [2, 0]] },
+  { layer = "Conv2D", name = "grouped", filters = 6, kernel_size = [2, 3], groups = 3, dilation_rate = [2, 3], padding = "same" },
+  { layer = "DepthwiseConv2D", kernel_size = [2, 3], padding = "same", depth_multiplier = 2, dilation_rate = [2, 1], activation = "tanh" },
+  { layer = "PReLU", shared_axes = [1] },
+  { layer = "SeparableConv2D", filters = 3, kernel_size = [3, 2], padding = "same", depth_multiplier = 2, activation = "elu" },
   { layer = "Conv2D", filters = 4, kernel_size = [3, 2], strides = [1, 2], padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
   { layer = "BatchNormalization", momentum = 0.9, epsilon = 0.01, center = false },
   { layer = "LeakyReLU", negative_slope = 0.1 },
@@ -224,6 +228,10 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
             ("gaussian_noise", &[8, 8, 3], 0, 0),
             ("zero_padding2d", &[9, 10, 3], 0, 0),
             ("cropping2d", &[8, 8, 3], 0, 0),
+            ("grouped", &[8, 8, 6], 42, 0),
+            ("depthwise_conv2d", &[8, 8, 12], 84, 0),
+            ("p_re_lu", &[8, 8, 12], 96, 0),
+            ("separable_conv2d", &[8, 8, 3], 219, 0),
             ("conv2d", &[8, 4, 4], 72, 0),
             ("batch_normalization", &[8, 4, 4], 4, 8),
             ("leaky_re_lu", &[8, 4, 4], 0, 0),
@@ -507,9 +515,27 @@ fn values_of(model: &Model, layer: &str, weight: &str) -> Option<Tensor> {
     entry.map(|entry| entry.tensor.detach())
 }
 
-fn window(size: Pair, strides: Pair, padding: Padding) -> Window {
+fn window(Windows { size, strides, padding }: Windows) -> Window {
     let same = padding == Padding::Same;
     Window { size: (size.0, size.1), strides: (strides.0, strides.1), same }
+}
+
+/// A kernel of PyTorch's, `(out, in / groups, h, w)`, as Keras has it, with zeros where it skips pixels or
+/// channels: `(h', w', in, out)`.
+fn whole_kernel(kernel: &Tensor, rate: Pair, groups: i64) -> Vec<f64> {
+    let [filters, each, height, width] = kernel.size()[..] else {
+        panic!("a kernel has four axes")
+    };
+    let (down, across) = (rate.0 as i64, rate.1 as i64);
+    let sides = [(height - 1) * down + 1, (width - 1) * across + 1, each * groups, filters];
+    let whole = Tensor::zeros(sides, (Kind::Double, Device::Cpu));
+    for filter in 0..filters {
+        let first = filter / (filters / groups) * each;
+        let spread = whole.select(3, filter).narrow(2, first, each);
+        let mut spread = spread.slice(0, None, None, down).slice(1, None, None, across);
+        no_grad(|| spread.copy_(&kernel.select(0, filter).permute([1, 2, 0])));
+    }
+    numbers(&whole)
 }
 
 fn margins(Sides { top, bottom, left, right }: Sides) -> Margins {
@@ -532,6 +558,14 @@ fn activate(x: ImageBatch, activation: Activation) -> ImageBatch {
     each(x, |value| activations::value(activation, value))
 }
 
+/// Filters of one channel each, by a kernel `(in, each, h, w)`.
+fn depthwise(conv: &DepthwiseConv2D, kernel: &Tensor, x: &ImageBatch) -> ImageBatch {
+    let kernel = kernel.flatten(0, 1).unsqueeze(1);
+    let filters = x.shape[3] * conv.depth_multiplier;
+    let kernel = whole_kernel(&kernel, conv.dilation_rate, x.shape[3] as i64);
+    linear::conv2d(x.shape, window(conv.windows()), filters, &kernel).forward(x)
+}
+
 /// What Keras computes in inference for one layer with the model's weights.
 fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
     let weight = |name: &str| values_of(model, &node.name, name);
@@ -548,13 +582,38 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         numbers(&kernel.permute(axes))
     };
     match layer {
-        Layer::Conv2D(conv) => {
-            let window = window(conv.kernel_size, conv.strides, conv.padding);
-            let layer = linear::conv2d(x.shape, window, conv.filters, &kernel());
+        Layer::Conv2D(Conv2D { conv, groups }) => {
+            let kernel = weight("weight").expect("a kernel");
+            let kernel = whole_kernel(&kernel, conv.dilation_rate, *groups as i64);
+            let layer = linear::conv2d(x.shape, window(conv.windows()), conv.filters, &kernel);
             activate(with_bias(layer.forward(&x)), conv.activation)
         }
+        Layer::DepthwiseConv2D(conv) => activate(
+            with_bias(depthwise(conv, &weight("weight").expect("a kernel"), &x)),
+            conv.activation,
+        ),
+        Layer::SeparableConv2D(conv) => {
+            let kernel = weight("depthwise_weight").expect("a kernel");
+            let each = depthwise(&conv.depthwise, &kernel, &x);
+            let factors = weight("pointwise_weight").expect("a second kernel");
+            let factors = whole_kernel(&factors, Pair(1, 1), 1);
+            let point = Window { size: (1, 1), strides: (1, 1), same: false };
+            let layer = linear::conv2d(each.shape, point, conv.filters, &factors);
+            activate(with_bias(layer.forward(&each)), conv.depthwise.activation)
+        }
+        Layer::PReLU(_) => {
+            let alpha = weight("weight").expect("an alpha").permute([1, 2, 0]);
+            let alpha = numbers(
+                &alpha.expand([x.shape[1], x.shape[2], x.shape[3]].map(|side| side as i64), false),
+            );
+            let mut y = x;
+            for (i, value) in y.values.iter_mut().enumerate() {
+                *value = if *value > 0.0 { *value } else { alpha[i % alpha.len()] * *value };
+            }
+            y
+        }
         Layer::Conv2DTranspose(conv) => {
-            let window = window(conv.kernel_size, conv.strides, conv.padding);
+            let window = window(conv.windows());
             let layer = linear::conv2d_transpose(x.shape, window, conv.filters, &kernel());
             activate(with_bias(layer.forward(&x)), conv.activation)
         }
@@ -564,12 +623,13 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         }
         Layer::MaxPooling2D(pool) => {
             let strides = pool.strides.unwrap_or(pool.pool_size);
-            linear::max_pooling(&x, window(pool.pool_size, strides, pool.padding)).forward(&x)
+            let windows = Windows { size: pool.pool_size, strides, padding: pool.padding };
+            linear::max_pooling(&x, window(windows)).forward(&x)
         }
         Layer::AveragePooling2D(pool) => {
             let strides = pool.strides.unwrap_or(pool.pool_size);
-            let window = window(pool.pool_size, strides, pool.padding);
-            linear::average_pooling(x.shape, window).forward(&x)
+            let windows = Windows { size: pool.pool_size, strides, padding: pool.padding };
+            linear::average_pooling(x.shape, window(windows)).forward(&x)
         }
         Layer::UpSampling2D(up) => {
             let size = (up.size.0, up.size.1);
@@ -640,7 +700,7 @@ fn a_model_of_every_layer_computes_what_the_references_give_one_after_the_other(
         section.nodes().fold(x, |x, (_, node)| infer(&model, node, x))
     };
     let code = infer(Part::Encoder, x.clone());
-    // 23 layers with sums of up to 40 terms, each with roundings of 1e-16.
+    // Layers with sums of up to 40 terms, each with roundings of 1e-16.
     let found = ImageBatch::of(&model.encode(&x.tensor(), false));
     assert_close("code", &found.values, &code.values, 1e-12);
     let found = ImageBatch::of(&model.forward_t(&x.tensor(), false));
@@ -914,7 +974,7 @@ fn set_reaches_entries_of_lists_and_leaves_the_others_alone() {
             .iter()
             .flatten()
             .map(|entry| match &entry.layer {
-                EntryLayer::New(Layer::Conv2D(conv)) => conv.filters,
+                EntryLayer::New(Layer::Conv2D(Conv2D { conv, .. })) => conv.filters,
                 _ => 0,
             })
             .collect::<Vec<_>>()

@@ -5,7 +5,7 @@
 use super::ConfigError;
 use super::node::{Node, Value};
 use super::schema::{Bounds, Field, choice, family, refuse, section};
-use crate::nn::{Activation, Initializer, Interpolation, Padding};
+use crate::nn::{Activation, Initializer, Interpolation, Padding, dilated};
 
 /// Largest number of channels, units or pixels along a side that a config may ask for.
 pub const LARGEST_SIDE: f64 = 65_536.0;
@@ -185,6 +185,50 @@ section! {
         use_bias: bool = true;
         /// How the kernel starts; the bias starts at 0.
         kernel_initializer: Initializer = Initializer::GlorotUniform;
+        /// Distance of the kernel's pixels from each other; above 1 only where the strides are 1.
+        dilation_rate: Pair = Pair(1, 1), in WINDOW;
+    }
+}
+
+section! {
+    /// 2D convolution.
+    pub struct Conv2D {
+        /// Into how many parts the input's channels are divided, each with its share of the filters.
+        groups: usize = 1, in SIDE;
+        flatten conv: Convolution;
+    }
+}
+
+section! {
+    /// Filters of one input channel each, without a sum over the channels.
+    pub struct DepthwiseConv2D {
+        /// Height and width of the kernel.
+        kernel_size: Pair, in WINDOW;
+        /// Step of the kernel.
+        strides: Pair = Pair(1, 1), in WINDOW;
+        /// `same`: side / stride, rounded up; `valid`: only whole windows.
+        padding: Padding = Padding::Valid;
+        /// Filters of each input channel.
+        depth_multiplier: usize = 1, in SIDE;
+        /// Applied to the result.
+        activation: Activation = Activation::Linear;
+        /// Whether a bias is added to each output channel.
+        use_bias: bool = true;
+        /// How the kernel starts; the bias starts at 0.
+        depthwise_initializer: Initializer = Initializer::GlorotUniform;
+        /// Distance of the kernel's pixels from each other.
+        dilation_rate: Pair = Pair(1, 1), in WINDOW;
+    }
+}
+
+section! {
+    /// A `DepthwiseConv2D`, whose channels are then summed up pixel by pixel.
+    pub struct SeparableConv2D {
+        /// Output channels.
+        filters: usize, in SIDE;
+        /// How the second kernel, that of the sums, starts; the bias starts at 0.
+        pointwise_initializer: Initializer = Initializer::GlorotUniform;
+        flatten depthwise: DepthwiseConv2D;
     }
 }
 
@@ -292,6 +336,17 @@ section! {
 }
 
 section! {
+    /// x where positive, else a learned fraction of it.
+    pub struct PReLU {
+        /// Axes along which all positions have one fraction, counted from 1 as in Keras; of an image 1 is the
+        /// height and 2 the width. Where it lacks one of these, the model takes images of one size only.
+        shared_axes: Vec<usize> = Vec::new(), in Bounds::closed(1.0, 3.0);
+        /// How the fractions start.
+        alpha_initializer: Initializer = Initializer::Zeros;
+    }
+}
+
+section! {
     /// An activation as a layer of its own.
     pub struct ActivationLayer {
         /// Which one.
@@ -311,9 +366,13 @@ family! {
     /// A layer as the config asks for it.
     pub enum Layer by "layer", like "{ layer = \"Conv2D\", filters = 32, kernel_size = 3 }" {
         /// 2D convolution.
-        Conv2D(Convolution) = "Conv2D",
+        Conv2D(Conv2D) = "Conv2D",
         /// Transposed 2D convolution: enlarges by its strides.
         Conv2DTranspose(Convolution) = "Conv2DTranspose",
+        /// Filters of one input channel each, without a sum over the channels.
+        DepthwiseConv2D(DepthwiseConv2D) = "DepthwiseConv2D",
+        /// A `DepthwiseConv2D`, whose channels are then summed up pixel by pixel.
+        SeparableConv2D(SeparableConv2D) = "SeparableConv2D",
         /// Largest value of each window.
         MaxPooling2D(Pooling) = "MaxPooling2D",
         /// Mean of each window; padding does not count.
@@ -340,6 +399,8 @@ family! {
         ReLU(Bare) = "ReLU",
         /// x where positive, else a fraction of it.
         LeakyReLU(LeakyReLU) = "LeakyReLU",
+        /// x where positive, else a learned fraction of it.
+        PReLU(PReLU) = "PReLU",
         /// An activation as a layer of its own.
         Activation(ActivationLayer) = "Activation",
         /// Sum of its inputs. As in all merges but Concatenate, a side of 1 meets any length.
@@ -359,6 +420,47 @@ family! {
     }
 }
 
+/// Windows that stand on an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Windows {
+    /// Height and width, from the first pixel of a dilated kernel to its last.
+    pub size: Pair,
+    /// Step down and across.
+    pub strides: Pair,
+    /// What happens at the border.
+    pub padding: Padding,
+}
+
+/// How many channels a layer gives.
+#[derive(Debug, Clone, Copy)]
+pub enum Channels {
+    /// So many.
+    Count(usize),
+    /// So many for each of the input's.
+    Each(usize),
+}
+
+impl Convolution {
+    /// The windows of its kernel.
+    #[must_use]
+    pub fn windows(&self) -> Windows {
+        windows(self.kernel_size, self.dilation_rate, self.strides, self.padding)
+    }
+}
+
+impl DepthwiseConv2D {
+    /// The windows of its kernels.
+    #[must_use]
+    pub fn windows(&self) -> Windows {
+        windows(self.kernel_size, self.dilation_rate, self.strides, self.padding)
+    }
+}
+
+fn windows(kernel: Pair, dilation: Pair, strides: Pair, padding: Padding) -> Windows {
+    let size = Pair(dilated(kernel.0, dilation.0), dilated(kernel.1, dilation.1));
+    Windows { size, strides, padding }
+}
+
 /// What a layer does to height and width; the one place that says it for shapes and receptive fields.
 #[derive(Debug, Clone, Copy)]
 pub enum Geometry<'a> {
@@ -366,6 +468,8 @@ pub enum Geometry<'a> {
     Convolution(&'a Convolution),
     /// Windows over the output: a filter each.
     Transposed(&'a Convolution),
+    /// Windows over the input, channel by channel at first.
+    Depthwise(Windows, Channels),
     /// Windows over the input, channel by channel.
     Pooling(&'a Pooling),
     /// Enlargement.
@@ -393,8 +497,14 @@ impl Layer {
     #[must_use]
     pub fn geometry(&self) -> Geometry<'_> {
         match self {
-            Self::Conv2D(conv) => Geometry::Convolution(conv),
+            Self::Conv2D(Conv2D { conv, .. }) => Geometry::Convolution(conv),
             Self::Conv2DTranspose(conv) => Geometry::Transposed(conv),
+            Self::DepthwiseConv2D(conv) => {
+                Geometry::Depthwise(conv.windows(), Channels::Each(conv.depth_multiplier))
+            }
+            Self::SeparableConv2D(conv) => {
+                Geometry::Depthwise(conv.depthwise.windows(), Channels::Count(conv.filters))
+            }
             Self::MaxPooling2D(pool) | Self::AveragePooling2D(pool) => Geometry::Pooling(pool),
             Self::UpSampling2D(up) => Geometry::UpSampling(up),
             Self::Dense(dense) => Geometry::Dense(dense),
@@ -407,6 +517,7 @@ impl Layer {
             | Self::GaussianNoise(_)
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
+            | Self::PReLU(_)
             | Self::Activation(_) => Geometry::Elementwise,
             Self::Add(_)
             | Self::Subtract(_)
@@ -431,6 +542,8 @@ impl Layer {
             Self::Dropout(_) | Self::GaussianNoise(_) => true,
             Self::Conv2D(_)
             | Self::Conv2DTranspose(_)
+            | Self::DepthwiseConv2D(_)
+            | Self::SeparableConv2D(_)
             | Self::MaxPooling2D(_)
             | Self::AveragePooling2D(_)
             | Self::UpSampling2D(_)
@@ -442,6 +555,7 @@ impl Layer {
             | Self::Cropping2D(_)
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
+            | Self::PReLU(_)
             | Self::Activation(_)
             | Self::Add(_)
             | Self::Subtract(_)

@@ -3,11 +3,12 @@
 use tch::nn::{ModuleT, SequentialT, seq_t};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::layers::{Convolution, Layer, Pair, Pooling, Sides};
+use crate::config::layers::{self, Convolution, Layer, Pair, Pooling, Sides};
 use crate::nn::{
     Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
-    ConvOptions, Cropping2D, Dense, DenseOptions, Dropout, Flatten, GaussianNoise, LeakyReLU,
-    MaxPooling2D, NormOptions, Parameters, PoolOptions, Reshape, UpSampling2D, ZeroPadding2D,
+    ConvOptions, Cropping2D, Dense, DenseOptions, DepthwiseConv2D, DepthwiseOptions, Dropout,
+    Flatten, GaussianNoise, LeakyReLU, MaxPooling2D, NormOptions, PReLU, Parameters, PoolOptions,
+    Reshape, SeparableConv2D, UpSampling2D, ZeroPadding2D,
 };
 use crate::plan::{Graph, Node, Part, Plan, Shape, Value, channels_first_axis};
 use crate::system::random::{Purpose, Stream, stream};
@@ -194,9 +195,9 @@ fn module(
     // max relu(x) = relu(max x), as relu does not decrease: after the pooling it is cheaper.
     if is_relu_before_pooling(graph, Value::Node(index)) {
         let layer = without_activation(layer);
-        return Some(layer_module(&layer, input, &node.output, stream, parameters));
+        return Some(layer_module(&layer, node, input, stream, parameters));
     }
-    let module = layer_module(layer, input, &node.output, stream, parameters);
+    let module = layer_module(layer, node, input, stream, parameters);
     if is_relu_before_pooling(graph, node.inputs[0]) {
         let both = seq_t().add(module).add(Activate(Activation::Relu));
         return Some(Module(Box::new(both)));
@@ -210,7 +211,9 @@ fn is_relu_before_pooling(graph: &Graph, value: Value) -> bool {
     let Value::Node(index) = value else { return false };
     let node = &graph.nodes[index];
     let relu = match &node.layer {
-        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation == Activation::Relu,
+        Layer::Conv2D(layers::Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) => {
+            conv.activation == Activation::Relu
+        }
         _ => false,
     };
     let shared = |index: usize| graph.nodes.iter().any(|node| node.shares == Some(index));
@@ -231,27 +234,39 @@ fn is_relu_before_pooling(graph: &Graph, value: Value) -> bool {
 
 fn without_activation(layer: &Layer) -> Layer {
     let mut layer = layer.clone();
-    if let Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) = &mut layer {
+    if let Layer::Conv2D(layers::Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) = &mut layer {
         conv.activation = Activation::Linear;
     }
     layer
 }
 
-/// The layer that the plan asks for; its weights are drawn from `stream`.
+/// The layer that the plan asks for at a node; its weights are drawn from `stream`.
 fn layer_module(
     layer: &Layer,
+    node: &Node,
     input: &Shape,
-    output: &Shape,
     stream: &mut Stream,
     parameters: &mut Parameters,
 ) -> Module {
     let channels = input.channels();
     let module: Box<dyn ModuleT> = match layer {
-        Layer::Conv2D(conv) => {
-            Box::new(Conv2D::new(parameters, conv_options(conv, channels), stream))
+        Layer::Conv2D(layers::Conv2D { conv, groups }) => {
+            Box::new(Conv2D::new(parameters, conv_options(conv, channels, *groups), stream))
         }
         Layer::Conv2DTranspose(conv) => {
-            Box::new(Conv2DTranspose::new(parameters, conv_options(conv, channels), stream))
+            Box::new(Conv2DTranspose::new(parameters, conv_options(conv, channels, 1), stream))
+        }
+        Layer::DepthwiseConv2D(conv) => {
+            Box::new(DepthwiseConv2D::new(parameters, depthwise_options(conv, channels), stream))
+        }
+        Layer::SeparableConv2D(conv) => {
+            let options = depthwise_options(&conv.depthwise, channels);
+            let pointwise = (conv.filters, conv.pointwise_initializer);
+            Box::new(SeparableConv2D::new(parameters, options, pointwise, stream))
+        }
+        Layer::PReLU(layer) => {
+            let shape = &node.weights[0].shape;
+            Box::new(PReLU::new(parameters, shape, layer.alpha_initializer, stream))
         }
         Layer::MaxPooling2D(pool) => Box::new(MaxPooling2D(pool_options(pool))),
         Layer::AveragePooling2D(pool) => Box::new(AveragePooling2D(pool_options(pool))),
@@ -269,7 +284,7 @@ fn layer_module(
             Box::new(Dense::new(parameters, options, stream))
         }
         Layer::Flatten(_) => Box::new(Flatten),
-        Layer::Reshape(_) => Box::new(Reshape { shape: output.0.clone() }),
+        Layer::Reshape(_) => Box::new(Reshape { shape: node.output.0.clone() }),
         Layer::BatchNormalization(norm) => {
             let options = NormOptions {
                 channels,
@@ -304,7 +319,7 @@ fn layer_module(
     Module(module)
 }
 
-fn conv_options(conv: &Convolution, channels: usize) -> ConvOptions {
+fn conv_options(conv: &Convolution, channels: usize, groups: usize) -> ConvOptions {
     ConvOptions {
         channels,
         filters: conv.filters,
@@ -314,6 +329,22 @@ fn conv_options(conv: &Convolution, channels: usize) -> ConvOptions {
         activation: conv.activation,
         use_bias: conv.use_bias,
         kernel_initializer: conv.kernel_initializer,
+        dilation_rate: tuple(conv.dilation_rate),
+        groups,
+    }
+}
+
+fn depthwise_options(conv: &layers::DepthwiseConv2D, channels: usize) -> DepthwiseOptions {
+    DepthwiseOptions {
+        channels,
+        depth_multiplier: conv.depth_multiplier,
+        kernel_size: tuple(conv.kernel_size),
+        strides: tuple(conv.strides),
+        padding: conv.padding,
+        dilation_rate: tuple(conv.dilation_rate),
+        initializer: conv.depthwise_initializer,
+        use_bias: conv.use_bias,
+        activation: conv.activation,
     }
 }
 

@@ -295,7 +295,9 @@ impl OneLayer<'_, '_> {
     /// The weights are there already: how they began matters to a training from new ones only.
     fn initializer(&mut self, option: &str, value: &Value, key: Option<&Key>, words: &mut Words) {
         let usual = match option {
-            "kernel_initializer" => "glorot_uniform",
+            "kernel_initializer" | "depthwise_initializer" | "pointwise_initializer" => {
+                "glorot_uniform"
+            }
             "gamma_initializer" | "moving_variance_initializer" => "ones",
             _ => "zeros",
         };
@@ -370,7 +372,7 @@ fn is_neutral(option: &str, value: &Value) -> bool {
         value => number(value) == Some(wanted),
     };
     match option {
-        "dilation_rate" | "groups" => all(1.0),
+        "groups" => all(1.0),
         "data_format" => {
             matches!(value.as_str(), Some("channels_last" | "channels_first" | "default"))
         }

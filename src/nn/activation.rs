@@ -3,6 +3,9 @@
 use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
 
+use super::{Fans, Initializer, Parameters};
+use crate::system::random::Stream;
+
 /// Slope of Keras's activation `leaky_relu`; the layer `LeakyReLU` has another default.
 pub const LEAKY_RELU_SLOPE: f64 = 0.2;
 
@@ -99,5 +102,43 @@ pub struct LeakyReLU {
 impl ModuleT for LeakyReLU {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         leaky_relu(x, self.negative_slope)
+    }
+}
+
+/// `relu(x) - alpha * relu(-x)`, where alpha is learned and has the shape of a sample, or 1 where several
+/// positions share it. Source: Keras `layers/activations/prelu.py`.
+#[derive(Debug)]
+pub struct PReLU {
+    alpha: Tensor,
+}
+
+impl PReLU {
+    /// Draws an alpha of that shape, channels first, from `stream`.
+    pub fn new(
+        parameters: &mut Parameters,
+        shape: &[usize],
+        initializer: Initializer,
+        stream: &mut Stream,
+    ) -> Self {
+        let fans = fans_of_alpha(shape);
+        Self { alpha: parameters.draw("weight", shape, initializer, fans, stream) }
+    }
+}
+
+/// Keras reads them off the shape with the channels last, whatever it is of.
+fn fans_of_alpha(shape: &[usize]) -> Fans {
+    match *shape {
+        [values] => Fans { r#in: values, out: values },
+        [channels, ref sides @ .., last] => {
+            let window: usize = sides.iter().product();
+            Fans { r#in: window * last, out: window * channels }
+        }
+        [] => Fans { r#in: 1, out: 1 },
+    }
+}
+
+impl ModuleT for PReLU {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.relu() - &self.alpha * (-x).relu()
     }
 }

@@ -7,6 +7,7 @@
 mod activation;
 mod conv;
 mod dense;
+mod depthwise;
 mod initializer;
 mod loss;
 mod norm;
@@ -16,9 +17,10 @@ mod random;
 mod resize;
 mod window;
 
-pub use activation::{Activate, Activation, LEAKY_RELU_SLOPE, LeakyReLU};
+pub use activation::{Activate, Activation, LEAKY_RELU_SLOPE, LeakyReLU, PReLU};
 pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
 pub use dense::{Dense, DenseOptions};
+pub use depthwise::{DepthwiseConv2D, DepthwiseOptions, SeparableConv2D};
 pub use initializer::{Fans, Initializer};
 pub use loss::Loss;
 pub use norm::{BatchNormalization, NormOptions};
@@ -27,4 +29,4 @@ pub use pool::{AveragePooling2D, MaxPooling2D, PoolOptions};
 pub use random::{Dropout, GaussianNoise};
 pub use resize::{Cropping2D, Flatten, Interpolation, Reshape, UpSampling2D, ZeroPadding2D};
 pub(crate) use resize::{channels_first, channels_last};
-pub use window::{Padding, conv_transpose_length, same_padding, window_length};
+pub use window::{Padding, conv_transpose_length, dilated, same_padding, window_length};

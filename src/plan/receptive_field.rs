@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::shapes::axis_of;
 use super::{Graph, Node, Plan, Shape, ShapeError, Value};
-use crate::config::layers::{Convolution, Geometry, InputShape, Layer, Pair, Pooling};
+use crate::config::layers::{Geometry, InputShape, Layer, Pair, Pooling, Windows};
 use crate::config::sections::Config;
 use crate::nn::{Interpolation, Padding, same_padding};
 
@@ -207,6 +207,10 @@ impl Graph {
     /// Whether a node's weights or meaning hang on the size of the images: it reads all positions at once, puts
     /// positions side by side, or spreads one over all others.
     fn is_sized(&self, node: &Node) -> bool {
+        if let Layer::PReLU(layer) = &node.layer {
+            let is_image = node.output.0.len() == 3;
+            return is_image && ![1, 2].iter().all(|axis| layer.shared_axes.contains(axis));
+        }
         match node.layer.geometry() {
             Geometry::Flatten | Geometry::Reshape(_) => true,
             Geometry::Concatenate(axis) => axis_of(&node.output, axis) != Some(2),
@@ -262,16 +266,16 @@ impl Reads {
     /// `length` is that of the layer's input.
     fn of(layer: &Layer, length: usize, axis: Axis) -> Self {
         match layer.geometry() {
-            Geometry::Convolution(Convolution { kernel_size, strides, padding, .. }) => {
-                Self::window(axis.of_pair(*kernel_size), axis.of_pair(*strides), *padding, length)
-            }
+            Geometry::Convolution(conv) => Self::windows(conv.windows(), length, axis),
+            Geometry::Depthwise(windows, _) => Self::windows(windows, length, axis),
             Geometry::Pooling(pool) => {
-                let Pooling { pool_size, strides, padding } = *pool;
-                let stride = axis.of_pair(strides.unwrap_or(pool_size));
-                Self::window(axis.of_pair(pool_size), stride, padding, length)
+                let Pooling { pool_size: size, strides, padding } = *pool;
+                let strides = strides.unwrap_or(size);
+                Self::windows(Windows { size, strides, padding }, length, axis)
             }
-            Geometry::Transposed(Convolution { kernel_size, strides, padding, .. }) => {
-                let (window, stride) = (axis.of_pair(*kernel_size), axis.of_pair(*strides));
+            Geometry::Transposed(conv) => {
+                let Windows { size, strides, padding } = conv.windows();
+                let (window, stride) = (axis.of_pair(size), axis.of_pair(strides));
                 let start = match padding {
                     Padding::Valid => 0,
                     Padding::Same => window.saturating_sub(stride) / 2,
@@ -296,8 +300,9 @@ impl Reads {
         }
     }
 
-    fn window(window: usize, stride: usize, padding: Padding, length: usize) -> Self {
-        let before = match padding {
+    fn windows(windows: Windows, length: usize, axis: Axis) -> Self {
+        let (window, stride) = (axis.of_pair(windows.size), axis.of_pair(windows.strides));
+        let before = match windows.padding {
             Padding::Valid => 0,
             Padding::Same => same_padding(length, window, stride).0,
         };

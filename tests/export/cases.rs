@@ -199,11 +199,77 @@ pub fn all() -> Vec<Case> {
             )
         },
     ];
+    cases.extend(filters());
     cases.extend(poolings());
     cases.extend(normalizations());
     cases.extend(ACTIVATIONS.map(activation));
     cases.extend(graphs::all());
     cases
+}
+
+/// Kernels with gaps, and kernels that see some of the channels.
+fn filters() -> Vec<Case> {
+    vec![
+        case(
+            "dilated",
+            [12, 11, 3],
+            &[
+                "Conv2D filters=4 kernel_size=[3,2] dilation_rate=[2,3] padding='same'",
+                "Conv2DTranspose filters=3 kernel_size=[2,3] dilation_rate=2 padding='same'",
+            ],
+            &[
+                "Conv2D filters=3 kernel_size=3 dilation_rate=2",
+                "Conv2DTranspose filters=3 kernel_size=3 dilation_rate=2",
+            ],
+        ),
+        case(
+            "groups",
+            [8, 7, 3],
+            &["Conv2D filters=6 kernel_size=3 groups=3 padding='same' activation='relu'"],
+            &["Conv2D filters=4 kernel_size=2 groups=2 padding='same' use_bias=false", OUT],
+        ),
+        case(
+            "depthwise",
+            [12, 10, 3],
+            &[
+                "DepthwiseConv2D kernel_size=[3,2] depth_multiplier=2 activation='tanh' padding='same'",
+                "DepthwiseConv2D kernel_size=3 strides=2 padding='same' use_bias=false",
+            ],
+            &[
+                "UpSampling2D",
+                "DepthwiseConv2D kernel_size=2 dilation_rate=[2,1]",
+                "ZeroPadding2D padding=[[1,1],[0,1]]",
+                OUT,
+            ],
+        ),
+        case(
+            "depthwise-strides-and-dilation",
+            [13, 11, 3],
+            &["DepthwiseConv2D kernel_size=3 strides=2 dilation_rate=2 padding='same'"],
+            &["UpSampling2D", "Cropping2D cropping=[[0,1],[1,0]]", OUT],
+        ),
+        case(
+            "separable",
+            [12, 10, 3],
+            &[
+                "SeparableConv2D filters=4 kernel_size=[3,2] depth_multiplier=2 activation='relu' padding='same'",
+                "SeparableConv2D filters=5 kernel_size=3 strides=2 padding='same' use_bias=false",
+            ],
+            &[
+                "UpSampling2D",
+                "SeparableConv2D filters=3 kernel_size=2 dilation_rate=[1,2]",
+                "ZeroPadding2D padding=[[0,1],[1,1]]",
+            ],
+        ),
+        case("alphas", [6, 5, 3], &[MIX, "PReLU shared_axes=[1,2]"], &[OUT]),
+        case("alphas-of-rows", [6, 5, 3], &[MIX, "PReLU shared_axes=[1]", "PReLU"], &[OUT]),
+        case(
+            "alphas-of-values",
+            [6, 5, 3],
+            &["Flatten", "PReLU", "PReLU shared_axes=[1]"],
+            &["Reshape target_shape=[6,5,3]", OUT],
+        ),
+    ]
 }
 
 /// Padded windows of which some lie half outside, and windows that leave gaps.

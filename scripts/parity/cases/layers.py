@@ -12,6 +12,7 @@ CHANNELS = range(1, 10)
 BATCHES = range(1, 6)
 KERNELS = range(1, 8)
 STRIDES = range(1, 4)
+RATES = range(1, 4)
 # Keeps a case's files and Keras's time small; 33x33 pictures of five channels still fit.
 LARGEST_INPUT = 6000
 ACTIVATIONS = list(keys.names("model.encoder[]", "activation", "Activation"))
@@ -57,6 +58,49 @@ def convolution(rng, kind):
     table |= some(rng, strides=pair(rng, STRIDES), activation=pick(rng, ACTIVATIONS),
                   use_bias=rng.random() < 0.5)
     return table | {"padding": padding}, shape
+
+
+def dilated(rng, kind):
+    """Kernels with gaps, and without strides."""
+    table, shape = convolution(rng, kind)
+    del table["kernel_size"]
+    table |= with_gaps(rng, shape, table["padding"] == "valid" and kind == "Conv2D")
+    table.pop("strides", None)
+    return table, shape
+
+
+def with_gaps(rng, shape, limited):
+    """A kernel, and how far its pixels are apart: within the image if it is limited."""
+    def side(length):
+        kernel = pick(rng, [n for n in KERNELS if not limited or n <= length])
+        return kernel, pick(rng, [n for n in RATES if not limited or (kernel - 1) * n < length])
+
+    (height, down), (width, across) = (side(length) for length in shape[1:3])
+    return {"kernel_size": [height, width], "dilation_rate": [down, across]}
+
+
+def grouped(rng):
+    table, shape = convolution(rng, "Conv2D")
+    groups = pick(rng, [n for n in CHANNELS if shape[3] % n == 0])
+    return table | {"groups": groups, "filters": groups * pick(rng, range(1, 4))}, shape
+
+
+def by_channel(rng, kind):
+    """With one stride for both sides, as Keras's backends want it."""
+    shape = picture(rng)
+    padding = pick(rng, ["valid", "same"])
+    table = {"layer": kind, "padding": padding} | with_gaps(rng, shape, padding == "valid")
+    if kind == "SeparableConv2D":
+        table["filters"] = pick(rng, CHANNELS)
+    table |= some(rng, strides=pick(rng, STRIDES), activation=pick(rng, ACTIVATIONS),
+                  use_bias=rng.random() < 0.5, depth_multiplier=pick(rng, range(1, 4)))
+    return table, shape
+
+
+def alpha(rng):
+    shape = picture_or_vector(rng)
+    axes = [axis for axis in range(1, len(shape)) if rng.random() < 0.5]
+    return {"layer": "PReLU"} | some(rng, shared_axes=axes), shape
 
 
 def pooling(rng, kind):
@@ -134,6 +178,12 @@ def activation(name):
 DRAWS = {
     "Conv2D": lambda rng: convolution(rng, "Conv2D"),
     "Conv2DTranspose": lambda rng: convolution(rng, "Conv2DTranspose"),
+    "Conv2D dilated": lambda rng: dilated(rng, "Conv2D"),
+    "Conv2D grouped": grouped,
+    "Conv2DTranspose dilated": lambda rng: dilated(rng, "Conv2DTranspose"),
+    "DepthwiseConv2D": lambda rng: by_channel(rng, "DepthwiseConv2D"),
+    "SeparableConv2D": lambda rng: by_channel(rng, "SeparableConv2D"),
+    "PReLU": alpha,
     "MaxPooling2D": lambda rng: pooling(rng, "MaxPooling2D"),
     "AveragePooling2D": lambda rng: pooling(rng, "AveragePooling2D"),
     "UpSampling2D nearest": lambda rng: up_sampling(rng, "nearest"),
@@ -193,10 +243,11 @@ def inputs(rng, kind, index, shape):
     return rng.normal(size=shape) * 10 ** rng.uniform(-1, 1)
 
 
-WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "Activation"}
-OF_PICTURES = {"Conv2D", "Conv2DTranspose", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
+WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "PReLU", "Activation"}
+OF_PICTURES = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
                "ZeroPadding2D", "Cropping2D"}
-WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization"}
+WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "Dense",
+                "BatchNormalization"}
 
 
 def compare(answer, wanted, given):

@@ -220,7 +220,12 @@ fn translate(
         Err(Unsupported { name: name.to_owned(), what: format!("{}{detail}", layer.name()) })
     };
     let activation = match layer {
-        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation,
+        Layer::Conv2D(layers::Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) => {
+            if conv.dilation_rate != Pair(1, 1) {
+                return unsupported(", dilation_rate");
+            }
+            conv.activation
+        }
         Layer::Dense(dense) => dense.activation,
         Layer::Activation(layer) => layer.activation,
         Layer::ReLU(_) => Activation::Relu,
@@ -230,7 +235,10 @@ fn translate(
         return unsupported(", softmax");
     }
     let kind = match layer {
-        Layer::Conv2D(conv) => Kind::Convolution(conv2d(conv, input, output, first)),
+        Layer::Conv2D(layers::Conv2D { conv, groups: 1 }) => {
+            Kind::Convolution(conv2d(conv, input, output, first))
+        }
+        Layer::Conv2D(_) => return unsupported(", groups"),
         Layer::Conv2DTranspose(conv) => {
             Kind::Convolution(conv2d_transpose(conv, input, output, first))
         }
@@ -254,9 +262,12 @@ fn translate(
         Layer::ReLU(_) | Layer::Activation(_) => {
             return Ok((None, Some(Activate::Activation(activation))));
         }
-        Layer::BatchNormalization(_) | Layer::Dropout(_) | Layer::GaussianNoise(_) => {
-            return unsupported("");
-        }
+        Layer::BatchNormalization(_)
+        | Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::DepthwiseConv2D(_)
+        | Layer::SeparableConv2D(_)
+        | Layer::PReLU(_) => return unsupported(""),
         Layer::Add(_)
         | Layer::Subtract(_)
         | Layer::Multiply(_)

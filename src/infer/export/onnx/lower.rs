@@ -3,7 +3,9 @@
 use super::activation::{activate, leaky_relu};
 use super::graph::Graph;
 use super::proto::Attribute;
-use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
+use crate::config::layers::{
+    Conv2D, Convolution, Dense, DepthwiseConv2D, Layer, Pair, Pooling, Sides, UpSampling2D, Windows,
+};
 use crate::infer::export::LayerWeights;
 use crate::nn::{Activation, Interpolation, Padding, same_padding};
 use crate::plan::{Node, Shape, channels_first_axis};
@@ -58,12 +60,24 @@ fn lower_layer(
     flexible: bool,
 ) {
     match layer {
-        Layer::Conv2D(conv) => {
-            let mut attributes =
-                window(input, conv.kernel_size, conv.strides, conv.padding, flexible);
+        Layer::Conv2D(Conv2D { conv, groups }) => {
+            let mut attributes = window(input, conv.windows(), flexible);
             attributes.push(kernel_shape(conv.kernel_size));
+            attributes.extend(dilations(conv.dilation_rate));
+            attributes.push(group(*groups));
             kernel(graph, weights, "Conv", attributes);
             activate(graph, conv.activation);
+        }
+        Layer::DepthwiseConv2D(conv) => {
+            depthwise(graph, input, weights, conv, ["weight", "bias"], flexible);
+            activate(graph, conv.activation);
+        }
+        Layer::SeparableConv2D(conv) => {
+            let first = &conv.depthwise;
+            depthwise(graph, input, weights, first, ["depthwise_weight", ""], flexible);
+            let point = vec![kernel_shape(Pair(1, 1))];
+            weighted(graph, weights, ["pointwise_weight", "bias"], "Conv", point);
+            activate(graph, first.activation);
         }
         Layer::Conv2DTranspose(conv) => {
             kernel(graph, weights, "ConvTranspose", transposed(conv));
@@ -112,6 +126,11 @@ fn lower_layer(
         Layer::Cropping2D(crop) => cropping(graph, crop.cropping),
         Layer::ReLU(_) => activate(graph, Activation::Relu),
         Layer::LeakyReLU(leaky) => leaky_relu(graph, leaky.negative_slope),
+        Layer::PReLU(_) => {
+            let alpha = weights.get("weight").expect("a PReLU has an alpha");
+            let alpha = graph.weight("weight", alpha, alpha.shape());
+            graph.op("PRelu", &[alpha], vec![]);
+        }
         Layer::Activation(layer) => activate(graph, layer.activation),
         Layer::Add(_)
         | Layer::Subtract(_)
@@ -124,13 +143,56 @@ fn lower_layer(
 }
 
 fn kernel(graph: &mut Graph, weights: &LayerWeights<'_>, kind: &str, attributes: Vec<Attribute>) {
-    let inputs: Vec<String> = ["weight", "bias"]
+    weighted(graph, weights, ["weight", "bias"], kind, attributes);
+}
+
+/// An operator with the weights of these names, as far as the layer has them.
+fn weighted(
+    graph: &mut Graph,
+    weights: &LayerWeights<'_>,
+    suffixes: [&str; 2],
+    kind: &str,
+    attributes: Vec<Attribute>,
+) {
+    let inputs: Vec<String> = suffixes
         .into_iter()
         .filter_map(|suffix| {
             weights.get(suffix).map(|array| graph.weight(suffix, array, array.shape()))
         })
         .collect();
     graph.op(kind, &inputs, attributes);
+}
+
+/// Filters of one channel each: the weights of these names are the kernel, and the bias if there is one.
+fn depthwise(
+    graph: &mut Graph,
+    input: &Shape,
+    weights: &LayerWeights<'_>,
+    conv: &DepthwiseConv2D,
+    [kernel, bias]: [&str; 2],
+    flexible: bool,
+) {
+    let array = weights.get(kernel).expect("the layer has a kernel");
+    let Pair(height, width) = conv.kernel_size;
+    let filters = input.channels() * conv.depth_multiplier;
+    let mut inputs = vec![graph.weight(kernel, array, &[filters, 1, height, width])];
+    if let Some(array) = weights.get(bias) {
+        inputs.push(graph.weight(bias, array, array.shape()));
+    }
+    let mut attributes = window(input, conv.windows(), flexible);
+    attributes.push(kernel_shape(conv.kernel_size));
+    attributes.extend(dilations(conv.dilation_rate));
+    attributes.push(group(input.channels()));
+    graph.op("Conv", &inputs, attributes);
+}
+
+/// None where the pixels of a kernel stand side by side.
+fn dilations(Pair(down, across): Pair) -> Option<Attribute> {
+    (down > 1 || across > 1).then(|| Attribute::ints("dilations", &[down, across]))
+}
+
+fn group(groups: usize) -> Attribute {
+    Attribute::int("group", groups as i64)
 }
 
 fn kernel_shape(Pair(height, width): Pair) -> Attribute {
@@ -143,9 +205,7 @@ fn kernel_shape(Pair(height, width): Pair) -> Attribute {
 /// [`Exporter::sizes`](crate::infer::export::Exporter::sizes) promises.
 fn window(
     input: &Shape,
-    Pair(height, width): Pair,
-    Pair(down, across): Pair,
-    padding: Padding,
+    Windows { size: Pair(height, width), strides: Pair(down, across), padding }: Windows,
     flexible: bool,
 ) -> Vec<Attribute> {
     let mut attributes = vec![Attribute::ints("strides", &[down, across])];
@@ -166,8 +226,9 @@ fn window(
 /// Keras keeps `length * stride` rows of the unpadded result, or for `valid` all that the kernel
 /// reaches; where the stride exceeds the kernel, rows without a term are added.
 fn transposed(conv: &Convolution) -> Vec<Attribute> {
-    let Convolution { kernel_size: Pair(height, width), strides: Pair(down, across), .. } = *conv;
-    let cut = |kernel: usize, stride: usize| match conv.padding {
+    let Windows { size: Pair(height, width), strides: Pair(down, across), padding } =
+        conv.windows();
+    let cut = |kernel: usize, stride: usize| match padding {
         Padding::Valid => (0, 0),
         Padding::Same => {
             let overhang = kernel.saturating_sub(stride);
@@ -176,17 +237,19 @@ fn transposed(conv: &Convolution) -> Vec<Attribute> {
     };
     let ((top, bottom), (left, right)) = (cut(height, down), cut(width, across));
     let missing = [down.saturating_sub(height), across.saturating_sub(width)];
-    vec![
+    let attributes = [
         kernel_shape(conv.kernel_size),
         Attribute::ints("strides", &[down, across]),
         Attribute::ints("pads", &[top, left, bottom, right]),
         Attribute::ints("output_padding", &missing),
-    ]
+    ];
+    attributes.into_iter().chain(dilations(conv.dilation_rate)).collect()
 }
 
 fn pooling(graph: &mut Graph, input: &Shape, kind: &str, pool: &Pooling, flexible: bool) {
     let strides = pool.strides.unwrap_or(pool.pool_size);
-    let mut attributes = window(input, pool.pool_size, strides, pool.padding, flexible);
+    let windows = Windows { size: pool.pool_size, strides, padding: pool.padding };
+    let mut attributes = window(input, windows, flexible);
     attributes.push(kernel_shape(pool.pool_size));
     graph.op(kind, &[], attributes);
 }

@@ -2,7 +2,9 @@
 //! the layer's output. Sizes are asked of `x`, so that none is fixed.
 
 use super::activation::{activation, leaky_relu};
-use crate::config::layers::{Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D};
+use crate::config::layers::{
+    Conv2D, Convolution, Dense, DepthwiseConv2D, Layer, Pair, Pooling, Sides, UpSampling2D, Windows,
+};
 use crate::nn::{Activation, Interpolation, Padding};
 use crate::plan::{Node, Shape, channels_first_axis};
 
@@ -14,6 +16,22 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
     let axes = input.0.len();
     match layer {
         Layer::Conv2D(conv) => convolution(conv, held),
+        Layer::DepthwiseConv2D(conv) => {
+            let mut lines = depthwise(conv, input.channels(), "weight", held);
+            lines.extend(activated(conv.activation));
+            lines
+        }
+        Layer::SeparableConv2D(conv) => {
+            let mut lines = depthwise(&conv.depthwise, input.channels(), "depthwise_weight", &[]);
+            let (kernel, bias) = ("self.pointwise_weight", or_none("bias", held));
+            lines.push(convolve(kernel, &bias, Pair(1, 1), Pair(1, 1), 1));
+            lines.extend(activated(conv.depthwise.activation));
+            lines
+        }
+        Layer::PReLU(_) => vec![
+            "x = torch.sub(torch.relu(x), torch.mul(self.weight, torch.relu(torch.neg(x))))"
+                .to_owned(),
+        ],
         Layer::Conv2DTranspose(conv) => transposed(conv, held),
         Layer::MaxPooling2D(pool) => max_pooling(pool),
         Layer::AveragePooling2D(pool) => average_pooling(pool),
@@ -94,9 +112,7 @@ fn list(Pair(height, width): Pair) -> String {
 /// Keras's `same`: the windows' overhang is shared out, the odd pixel at the end. With a stride it
 /// depends on the size of the image.
 fn pad_same(
-    Pair(height, width): Pair,
-    Pair(down, across): Pair,
-    padding: Padding,
+    Windows { size: Pair(height, width), strides: Pair(down, across), padding }: Windows,
     value: &str,
 ) -> Vec<String> {
     let none = height == 1 && width == 1 && down == 1 && across == 1;
@@ -124,24 +140,39 @@ fn pad_same(
     ]
 }
 
-fn convolution(conv: &Convolution, held: &[&str]) -> Vec<String> {
-    let mut lines = pad_same(conv.kernel_size, conv.strides, conv.padding, "0.");
-    let (bias, strides) = (or_none("bias", held), list(conv.strides));
-    lines.push(format!("x = torch.conv2d(x, self.weight, {bias}, {strides}, [0, 0], [1, 1], 1)"));
+fn convolution(Conv2D { conv, groups }: &Conv2D, held: &[&str]) -> Vec<String> {
+    let mut lines = pad_same(conv.windows(), "0.");
+    let bias = or_none("bias", held);
+    lines.push(convolve("self.weight", &bias, conv.strides, conv.dilation_rate, *groups));
     lines.extend(activated(conv.activation));
     lines
+}
+
+/// Filters of one channel each, by the kernel of this name.
+fn depthwise(conv: &DepthwiseConv2D, channels: usize, kernel: &str, held: &[&str]) -> Vec<String> {
+    let mut lines = pad_same(conv.windows(), "0.");
+    let kernel = format!("torch.unsqueeze(torch.flatten(self.{kernel}, 0, 1), 1)");
+    let bias = or_none("bias", held);
+    lines.push(convolve(&kernel, &bias, conv.strides, conv.dilation_rate, channels));
+    lines
+}
+
+fn convolve(kernel: &str, bias: &str, strides: Pair, rate: Pair, groups: usize) -> String {
+    let (strides, rate) = (list(strides), list(rate));
+    format!("x = torch.conv2d(x, {kernel}, {bias}, {strides}, [0, 0], {rate}, {groups})")
 }
 
 /// Run unpadded, then cut to Keras's length; where the stride exceeds the kernel, what the unpadded
 /// result is short of is added.
 fn transposed(conv: &Convolution, held: &[&str]) -> Vec<String> {
-    let Convolution { kernel_size: Pair(height, width), strides: Pair(down, across), .. } = *conv;
+    let Windows { size: Pair(height, width), strides: Pair(down, across), .. } = conv.windows();
     let missing = Pair(down.saturating_sub(height), across.saturating_sub(width));
     let mut lines = vec![format!(
-        "x = torch.conv_transpose2d(x, self.weight, {}, {}, [0, 0], {}, 1, [1, 1])",
+        "x = torch.conv_transpose2d(x, self.weight, {}, {}, [0, 0], {}, 1, {})",
         or_none("bias", held),
         list(conv.strides),
-        list(missing)
+        list(missing),
+        list(conv.dilation_rate)
     )];
     if conv.padding == Padding::Same {
         for (axis, kernel, stride) in [(2, height, down), (3, width, across)] {
@@ -162,10 +193,15 @@ fn cut(axis: usize, before: usize, after: usize) -> String {
     format!("x = torch.slice(x, {axis}, {before}, {end}, 1)")
 }
 
+fn pooled(pool: &Pooling) -> Windows {
+    let strides = pool.strides.unwrap_or(pool.pool_size);
+    Windows { size: pool.pool_size, strides, padding: pool.padding }
+}
+
 /// Padding is minus infinity, so that it never wins.
 fn max_pooling(pool: &Pooling) -> Vec<String> {
     let strides = pool.strides.unwrap_or(pool.pool_size);
-    let mut lines = pad_same(pool.pool_size, strides, pool.padding, "-inf");
+    let mut lines = pad_same(pooled(pool), "-inf");
     let (size, strides) = (list(pool.pool_size), list(strides));
     lines.push(format!("x = torch.max_pool2d(x, {size}, {strides}, [0, 0], [1, 1], False)"));
     lines
@@ -175,7 +211,7 @@ fn max_pooling(pool: &Pooling) -> Vec<String> {
 fn average_pooling(pool: &Pooling) -> Vec<String> {
     let strides = pool.strides.unwrap_or(pool.pool_size);
     let (size, steps) = (list(pool.pool_size), list(strides));
-    let pad = pad_same(pool.pool_size, strides, pool.padding, "0.");
+    let pad = pad_same(pooled(pool), "0.");
     if pad.is_empty() {
         return vec![format!(
             "x = torch.avg_pool2d(x, {size}, {steps}, [0, 0], False, True, None)"
