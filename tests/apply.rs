@@ -233,7 +233,7 @@ fn dilated_grouped_and_separable_convolutions_leave_no_seam() {
         "SeparableConv2D",
         &format!(", filters = 4, kernel_size = 3, dilation_rate = 2{SAME}{draw}"),
     );
-    let decoder = [separable, layer("UpSampling2D", ""), last(1)];
+    let decoder = [separable, layer("DepthToSpace", ", block_size = 2"), last(1)];
     leaves_no_seam([24, 24, 1], &[conv(4, SAME), depthwise].concat(), &decoder.concat(), 60);
 }
 

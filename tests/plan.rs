@@ -3,6 +3,7 @@
 
 mod reference {
     pub mod activations;
+    pub mod axes;
     pub mod image_batch;
     pub mod linear;
     pub mod normalization;
@@ -31,6 +32,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::SeedableRng;
 use reference::activations;
+use reference::axes;
 use reference::image_batch::{ImageBatch, assert_close, normals, numbers};
 use reference::linear::{self, Margins, Window};
 use reference::normalization::Norm;
@@ -71,7 +73,19 @@ encoder = [
   { layer = "Conv2D", name = "grouped", filters = 6, kernel_size = [2, 3], groups = 3, dilation_rate = [2, 3], padding = "same" },
   { layer = "DepthwiseConv2D", kernel_size = [2, 3], padding = "same", depth_multiplier = 2, dilation_rate = [2, 1], activation = "tanh" },
   { layer = "PReLU", shared_axes = [1] },
-  { layer = "SeparableConv2D", filters = 3, kernel_size = [3, 2], padding = "same", depth_multiplier = 2, activation = "elu" },
+  { layer = "DepthToSpace", block_size = 2 },
+  { layer = "SeparableConv2D", filters = 3, kernel_size = [3, 2], strides = 2, padding = "same", depth_multiplier = 2, activation = "elu" },
+  { layer = "Rescaling", scale = 2, offset = -0.5 },
+  { layer = "Identity" },
+  { layer = "ELU", alpha = 0.5 },
+  { layer = "LayerNormalization", epsilon = 0.01, scale = false },
+  { layer = "GaussianDropout", rate = 0.1 },
+  { layer = "GroupNormalization", groups = 3, epsilon = 0.02 },
+  { layer = "AlphaDropout", rate = 0.1 },
+  { layer = "Permute", dims = [2, 1, 3] },
+  { layer = "SpatialDropout2D", rate = 0.1 },
+  { layer = "UnitNormalization" },
+  { layer = "Softmax", axis = 1 },
   { layer = "Conv2D", filters = 4, kernel_size = [3, 2], strides = [1, 2], padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
   { layer = "BatchNormalization", momentum = 0.9, epsilon = 0.01, center = false },
   { layer = "LeakyReLU", negative_slope = 0.1 },
@@ -84,9 +98,12 @@ encoder = [
   { layer = "Dense", units = 6, activation = "relu" },
 ]
 decoder = [
+  { layer = "Reshape", name = "pixels", target_shape = [1, 2, 3] },
+  { layer = "GlobalAveragePooling2D", keepdims = true },
+  { layer = "GlobalMaxPooling2D" },
   { layer = "Dense", units = 16, use_bias = false, kernel_initializer = "lecun_uniform" },
   { layer = "Reshape", target_shape = [2, 2, -1] },
-  { layer = "ReLU" },
+  { layer = "ReLU", max_value = 0.5, negative_slope = 0.2, threshold = 0.1 },
   { layer = "Activation", activation = "softplus" },
   { layer = "Conv2DTranspose", filters = 3, kernel_size = [3, 4], strides = [2, 1], padding = "same" },
   { layer = "BatchNormalization", scale = false },
@@ -231,7 +248,19 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
             ("grouped", &[8, 8, 6], 42, 0),
             ("depthwise_conv2d", &[8, 8, 12], 84, 0),
             ("p_re_lu", &[8, 8, 12], 96, 0),
-            ("separable_conv2d", &[8, 8, 3], 219, 0),
+            ("depth_to_space", &[16, 16, 3], 0, 0),
+            ("separable_conv2d", &[8, 8, 3], 57, 0),
+            ("rescaling", &[8, 8, 3], 0, 0),
+            ("identity", &[8, 8, 3], 0, 0),
+            ("elu", &[8, 8, 3], 0, 0),
+            ("layer_normalization", &[8, 8, 3], 3, 0),
+            ("gaussian_dropout", &[8, 8, 3], 0, 0),
+            ("group_normalization", &[8, 8, 3], 6, 0),
+            ("alpha_dropout", &[8, 8, 3], 0, 0),
+            ("permute", &[8, 8, 3], 0, 0),
+            ("spatial_dropout2d", &[8, 8, 3], 0, 0),
+            ("unit_normalization", &[8, 8, 3], 0, 0),
+            ("softmax", &[8, 8, 3], 0, 0),
             ("conv2d", &[8, 4, 4], 72, 0),
             ("batch_normalization", &[8, 4, 4], 4, 8),
             ("leaky_re_lu", &[8, 4, 4], 0, 0),
@@ -242,7 +271,10 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
             ("flatten", &[40], 0, 0),
             ("batch_normalization_1", &[40], 80, 80),
             ("dense_1", &[6], 246, 0),
-            ("dense_2", &[16], 96, 0),
+            ("pixels", &[1, 2, 3], 0, 0),
+            ("global_average_pooling2d", &[1, 1, 3], 0, 0),
+            ("global_max_pooling2d", &[3], 0, 0),
+            ("dense_2", &[16], 48, 0),
             ("reshape", &[2, 2, 4], 0, 0),
             ("re_lu", &[2, 2, 4], 0, 0),
             ("activation", &[2, 2, 4], 0, 0),
@@ -558,6 +590,14 @@ fn activate(x: ImageBatch, activation: Activation) -> ImageBatch {
     each(x, |value| activations::value(activation, value))
 }
 
+/// Times gamma, plus beta, as far as there are any.
+fn learned(normal: ImageBatch, [gamma, beta]: [Option<Tensor>; 2]) -> ImageBatch {
+    let channels = normal.shape[3];
+    let gamma = gamma.map_or_else(|| vec![1.0; channels], |gamma| numbers(&gamma));
+    let beta = beta.map_or_else(|| vec![0.0; channels], |beta| numbers(&beta));
+    axes::by_channel(normal, &gamma, &beta)
+}
+
 /// Filters of one channel each, by a kernel `(in, each, h, w)`.
 fn depthwise(conv: &DepthwiseConv2D, kernel: &Tensor, x: &ImageBatch) -> ImageBatch {
     let kernel = kernel.flatten(0, 1).unsqueeze(1);
@@ -662,12 +702,37 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
             }
             reference.infer(&x)
         }
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => x,
+        Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::GaussianDropout(_)
+        | Layer::AlphaDropout(_)
+        | Layer::SpatialDropout2D(_)
+        | Layer::Identity(_) => x,
+        Layer::LayerNormalization(norm) => {
+            learned(axes::layer_normalization(&x, norm.epsilon), [weight("weight"), weight("bias")])
+        }
+        Layer::GroupNormalization(layer) => {
+            let groups = layer.groups_of(x.shape[3]).unwrap();
+            let normal = axes::group_normalization(&x, groups, layer.norm.epsilon);
+            learned(normal, [weight("weight"), weight("bias")])
+        }
+        Layer::UnitNormalization(_) => axes::unit_normalization(&x),
+        Layer::GlobalAveragePooling2D(_) => axes::global_average(&x),
+        Layer::GlobalMaxPooling2D(_) => axes::global_max(&x),
+        Layer::DepthToSpace(layer) => axes::depth_to_space(&x, layer.block_size),
+        Layer::Permute(_) => axes::turned_over(&x),
+        Layer::Rescaling(layer) => each(x, |x| x * layer.scale + layer.offset),
+        Layer::ELU(elu) => each(x, |x| if x > 0.0 { x } else { elu.alpha * x.exp_m1() }),
+        Layer::Softmax(_) => axes::softmax_of_rows(&x),
         Layer::ZeroPadding2D(pad) => {
             linear::zero_padding(x.shape, margins(pad.padding)).forward(&x)
         }
         Layer::Cropping2D(crop) => linear::cropping(x.shape, margins(crop.cropping)).forward(&x),
-        Layer::ReLU(_) => activate(x, Activation::Relu),
+        Layer::ReLU(relu) => each(x, |x| {
+            let above = if x > relu.threshold { x } else { 0.0 };
+            let below = if x > relu.threshold { 0.0 } else { x - relu.threshold };
+            above.min(relu.max_value.unwrap_or(f64::INFINITY)) + relu.negative_slope * below
+        }),
         Layer::LeakyReLU(leaky) => each(x, |x| activations::leaky_relu(x, leaky.negative_slope)),
         Layer::Activation(layer) => activate(x, layer.activation),
         Layer::Add(_)

@@ -28,6 +28,8 @@ _NAMES = {
     "SeparableConv2D": {
         "depthwise_weight": "depthwise_kernel", "pointwise_weight": "pointwise_kernel", "bias": "bias"},
     "PReLU": {"weight": "alpha"},
+    "LayerNormalization": {"weight": "gamma", "bias": "beta"},
+    "GroupNormalization": {"weight": "gamma", "bias": "beta"},
     **{kind: _KERNEL_NAMES for kind in _KERNEL_AXES},
 }
 _AXES = {"depthwise_weight": _DEPTHWISE, "pointwise_weight": _CONVOLUTION}

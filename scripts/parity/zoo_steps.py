@@ -33,7 +33,7 @@ keras = reference.keras
 BAR = 1e-9
 OPEN = 32
 """Length of a side that is open."""
-DRAWING = {"Dropout": "rate", "SpatialDropout2D": "rate", "GaussianDropout": "rate", "GaussianNoise": "stddev"}
+DRAWING = config.DRAWING_LAYERS
 
 
 def main() -> int:

@@ -312,6 +312,85 @@ section! {
 }
 
 section! {
+    /// While training, multiplies by Gaussian noise of mean 1.
+    pub struct GaussianDropout {
+        /// Its standard deviation is sqrt(rate / (1 - rate)).
+        rate: f64, in Bounds::below(0.0, 1.0);
+    }
+}
+
+section! {
+    /// While training, sets values to SELU's lower limit at random, and keeps mean and variance.
+    pub struct AlphaDropout {
+        /// Share of the values that is set.
+        rate: f64, in Bounds::below(0.0, 1.0);
+    }
+}
+
+section! {
+    /// While training, zeroes whole channels at random and enlarges the others to keep the mean.
+    pub struct SpatialDropout2D {
+        /// Share of the channels that is zeroed.
+        rate: f64, in Bounds::closed(0.0, 1.0);
+    }
+}
+
+section! {
+    /// Normalises the channels of each position by themselves.
+    pub struct LayerNormalization {
+        /// Added to the variance.
+        epsilon: f64 = 0.001, in Bounds::above(0.0, 1.0);
+        /// Whether there is a learned offset (beta).
+        center: bool = true;
+        /// Whether there is a learned factor (gamma).
+        scale: bool = true;
+    }
+}
+
+section! {
+    /// Normalises groups of channels over all positions of each image.
+    pub struct GroupNormalization {
+        /// Number of groups; -1 is one for each channel.
+        groups: i64 = 32, in Bounds::closed(-1.0, LARGEST_SIDE);
+        flatten norm: LayerNormalization;
+    }
+}
+
+section! {
+    /// A whole image as one value a channel.
+    pub struct GlobalPooling {
+        /// Whether the result is an image of one pixel, instead of a row of values.
+        keepdims: bool = false;
+    }
+}
+
+section! {
+    /// Channels as pixels: each pixel becomes a block of pixels, row by row.
+    pub struct DepthToSpace {
+        /// Rows and columns of a block; its square divides the channels.
+        block_size: usize, in Bounds::closed(2.0, LARGEST_WINDOW);
+    }
+}
+
+section! {
+    /// Axes in another order.
+    pub struct Permute {
+        /// The input's axes in the order in which they come out, counted from 1: [2, 1, 3] turns an image over.
+        dims: Vec<usize>, in Bounds::closed(1.0, 3.0);
+    }
+}
+
+section! {
+    /// x * scale + offset.
+    pub struct Rescaling {
+        /// The factor.
+        scale: f64, in Bounds::closed(-1e9, 1e9);
+        /// Added after that.
+        offset: f64 = 0.0, in Bounds::closed(-1e9, 1e9);
+    }
+}
+
+section! {
     /// Adds rows and columns of zeros.
     pub struct ZeroPadding2D {
         /// How many, at each side.
@@ -332,6 +411,34 @@ section! {
     pub struct LeakyReLU {
         /// That fraction.
         negative_slope: f64 = 0.3, in Bounds::closed(0.0, 1e6);
+    }
+}
+
+section! {
+    /// max(x, 0), or what its options make of that.
+    pub struct ReLU {
+        /// The largest value; none where not set.
+        max_value: Option<f64> = None, in Bounds::closed(0.0, 1e9);
+        /// Slope below the threshold.
+        negative_slope: f64 = 0.0, in Bounds::closed(0.0, 1e6);
+        /// Values up to it count as negative.
+        threshold: f64 = 0.0, in Bounds::closed(0.0, 1e9);
+    }
+}
+
+section! {
+    /// x where positive, else alpha * (exp(x) - 1).
+    pub struct Elu {
+        /// The limit of large negative values is -alpha.
+        alpha: f64 = 1.0, in Bounds::closed(-1e6, 1e6);
+    }
+}
+
+section! {
+    /// exp(x) / sum(exp(x)) along one axis.
+    pub struct Softmax {
+        /// Keras's axis, counted with the batch: -1 or 3 are an image's channels, 1 its height, 2 its width.
+        axis: i64 = -1, in Bounds::closed(-3.0, 3.0);
     }
 }
 
@@ -391,12 +498,40 @@ family! {
         Dropout(Dropout) = "Dropout",
         /// While training, adds Gaussian noise.
         GaussianNoise(GaussianNoise) = "GaussianNoise",
+        /// While training, multiplies by Gaussian noise of mean 1.
+        GaussianDropout(GaussianDropout) = "GaussianDropout",
+        /// While training, sets values to SELU's lower limit at random, and keeps mean and variance.
+        AlphaDropout(AlphaDropout) = "AlphaDropout",
+        /// While training, zeroes whole channels at random and enlarges the others to keep the mean.
+        SpatialDropout2D(SpatialDropout2D) = "SpatialDropout2D",
+        /// Normalises the channels of each position by themselves.
+        LayerNormalization(LayerNormalization) = "LayerNormalization",
+        /// Normalises groups of channels over all positions of each image.
+        GroupNormalization(GroupNormalization) = "GroupNormalization",
+        /// Divides the channels of each position by their Euclidean norm.
+        UnitNormalization(Bare) = "UnitNormalization",
+        /// Mean of each channel over the whole image.
+        GlobalAveragePooling2D(GlobalPooling) = "GlobalAveragePooling2D",
+        /// Largest value of each channel over the whole image.
+        GlobalMaxPooling2D(GlobalPooling) = "GlobalMaxPooling2D",
+        /// Channels as pixels: each pixel becomes a block of pixels, as in TensorFlow's `depth_to_space`.
+        DepthToSpace(DepthToSpace) = "DepthToSpace",
+        /// Axes in another order.
+        Permute(Permute) = "Permute",
+        /// x * scale + offset.
+        Rescaling(Rescaling) = "Rescaling",
+        /// The value itself.
+        Identity(Bare) = "Identity",
         /// Adds rows and columns of zeros.
         ZeroPadding2D(ZeroPadding2D) = "ZeroPadding2D",
         /// Removes rows and columns.
         Cropping2D(Cropping2D) = "Cropping2D",
-        /// max(x, 0).
-        ReLU(Bare) = "ReLU",
+        /// max(x, 0), or what its options make of that.
+        ReLU(ReLU) = "ReLU",
+        /// x where positive, else alpha * (exp(x) - 1).
+        ELU(Elu) = "ELU",
+        /// exp(x) / sum(exp(x)) along one axis.
+        Softmax(Softmax) = "Softmax",
         /// x where positive, else a fraction of it.
         LeakyReLU(LeakyReLU) = "LeakyReLU",
         /// x where positive, else a learned fraction of it.
@@ -480,6 +615,12 @@ pub enum Geometry<'a> {
     Flatten,
     /// Another shape.
     Reshape(&'a Reshape),
+    /// Each channel of the whole image as one value, which is an image of one pixel or not.
+    Global(bool),
+    /// Channels as blocks of pixels of that side.
+    DepthToSpace(usize),
+    /// Axes in this order, counted from 1.
+    Permute(&'a [usize]),
     /// Rows and columns are added.
     Padding(Sides),
     /// Rows and columns are removed.
@@ -510,11 +651,26 @@ impl Layer {
             Self::Dense(dense) => Geometry::Dense(dense),
             Self::Flatten(_) => Geometry::Flatten,
             Self::Reshape(reshape) => Geometry::Reshape(reshape),
+            Self::GlobalAveragePooling2D(pool) | Self::GlobalMaxPooling2D(pool) => {
+                Geometry::Global(pool.keepdims)
+            }
+            Self::DepthToSpace(layer) => Geometry::DepthToSpace(layer.block_size),
+            Self::Permute(permute) => Geometry::Permute(&permute.dims),
             Self::ZeroPadding2D(pad) => Geometry::Padding(pad.padding),
             Self::Cropping2D(crop) => Geometry::Cropping(crop.cropping),
             Self::BatchNormalization(_)
             | Self::Dropout(_)
             | Self::GaussianNoise(_)
+            | Self::GaussianDropout(_)
+            | Self::AlphaDropout(_)
+            | Self::SpatialDropout2D(_)
+            | Self::LayerNormalization(_)
+            | Self::GroupNormalization(_)
+            | Self::UnitNormalization(_)
+            | Self::Rescaling(_)
+            | Self::Identity(_)
+            | Self::ELU(_)
+            | Self::Softmax(_)
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
             | Self::PReLU(_)
@@ -539,7 +695,11 @@ impl Layer {
     #[must_use]
     pub fn draws(&self) -> bool {
         match self {
-            Self::Dropout(_) | Self::GaussianNoise(_) => true,
+            Self::Dropout(_)
+            | Self::GaussianNoise(_)
+            | Self::GaussianDropout(_)
+            | Self::AlphaDropout(_)
+            | Self::SpatialDropout2D(_) => true,
             Self::Conv2D(_)
             | Self::Conv2DTranspose(_)
             | Self::DepthwiseConv2D(_)
@@ -551,6 +711,17 @@ impl Layer {
             | Self::Flatten(_)
             | Self::Reshape(_)
             | Self::BatchNormalization(_)
+            | Self::LayerNormalization(_)
+            | Self::GroupNormalization(_)
+            | Self::UnitNormalization(_)
+            | Self::GlobalAveragePooling2D(_)
+            | Self::GlobalMaxPooling2D(_)
+            | Self::DepthToSpace(_)
+            | Self::Permute(_)
+            | Self::Rescaling(_)
+            | Self::Identity(_)
+            | Self::ELU(_)
+            | Self::Softmax(_)
             | Self::ZeroPadding2D(_)
             | Self::Cropping2D(_)
             | Self::ReLU(_)
@@ -565,5 +736,15 @@ impl Layer {
             | Self::Minimum(_)
             | Self::Concatenate(_) => false,
         }
+    }
+}
+
+impl GroupNormalization {
+    /// Number of groups for so many channels; `None` where there is none.
+    #[must_use]
+    pub fn groups_of(&self, channels: usize) -> Option<usize> {
+        let groups =
+            if self.groups == -1 { channels } else { usize::try_from(self.groups).ok()? };
+        (groups > 0 && channels.is_multiple_of(groups)).then_some(groups)
     }
 }

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::config::layers::{self, Convolution, Layer, Pair, Pooling, Sides};
 use crate::nn::{
-    Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
+    self, Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
     ConvOptions, Cropping2D, Dense, DenseOptions, DepthwiseConv2D, DepthwiseOptions, Dropout,
     Flatten, GaussianNoise, LeakyReLU, MaxPooling2D, NormOptions, PReLU, Parameters, PoolOptions,
     Reshape, SeparableConv2D, UpSampling2D, ZeroPadding2D,
@@ -295,6 +295,30 @@ fn layer_module(
             };
             Box::new(BatchNormalization::new(parameters, options))
         }
+        Layer::LayerNormalization(norm) => {
+            Box::new(nn::LayerNormalization::new(parameters, sample_norm(norm, channels)))
+        }
+        Layer::GroupNormalization(layer) => {
+            let groups = layer.groups_of(channels).expect("the plan has checked it");
+            let options = sample_norm(&layer.norm, channels);
+            Box::new(nn::GroupNormalization::new(parameters, groups, options))
+        }
+        Layer::UnitNormalization(_) => Box::new(nn::UnitNormalization),
+        Layer::GlobalAveragePooling2D(pool) => {
+            Box::new(nn::GlobalPooling { largest: false, keepdims: pool.keepdims })
+        }
+        Layer::GlobalMaxPooling2D(pool) => {
+            Box::new(nn::GlobalPooling { largest: true, keepdims: pool.keepdims })
+        }
+        Layer::DepthToSpace(layer) => Box::new(nn::DepthToSpace { block_size: layer.block_size }),
+        Layer::Permute(permute) => Box::new(nn::Permute { dims: permute.dims.clone() }),
+        Layer::Rescaling(layer) => {
+            Box::new(nn::Rescaling { scale: layer.scale, offset: layer.offset })
+        }
+        Layer::Identity(_) => Box::new(Activate(Activation::Linear)),
+        Layer::GaussianDropout(layer) => Box::new(nn::GaussianDropout { rate: layer.rate }),
+        Layer::AlphaDropout(layer) => Box::new(nn::AlphaDropout { rate: layer.rate }),
+        Layer::SpatialDropout2D(layer) => Box::new(nn::SpatialDropout2D { rate: layer.rate }),
         Layer::Dropout(dropout) => Box::new(Dropout { rate: dropout.rate }),
         Layer::GaussianNoise(noise) => Box::new(GaussianNoise { stddev: noise.stddev }),
         Layer::ZeroPadding2D(pad) => {
@@ -305,7 +329,16 @@ fn layer_module(
             let Sides { top, bottom, left, right } = crop.cropping;
             Box::new(Cropping2D { rows: (top, bottom), columns: (left, right) })
         }
-        Layer::ReLU(_) => Box::new(Activate(Activation::Relu)),
+        Layer::ReLU(relu) => Box::new(nn::ReLU {
+            max_value: relu.max_value,
+            negative_slope: relu.negative_slope,
+            threshold: relu.threshold,
+        }),
+        Layer::ELU(elu) => Box::new(nn::Elu { alpha: elu.alpha }),
+        Layer::Softmax(softmax) => {
+            let axis = channels_first_axis(&node.output, softmax.axis) as i64;
+            Box::new(nn::Softmax { axis })
+        }
         Layer::LeakyReLU(leaky) => Box::new(LeakyReLU { negative_slope: leaky.negative_slope }),
         Layer::Activation(layer) => Box::new(Activate(layer.activation)),
         Layer::Add(_)
@@ -345,6 +378,15 @@ fn depthwise_options(conv: &layers::DepthwiseConv2D, channels: usize) -> Depthwi
         initializer: conv.depthwise_initializer,
         use_bias: conv.use_bias,
         activation: conv.activation,
+    }
+}
+
+fn sample_norm(norm: &layers::LayerNormalization, channels: usize) -> nn::SampleNormOptions {
+    nn::SampleNormOptions {
+        channels,
+        epsilon: norm.epsilon,
+        center: norm.center,
+        scale: norm.scale,
     }
 }
 

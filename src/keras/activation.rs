@@ -15,6 +15,17 @@ pub enum Found {
     Named(&'static str),
     /// A LeakyReLU of this slope.
     Leaky(f64),
+    /// An ELU of this alpha.
+    Elu(f64),
+    /// A ReLU with options.
+    Relu {
+        /// The largest value.
+        max_value: Option<f64>,
+        /// Slope below the threshold.
+        negative_slope: f64,
+        /// Values up to it count as negative.
+        threshold: f64,
+    },
 }
 
 /// What an `activation` says; the error continues "has activation = ".
@@ -55,12 +66,12 @@ pub fn layer(object: &Object, version: Version) -> Option<Result<Found, String>>
     let value = |key: &str, usual: f64| config.get(key).map_or(Some(usual), number);
     Some(match said.class.as_str() {
         "Activation" => activation(config.get("activation").unwrap_or(&Value::Null), version),
-        "ReLU" => relu(config),
+        "ReLU" => Ok(relu(config)),
         "LeakyReLU" => {
             value("negative_slope", 0.3).map(leaky).ok_or_else(|| "LeakyReLU".to_owned())
         }
         "ELU" if value("alpha", 1.0) == Some(1.0) => Ok(Found::Named("elu")),
-        "ELU" => Err(format!("an ELU with alpha = {}", option(config, "alpha"))),
+        "ELU" => value("alpha", 1.0).map(tidy).map(Found::Elu).ok_or_else(|| "ELU".to_owned()),
         "Softmax" => Ok(Found::Named("softmax")),
         _ => return None,
     })
@@ -71,23 +82,16 @@ fn leaky(slope: f64) -> Found {
     if slope == LEAKY_RELU_SLOPE { Found::Named("leaky_relu") } else { Found::Leaky(slope) }
 }
 
-fn relu(config: &Map<String, Value>) -> Result<Found, String> {
-    let given = |key: &str| config.get(key).and_then(number);
+fn relu(config: &Map<String, Value>) -> Found {
+    let given = |key: &str| config.get(key).and_then(number).map(tidy);
     let (slope, threshold) = (given("negative_slope"), given("threshold"));
     let [slope, threshold] = [slope, threshold].map(|value| value.unwrap_or(0.0));
     match given("max_value") {
-        None if threshold == 0.0 && slope == 0.0 => Ok(Found::Named("relu")),
-        None if threshold == 0.0 => Ok(leaky(slope)),
-        Some(6.0) if threshold == 0.0 && slope == 0.0 => Ok(Found::Named("relu6")),
-        _ => Err(format!(
-            "a ReLU with max_value = {}, negative_slope = {slope}, threshold = {threshold}",
-            option(config, "max_value")
-        )),
+        None if threshold == 0.0 && slope == 0.0 => Found::Named("relu"),
+        None if threshold == 0.0 => leaky(slope),
+        Some(6.0) if threshold == 0.0 && slope == 0.0 => Found::Named("relu6"),
+        max_value => Found::Relu { max_value, negative_slope: slope, threshold },
     }
-}
-
-fn option(config: &Map<String, Value>, key: &str) -> String {
-    config.get(key).map_or("None".to_owned(), shown)
 }
 
 #[cfg(test)]
@@ -127,6 +131,11 @@ mod tests {
                 Found::Leaky(0.1),
             ),
             (json!({ "class_name": "ELU", "config": { "alpha": 1.0 } }), Found::Named("elu")),
+            (json!({ "class_name": "ELU", "config": { "alpha": 0.5 } }), Found::Elu(0.5)),
+            (
+                json!({ "class_name": "ReLU", "config": { "max_value": 1.0, "threshold": 0.5 } }),
+                Found::Relu { max_value: Some(1.0), negative_slope: 0.0, threshold: 0.5 },
+            ),
             (
                 json!({ "class_name": "Activation", "config": { "activation": "selu" } }),
                 Found::Named("selu"),
@@ -141,11 +150,6 @@ mod tests {
         for (given, words) in [
             (json!("my_function"), "\"my_function\""),
             (json!({ "class_name": "PReLU", "config": {} }), "PReLU"),
-            (
-                json!({ "class_name": "ReLU", "config": { "max_value": 1.0 } }),
-                "a ReLU with max_value = 1.0",
-            ),
-            (json!({ "class_name": "ELU", "config": { "alpha": 0.5 } }), "an ELU with alpha = 0.5"),
             (json!({ "class_name": "me>LeakyReLU", "config": {} }), "LeakyReLU"),
             (json!({ "value": ["4wEA", null, null] }), "an object"),
         ] {

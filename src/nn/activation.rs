@@ -139,6 +139,80 @@ fn fans_of_alpha(shape: &[usize]) -> Fans {
 
 impl ModuleT for PReLU {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
-        x.relu() - &self.alpha * (-x).relu()
+        // A signal's alpha meets an image of one row.
+        let is_signal = self.alpha.dim() == 2 && x.dim() == 4;
+        let alpha = if is_signal { self.alpha.unsqueeze(1) } else { self.alpha.shallow_clone() };
+        x.relu() - alpha * (-x).relu()
+    }
+}
+
+/// `max(x, 0)` with Keras's options. Source: Keras `activations/activations.py`, `ReLU.static_call`.
+#[derive(Debug)]
+pub struct ReLU {
+    /// The largest value; at least 0.
+    pub max_value: Option<f64>,
+    /// Slope below the threshold; at least 0.
+    pub negative_slope: f64,
+    /// Values up to it count as negative; at least 0.
+    pub threshold: f64,
+}
+
+impl ModuleT for ReLU {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let Self { max_value, negative_slope, threshold } = *self;
+        let y = match (threshold > 0.0, max_value) {
+            (false, None) if negative_slope != 0.0 => return leaky_relu(x, negative_slope),
+            (false, Some(6.0)) => x.relu6(),
+            (false, _) => x.relu(),
+            (true, _) => x.where_self(&x.gt(threshold), &x.zeros_like()),
+        };
+        let y = match max_value {
+            // A smallest of two, as in Keras on JAX: both have half the slope where they are equal.
+            Some(most) if threshold > 0.0 || most != 6.0 => y.minimum(&y.full_like(most)),
+            _ => y,
+        };
+        if negative_slope == 0.0 { y } else { y - (threshold - x).relu() * negative_slope }
+    }
+}
+
+/// `x` where positive, else `alpha * (exp(x) - 1)`. Source: Keras `layers/activations/elu.py`.
+#[derive(Debug)]
+pub struct Elu {
+    /// The limit of large negative values is -alpha.
+    pub alpha: f64,
+}
+
+impl ModuleT for Elu {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.relu() + x.clamp_max(0.0).expm1() * self.alpha
+    }
+}
+
+/// `exp(x) / sum(exp(x))` along an axis of `(N, C, H, W)` or `(N, F)`. Source: Keras
+/// `layers/activations/softmax.py`.
+#[derive(Debug)]
+pub struct Softmax {
+    /// As libtorch counts it.
+    pub axis: i64,
+}
+
+impl ModuleT for Softmax {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.softmax(self.axis, None::<Kind>)
+    }
+}
+
+/// `x * scale + offset`. Source: Keras `layers/preprocessing/rescaling.py`.
+#[derive(Debug)]
+pub struct Rescaling {
+    /// The factor.
+    pub scale: f64,
+    /// Added after that.
+    pub offset: f64,
+}
+
+impl ModuleT for Rescaling {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x * self.scale + self.offset
     }
 }

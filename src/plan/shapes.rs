@@ -141,6 +141,25 @@ fn check_options(layer: &Layer, input: &Shape) -> Result<(), ShapeError> {
             return misfit(problem, "set one of them to 1");
         }
     }
+    if let Layer::Softmax(layer) = layer
+        && axis_of(input, layer.axis).is_none()
+    {
+        let problem = format!("has axis = {}, but receives {input}", layer.axis);
+        return misfit(
+            problem,
+            "give an axis of its input, counted from 1, or -1 for the channels",
+        );
+    }
+    if let Layer::GroupNormalization(norm) = layer
+        && norm.groups_of(input.channels()).is_none()
+    {
+        let problem =
+            format!("has {} groups, but receives {} channels", norm.groups, input.channels());
+        return misfit(problem, "choose a number of groups that divides the channels, or -1");
+    }
+    if let Layer::SpatialDropout2D(_) = layer {
+        image(input)?;
+    }
     if let Layer::PReLU(layer) = layer
         && let Some(axis) = layer.shared_axes.iter().find(|&&axis| axis > input.0.len())
     {
@@ -193,6 +212,12 @@ fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
         }
         Geometry::Flatten => Ok(Shape(vec![input.values()])),
         Geometry::Reshape(reshape) => reshaped(input, &reshape.target_shape),
+        Geometry::Global(keepdims) => {
+            let [_, _, channels] = image(input)?;
+            Ok(Shape(if keepdims { vec![1, 1, channels] } else { vec![channels] }))
+        }
+        Geometry::DepthToSpace(block) => in_blocks(input, block),
+        Geometry::Permute(dims) => permuted(input, dims),
         Geometry::Padding(Sides { top, bottom, left, right }) => {
             let [height, width, channels] = image(input)?;
             Ok(Shape(vec![height + top + bottom, width + left + right, channels]))
@@ -254,6 +279,26 @@ fn pooled(input: &Shape, pool: &Pooling) -> Result<Shape, ShapeError> {
     let kernels = Windows { size: pool.pool_size, strides, padding: pool.padding };
     let [rows, columns] = windows([height, width], kernels)?;
     Ok(Shape(vec![rows, columns, channels]))
+}
+
+fn in_blocks(input: &Shape, block: usize) -> Result<Shape, ShapeError> {
+    let [height, width, channels] = image(input)?;
+    if !channels.is_multiple_of(block * block) {
+        let problem = format!("makes blocks of {block}x{block} pixels of {channels} channels");
+        return misfit(problem, format!("give it a multiple of {} channels", block * block));
+    }
+    let (height, width) = (height.checked_mul(block), width.checked_mul(block));
+    Ok(Shape(vec![fits(height)?, fits(width)?, channels / (block * block)]))
+}
+
+fn permuted(input: &Shape, dims: &[usize]) -> Result<Shape, ShapeError> {
+    let mut sorted = dims.to_vec();
+    sorted.sort_unstable();
+    if !sorted.into_iter().eq(1..=input.0.len()) {
+        let problem = format!("has dims = {dims:?}, but receives {input}");
+        return misfit(problem, "name each axis of its input once, counted from 1");
+    }
+    Ok(Shape(dims.iter().map(|&axis| input.0[axis - 1]).collect()))
 }
 
 fn cropped(input: &Shape, sides: Sides) -> Result<Shape, ShapeError> {

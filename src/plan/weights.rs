@@ -3,7 +3,9 @@
 //! Keras's shapes are those of `keras.layers` (`kernel`, `bias`, `gamma`, ...); ours are PyTorch's.
 
 use super::shapes::Shape;
-use crate::config::layers::{Conv2D, DepthwiseConv2D, Layer, PReLU, Pair, SeparableConv2D};
+use crate::config::layers::{
+    Conv2D, DepthwiseConv2D, Layer, LayerNormalization, PReLU, Pair, SeparableConv2D,
+};
 
 /// A weight tensor of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub(super) fn weights_of(layer: &Layer, input: &Shape) -> Vec<Weight> {
             let shape = vec![dense.units, channels];
             kernel_and_bias(shape, DENSE, dense.use_bias.then_some(dense.units))
         }
+        Layer::LayerNormalization(norm) => scale_and_offset(norm, channels),
+        Layer::GroupNormalization(layer) => scale_and_offset(&layer.norm, channels),
         Layer::BatchNormalization(norm) => {
             let vector = |suffix, keras_name, trainable| Weight {
                 suffix,
@@ -93,6 +97,12 @@ fn kernel_and_bias(
     let kernel = learned("weight", "kernel", shape, keras_axes);
     let bias = bias.map(|length| learned("bias", "bias", vec![length], VECTOR));
     [kernel].into_iter().chain(bias).collect()
+}
+
+fn scale_and_offset(norm: &LayerNormalization, channels: usize) -> Vec<Weight> {
+    let gamma = norm.scale.then(|| learned("weight", "gamma", vec![channels], VECTOR));
+    let beta = norm.center.then(|| learned("bias", "beta", vec![channels], VECTOR));
+    gamma.into_iter().chain(beta).collect()
 }
 
 fn learned(

@@ -200,6 +200,7 @@ pub fn all() -> Vec<Case> {
         },
     ];
     cases.extend(filters());
+    cases.extend(by_position());
     cases.extend(poolings());
     cases.extend(normalizations());
     cases.extend(ACTIVATIONS.map(activation));
@@ -268,6 +269,117 @@ fn filters() -> Vec<Case> {
             [6, 5, 3],
             &["Flatten", "PReLU", "PReLU shared_axes=[1]"],
             &["Reshape target_shape=[6,5,3]", OUT],
+        ),
+    ]
+}
+
+/// Layers that compute on each position, along an axis, or on the whole image.
+fn by_position() -> Vec<Case> {
+    vec![
+        case(
+            "layer-normalizations",
+            [6, 5, 3],
+            &[MIX, "LayerNormalization", MIX, "LayerNormalization scale=false epsilon=0.1"],
+            &["Flatten", "LayerNormalization center=false", "Reshape target_shape=[6,5,3]", OUT],
+        ),
+        case(
+            "group-normalizations",
+            [6, 5, 3],
+            &[
+                "Conv2D filters=6 kernel_size=3 padding='same'",
+                "GroupNormalization groups=3 epsilon=0.1",
+                "GroupNormalization groups=-1 scale=false",
+                "GroupNormalization groups=1 center=false",
+            ],
+            &[OUT],
+        ),
+        case(
+            "row-of-groups",
+            [4, 4, 2],
+            &["Flatten", "GroupNormalization"],
+            &["Reshape target_shape=[4,4,2]", "Conv2D filters=2 kernel_size=1"],
+        ),
+        case("unit-normalization", [6, 5, 3], &[MIX, "UnitNormalization"], &[OUT]),
+        case(
+            "squeeze-and-excite",
+            [8, 7, 3],
+            &[
+                "Conv2D name='a' filters=4 kernel_size=3 padding='same'",
+                "GlobalAveragePooling2D keepdims=true",
+                "Dense name='weights' units=4 activation='sigmoid'",
+                "Multiply name='weighed' inputs=['a','weights']",
+                "GlobalMaxPooling2D",
+                "Reshape name='largest' target_shape=[1,1,4]",
+                "GlobalAveragePooling2D inputs=['a']",
+                "Reshape name='mean' target_shape=[1,1,4]",
+                "GlobalMaxPooling2D keepdims=true inputs=['a']",
+                "Add name='of_all' inputs=['mean','largest','global_max_pooling2d_1']",
+                "Add inputs=['weighed','of_all']",
+            ],
+            &[OUT],
+        ),
+        case(
+            "pixel-shuffle",
+            [6, 5, 3],
+            &["Conv2D filters=12 kernel_size=3 padding='same'", "DepthToSpace block_size=2", MIX],
+            &[
+                "MaxPooling2D",
+                "Conv2D filters=27 kernel_size=1",
+                "DepthToSpace block_size=3",
+                OUT,
+                "AveragePooling2D pool_size=3",
+            ],
+        ),
+        case(
+            "permutations",
+            [6, 5, 3],
+            &[
+                "Permute dims=[3,1,2]",
+                "Conv2D filters=5 kernel_size=3 padding='same' activation='tanh'",
+            ],
+            &[
+                "Permute dims=[2,3,1]",
+                "Flatten",
+                "Permute dims=[1]",
+                "Reshape target_shape=[6,5,3]",
+            ],
+        ),
+        case(
+            "lines",
+            [5, 4, 3],
+            &["Rescaling scale=2 offset=-0.5", MIX, "Identity"],
+            &[OUT, "Rescaling scale=-0.25"],
+        ),
+        Case {
+            values: [-4.0, 4.0],
+            ..case(
+                "relus",
+                [5, 4, 3],
+                &["ReLU max_value=2 negative_slope=0.1", "ELU", "Rescaling scale=3 offset=-1"],
+                &[
+                    "ReLU threshold=0.5 max_value=6",
+                    "ELU alpha=0.5",
+                    OUT,
+                    "ReLU negative_slope=0.2 threshold=0.1",
+                ],
+            )
+        },
+        case(
+            "softmaxes",
+            [5, 4, 3],
+            &[MIX, "Softmax", "Softmax axis=1"],
+            &[OUT, "Softmax axis=2", "Flatten", "Softmax axis=1", "Reshape target_shape=[5,4,3]"],
+        ),
+        case(
+            "noise-of-channels",
+            [6, 5, 3],
+            &[
+                MIX,
+                "SpatialDropout2D rate=0.5",
+                "GaussianDropout rate=0.3",
+                "AlphaDropout rate=0.2",
+            ],
+            &[OUT],
         ),
     ]
 }

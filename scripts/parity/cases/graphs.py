@@ -25,7 +25,9 @@ KINDS = (NATIVE, ALL, OPEN)
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy")
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
-NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", "PReLU", *DRAWING}
+NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "LayerNormalization",
+            "GroupNormalization", "UnitNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Permute",
+            "Softmax", *DRAWING}
 """Layers that the native engine refuses."""
 TOO_LARGE = ("exponential",)
 """Of a few layers each, which leave no digit of what goes in, or no number."""
@@ -108,13 +110,23 @@ def allowed(graph, table, value):
     kind, activation = table["layer"], table.get("activation")
     if len(graph.shapes[value]) == 1 and kind in layers.OF_PICTURES or activation in TOO_LARGE:
         return False
+    if not takes_rank(table, len(graph.shapes[value])) or kind == "UnitNormalization":
+        return False  # the latter's slope at a pixel of zeros is no number in Keras
+    if kind == "GroupNormalization" and graph.shapes[value][-1] % abs(table.get("groups", 32)):
+        return False
     if kind == "PReLU" and not has_axes(table, graph.shapes[value], graph.kind == OPEN):
         return False
     if graph.kind == NATIVE:
-        plain = table.get("groups", 1) == 1 and "dilation_rate" not in table
+        options = {"groups", "dilation_rate", "max_value", "threshold"} & table.keys()
+        plain = not options and not (kind == "ReLU" and "negative_slope" in table)
         return plain and kind not in NO_STAGE and activation != "softmax" \
             and table.get("interpolation") != "bilinear"
-    return graph.kind == ALL or kind not in ("Flatten", "Reshape")
+    return graph.kind == ALL or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
+
+
+def takes_rank(table, rank):
+    """Whether a layer that names axes takes a value of so many."""
+    return len(table.get("dims", [0] * rank)) == rank and table.get("axis", 1) <= rank
 
 
 def has_axes(table, shape, is_open):

@@ -165,6 +165,35 @@ def normalization(rng):
     return table, picture_or_vector(rng)
 
 
+def sample_normalization(rng, kind):
+    shape = picture_or_vector(rng)
+    table = {"layer": kind}
+    table |= some(rng, epsilon=float(10 ** rng.uniform(-5, -1)), center=rng.random() < 0.5,
+                  scale=rng.random() < 0.5)
+    if kind == "GroupNormalization":
+        table["groups"] = pick(rng, [-1, *(n for n in range(1, shape[-1] + 1) if shape[-1] % n == 0)])
+    return table, shape
+
+
+def global_pooling(rng, kind):
+    return {"layer": kind} | some(rng, keepdims=rng.random() < 0.5), picture(rng)
+
+
+def permutation(rng):
+    shape = picture_or_vector(rng)
+    return {"layer": "Permute", "dims": [int(axis) for axis in rng.permutation(range(1, len(shape)))]}, shape
+
+
+def softmax(rng):
+    shape = picture_or_vector(rng)
+    return {"layer": "Softmax"} | some(rng, axis=pick(rng, [-1, *range(1, len(shape))])), shape
+
+
+def relu(rng):
+    return bare(rng, "ReLU", max_value=float(rng.integers(1, 8)), threshold=float(rng.integers(0, 4)),
+                negative_slope=float(rng.uniform(0, 1)))
+
+
 def bare(rng, kind, **options):
     return {"layer": kind, **some(rng, **options)}, picture_or_vector(rng)
 
@@ -197,6 +226,19 @@ DRAWS = {
     "ZeroPadding2D": lambda rng: margins(rng, "ZeroPadding2D", "padding"),
     "Cropping2D": lambda rng: margins(rng, "Cropping2D", "cropping"),
     "ReLU": lambda rng: bare(rng, "ReLU"),
+    "ReLU options": relu,
+    "ELU": lambda rng: bare(rng, "ELU", alpha=float(rng.uniform(0, 2))),
+    "Softmax": softmax,
+    "Rescaling": lambda rng: (
+        {"layer": "Rescaling", "scale": float(rng.normal())} | some(rng, offset=float(rng.normal())),
+        picture_or_vector(rng)),
+    "Identity": lambda rng: bare(rng, "Identity"),
+    "Permute": permutation,
+    "GlobalAveragePooling2D": lambda rng: global_pooling(rng, "GlobalAveragePooling2D"),
+    "GlobalMaxPooling2D": lambda rng: global_pooling(rng, "GlobalMaxPooling2D"),
+    "LayerNormalization": lambda rng: sample_normalization(rng, "LayerNormalization"),
+    "GroupNormalization": lambda rng: sample_normalization(rng, "GroupNormalization"),
+    "UnitNormalization": lambda rng: bare(rng, "UnitNormalization"),
     "LeakyReLU": lambda rng: bare(rng, "LeakyReLU", negative_slope=float(rng.uniform(0, 1))),
     **{f"Activation {name}": activation(name) for name in ACTIVATIONS},
     "Dropout inference": lambda rng: (
@@ -243,11 +285,12 @@ def inputs(rng, kind, index, shape):
     return rng.normal(size=shape) * 10 ** rng.uniform(-1, 1)
 
 
-WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "PReLU", "Activation"}
+WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation",
+              "GlobalMaxPooling2D"}
 OF_PICTURES = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
-               "ZeroPadding2D", "Cropping2D"}
+               "ZeroPadding2D", "Cropping2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
 WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "Dense",
-                "BatchNormalization"}
+                "BatchNormalization", "LayerNormalization", "GroupNormalization"}
 
 
 def compare(answer, wanted, given):

@@ -76,6 +76,8 @@ fn detail(layer: &Layer) -> String {
         }
         Layer::UpSampling2D(up) => format!("{name} {}", sides(up.size)),
         Layer::Dense(dense) => format!("{name}, {}", dense.activation.name()),
+        Layer::DepthToSpace(layer) => format!("{name} {}", layer.block_size),
+        Layer::Rescaling(layer) => format!("{name} {}", layer.scale),
         Layer::Dropout(dropout) => format!("{name} {}", dropout.rate),
         Layer::GaussianNoise(noise) => format!("{name} {}", noise.stddev),
         Layer::LeakyReLU(leaky) => format!("{name} {}", leaky.negative_slope),

@@ -4,10 +4,11 @@ use super::activation::{activate, leaky_relu};
 use super::graph::Graph;
 use super::proto::Attribute;
 use crate::config::layers::{
-    Conv2D, Convolution, Dense, DepthwiseConv2D, Layer, Pair, Pooling, Sides, UpSampling2D, Windows,
+    Conv2D, Convolution, Dense, DepthwiseConv2D, GroupNormalization, Layer, LayerNormalization,
+    Pair, Pooling, ReLU, Sides, UpSampling2D, Windows,
 };
 use crate::infer::export::LayerWeights;
-use crate::nn::{Activation, Interpolation, Padding, same_padding};
+use crate::nn::{Interpolation, Padding, SMALLEST_NORM, same_padding};
 use crate::plan::{Node, Shape, channels_first_axis};
 
 /// The end of an axis in a `Slice`.
@@ -116,7 +117,37 @@ fn lower_layer(
             graph.op("BatchNormalization", &statistics, epsilon);
         }
         // They draw while training and pass everything through after.
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => {}
+        Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::GaussianDropout(_)
+        | Layer::AlphaDropout(_)
+        | Layer::SpatialDropout2D(_)
+        | Layer::Identity(_) => {}
+        Layer::LayerNormalization(norm) => layer_normalization(graph, input, weights, norm),
+        Layer::GroupNormalization(layer) => group_normalization(graph, input, weights, layer),
+        Layer::UnitNormalization(_) => {
+            let value = graph.value.clone();
+            let axes = vec![Attribute::ints("axes", &[1]), Attribute::int("keepdims", 1)];
+            graph.op("ReduceL2", &[], axes);
+            let least = graph.floats(&[], &[SMALLEST_NORM as f32]);
+            graph.op("Max", &[least], vec![]);
+            graph.op_on("Div", vec![value, graph.value.clone()], vec![]);
+        }
+        Layer::GlobalAveragePooling2D(pool) => {
+            global_pooling(graph, "GlobalAveragePool", pool.keepdims);
+        }
+        Layer::GlobalMaxPooling2D(pool) => global_pooling(graph, "GlobalMaxPool", pool.keepdims),
+        Layer::DepthToSpace(layer) => {
+            let block = Attribute::int("blocksize", layer.block_size as i64);
+            graph.op("DepthToSpace", &[], vec![block, Attribute::text("mode", "DCR")]);
+        }
+        Layer::Permute(permute) => permutation(graph, &permute.dims),
+        Layer::Rescaling(layer) => {
+            let [scale, offset] =
+                [layer.scale, layer.offset].map(|number| graph.floats(&[], &[number as f32]));
+            graph.op("Mul", &[scale], vec![]);
+            graph.op("Add", &[offset], vec![]);
+        }
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, bottom, left, right } = pad.padding;
             let pads = [0, 0, top, left, 0, 0, bottom, right].map(|rows| rows as i64);
@@ -124,7 +155,12 @@ fn lower_layer(
             graph.op("Pad", &[pads], vec![]);
         }
         Layer::Cropping2D(crop) => cropping(graph, crop.cropping),
-        Layer::ReLU(_) => activate(graph, Activation::Relu),
+        Layer::ReLU(relu) => relu_with_options(graph, relu),
+        Layer::ELU(elu) => graph.op("Elu", &[], vec![Attribute::float("alpha", elu.alpha)]),
+        Layer::Softmax(softmax) => {
+            let axis = channels_first_axis(output, softmax.axis) as i64;
+            graph.op("Softmax", &[], vec![Attribute::int("axis", axis)]);
+        }
         Layer::LeakyReLU(leaky) => leaky_relu(graph, leaky.negative_slope),
         Layer::PReLU(_) => {
             let alpha = weights.get("weight").expect("a PReLU has an alpha");
@@ -139,6 +175,114 @@ fn lower_layer(
         | Layer::Maximum(_)
         | Layer::Minimum(_)
         | Layer::Concatenate(_) => unreachable!("a merge is lowered by itself"),
+    }
+}
+
+/// As in [`crate::nn::ReLU`].
+fn relu_with_options(graph: &mut Graph, relu: &ReLU) {
+    let ReLU { max_value, negative_slope, threshold } = *relu;
+    let value = graph.value.clone();
+    if threshold > 0.0 {
+        let limit = graph.floats(&[], &[threshold as f32]);
+        graph.op("Greater", &[limit], vec![]);
+        let zero = graph.floats(&[], &[0.0]);
+        graph.op_on("Where", vec![graph.value.clone(), value.clone(), zero], vec![]);
+    } else {
+        graph.op("Relu", &[], vec![]);
+    }
+    if let Some(most) = max_value {
+        let most = graph.floats(&[], &[most as f32]);
+        graph.op("Min", &[most], vec![]);
+    }
+    if negative_slope > 0.0 {
+        let positive = graph.value.clone();
+        let [limit, slope] =
+            [threshold, negative_slope].map(|number| graph.floats(&[], &[number as f32]));
+        graph.op_on("Sub", vec![limit, value], vec![]);
+        graph.op("Relu", &[], vec![]);
+        graph.op("Mul", &[slope], vec![]);
+        graph.op_on("Sub", vec![positive, graph.value.clone()], vec![]);
+    }
+}
+
+/// An array of a layer, or as many ones or zeros.
+fn or_constant(
+    graph: &mut Graph,
+    weights: &LayerWeights<'_>,
+    suffix: &str,
+    (length, value): (usize, f32),
+) -> String {
+    match weights.get(suffix) {
+        Some(array) => graph.weight(suffix, array, array.shape()),
+        None => graph.floats(&[length], &vec![value; length]),
+    }
+}
+
+/// ONNX normalises from an axis to the last.
+fn layer_normalization(
+    graph: &mut Graph,
+    input: &Shape,
+    weights: &LayerWeights<'_>,
+    norm: &LayerNormalization,
+) {
+    let channels = input.channels();
+    channels_last(graph, input.0.len());
+    let constants = [
+        or_constant(graph, weights, "weight", (channels, 1.0)),
+        or_constant(graph, weights, "bias", (channels, 0.0)),
+    ];
+    let attributes = vec![Attribute::int("axis", -1), Attribute::float("epsilon", norm.epsilon)];
+    graph.op("LayerNormalization", &constants, attributes);
+    channels_first(graph, input.0.len());
+}
+
+/// Opset 17 has none: each group becomes a channel of its own image, which is normalised by itself.
+fn group_normalization(
+    graph: &mut Graph,
+    input: &Shape,
+    weights: &LayerWeights<'_>,
+    layer: &GroupNormalization,
+) {
+    let channels = input.channels();
+    let groups = layer.groups_of(channels).expect("the plan has checked it");
+    let value = graph.value.clone();
+    graph.op("Shape", &[], vec![]);
+    let shape = graph.value.clone();
+    let rows = graph.ints(&[0, groups as i64, -1]);
+    graph.op_on("Reshape", vec![value, rows], vec![]);
+    let constants =
+        [graph.floats(&[groups], &vec![1.0; groups]), graph.floats(&[groups], &vec![0.0; groups])];
+    let epsilon = vec![Attribute::float("epsilon", layer.norm.epsilon)];
+    graph.op("InstanceNormalization", &constants, epsilon);
+    graph.op("Reshape", &[shape], vec![]);
+    let sides: Vec<usize> =
+        std::iter::once(channels).chain(input.0.iter().skip(1).map(|_| 1)).collect();
+    for (suffix, kind) in [("weight", "Mul"), ("bias", "Add")] {
+        if let Some(array) = weights.get(suffix) {
+            let array = graph.weight(suffix, array, &sides);
+            graph.op(kind, &[array], vec![]);
+        }
+    }
+}
+
+fn global_pooling(graph: &mut Graph, kind: &str, keepdims: bool) {
+    graph.op(kind, &[], vec![]);
+    if !keepdims {
+        graph.op("Flatten", &[], vec![Attribute::int("axis", 1)]);
+    }
+}
+
+/// Of axes with the channels last.
+fn permutation(graph: &mut Graph, dims: &[usize]) {
+    match *dims {
+        // A signal is an image of one row.
+        [2, 1] => graph.op("Transpose", &[], vec![Attribute::ints("perm", &[0, 3, 2, 1])]),
+        [a, b, c] => {
+            channels_last(graph, 3);
+            graph.op("Transpose", &[], vec![Attribute::ints("perm", &[0, a, b, c])]);
+            channels_first(graph, 3);
+        }
+        _ => {}
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::activation::{activation, leaky_relu};
 use crate::config::layers::{
-    Conv2D, Convolution, Dense, DepthwiseConv2D, Layer, Pair, Pooling, Sides, UpSampling2D, Windows,
+    Conv2D, Convolution, Dense, DepthwiseConv2D, Layer, Pair, Pooling, ReLU, Sides, UpSampling2D,
+    Windows,
 };
-use crate::nn::{Activation, Interpolation, Padding};
+use crate::nn::{Activation, Interpolation, Padding, SMALLEST_NORM};
 use crate::plan::{Node, Shape, channels_first_axis};
 
 /// The end of an axis in a slice.
@@ -54,7 +55,48 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
             norm.epsilon
         )],
         // They draw while training and pass everything through after.
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => Vec::new(),
+        Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::GaussianDropout(_)
+        | Layer::AlphaDropout(_)
+        | Layer::SpatialDropout2D(_)
+        | Layer::Identity(_) => Vec::new(),
+        Layer::LayerNormalization(norm) => vec![
+            channels_last(axes),
+            format!(
+                "x = torch.layer_norm(x, [{}], {}, {}, {:?}, False)",
+                input.channels(),
+                or_none("weight", held),
+                or_none("bias", held),
+                norm.epsilon
+            ),
+            channels_first(axes),
+        ],
+        Layer::GroupNormalization(layer) => vec![format!(
+            "x = torch.group_norm(x, {}, {}, {}, {:?}, False)",
+            layer.groups_of(input.channels()).expect("the plan has checked it"),
+            or_none("weight", held),
+            or_none("bias", held),
+            layer.norm.epsilon
+        )],
+        Layer::UnitNormalization(_) => vec![
+            "squares = torch.sum(torch.mul(x, x), [1], True)".to_owned(),
+            format!(
+                "x = torch.mul(x, torch.clamp(torch.rsqrt(squares), None, {:?}))",
+                1.0 / SMALLEST_NORM
+            ),
+        ],
+        Layer::GlobalAveragePooling2D(pool) => {
+            vec![format!("x = torch.mean(x, [2, 3], {})", python(pool.keepdims))]
+        }
+        Layer::GlobalMaxPooling2D(pool) => {
+            vec![format!("x = torch.amax(x, [2, 3], {})", python(pool.keepdims))]
+        }
+        Layer::DepthToSpace(layer) => depth_to_space(layer.block_size, output.channels()),
+        Layer::Permute(permute) => permutation(&permute.dims),
+        Layer::Rescaling(layer) => {
+            vec![format!("x = torch.add(torch.mul(x, {:?}), {:?})", layer.scale, layer.offset)]
+        }
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, bottom, left, right } = pad.padding;
             vec![format!("x = torch.constant_pad_nd(x, [{left}, {right}, {top}, {bottom}], 0.)")]
@@ -63,7 +105,11 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
             let Sides { top, bottom, left, right } = crop.cropping;
             vec![cut(2, top, bottom), cut(3, left, right)]
         }
-        Layer::ReLU(_) => activated(Activation::Relu),
+        Layer::ReLU(relu) => relu_with_options(relu),
+        Layer::ELU(elu) => vec![format!("x = torch.elu(x, {:?})", elu.alpha)],
+        Layer::Softmax(softmax) => {
+            vec![format!("x = torch.softmax(x, {})", channels_first_axis(output, softmax.axis))]
+        }
         Layer::LeakyReLU(leaky) => vec![format!("x = {}", leaky_relu(leaky.negative_slope))],
         Layer::Activation(layer) => activated(layer.activation),
         Layer::Add(_)
@@ -99,6 +145,57 @@ pub fn merged(node: &Node, inputs: &[String]) -> String {
 
 fn activated(which: Activation) -> Vec<String> {
     activation(which).map(|expression| format!("x = {expression}")).into_iter().collect()
+}
+
+fn python(truth: bool) -> &'static str {
+    if truth { "True" } else { "False" }
+}
+
+/// As in [`crate::nn::ReLU`].
+fn relu_with_options(relu: &ReLU) -> Vec<String> {
+    let ReLU { max_value, negative_slope, threshold } = *relu;
+    let positive = if threshold > 0.0 {
+        format!("torch.where(torch.gt(x, {threshold:?}), x, torch.zeros_like(x))")
+    } else {
+        "torch.relu(x)".to_owned()
+    };
+    let limited = max_value.map_or_else(
+        || positive.clone(),
+        |most| format!("torch.clamp({positive}, None, {most:?})"),
+    );
+    if negative_slope == 0.0 {
+        return vec![format!("x = {limited}")];
+    }
+    let below = format!("torch.relu(torch.add(torch.neg(x), {threshold:?}))");
+    vec![format!("x = torch.sub({limited}, torch.mul({below}, {negative_slope:?}))")]
+}
+
+fn depth_to_space(block: usize, channels: usize) -> Vec<String> {
+    let side = |axis: usize| format!("torch.mul(torch.size(x, {axis}), {block})");
+    vec![
+        format!("rows = {}", side(2)),
+        format!("columns = {}", side(3)),
+        format!(
+            "x = torch.reshape(x, [torch.size(x, 0), {block}, {block}, {channels}, torch.size(x, 2), \
+             torch.size(x, 3)])"
+        ),
+        "x = torch.permute(x, [0, 3, 4, 1, 5, 2])".to_owned(),
+        format!("x = torch.reshape(x, [torch.size(x, 0), {channels}, rows, columns])"),
+    ]
+}
+
+/// Of axes with the channels last.
+fn permutation(dims: &[usize]) -> Vec<String> {
+    match *dims {
+        // A signal is an image of one row.
+        [2, 1] => vec!["x = torch.transpose(x, 1, 3)".to_owned()],
+        [a, b, c] => vec![
+            channels_last(3),
+            format!("x = torch.permute(x, [0, {a}, {b}, {c}])"),
+            channels_first(3),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 fn or_none(tensor: &str, held: &[&str]) -> String {
