@@ -216,6 +216,28 @@ fn every_other_layer_leaves_no_seam() {
 }
 
 #[test]
+fn dilated_grouped_and_separable_convolutions_leave_no_seam() {
+    let draw = ", depthwise_initializer = \"he_normal\"";
+    let dilated = [
+        conv(4, ", dilation_rate = [2, 3], groups = 1, padding = \"same\""),
+        conv(4, ", dilation_rate = 2, groups = 2, padding = \"same\""),
+        layer("PReLU", ", shared_axes = [1, 2], alpha_initializer = \"ones\""),
+    ];
+    leaves_no_seam([24, 24, 1], &dilated.concat(), &last(1), 50);
+    let enlarged = "Conv2DTranspose";
+    let keys = ", filters = 4, kernel_size = 3, dilation_rate = 2, padding = \"same\"";
+    leaves_no_seam([24, 24, 1], &layer(enlarged, keys), &last(1), 50);
+    let depthwise =
+        layer("DepthwiseConv2D", &format!(", kernel_size = 3, strides = 2{SAME}{draw}"));
+    let separable = layer(
+        "SeparableConv2D",
+        &format!(", filters = 4, kernel_size = 3, dilation_rate = 2{SAME}{draw}"),
+    );
+    let decoder = [separable, layer("DepthToSpace", ", block_size = 2"), last(1)];
+    leaves_no_seam([24, 24, 1], &[conv(4, SAME), depthwise].concat(), &decoder.concat(), 60);
+}
+
+#[test]
 fn a_trained_model_gives_the_same_from_tiles_as_from_the_whole() {
     let folder = Folder::new();
     let image = write(&folder, "page.png", &eight([190, 230, 1]));

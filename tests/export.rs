@@ -115,7 +115,15 @@ fn the_cases_have_every_layer_and_every_option() {
         }
     }
     // What a kernel started as, or a moving mean followed, shows in its values alone.
-    let without_effect = ["kernel_initializer", "momentum", "rate", "stddev"];
+    let without_effect = [
+        "kernel_initializer",
+        "depthwise_initializer",
+        "pointwise_initializer",
+        "alpha_initializer",
+        "momentum",
+        "rate",
+        "stddev",
+    ];
     for (name, _, keys) in Layer::reference() {
         assert!(seen.contains_key(&(name.to_owned(), "layer".to_owned())), "no case has {name}");
         for key in keys {

@@ -179,6 +179,8 @@ fn conv_options(kernel_initializer: Initializer) -> ConvOptions {
         use_bias: true,
         kernel_initializer,
         of_signals: false,
+        dilation_rate: (1, 1),
+        groups: 1,
     }
 }
 

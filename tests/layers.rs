@@ -165,6 +165,8 @@ fn conv_options(channels: usize, filters: usize, window: Window, use_bias: bool)
         use_bias,
         kernel_initializer: Initializer::GlorotUniform,
         of_signals: false,
+        dilation_rate: (1, 1),
+        groups: 1,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod reference {
     pub mod activations;
+    pub mod axes;
     pub mod image_batch;
     pub mod linear;
     pub mod normalization;
@@ -16,7 +17,7 @@ use std::sync::LazyLock;
 use convae::config::corruption::{Corruption, CorruptionKind, Drawn, Gaussian, Resample, Span};
 use convae::config::data::{Data, Mnist, SampleCounts};
 use convae::config::entry::EntryLayer;
-use convae::config::layers::{Layer, Pair, Sides};
+use convae::config::layers::{Conv2D, DepthwiseConv2D, Layer, Pair, Sides, Windows};
 use convae::config::schema::Section;
 use convae::config::sections::{Config, Optimizer};
 use convae::config::{ConfigError, Source};
@@ -31,6 +32,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::SeedableRng;
 use reference::activations;
+use reference::axes;
 use reference::image_batch::{ImageBatch, assert_close, normals, numbers};
 use reference::linear::{self, Margins, Window};
 use reference::normalization::Norm;
@@ -70,6 +72,22 @@ encoder = [
   { layer = "GaussianNoise", stddev = 0.1 },
   { layer = "ZeroPadding2D", padding = [[1, 0], [0, 2]] },
   { layer = "Cropping2D", cropping = [[0, 1], [2, 0]] },
+  { layer = "Conv2D", name = "grouped", filters = 6, kernel_size = [2, 3], groups = 3, dilation_rate = [2, 3], padding = "same" },
+  { layer = "DepthwiseConv2D", kernel_size = [2, 3], padding = "same", depth_multiplier = 2, dilation_rate = [2, 1], activation = "tanh" },
+  { layer = "PReLU", shared_axes = [1] },
+  { layer = "DepthToSpace", block_size = 2 },
+  { layer = "SeparableConv2D", filters = 3, kernel_size = [3, 2], strides = 2, padding = "same", depth_multiplier = 2, activation = "elu" },
+  { layer = "Rescaling", scale = 2, offset = -0.5 },
+  { layer = "Identity" },
+  { layer = "ELU", alpha = 0.5 },
+  { layer = "LayerNormalization", epsilon = 0.01, scale = false },
+  { layer = "GaussianDropout", rate = 0.1 },
+  { layer = "GroupNormalization", groups = 3, epsilon = 0.02 },
+  { layer = "AlphaDropout", rate = 0.1 },
+  { layer = "Permute", dims = [2, 1, 3] },
+  { layer = "SpatialDropout2D", rate = 0.1 },
+  { layer = "UnitNormalization" },
+  { layer = "Softmax", axis = 1 },
   { layer = "Conv2D", filters = 4, kernel_size = [3, 2], strides = [1, 2], padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
   { layer = "BatchNormalization", momentum = 0.9, epsilon = 0.01, center = false },
   { layer = "LeakyReLU", negative_slope = 0.1 },
@@ -82,9 +100,12 @@ encoder = [
   { layer = "Dense", units = 6, activation = "relu" },
 ]
 decoder = [
+  { layer = "Reshape", name = "pixels", target_shape = [1, 2, 3] },
+  { layer = "GlobalAveragePooling2D", keepdims = true },
+  { layer = "GlobalMaxPooling2D" },
   { layer = "Dense", units = 16, use_bias = false, kernel_initializer = "lecun_uniform" },
   { layer = "Reshape", target_shape = [2, 2, -1] },
-  { layer = "ReLU" },
+  { layer = "ReLU", max_value = 0.5, negative_slope = 0.2, threshold = 0.1 },
   { layer = "Activation", activation = "softplus" },
   { layer = "Conv2DTranspose", filters = 3, kernel_size = [3, 4], strides = [2, 1], padding = "same" },
   { layer = "BatchNormalization", scale = false },
@@ -253,6 +274,22 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
             ("gaussian_noise", &[8, 8, 3], 0, 0),
             ("zero_padding2d", &[9, 10, 3], 0, 0),
             ("cropping2d", &[8, 8, 3], 0, 0),
+            ("grouped", &[8, 8, 6], 42, 0),
+            ("depthwise_conv2d", &[8, 8, 12], 84, 0),
+            ("p_re_lu", &[8, 8, 12], 96, 0),
+            ("depth_to_space", &[16, 16, 3], 0, 0),
+            ("separable_conv2d", &[8, 8, 3], 57, 0),
+            ("rescaling", &[8, 8, 3], 0, 0),
+            ("identity", &[8, 8, 3], 0, 0),
+            ("elu", &[8, 8, 3], 0, 0),
+            ("layer_normalization", &[8, 8, 3], 3, 0),
+            ("gaussian_dropout", &[8, 8, 3], 0, 0),
+            ("group_normalization", &[8, 8, 3], 6, 0),
+            ("alpha_dropout", &[8, 8, 3], 0, 0),
+            ("permute", &[8, 8, 3], 0, 0),
+            ("spatial_dropout2d", &[8, 8, 3], 0, 0),
+            ("unit_normalization", &[8, 8, 3], 0, 0),
+            ("softmax", &[8, 8, 3], 0, 0),
             ("conv2d", &[8, 4, 4], 72, 0),
             ("batch_normalization", &[8, 4, 4], 4, 8),
             ("leaky_re_lu", &[8, 4, 4], 0, 0),
@@ -263,7 +300,10 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
             ("flatten", &[40], 0, 0),
             ("batch_normalization_1", &[40], 80, 80),
             ("dense_1", &[6], 246, 0),
-            ("dense_2", &[16], 96, 0),
+            ("pixels", &[1, 2, 3], 0, 0),
+            ("global_average_pooling2d", &[1, 1, 3], 0, 0),
+            ("global_max_pooling2d", &[3], 0, 0),
+            ("dense_2", &[16], 48, 0),
             ("reshape", &[2, 2, 4], 0, 0),
             ("re_lu", &[2, 2, 4], 0, 0),
             ("activation", &[2, 2, 4], 0, 0),
@@ -562,9 +602,27 @@ fn values_of(model: &Model, layer: &str, weight: &str) -> Option<Tensor> {
     entry.map(|entry| entry.tensor.detach())
 }
 
-fn window(size: Pair, strides: Pair, padding: Padding) -> Window {
+fn window(Windows { size, strides, padding }: Windows) -> Window {
     let same = padding == Padding::Same;
     Window { size: (size.0, size.1), strides: (strides.0, strides.1), same }
+}
+
+/// A kernel of PyTorch's, `(out, in / groups, h, w)`, as Keras has it, with zeros where it skips pixels or
+/// channels: `(h', w', in, out)`.
+fn whole_kernel(kernel: &Tensor, rate: Pair, groups: i64) -> Vec<f64> {
+    let [filters, each, height, width] = kernel.size()[..] else {
+        panic!("a kernel has four axes")
+    };
+    let (down, across) = (rate.0 as i64, rate.1 as i64);
+    let sides = [(height - 1) * down + 1, (width - 1) * across + 1, each * groups, filters];
+    let whole = Tensor::zeros(sides, (Kind::Double, Device::Cpu));
+    for filter in 0..filters {
+        let first = filter / (filters / groups) * each;
+        let spread = whole.select(3, filter).narrow(2, first, each);
+        let mut spread = spread.slice(0, None, None, down).slice(1, None, None, across);
+        no_grad(|| spread.copy_(&kernel.select(0, filter).permute([1, 2, 0])));
+    }
+    numbers(&whole)
 }
 
 fn margins(Sides { top, bottom, left, right }: Sides) -> Margins {
@@ -587,6 +645,22 @@ fn activate(x: ImageBatch, activation: Activation) -> ImageBatch {
     each(x, |value| activations::value(activation, value))
 }
 
+/// Times gamma, plus beta, as far as there are any.
+fn learned(normal: ImageBatch, [gamma, beta]: [Option<Tensor>; 2]) -> ImageBatch {
+    let channels = normal.shape[3];
+    let gamma = gamma.map_or_else(|| vec![1.0; channels], |gamma| numbers(&gamma));
+    let beta = beta.map_or_else(|| vec![0.0; channels], |beta| numbers(&beta));
+    axes::by_channel(normal, &gamma, &beta)
+}
+
+/// Filters of one channel each, by a kernel `(in, each, h, w)`.
+fn depthwise(conv: &DepthwiseConv2D, kernel: &Tensor, x: &ImageBatch) -> ImageBatch {
+    let kernel = kernel.flatten(0, 1).unsqueeze(1);
+    let filters = x.shape[3] * conv.depth_multiplier;
+    let kernel = whole_kernel(&kernel, conv.dilation_rate, x.shape[3] as i64);
+    linear::conv2d(x.shape, window(conv.windows()), filters, &kernel).forward(x)
+}
+
 /// What Keras computes in inference for one layer with the model's weights.
 fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
     let weight = |name: &str| values_of(model, &node.name, name);
@@ -606,13 +680,38 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         numbers(&kernel.permute(axes))
     };
     match layer {
-        Layer::Conv2D(conv) => {
-            let window = window(conv.kernel_size, conv.strides, conv.padding);
-            let layer = linear::conv2d(x.shape, window, conv.filters, &kernel());
+        Layer::Conv2D(Conv2D { conv, groups }) => {
+            let kernel = weight("weight").expect("a kernel");
+            let kernel = whole_kernel(&kernel, conv.dilation_rate, *groups as i64);
+            let layer = linear::conv2d(x.shape, window(conv.windows()), conv.filters, &kernel);
             activate(with_bias(layer.forward(&x)), conv.activation)
         }
+        Layer::DepthwiseConv2D(conv) => activate(
+            with_bias(depthwise(conv, &weight("weight").expect("a kernel"), &x)),
+            conv.activation,
+        ),
+        Layer::SeparableConv2D(conv) => {
+            let kernel = weight("depthwise_weight").expect("a kernel");
+            let each = depthwise(&conv.depthwise, &kernel, &x);
+            let factors = weight("pointwise_weight").expect("a second kernel");
+            let factors = whole_kernel(&factors, Pair(1, 1), 1);
+            let point = Window { size: (1, 1), strides: (1, 1), same: false };
+            let layer = linear::conv2d(each.shape, point, conv.filters, &factors);
+            activate(with_bias(layer.forward(&each)), conv.depthwise.activation)
+        }
+        Layer::PReLU(_) => {
+            let alpha = weight("weight").expect("an alpha").permute([1, 2, 0]);
+            let alpha = numbers(
+                &alpha.expand([x.shape[1], x.shape[2], x.shape[3]].map(|side| side as i64), false),
+            );
+            let mut y = x;
+            for (i, value) in y.values.iter_mut().enumerate() {
+                *value = if *value > 0.0 { *value } else { alpha[i % alpha.len()] * *value };
+            }
+            y
+        }
         Layer::Conv2DTranspose(conv) => {
-            let window = window(conv.kernel_size, conv.strides, conv.padding);
+            let window = window(conv.windows());
             let layer = linear::conv2d_transpose(x.shape, window, conv.filters, &kernel());
             activate(with_bias(layer.forward(&x)), conv.activation)
         }
@@ -622,12 +721,13 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         }
         Layer::MaxPooling2D(pool) => {
             let strides = pool.strides.unwrap_or(pool.pool_size);
-            linear::max_pooling(&x, window(pool.pool_size, strides, pool.padding)).forward(&x)
+            let windows = Windows { size: pool.pool_size, strides, padding: pool.padding };
+            linear::max_pooling(&x, window(windows)).forward(&x)
         }
         Layer::AveragePooling2D(pool) => {
             let strides = pool.strides.unwrap_or(pool.pool_size);
-            let window = window(pool.pool_size, strides, pool.padding);
-            linear::average_pooling(x.shape, window).forward(&x)
+            let windows = Windows { size: pool.pool_size, strides, padding: pool.padding };
+            linear::average_pooling(x.shape, window(windows)).forward(&x)
         }
         Layer::UpSampling2D(up) => {
             let size = (up.size.0, up.size.1);
@@ -663,12 +763,37 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
             }
             reference.infer(&x)
         }
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => x,
+        Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::GaussianDropout(_)
+        | Layer::AlphaDropout(_)
+        | Layer::SpatialDropout2D(_)
+        | Layer::Identity(_) => x,
+        Layer::LayerNormalization(norm) => {
+            learned(axes::layer_normalization(&x, norm.epsilon), [weight("weight"), weight("bias")])
+        }
+        Layer::GroupNormalization(layer) => {
+            let groups = layer.groups_of(x.shape[3]).unwrap();
+            let normal = axes::group_normalization(&x, groups, layer.norm.epsilon);
+            learned(normal, [weight("weight"), weight("bias")])
+        }
+        Layer::UnitNormalization(_) => axes::unit_normalization(&x),
+        Layer::GlobalAveragePooling2D(_) => axes::global_average(&x),
+        Layer::GlobalMaxPooling2D(_) => axes::global_max(&x),
+        Layer::DepthToSpace(layer) => axes::depth_to_space(&x, layer.block_size),
+        Layer::Permute(_) => axes::turned_over(&x),
+        Layer::Rescaling(layer) => each(x, |x| x * layer.scale + layer.offset),
+        Layer::ELU(elu) => each(x, |x| if x > 0.0 { x } else { elu.alpha * x.exp_m1() }),
+        Layer::Softmax(_) => axes::softmax_of_rows(&x),
         Layer::ZeroPadding2D(pad) => {
             linear::zero_padding(x.shape, margins(pad.padding)).forward(&x)
         }
         Layer::Cropping2D(crop) => linear::cropping(x.shape, margins(crop.cropping)).forward(&x),
-        Layer::ReLU(_) => activate(x, Activation::Relu),
+        Layer::ReLU(relu) => each(x, |x| {
+            let above = if x > relu.threshold { x } else { 0.0 };
+            let below = if x > relu.threshold { 0.0 } else { x - relu.threshold };
+            above.min(relu.max_value.unwrap_or(f64::INFINITY)) + relu.negative_slope * below
+        }),
         Layer::LeakyReLU(leaky) => each(x, |x| activations::leaky_relu(x, leaky.negative_slope)),
         Layer::Activation(layer) => activate(x, layer.activation),
         Layer::Add(_)
@@ -707,7 +832,7 @@ fn check_outputs(plan: &Plan) {
         section.nodes().fold(x, |x, (_, node)| infer(&model, node, x))
     };
     let code = infer(Part::Encoder, x.clone());
-    // 23 layers with sums of up to 40 terms, each with roundings of 1e-16.
+    // Layers with sums of up to 40 terms, each with roundings of 1e-16.
     let found = ImageBatch::of(&model.encode(&x.tensor(), false));
     assert_close("code", &found.values, &code.values, 1e-12);
     let found = ImageBatch::of(&model.forward_t(&x.tensor(), false));
@@ -1021,7 +1146,7 @@ fn set_reaches_entries_of_lists_and_leaves_the_others_alone() {
             .iter()
             .flatten()
             .map(|entry| match &entry.layer {
-                EntryLayer::New(Layer::Conv2D(conv)) => conv.filters,
+                EntryLayer::New(Layer::Conv2D(Conv2D { conv, .. })) => conv.filters,
                 _ => 0,
             })
             .collect::<Vec<_>>()

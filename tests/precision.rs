@@ -163,6 +163,8 @@ fn the_outputs_of_convolutions_and_the_gradients_of_their_inputs_and_biases() {
         use_bias: true,
         kernel_initializer: Initializer::Zeros,
         of_signals: false,
+        dilation_rate: (1, 1),
+        groups: 1,
     };
     let stream = || Stream::seed_from_u64(1);
     let x = drawn(MILLION, 3);

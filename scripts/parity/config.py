@@ -17,7 +17,13 @@ from .failure import Failure
 from .keys import Path as KeyPath
 
 NOT_REPLAYED = ("warmup_steps", "early_stopping", "reduce_lr_on_plateau")
-DRAWING_LAYERS = {"Dropout": "rate", "GaussianNoise": "stddev"}
+DRAWING_LAYERS = {
+    "Dropout": "rate",
+    "GaussianDropout": "rate",
+    "AlphaDropout": "rate",
+    "SpatialDropout2D": "rate",
+    "GaussianNoise": "stddev",
+}
 
 
 INPUT = "input"

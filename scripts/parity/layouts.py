@@ -8,7 +8,14 @@ import numpy as np
 # transposed ones (in, out, h, w) -> (h, w, out, in), dense ones (out, in) -> (in, out).
 _CONVOLUTION = (2, 3, 1, 0)
 _DENSE = (1, 0)
-_KERNEL_AXES = {"Conv2D": _CONVOLUTION, "Conv2DTranspose": _CONVOLUTION, "Dense": _DENSE}
+# Depthwise ones (in, each, h, w) -> (h, w, in, each).
+_DEPTHWISE = (2, 3, 0, 1)
+_KERNEL_AXES = {
+    "Conv2D": _CONVOLUTION,
+    "Conv2DTranspose": _CONVOLUTION,
+    "DepthwiseConv2D": _DEPTHWISE,
+    "Dense": _DENSE,
+}
 _NORM_NAMES = {
     "weight": "gamma",
     "bias": "beta",
@@ -16,24 +23,39 @@ _NORM_NAMES = {
     "running_var": "moving_variance",
 }
 _KERNEL_NAMES = {"weight": "kernel", "bias": "bias"}
+_NAMES = {
+    "BatchNormalization": _NORM_NAMES,
+    "SeparableConv2D": {
+        "depthwise_weight": "depthwise_kernel", "pointwise_weight": "pointwise_kernel", "bias": "bias"},
+    "PReLU": {"weight": "alpha"},
+    "LayerNormalization": {"weight": "gamma", "bias": "beta"},
+    "GroupNormalization": {"weight": "gamma", "bias": "beta"},
+    **{kind: _KERNEL_NAMES for kind in _KERNEL_AXES},
+}
+_AXES = {"depthwise_weight": _DEPTHWISE, "pointwise_weight": _CONVOLUTION}
 
 
 def names_of(kind: str) -> dict[str, str]:
     """PyTorch's name of each weight of a layer, to Keras's."""
-    if kind == "BatchNormalization":
-        return _NORM_NAMES
-    return _KERNEL_NAMES if kind in _KERNEL_AXES else {}
+    return _NAMES.get(kind, {})
+
+
+def _axes(kind: str, suffix: str, rank: int) -> tuple[int, ...] | None:
+    """PyTorch's axes in Keras's order; None where they are the same."""
+    if kind == "PReLU":
+        return (*range(1, rank), 0)
+    return _KERNEL_AXES.get(kind) if suffix == "weight" else _AXES.get(suffix)
 
 
 def to_keras(kind: str, suffix: str, array: np.ndarray) -> np.ndarray:
     """A weight in Keras's layout, from PyTorch's."""
-    axes = _KERNEL_AXES.get(kind) if suffix == "weight" else None
+    axes = _axes(kind, suffix, array.ndim)
     return array.transpose(axes) if axes else array
 
 
 def to_torch(kind: str, suffix: str, array: np.ndarray) -> np.ndarray:
     """The way back."""
-    axes = _KERNEL_AXES.get(kind) if suffix == "weight" else None
+    axes = _axes(kind, suffix, array.ndim)
     return np.ascontiguousarray(array.transpose(np.argsort(axes))) if axes else array
 
 

@@ -35,7 +35,7 @@ BAR = 1e-9
 OUTPUTS_BAR = 1e-12
 OPEN = 32
 """Length of a side that is open."""
-DRAWING = {"Dropout": "rate", "SpatialDropout2D": "rate", "GaussianDropout": "rate", "GaussianNoise": "stddev"}
+DRAWING = config.DRAWING_LAYERS
 
 
 def main() -> int:

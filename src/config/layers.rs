@@ -5,7 +5,7 @@
 use super::ConfigError;
 use super::node::{Node, Value};
 use super::schema::{Bounds, Field, choice, family, refuse, section};
-use crate::nn::{Activation, Initializer, Interpolation, Padding};
+use crate::nn::{Activation, Initializer, Interpolation, Padding, dilated};
 
 /// Largest number of channels, units or pixels along a side that a config may ask for.
 pub const LARGEST_SIDE: f64 = 65_536.0;
@@ -254,6 +254,50 @@ section! {
         use_bias: bool = true;
         /// How the kernel starts; the bias starts at 0.
         kernel_initializer: Initializer = Initializer::GlorotUniform;
+        /// Distance of the kernel's pixels from each other; above 1 only where the strides are 1.
+        dilation_rate: Pair = Pair(1, 1), in WINDOW;
+    }
+}
+
+section! {
+    /// 2D convolution.
+    pub struct Conv2D {
+        /// Into how many parts the input's channels are divided, each with its share of the filters.
+        groups: usize = 1, in SIDE;
+        flatten conv: Convolution;
+    }
+}
+
+section! {
+    /// Filters of one input channel each, without a sum over the channels.
+    pub struct DepthwiseConv2D {
+        /// Height and width of the kernel.
+        kernel_size: Pair, in WINDOW;
+        /// Step of the kernel.
+        strides: Pair = Pair(1, 1), in WINDOW;
+        /// `same`: side / stride, rounded up; `valid`: only whole windows.
+        padding: Padding = Padding::Valid;
+        /// Filters of each input channel.
+        depth_multiplier: usize = 1, in SIDE;
+        /// Applied to the result.
+        activation: Activation = Activation::Linear;
+        /// Whether a bias is added to each output channel.
+        use_bias: bool = true;
+        /// How the kernel starts; the bias starts at 0.
+        depthwise_initializer: Initializer = Initializer::GlorotUniform;
+        /// Distance of the kernel's pixels from each other.
+        dilation_rate: Pair = Pair(1, 1), in WINDOW;
+    }
+}
+
+section! {
+    /// A `DepthwiseConv2D`, whose channels are then summed up pixel by pixel.
+    pub struct SeparableConv2D {
+        /// Output channels.
+        filters: usize, in SIDE;
+        /// How the second kernel, that of the sums, starts; the bias starts at 0.
+        pointwise_initializer: Initializer = Initializer::GlorotUniform;
+        flatten depthwise: DepthwiseConv2D;
     }
 }
 
@@ -287,6 +331,17 @@ section! {
         use_bias: bool = true;
         /// How the kernel starts; the bias starts at 0.
         kernel_initializer: Initializer = Initializer::GlorotUniform;
+        /// Distance of the kernel's steps from each other; above 1 only where the strides are 1.
+        dilation_rate: Single = Single(1), in WINDOW;
+    }
+}
+
+section! {
+    /// 1D convolution.
+    pub struct Conv1D {
+        /// Into how many parts the input's channels are divided, each with its share of the filters.
+        groups: usize = 1, in SIDE;
+        flatten conv: Convolution1D;
     }
 }
 
@@ -394,6 +449,85 @@ section! {
 }
 
 section! {
+    /// While training, multiplies by Gaussian noise of mean 1.
+    pub struct GaussianDropout {
+        /// Its standard deviation is sqrt(rate / (1 - rate)).
+        rate: f64, in Bounds::below(0.0, 1.0);
+    }
+}
+
+section! {
+    /// While training, sets values to SELU's lower limit at random, and keeps mean and variance.
+    pub struct AlphaDropout {
+        /// Share of the values that is set.
+        rate: f64, in Bounds::below(0.0, 1.0);
+    }
+}
+
+section! {
+    /// While training, zeroes whole channels at random and enlarges the others to keep the mean.
+    pub struct SpatialDropout2D {
+        /// Share of the channels that is zeroed.
+        rate: f64, in Bounds::closed(0.0, 1.0);
+    }
+}
+
+section! {
+    /// Normalises the channels of each position by themselves.
+    pub struct LayerNormalization {
+        /// Added to the variance.
+        epsilon: f64 = 0.001, in Bounds::above(0.0, 1.0);
+        /// Whether there is a learned offset (beta).
+        center: bool = true;
+        /// Whether there is a learned factor (gamma).
+        scale: bool = true;
+    }
+}
+
+section! {
+    /// Normalises groups of channels over all positions of each image.
+    pub struct GroupNormalization {
+        /// Number of groups; -1 is one for each channel.
+        groups: i64 = 32, in Bounds::closed(-1.0, LARGEST_SIDE);
+        flatten norm: LayerNormalization;
+    }
+}
+
+section! {
+    /// A whole image as one value a channel.
+    pub struct GlobalPooling {
+        /// Whether the result is an image of one pixel, instead of a row of values.
+        keepdims: bool = false;
+    }
+}
+
+section! {
+    /// Channels as pixels: each pixel becomes a block of pixels, row by row.
+    pub struct DepthToSpace {
+        /// Rows and columns of a block; its square divides the channels.
+        block_size: usize, in Bounds::closed(2.0, LARGEST_WINDOW);
+    }
+}
+
+section! {
+    /// Axes in another order.
+    pub struct Permute {
+        /// The input's axes in the order in which they come out, counted from 1: [2, 1, 3] turns an image over.
+        dims: Vec<usize>, in Bounds::closed(1.0, 3.0);
+    }
+}
+
+section! {
+    /// x * scale + offset.
+    pub struct Rescaling {
+        /// The factor.
+        scale: f64, in Bounds::closed(-1e9, 1e9);
+        /// Added after that.
+        offset: f64 = 0.0, in Bounds::closed(-1e9, 1e9);
+    }
+}
+
+section! {
     /// Adds rows and columns of zeros.
     pub struct ZeroPadding2D {
         /// How many, at each side.
@@ -418,6 +552,45 @@ section! {
 }
 
 section! {
+    /// max(x, 0), or what its options make of that.
+    pub struct ReLU {
+        /// The largest value; none where not set.
+        max_value: Option<f64> = None, in Bounds::closed(0.0, 1e9);
+        /// Slope below the threshold.
+        negative_slope: f64 = 0.0, in Bounds::closed(0.0, 1e6);
+        /// Values up to it count as negative.
+        threshold: f64 = 0.0, in Bounds::closed(0.0, 1e9);
+    }
+}
+
+section! {
+    /// x where positive, else alpha * (exp(x) - 1).
+    pub struct Elu {
+        /// The limit of large negative values is -alpha.
+        alpha: f64 = 1.0, in Bounds::closed(-1e6, 1e6);
+    }
+}
+
+section! {
+    /// exp(x) / sum(exp(x)) along one axis.
+    pub struct Softmax {
+        /// Keras's axis, counted with the batch: -1 or 3 are an image's channels, 1 its height, 2 its width.
+        axis: i64 = -1, in Bounds::closed(-3.0, 3.0);
+    }
+}
+
+section! {
+    /// x where positive, else a learned fraction of it.
+    pub struct PReLU {
+        /// Axes along which all positions have one fraction, counted from 1 as in Keras; of an image 1 is the
+        /// height and 2 the width. Where it lacks one of these, the model takes images of one size only.
+        shared_axes: Vec<usize> = Vec::new(), in Bounds::closed(1.0, 3.0);
+        /// How the fractions start.
+        alpha_initializer: Initializer = Initializer::Zeros;
+    }
+}
+
+section! {
     /// An activation as a layer of its own.
     pub struct ActivationLayer {
         /// Which one.
@@ -437,9 +610,13 @@ family! {
     /// A layer as the config asks for it.
     pub enum Layer by "layer", like "{ layer = \"Conv2D\", filters = 32, kernel_size = 3 }" {
         /// 2D convolution.
-        Conv2D(Convolution) = "Conv2D",
+        Conv2D(Conv2D) = "Conv2D",
         /// Transposed 2D convolution: enlarges by its strides.
         Conv2DTranspose(Convolution) = "Conv2DTranspose",
+        /// Filters of one input channel each, without a sum over the channels.
+        DepthwiseConv2D(DepthwiseConv2D) = "DepthwiseConv2D",
+        /// A `DepthwiseConv2D`, whose channels are then summed up pixel by pixel.
+        SeparableConv2D(SeparableConv2D) = "SeparableConv2D",
         /// Largest value of each window.
         MaxPooling2D(Pooling) = "MaxPooling2D",
         /// Mean of each window; padding does not count.
@@ -447,7 +624,7 @@ family! {
         /// Enlarges height and width by whole factors.
         UpSampling2D(UpSampling2D) = "UpSampling2D",
         /// 1D convolution, of a signal.
-        Conv1D(Convolution1D) = "Conv1D",
+        Conv1D(Conv1D) = "Conv1D",
         /// Transposed 1D convolution: lengthens a signal by its strides.
         Conv1DTranspose(Convolution1D) = "Conv1DTranspose",
         /// Largest value of each window of a signal.
@@ -472,14 +649,44 @@ family! {
         Dropout(Dropout) = "Dropout",
         /// While training, adds Gaussian noise.
         GaussianNoise(GaussianNoise) = "GaussianNoise",
+        /// While training, multiplies by Gaussian noise of mean 1.
+        GaussianDropout(GaussianDropout) = "GaussianDropout",
+        /// While training, sets values to SELU's lower limit at random, and keeps mean and variance.
+        AlphaDropout(AlphaDropout) = "AlphaDropout",
+        /// While training, zeroes whole channels at random and enlarges the others to keep the mean.
+        SpatialDropout2D(SpatialDropout2D) = "SpatialDropout2D",
+        /// Normalises the channels of each position by themselves.
+        LayerNormalization(LayerNormalization) = "LayerNormalization",
+        /// Normalises groups of channels over all positions of each image.
+        GroupNormalization(GroupNormalization) = "GroupNormalization",
+        /// Divides the channels of each position by their Euclidean norm.
+        UnitNormalization(Bare) = "UnitNormalization",
+        /// Mean of each channel over the whole image.
+        GlobalAveragePooling2D(GlobalPooling) = "GlobalAveragePooling2D",
+        /// Largest value of each channel over the whole image.
+        GlobalMaxPooling2D(GlobalPooling) = "GlobalMaxPooling2D",
+        /// Channels as pixels: each pixel becomes a block of pixels, as in TensorFlow's `depth_to_space`.
+        DepthToSpace(DepthToSpace) = "DepthToSpace",
+        /// Axes in another order.
+        Permute(Permute) = "Permute",
+        /// x * scale + offset.
+        Rescaling(Rescaling) = "Rescaling",
+        /// The value itself.
+        Identity(Bare) = "Identity",
         /// Adds rows and columns of zeros.
         ZeroPadding2D(ZeroPadding2D) = "ZeroPadding2D",
         /// Removes rows and columns.
         Cropping2D(Cropping2D) = "Cropping2D",
-        /// max(x, 0).
-        ReLU(Bare) = "ReLU",
+        /// max(x, 0), or what its options make of that.
+        ReLU(ReLU) = "ReLU",
+        /// x where positive, else alpha * (exp(x) - 1).
+        ELU(Elu) = "ELU",
+        /// exp(x) / sum(exp(x)) along one axis.
+        Softmax(Softmax) = "Softmax",
         /// x where positive, else a fraction of it.
         LeakyReLU(LeakyReLU) = "LeakyReLU",
+        /// x where positive, else a learned fraction of it.
+        PReLU(PReLU) = "PReLU",
         /// An activation as a layer of its own.
         Activation(ActivationLayer) = "Activation",
         /// Sum of its inputs. As in all merges but Concatenate, a side of 1 meets any length.
@@ -499,6 +706,47 @@ family! {
     }
 }
 
+/// Windows that stand on an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Windows {
+    /// Height and width, from the first pixel of a dilated kernel to its last.
+    pub size: Pair,
+    /// Step down and across.
+    pub strides: Pair,
+    /// What happens at the border.
+    pub padding: Padding,
+}
+
+/// How many channels a layer gives.
+#[derive(Debug, Clone, Copy)]
+pub enum Channels {
+    /// So many.
+    Count(usize),
+    /// So many for each of the input's.
+    Each(usize),
+}
+
+impl Convolution {
+    /// The windows of its kernel.
+    #[must_use]
+    pub fn windows(&self) -> Windows {
+        windows(self.kernel_size, self.dilation_rate, self.strides, self.padding)
+    }
+}
+
+impl DepthwiseConv2D {
+    /// The windows of its kernels.
+    #[must_use]
+    pub fn windows(&self) -> Windows {
+        windows(self.kernel_size, self.dilation_rate, self.strides, self.padding)
+    }
+}
+
+fn windows(kernel: Pair, dilation: Pair, strides: Pair, padding: Padding) -> Windows {
+    let size = Pair(dilated(kernel.0, dilation.0), dilated(kernel.1, dilation.1));
+    Windows { size, strides, padding }
+}
+
 /// What a layer does to height and width; the one place that says it for shapes and receptive fields.
 #[derive(Debug, Clone, Copy)]
 pub enum Geometry<'a> {
@@ -508,6 +756,8 @@ pub enum Geometry<'a> {
     Transposed(&'a Convolution),
     /// Of a signal: what the layer of [`Layer::in_2d`] does to an image of one row.
     Signal,
+    /// Windows over the input, channel by channel at first.
+    Depthwise(Windows, Channels),
     /// Windows over the input, channel by channel.
     Pooling(&'a Pooling),
     /// Enlargement.
@@ -518,6 +768,12 @@ pub enum Geometry<'a> {
     Flatten,
     /// Another shape.
     Reshape(&'a Reshape),
+    /// Each channel of the whole image as one value, which is an image of one pixel or not.
+    Global(bool),
+    /// Channels as blocks of pixels of that side.
+    DepthToSpace(usize),
+    /// Axes in this order, counted from 1.
+    Permute(&'a [usize]),
     /// Rows and columns are added.
     Padding(Sides),
     /// Rows and columns are removed.
@@ -554,6 +810,7 @@ impl Convolution1D {
             activation: self.activation,
             use_bias: self.use_bias,
             kernel_initializer: self.kernel_initializer,
+            dilation_rate: self.dilation_rate.in_2d(),
         }
     }
 }
@@ -573,21 +830,43 @@ impl Layer {
     #[must_use]
     pub fn geometry(&self) -> Geometry<'_> {
         match self {
-            Self::Conv2D(conv) => Geometry::Convolution(conv),
+            Self::Conv2D(Conv2D { conv, .. }) => Geometry::Convolution(conv),
             Self::Conv2DTranspose(conv) => Geometry::Transposed(conv),
+            Self::DepthwiseConv2D(conv) => {
+                Geometry::Depthwise(conv.windows(), Channels::Each(conv.depth_multiplier))
+            }
+            Self::SeparableConv2D(conv) => {
+                Geometry::Depthwise(conv.depthwise.windows(), Channels::Count(conv.filters))
+            }
             Self::MaxPooling2D(pool) | Self::AveragePooling2D(pool) => Geometry::Pooling(pool),
             Self::UpSampling2D(up) => Geometry::UpSampling(up),
             of_signals!() => Geometry::Signal,
             Self::Dense(dense) => Geometry::Dense(dense),
             Self::Flatten(_) => Geometry::Flatten,
             Self::Reshape(reshape) => Geometry::Reshape(reshape),
+            Self::GlobalAveragePooling2D(pool) | Self::GlobalMaxPooling2D(pool) => {
+                Geometry::Global(pool.keepdims)
+            }
+            Self::DepthToSpace(layer) => Geometry::DepthToSpace(layer.block_size),
+            Self::Permute(permute) => Geometry::Permute(&permute.dims),
             Self::ZeroPadding2D(pad) => Geometry::Padding(pad.padding),
             Self::Cropping2D(crop) => Geometry::Cropping(crop.cropping),
             Self::BatchNormalization(_)
             | Self::Dropout(_)
             | Self::GaussianNoise(_)
+            | Self::GaussianDropout(_)
+            | Self::AlphaDropout(_)
+            | Self::SpatialDropout2D(_)
+            | Self::LayerNormalization(_)
+            | Self::GroupNormalization(_)
+            | Self::UnitNormalization(_)
+            | Self::Rescaling(_)
+            | Self::Identity(_)
+            | Self::ELU(_)
+            | Self::Softmax(_)
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
+            | Self::PReLU(_)
             | Self::Activation(_) => Geometry::Elementwise,
             Self::Add(_)
             | Self::Subtract(_)
@@ -604,7 +883,9 @@ impl Layer {
     #[must_use]
     pub fn in_2d(&self) -> Option<Self> {
         Some(match self {
-            Self::Conv1D(conv) => Self::Conv2D(conv.in_2d()),
+            Self::Conv1D(Conv1D { groups, conv }) => {
+                Self::Conv2D(Conv2D { groups: *groups, conv: conv.in_2d() })
+            }
             Self::Conv1DTranspose(conv) => Self::Conv2DTranspose(conv.in_2d()),
             Self::MaxPooling1D(pool) => Self::MaxPooling2D(pool.in_2d()),
             Self::AveragePooling1D(pool) => Self::AveragePooling2D(pool.in_2d()),
@@ -632,10 +913,16 @@ impl Layer {
     #[must_use]
     pub fn draws(&self) -> bool {
         match self {
-            Self::Dropout(_) | Self::GaussianNoise(_) => true,
+            Self::Dropout(_)
+            | Self::GaussianNoise(_)
+            | Self::GaussianDropout(_)
+            | Self::AlphaDropout(_)
+            | Self::SpatialDropout2D(_) => true,
             of_signals!() => self.in_2d().is_some_and(|layer| layer.draws()),
             Self::Conv2D(_)
             | Self::Conv2DTranspose(_)
+            | Self::DepthwiseConv2D(_)
+            | Self::SeparableConv2D(_)
             | Self::MaxPooling2D(_)
             | Self::AveragePooling2D(_)
             | Self::UpSampling2D(_)
@@ -643,10 +930,22 @@ impl Layer {
             | Self::Flatten(_)
             | Self::Reshape(_)
             | Self::BatchNormalization(_)
+            | Self::LayerNormalization(_)
+            | Self::GroupNormalization(_)
+            | Self::UnitNormalization(_)
+            | Self::GlobalAveragePooling2D(_)
+            | Self::GlobalMaxPooling2D(_)
+            | Self::DepthToSpace(_)
+            | Self::Permute(_)
+            | Self::Rescaling(_)
+            | Self::Identity(_)
+            | Self::ELU(_)
+            | Self::Softmax(_)
             | Self::ZeroPadding2D(_)
             | Self::Cropping2D(_)
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
+            | Self::PReLU(_)
             | Self::Activation(_)
             | Self::Add(_)
             | Self::Subtract(_)
@@ -656,5 +955,15 @@ impl Layer {
             | Self::Minimum(_)
             | Self::Concatenate(_) => false,
         }
+    }
+}
+
+impl GroupNormalization {
+    /// Number of groups for so many channels; `None` where there is none.
+    #[must_use]
+    pub fn groups_of(&self, channels: usize) -> Option<usize> {
+        let groups =
+            if self.groups == -1 { channels } else { usize::try_from(self.groups).ok()? };
+        (groups > 0 && channels.is_multiple_of(groups)).then_some(groups)
     }
 }

@@ -3,11 +3,12 @@
 use tch::nn::{ModuleT, SequentialT, seq_t};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::layers::{Convolution, Layer, Pair, Pooling, Sides, of_signals};
+use crate::config::layers::{self, Convolution, Layer, Pair, Pooling, Sides, of_signals};
 use crate::nn::{
-    Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
-    ConvOptions, Cropping2D, Dense, DenseOptions, Dropout, Flatten, GaussianNoise, LeakyReLU,
-    MaxPooling2D, NormOptions, Parameters, PoolOptions, Reshape, UpSampling2D, ZeroPadding2D,
+    self, Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
+    ConvOptions, Cropping2D, Dense, DenseOptions, DepthwiseConv2D, DepthwiseOptions, Dropout,
+    Flatten, GaussianNoise, LeakyReLU, MaxPooling2D, NormOptions, PReLU, Parameters, PoolOptions,
+    Reshape, SeparableConv2D, UpSampling2D, ZeroPadding2D,
 };
 use crate::plan::{Graph, Node, Part, Plan, Shape, Value, channels_first_axis};
 use crate::system::random::{Purpose, Stream, stream};
@@ -194,9 +195,9 @@ fn module(
     // max relu(x) = relu(max x), as relu does not decrease: after the pooling it is cheaper.
     if is_relu_before_pooling(graph, Value::Node(index)) {
         let layer = without_activation(layer);
-        return Some(layer_module(&layer, input, &node.output, stream, parameters));
+        return Some(layer_module(&layer, node, input, stream, parameters));
     }
-    let module = layer_module(layer, input, &node.output, stream, parameters);
+    let module = layer_module(layer, node, input, stream, parameters);
     if is_relu_before_pooling(graph, node.inputs[0]) {
         let both = seq_t().add(module).add(Activate(Activation::Relu));
         return Some(Module(Box::new(both)));
@@ -210,7 +211,9 @@ fn is_relu_before_pooling(graph: &Graph, value: Value) -> bool {
     let Value::Node(index) = value else { return false };
     let node = &graph.nodes[index];
     let relu = match &node.layer {
-        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation == Activation::Relu,
+        Layer::Conv2D(layers::Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) => {
+            conv.activation == Activation::Relu
+        }
         _ => false,
     };
     let shared = |index: usize| graph.nodes.iter().any(|node| node.shares == Some(index));
@@ -231,28 +234,43 @@ fn is_relu_before_pooling(graph: &Graph, value: Value) -> bool {
 
 fn without_activation(layer: &Layer) -> Layer {
     let mut layer = layer.clone();
-    if let Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) = &mut layer {
+    if let Layer::Conv2D(layers::Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) = &mut layer {
         conv.activation = Activation::Linear;
     }
     layer
 }
 
-/// The layer that the plan asks for; its weights are drawn from `stream`.
+/// The layer that the plan asks for at a node; its weights are drawn from `stream`.
 fn layer_module(
     layer: &Layer,
+    node: &Node,
     input: &Shape,
-    output: &Shape,
     stream: &mut Stream,
     parameters: &mut Parameters,
 ) -> Module {
     let channels = input.channels();
     let in_2d = layer.in_2d();
     let of_signals = in_2d.is_some();
-    let conv_options = |conv: &Convolution| conv_options(conv, channels, of_signals);
+    let conv_options =
+        |conv: &Convolution, groups: usize| conv_options(conv, channels, groups, of_signals);
     let module: Box<dyn ModuleT> = match in_2d.as_ref().unwrap_or(layer) {
-        Layer::Conv2D(conv) => Box::new(Conv2D::new(parameters, conv_options(conv), stream)),
+        Layer::Conv2D(layers::Conv2D { conv, groups }) => {
+            Box::new(Conv2D::new(parameters, conv_options(conv, *groups), stream))
+        }
         Layer::Conv2DTranspose(conv) => {
-            Box::new(Conv2DTranspose::new(parameters, conv_options(conv), stream))
+            Box::new(Conv2DTranspose::new(parameters, conv_options(conv, 1), stream))
+        }
+        Layer::DepthwiseConv2D(conv) => {
+            Box::new(DepthwiseConv2D::new(parameters, depthwise_options(conv, channels), stream))
+        }
+        Layer::SeparableConv2D(conv) => {
+            let options = depthwise_options(&conv.depthwise, channels);
+            let pointwise = (conv.filters, conv.pointwise_initializer);
+            Box::new(SeparableConv2D::new(parameters, options, pointwise, stream))
+        }
+        Layer::PReLU(layer) => {
+            let shape = &node.weights[0].shape;
+            Box::new(PReLU::new(parameters, shape, layer.alpha_initializer, stream))
         }
         Layer::MaxPooling2D(pool) => Box::new(MaxPooling2D(pool_options(pool))),
         Layer::AveragePooling2D(pool) => Box::new(AveragePooling2D(pool_options(pool))),
@@ -270,7 +288,7 @@ fn layer_module(
             Box::new(Dense::new(parameters, options, stream))
         }
         Layer::Flatten(_) => Box::new(Flatten),
-        Layer::Reshape(_) => Box::new(Reshape { shape: output.computed().0 }),
+        Layer::Reshape(_) => Box::new(Reshape { shape: node.output.computed().0 }),
         Layer::BatchNormalization(norm) => {
             let options = NormOptions {
                 channels,
@@ -281,6 +299,30 @@ fn layer_module(
             };
             Box::new(BatchNormalization::new(parameters, options))
         }
+        Layer::LayerNormalization(norm) => {
+            Box::new(nn::LayerNormalization::new(parameters, sample_norm(norm, channels)))
+        }
+        Layer::GroupNormalization(layer) => {
+            let groups = layer.groups_of(channels).expect("the plan has checked it");
+            let options = sample_norm(&layer.norm, channels);
+            Box::new(nn::GroupNormalization::new(parameters, groups, options))
+        }
+        Layer::UnitNormalization(_) => Box::new(nn::UnitNormalization),
+        Layer::GlobalAveragePooling2D(pool) => {
+            Box::new(nn::GlobalPooling { largest: false, keepdims: pool.keepdims })
+        }
+        Layer::GlobalMaxPooling2D(pool) => {
+            Box::new(nn::GlobalPooling { largest: true, keepdims: pool.keepdims })
+        }
+        Layer::DepthToSpace(layer) => Box::new(nn::DepthToSpace { block_size: layer.block_size }),
+        Layer::Permute(permute) => Box::new(nn::Permute { dims: permute.dims.clone() }),
+        Layer::Rescaling(layer) => {
+            Box::new(nn::Rescaling { scale: layer.scale, offset: layer.offset })
+        }
+        Layer::Identity(_) => Box::new(Activate(Activation::Linear)),
+        Layer::GaussianDropout(layer) => Box::new(nn::GaussianDropout { rate: layer.rate }),
+        Layer::AlphaDropout(layer) => Box::new(nn::AlphaDropout { rate: layer.rate }),
+        Layer::SpatialDropout2D(layer) => Box::new(nn::SpatialDropout2D { rate: layer.rate }),
         Layer::Dropout(dropout) => Box::new(Dropout { rate: dropout.rate }),
         Layer::GaussianNoise(noise) => Box::new(GaussianNoise { stddev: noise.stddev }),
         Layer::ZeroPadding2D(pad) => {
@@ -291,7 +333,16 @@ fn layer_module(
             let Sides { top, bottom, left, right } = crop.cropping;
             Box::new(Cropping2D { rows: (top, bottom), columns: (left, right) })
         }
-        Layer::ReLU(_) => Box::new(Activate(Activation::Relu)),
+        Layer::ReLU(relu) => Box::new(nn::ReLU {
+            max_value: relu.max_value,
+            negative_slope: relu.negative_slope,
+            threshold: relu.threshold,
+        }),
+        Layer::ELU(elu) => Box::new(nn::Elu { alpha: elu.alpha }),
+        Layer::Softmax(softmax) => {
+            let axis = channels_first_axis(&node.output, softmax.axis) as i64;
+            Box::new(nn::Softmax { axis })
+        }
         Layer::LeakyReLU(leaky) => Box::new(LeakyReLU { negative_slope: leaky.negative_slope }),
         Layer::Activation(layer) => Box::new(Activate(layer.activation)),
         Layer::Add(_)
@@ -306,7 +357,12 @@ fn layer_module(
     Module(module)
 }
 
-fn conv_options(conv: &Convolution, channels: usize, of_signals: bool) -> ConvOptions {
+fn conv_options(
+    conv: &Convolution,
+    channels: usize,
+    groups: usize,
+    of_signals: bool,
+) -> ConvOptions {
     ConvOptions {
         channels,
         filters: conv.filters,
@@ -317,6 +373,31 @@ fn conv_options(conv: &Convolution, channels: usize, of_signals: bool) -> ConvOp
         use_bias: conv.use_bias,
         kernel_initializer: conv.kernel_initializer,
         of_signals,
+        dilation_rate: tuple(conv.dilation_rate),
+        groups,
+    }
+}
+
+fn depthwise_options(conv: &layers::DepthwiseConv2D, channels: usize) -> DepthwiseOptions {
+    DepthwiseOptions {
+        channels,
+        depth_multiplier: conv.depth_multiplier,
+        kernel_size: tuple(conv.kernel_size),
+        strides: tuple(conv.strides),
+        padding: conv.padding,
+        dilation_rate: tuple(conv.dilation_rate),
+        initializer: conv.depthwise_initializer,
+        use_bias: conv.use_bias,
+        activation: conv.activation,
+    }
+}
+
+fn sample_norm(norm: &layers::LayerNormalization, channels: usize) -> nn::SampleNormOptions {
+    nn::SampleNormOptions {
+        channels,
+        epsilon: norm.epsilon,
+        center: norm.center,
+        scale: norm.scale,
     }
 }
 

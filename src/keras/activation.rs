@@ -15,6 +15,17 @@ pub enum Found {
     Named(&'static str),
     /// A LeakyReLU of this slope.
     Leaky(f64),
+    /// An ELU of this alpha.
+    Elu(f64),
+    /// A ReLU with options.
+    Relu {
+        /// The largest value.
+        max_value: Option<f64>,
+        /// Slope below the threshold.
+        negative_slope: f64,
+        /// Values up to it count as negative.
+        threshold: f64,
+    },
 }
 
 /// What an `activation` says; the error continues "has activation = ".
@@ -63,7 +74,7 @@ pub fn layer(object: &Object, version: Version) -> Option<Result<Found, String>>
             value("negative_slope", 0.3).map(leaky).ok_or_else(|| "LeakyReLU".to_owned())
         }
         "ELU" if value("alpha", 1.0) == Some(1.0) => Ok(Found::Named("elu")),
-        "ELU" => Err(format!("an ELU with alpha = {}", option(config, "alpha"))),
+        "ELU" => value("alpha", 1.0).map(Found::Elu).ok_or_else(|| "ELU".to_owned()),
         "Softmax" => Ok(Found::Named("softmax")),
         _ => return None,
     })
@@ -78,23 +89,16 @@ fn relu(config: &Map<String, Value>) -> Result<Found, String> {
     let is_set = |key: &&str| config.get(*key).is_some_and(|value| !value.is_null());
     let options = ["max_value", "negative_slope", "threshold"];
     if let Some(key) = options.iter().find(|key| is_set(key) && given(key).is_none()) {
-        return Err(format!("a ReLU with {key} = {}", option(config, key)));
+        return Err(format!("a ReLU with {key} = {}", shown(&config[*key])));
     }
     let (slope, threshold) = (given("negative_slope"), given("threshold"));
     let [slope, threshold] = [slope, threshold].map(|value| value.unwrap_or(0.0));
-    match given("max_value") {
-        None if threshold == 0.0 && slope == 0.0 => Ok(Found::Named("relu")),
-        None if threshold == 0.0 => Ok(leaky(slope)),
-        Some(6.0) if threshold == 0.0 && slope == 0.0 => Ok(Found::Named("relu6")),
-        _ => Err(format!(
-            "a ReLU with max_value = {}, negative_slope = {slope}, threshold = {threshold}",
-            option(config, "max_value")
-        )),
-    }
-}
-
-fn option(config: &Map<String, Value>, key: &str) -> String {
-    config.get(key).map_or("None".to_owned(), shown)
+    Ok(match given("max_value") {
+        None if threshold == 0.0 && slope == 0.0 => Found::Named("relu"),
+        None if threshold == 0.0 => leaky(slope),
+        Some(6.0) if threshold == 0.0 && slope == 0.0 => Found::Named("relu6"),
+        max_value => Found::Relu { max_value, negative_slope: slope, threshold },
+    })
 }
 
 #[cfg(test)]
@@ -149,6 +153,11 @@ mod tests {
                 Found::Leaky(0.1),
             ),
             (json!({ "class_name": "ELU", "config": { "alpha": 1.0 } }), Found::Named("elu")),
+            (json!({ "class_name": "ELU", "config": { "alpha": 0.5 } }), Found::Elu(0.5)),
+            (
+                json!({ "class_name": "ReLU", "config": { "max_value": 1.0, "threshold": 0.5 } }),
+                Found::Relu { max_value: Some(1.0), negative_slope: 0.0, threshold: 0.5 },
+            ),
             (
                 json!({ "class_name": "Activation", "config": { "activation": "selu" } }),
                 Found::Named("selu"),
@@ -163,11 +172,6 @@ mod tests {
         for (given, words) in [
             (json!("my_function"), "\"my_function\""),
             (json!({ "class_name": "PReLU", "config": {} }), "PReLU"),
-            (
-                json!({ "class_name": "ReLU", "config": { "max_value": 1.0 } }),
-                "a ReLU with max_value = 1.0",
-            ),
-            (json!({ "class_name": "ELU", "config": { "alpha": 0.5 } }), "an ELU with alpha = 0.5"),
             (json!({ "class_name": "me>LeakyReLU", "config": {} }), "LeakyReLU"),
             (json!({ "value": ["4wEA", null, null] }), "an object"),
         ] {

@@ -51,6 +51,11 @@ pub fn modern(object: &Object) -> Modern {
             config.entry(new).or_insert(value);
         }
     }
+    if object.class == "ThresholdedReLU" {
+        // Keras 3 has no such class; its theta was 1 where not said.
+        let theta = config.shift_remove("theta").unwrap_or(json!(1.0));
+        config.insert("threshold".to_owned(), theta);
+    }
     if class == "LeakyReLU"
         && let Some(slope) = config.shift_remove("alpha")
     {
@@ -86,6 +91,10 @@ fn class_of(class: &str, config: &mut Map<String, Value>) -> String {
         }
         "Convolution2DTranspose" => "Conv2DTranspose",
         "SeparableConvolution2D" => "SeparableConv2D",
+        "ThresholdedReLU" => "ReLU",
+        "GlobalAvgPool2D" => "GlobalAveragePooling2D",
+        "GlobalMaxPool2D" => "GlobalMaxPooling2D",
+        "DepthwiseConvolution2D" => "DepthwiseConv2D",
         "BatchNormalizationV1" | "BatchNormalizationV2" => "BatchNormalization",
         "Merge" => return merge(config),
         other => other,
@@ -189,6 +198,8 @@ mod tests {
     fn slopes_and_sides_of_keras_2_and_1_are_found() {
         let leaky = json!({ "class_name": "LeakyReLU", "config": { "alpha": 0.1 } });
         assert_eq!(said(&leaky)["config"], json!({ "negative_slope": 0.1 }));
+        let theta = json!({ "class_name": "ThresholdedReLU", "config": { "theta": 0.5 } });
+        assert_eq!(said(&theta), json!({ "class": "ReLU", "config": { "threshold": 0.5 } }));
         let pad = json!({ "class_name": "ZeroPadding2D", "config": { "padding": [1, 2, 3, 4] } });
         assert_eq!(said(&pad)["config"]["padding"], json!([[1, 2], [3, 4]]));
         let pad = json!({ "class_name": "ZeroPadding2D", "config": {

@@ -86,7 +86,8 @@ impl Words {
         Self { kind, keys, then: None, axis: None }
     }
 
-    fn with(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
+    /// With one of its keys.
+    pub fn with(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
         self.keys.insert(key.to_owned(), value.into());
         self
     }
@@ -98,12 +99,20 @@ impl Words {
 }
 
 fn as_layer(found: Found) -> (String, toml::Table) {
-    let (kind, key, value) = match found {
-        Found::Named("relu") => return ("ReLU".to_owned(), toml::Table::new()),
-        Found::Named(name) => ("Activation", "activation", toml::Value::from(name)),
-        Found::Leaky(slope) => ("LeakyReLU", "negative_slope", toml::Value::from(slope)),
+    let number = |key: &str, value: f64| (key.to_owned(), toml::Value::from(value));
+    let (kind, keys) = match found {
+        Found::Named("relu") => ("ReLU", vec![]),
+        Found::Named(name) => ("Activation", vec![("activation".to_owned(), name.into())]),
+        Found::Leaky(slope) => ("LeakyReLU", vec![number("negative_slope", slope)]),
+        Found::Elu(alpha) => ("ELU", vec![number("alpha", alpha)]),
+        Found::Relu { max_value, negative_slope, threshold } => {
+            let mut keys = vec![number("threshold", threshold)];
+            keys.push(number("negative_slope", negative_slope));
+            keys.extend(max_value.map(|most| number("max_value", most)));
+            ("ReLU", keys)
+        }
     };
-    (kind.to_owned(), toml::Table::from_iter([(key.to_owned(), value)]))
+    (kind.to_owned(), toml::Table::from_iter(keys))
 }
 
 /// The words for a layer; `None` where it is refused.
@@ -180,7 +189,8 @@ impl OneLayer<'_, '_> {
         if MERGES.contains(&class.as_str()) {
             return self.merge(&class, &config);
         }
-        if !matches!(class.as_str(), "Activation" | "LeakyReLU") {
+        let has_keys = ["Activation", "LeakyReLU", "ReLU", "ELU", "Softmax"];
+        if !has_keys.contains(&class.as_str()) {
             match activation::layer(&self.leaf.object, self.findings.version) {
                 Some(Ok(found)) => {
                     let axis = self.axis(&config);
@@ -193,13 +203,11 @@ impl OneLayer<'_, '_> {
                 None => {}
             }
         }
-        match class.as_str() {
-            "Identity" => return Some(Words::activation(Found::Named("linear"))),
-            "ActivityRegularization" => {
-                self.note("the regularizer of its values is left behind: training minimises the loss alone");
-                return Some(Words::activation(Found::Named("linear")));
-            }
-            _ => {}
+        if class == "ActivityRegularization" {
+            self.note(
+                "the regularizer of its values is left behind: training minimises the loss alone",
+            );
+            return Some(Words::bare("Identity"));
         }
         let known = Layer::reference().into_iter().find(|(name, ..)| *name == class);
         let Some((_, _, keys)) = known else {
@@ -240,9 +248,12 @@ impl OneLayer<'_, '_> {
 
     fn options(&mut self, class: &str, config: &Map<String, Value>, keys: &[Key]) -> Words {
         let mut words = Words::bare(class);
-        words.axis = self.axis(config);
+        if !keys.iter().any(|key| key.name == "axis") {
+            words.axis = self.axis(config);
+        }
         for (option, value) in config {
             let key = keys.iter().find(|key| key.name == option);
+            let value = if option == "axis" { the_only(value) } else { value };
             match (option.as_str(), key) {
                 ("activation", Some(_)) => self.activation(value, class, &mut words),
                 (option, key) if option.ends_with("_initializer") => {
@@ -271,10 +282,7 @@ impl OneLayer<'_, '_> {
     /// `axis` of a layer that works along one.
     fn axis(&mut self, config: &Map<String, Value>) -> Option<i64> {
         let value = config.get("axis")?;
-        let axis = match value {
-            Value::Array(items) if items.len() == 1 => items[0].as_i64(),
-            value => value.as_i64(),
-        };
+        let axis = the_only(value).as_i64();
         if axis.is_none() {
             self.refuse(format!("has axis = {}", shown(value)), WITHOUT);
         }
@@ -283,15 +291,11 @@ impl OneLayer<'_, '_> {
 
     fn activation(&mut self, value: &Value, class: &str, words: &mut Words) {
         match activation(value, self.findings.version) {
-            Ok(Found::Leaky(slope)) if class != "Activation" => {
-                words.then = Some(as_layer(Found::Leaky(slope)));
-            }
-            Ok(Found::Leaky(slope)) => {
-                (words.kind, words.keys) = as_layer(Found::Leaky(slope));
-            }
             Ok(Found::Named(name)) => {
                 words.keys.insert("activation".to_owned(), name.into());
             }
+            Ok(found) if class != "Activation" => words.then = Some(as_layer(found)),
+            Ok(found) => (words.kind, words.keys) = as_layer(found),
             Err(what) => {
                 self.refuse(
                     format!("has activation = {what}, which convae does not have"),
@@ -304,7 +308,9 @@ impl OneLayer<'_, '_> {
     /// The weights are there already: how they began matters to a training from new ones only.
     fn initializer(&mut self, option: &str, value: &Value, key: Option<&Key>, words: &mut Words) {
         let usual = match option {
-            "kernel_initializer" => "glorot_uniform",
+            "kernel_initializer" | "depthwise_initializer" | "pointwise_initializer" => {
+                "glorot_uniform"
+            }
             "gamma_initializer" | "moving_variance_initializer" => "ones",
             _ => "zeros",
         };
@@ -379,13 +385,20 @@ fn is_neutral(option: &str, value: &Value) -> bool {
         value => number(value) == Some(wanted),
     };
     match option {
-        "dilation_rate" | "groups" => all(1.0),
+        "groups" => all(1.0),
         "data_format" => {
             matches!(value.as_str(), Some("channels_last" | "channels_first" | "default"))
         }
-        "synchronized" | "renorm" | "sparse" | "unroll" => value == &json!(false),
-        "threshold" | "negative_slope" => all(0.0),
+        "synchronized" | "renorm" | "sparse" | "unroll" | "rms_scaling" => value == &json!(false),
         _ => false,
+    }
+}
+
+/// Keras writes an axis as a list too.
+fn the_only(value: &Value) -> &Value {
+    match value {
+        Value::Array(items) if items.len() == 1 => &items[0],
+        value => value,
     }
 }
 

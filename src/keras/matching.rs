@@ -66,7 +66,8 @@ impl Wanted<'_> {
 impl OneWanted {
     /// By its shape, and by its name where the file says one that is known.
     fn fits(&self, found: &Weight) -> bool {
-        found.shape() == self.shape && kind_of(&found.name).is_none_or(|kind| kind == self.name)
+        let is_other = |kind| kind_of(self.name) != Some(kind);
+        found.shape() == self.shape && !kind_of(&found.name).is_some_and(is_other)
     }
 }
 

@@ -60,6 +60,9 @@ fn find(name: &str, leaf: &Leaf, call: &Arguments) -> Option<Words> {
         let two = call.reads().len() == 2 && !has_constant(call) && no_constants(leaf);
         return two.then(|| Words::bare(kind));
     }
+    if is_depth_to_space(name) {
+        return depth_to_space(leaf, call);
+    }
     match name {
         "Concatenate" => leaf.object.config.get("axis").map_or(Some(-1), Value::as_i64),
         "concat" => option(call, "axis").and_then(Value::as_i64),
@@ -67,6 +70,26 @@ fn find(name: &str, leaf: &Leaf, call: &Arguments) -> Option<Words> {
     }
     .map(Words::concatenate)
     .or_else(|| activation(name, leaf, call))
+}
+
+/// TensorFlow's, by the names that its graphs had over time.
+fn is_depth_to_space(name: &str) -> bool {
+    matches!(
+        name,
+        "nn.depth_to_space" | "compat.v1.depth_to_space" | "depth_to_space" | "DepthToSpace"
+    )
+}
+
+/// Of images with their channels last, which is TensorFlow's default.
+fn depth_to_space(leaf: &Leaf, call: &Arguments) -> Option<Words> {
+    let positional = call.args.get(1).and_then(|argument| match argument {
+        Argument::Plain(value) => Some(*value),
+        _ => None,
+    });
+    let block = option(call, "block_size").or(positional)?.as_i64()?;
+    let layout = option(call, "data_format").and_then(Value::as_str).unwrap_or("NHWC");
+    let plain = leaf.object.class == "TFOpLambda" && layout == "NHWC" && call.reads().len() == 1;
+    plain.then(|| Words::bare("DepthToSpace").with("block_size", block))
 }
 
 /// Those of two inputs.

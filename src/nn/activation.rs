@@ -3,6 +3,9 @@
 use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
 
+use super::{Fans, Initializer, Parameters};
+use crate::system::random::Stream;
+
 /// Slope of Keras's activation `leaky_relu`; the layer `LeakyReLU` has another default.
 pub const LEAKY_RELU_SLOPE: f64 = 0.2;
 
@@ -99,5 +102,117 @@ pub struct LeakyReLU {
 impl ModuleT for LeakyReLU {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         leaky_relu(x, self.negative_slope)
+    }
+}
+
+/// `relu(x) - alpha * relu(-x)`, where alpha is learned and has the shape of a sample, or 1 where several
+/// positions share it. Source: Keras `layers/activations/prelu.py`.
+#[derive(Debug)]
+pub struct PReLU {
+    alpha: Tensor,
+}
+
+impl PReLU {
+    /// Draws an alpha of that shape, channels first, from `stream`.
+    pub fn new(
+        parameters: &mut Parameters,
+        shape: &[usize],
+        initializer: Initializer,
+        stream: &mut Stream,
+    ) -> Self {
+        let fans = fans_of_alpha(shape);
+        Self { alpha: parameters.draw("weight", shape, initializer, fans, stream) }
+    }
+}
+
+/// Keras reads them off the shape with the channels last, whatever it is of.
+fn fans_of_alpha(shape: &[usize]) -> Fans {
+    match *shape {
+        [values] => Fans { r#in: values, out: values },
+        [channels, ref sides @ .., last] => {
+            let window: usize = sides.iter().product();
+            Fans { r#in: window * last, out: window * channels }
+        }
+        [] => Fans { r#in: 1, out: 1 },
+    }
+}
+
+impl ModuleT for PReLU {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        // A signal's alpha meets an image of one row.
+        let is_signal = self.alpha.dim() == 2 && x.dim() == 4;
+        let alpha = if is_signal { self.alpha.unsqueeze(1) } else { self.alpha.shallow_clone() };
+        x.relu() - alpha * (-x).relu()
+    }
+}
+
+/// `max(x, 0)` with Keras's options. Source: Keras `activations/activations.py`, `ReLU.static_call`.
+#[derive(Debug)]
+pub struct ReLU {
+    /// The largest value; at least 0.
+    pub max_value: Option<f64>,
+    /// Slope below the threshold; at least 0.
+    pub negative_slope: f64,
+    /// Values up to it count as negative; at least 0.
+    pub threshold: f64,
+}
+
+impl ModuleT for ReLU {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let Self { max_value, negative_slope, threshold } = *self;
+        let y = match (threshold > 0.0, max_value) {
+            (false, None) if negative_slope != 0.0 => return leaky_relu(x, negative_slope),
+            (false, Some(6.0)) => x.relu6(),
+            (false, _) => x.relu(),
+            (true, _) => x.where_self(&x.gt(threshold), &x.zeros_like()),
+        };
+        let y = match max_value {
+            // A smallest of two, as in Keras on JAX: both have half the slope where they are equal.
+            Some(most) if threshold > 0.0 || most != 6.0 => y.minimum(&y.full_like(most)),
+            _ => y,
+        };
+        if negative_slope == 0.0 { y } else { y - (threshold - x).relu() * negative_slope }
+    }
+}
+
+/// `x` where positive, else `alpha * (exp(x) - 1)`. Source: Keras `layers/activations/elu.py`.
+#[derive(Debug)]
+pub struct Elu {
+    /// The limit of large negative values is -alpha.
+    pub alpha: f64,
+}
+
+impl ModuleT for Elu {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.relu() + x.clamp_max(0.0).expm1() * self.alpha
+    }
+}
+
+/// `exp(x) / sum(exp(x))` along an axis of `(N, C, H, W)` or `(N, F)`. Source: Keras
+/// `layers/activations/softmax.py`.
+#[derive(Debug)]
+pub struct Softmax {
+    /// As libtorch counts it.
+    pub axis: i64,
+}
+
+impl ModuleT for Softmax {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.softmax(self.axis, None::<Kind>)
+    }
+}
+
+/// `x * scale + offset`. Source: Keras `layers/preprocessing/rescaling.py`.
+#[derive(Debug)]
+pub struct Rescaling {
+    /// The factor.
+    pub scale: f64,
+    /// Added after that.
+    pub offset: f64,
+}
+
+impl ModuleT for Rescaling {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x * self.scale + self.offset
     }
 }

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::ModuleT;
 
-use super::window::{padding_of, pair, size_of, to_i64};
+use super::window::{dilated, padding_of, pair, size_of, to_i64};
 use super::{Activation, Fans, Initializer, Padding, Parameters};
 use crate::system::random::Stream;
 
@@ -28,6 +28,19 @@ pub struct ConvOptions {
     pub kernel_initializer: Initializer,
     /// Whether the images are signals, of one row: PyTorch's kernel has no height then.
     pub of_signals: bool,
+    /// Distance of the kernel's pixels, down and across; at least 1.
+    pub dilation_rate: (usize, usize),
+    /// Parts of the channels that are convolved apart; divides channels and filters. A transposed convolution
+    /// has one.
+    pub groups: usize,
+}
+
+impl ConvOptions {
+    /// Height and width of the dilated kernel.
+    fn window(&self) -> (usize, usize) {
+        let (kernel, rate) = (self.kernel_size, self.dilation_rate);
+        (dilated(kernel.0, rate.0), dilated(kernel.1, rate.1))
+    }
 }
 
 /// A kernel, with the bias that starts at 0.
@@ -63,16 +76,42 @@ impl Kernel {
         if self.weight.dim() == 3 { self.weight.unsqueeze(2) } else { self.weight.shallow_clone() }
     }
 
-    /// To `(N, filters, H, W)`, in place. What libtorch's convolutions add themselves gets its gradient
-    /// from a plain sum, which in float32 loses 1e-5 in a million values a channel; that of an addition
-    /// is summed pairwise.
-    fn add_bias(&self, mut y: Tensor) -> Tensor {
-        let Some(bias) = &self.bias else { return y };
-        y.g_add_(&bias.view([-1, 1, 1]))
+    fn add_bias(&self, y: Tensor) -> Tensor {
+        add_bias(y, self.bias.as_ref())
     }
 }
 
-/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(filters, in, kh, kw)`. Source: Keras
+/// To `(N, filters, H, W)`, in place. What libtorch's convolutions add themselves gets its gradient
+/// from a plain sum, which in float32 loses 1e-5 in a million values a channel; that of an addition
+/// is summed pairwise.
+pub(super) fn add_bias(mut y: Tensor, bias: Option<&Tensor>) -> Tensor {
+    let Some(bias) = bias else { return y };
+    y.g_add_(&bias.view([-1, 1, 1]))
+}
+
+/// A convolution with Keras's padding, for windows of that size.
+pub(super) fn convolve(
+    x: &Tensor,
+    kernel: &Tensor,
+    (window, strides, padding): ((usize, usize), (usize, usize), Padding),
+    dilation_rate: (usize, usize),
+    groups: usize,
+) -> Tensor {
+    let pad = padding_of(size_of(x), window, strides, padding);
+    let convolve = |x: &Tensor, padding: [i64; 2]| {
+        let (strides, rate) = (pair(strides), pair(dilation_rate));
+        x.conv2d(kernel, None::<Tensor>, strides, padding, rate, to_i64(groups))
+    };
+    // libtorch pads both sides alike at no cost; anything else takes a copy.
+    let [left, right, top, bottom] = pad;
+    if left == right && top == bottom {
+        convolve(x, [top, left])
+    } else {
+        convolve(&x.constant_pad_nd(pad), [0, 0])
+    }
+}
+
+/// `(N, in, H, W)` to `(N, filters, H', W')`; the kernel is `(filters, in / groups, kh, kw)`. Source: Keras
 /// `layers/convolutional/base_conv.py`.
 #[derive(Debug)]
 pub struct Conv2D {
@@ -83,27 +122,19 @@ pub struct Conv2D {
 impl Conv2D {
     /// Draws the kernel from `stream`.
     pub fn new(parameters: &mut Parameters, options: ConvOptions, stream: &mut Stream) -> Self {
-        let ConvOptions { channels, filters, .. } = options;
-        let fans = Fans { r#in: channels, out: filters };
-        let kernel = Kernel::new(parameters, &options, [filters, channels], fans, stream);
+        let ConvOptions { channels, filters, groups, .. } = options;
+        let each = channels / groups;
+        let fans = Fans { r#in: each, out: filters };
+        let kernel = Kernel::new(parameters, &options, [filters, each], fans, stream);
         Self { kernel, options }
     }
 }
 
 impl ModuleT for Conv2D {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
-        let ConvOptions { kernel_size, strides, padding, activation, .. } = self.options;
-        let pad = padding_of(size_of(x), kernel_size, strides, padding);
-        let convolve = |x: &Tensor, padding: [i64; 2]| {
-            x.conv2d(&self.kernel.weight(), None::<Tensor>, pair(strides), padding, [1, 1], 1)
-        };
-        // libtorch pads both sides alike at no cost; anything else takes a copy.
-        let [left, right, top, bottom] = pad;
-        let y = if left == right && top == bottom {
-            convolve(x, [top, left])
-        } else {
-            convolve(&x.constant_pad_nd(pad), [0, 0])
-        };
+        let ConvOptions { strides, padding, activation, dilation_rate, groups, .. } = self.options;
+        let windows = (self.options.window(), strides, padding);
+        let y = convolve(x, &self.kernel.weight(), windows, dilation_rate, groups);
         activation.apply(&self.kernel.add_bias(y))
     }
 }
@@ -131,10 +162,10 @@ impl ModuleT for Conv2DTranspose {
     /// Run unpadded, then cut to length: no symmetric padding gives Keras's `same` for an odd
     /// kernel and a stride above 1.
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
-        let ConvOptions { kernel_size, strides, padding, activation, .. } = self.options;
-        let (height, width) = size_of(x);
-        let rows = Extent::of(height, kernel_size.0, strides.0, padding);
-        let columns = Extent::of(width, kernel_size.1, strides.1, padding);
+        let ConvOptions { strides, padding, activation, dilation_rate, .. } = self.options;
+        let ((height, width), window) = (size_of(x), self.options.window());
+        let rows = Extent::of(height, window.0, strides.0, padding);
+        let columns = Extent::of(width, window.1, strides.1, padding);
         let y = x.conv_transpose2d(
             &self.kernel.weight(),
             None::<Tensor>,
@@ -142,7 +173,7 @@ impl ModuleT for Conv2DTranspose {
             [0, 0],
             [rows.missing, columns.missing],
             1,
-            [1, 1],
+            pair(dilation_rate),
         );
         let y = y.narrow(2, rows.start, rows.length).narrow(3, columns.start, columns.length);
         activation.apply(&self.kernel.add_bias(y))

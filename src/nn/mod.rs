@@ -7,6 +7,7 @@
 mod activation;
 mod conv;
 mod dense;
+mod depthwise;
 mod initializer;
 mod loss;
 mod norm;
@@ -16,15 +17,23 @@ mod random;
 mod resize;
 mod window;
 
-pub use activation::{Activate, Activation, LEAKY_RELU_SLOPE, LeakyReLU};
+pub use activation::{
+    Activate, Activation, Elu, LEAKY_RELU_SLOPE, LeakyReLU, PReLU, ReLU, Rescaling, Softmax,
+};
 pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
 pub use dense::{Dense, DenseOptions};
+pub use depthwise::{DepthwiseConv2D, DepthwiseOptions, SeparableConv2D};
 pub use initializer::{Fans, Initializer};
 pub use loss::Loss;
-pub use norm::{BatchNormalization, NormOptions};
+pub use norm::{
+    BatchNormalization, GroupNormalization, LayerNormalization, NormOptions, SMALLEST_NORM,
+    SampleNormOptions, UnitNormalization,
+};
 pub use parameters::{Parameter, Parameters};
-pub use pool::{AveragePooling2D, MaxPooling2D, PoolOptions};
-pub use random::{Dropout, GaussianNoise};
-pub use resize::{Cropping2D, Flatten, Interpolation, Reshape, UpSampling2D, ZeroPadding2D};
+pub use pool::{AveragePooling2D, GlobalPooling, MaxPooling2D, PoolOptions};
+pub use random::{AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D};
+pub use resize::{
+    Cropping2D, DepthToSpace, Flatten, Interpolation, Permute, Reshape, UpSampling2D, ZeroPadding2D,
+};
 pub(crate) use resize::{channels_first, channels_last};
-pub use window::{Padding, conv_transpose_length, same_padding, window_length};
+pub use window::{Padding, conv_transpose_length, dilated, same_padding, window_length};

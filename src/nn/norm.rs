@@ -1,9 +1,11 @@
-//! Batch normalisation as Keras computes it.
+//! Normalisations as Keras computes them.
 
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::Parameters;
+use super::resize::{channels_first, channels_last};
+use super::window::to_i64;
 
 /// Normalises each channel: by the batch's statistics while training, by the moving ones after.
 ///
@@ -93,5 +95,96 @@ impl ModuleT for BatchNormalization {
             no_grad(|| self.follow(&mean, &variance, x.numel() / channels));
         }
         y.to_kind(x.kind())
+    }
+}
+
+/// What the normalisations without moving statistics are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleNormOptions {
+    /// Length of gamma and beta.
+    pub channels: usize,
+    /// Added to the variance; above 0.
+    pub epsilon: f64,
+    /// Whether there is a beta, the learned offset.
+    pub center: bool,
+    /// Whether there is a gamma, the learned factor.
+    pub scale: bool,
+}
+
+/// Gamma, which starts at 1, and beta, which starts at 0.
+#[derive(Debug)]
+struct GammaAndBeta {
+    gamma: Option<Tensor>,
+    beta: Option<Tensor>,
+    epsilon: f64,
+}
+
+impl GammaAndBeta {
+    fn new(parameters: &mut Parameters, options: SampleNormOptions) -> Self {
+        let SampleNormOptions { channels, epsilon, center, scale } = options;
+        Self {
+            gamma: scale.then(|| parameters.constant("weight", channels, 1.0)),
+            beta: center.then(|| parameters.constant("bias", channels, 0.0)),
+            epsilon,
+        }
+    }
+}
+
+/// Normalises the channels of each position by their mean and biased variance: `(N, C, H, W)` or `(N, F)`, to the
+/// same shape. Source: Keras `layers/normalization/layer_normalization.py`.
+#[derive(Debug)]
+pub struct LayerNormalization(GammaAndBeta);
+
+impl LayerNormalization {
+    /// The names are those of `torch.nn.LayerNorm`.
+    pub fn new(parameters: &mut Parameters, options: SampleNormOptions) -> Self {
+        Self(GammaAndBeta::new(parameters, options))
+    }
+}
+
+impl ModuleT for LayerNormalization {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let GammaAndBeta { gamma, beta, epsilon } = &self.0;
+        let x = channels_last(x);
+        let channels = [x.size()[x.dim() - 1]];
+        let y = x.layer_norm(&channels[..], gamma.as_ref(), beta.as_ref(), *epsilon, false);
+        channels_first(&y)
+    }
+}
+
+/// Normalises groups of channels over all positions of a sample. Source: Keras
+/// `layers/normalization/group_normalization.py`.
+#[derive(Debug)]
+pub struct GroupNormalization {
+    groups: usize,
+    learned: GammaAndBeta,
+}
+
+impl GroupNormalization {
+    /// The names are those of `torch.nn.GroupNorm`.
+    pub fn new(parameters: &mut Parameters, groups: usize, options: SampleNormOptions) -> Self {
+        Self { groups, learned: GammaAndBeta::new(parameters, options) }
+    }
+}
+
+impl ModuleT for GroupNormalization {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let GammaAndBeta { gamma, beta, epsilon } = &self.learned;
+        x.group_norm(to_i64(self.groups), gamma.as_ref(), beta.as_ref(), *epsilon, false)
+    }
+}
+
+/// Divides the channels of each position by their Euclidean norm. Source: Keras
+/// `layers/normalization/unit_normalization.py`; `ops/nn.py`, `_normalize`.
+#[derive(Debug)]
+pub struct UnitNormalization;
+
+/// The smallest norm that is divided by.
+pub const SMALLEST_NORM: f64 = 1e-12;
+
+impl ModuleT for UnitNormalization {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let squares = x.square().sum_dim_intlist(1, true, None::<Kind>);
+        x * squares.rsqrt().clamp_max(1.0 / SMALLEST_NORM)
     }
 }

@@ -64,3 +64,24 @@ impl ModuleT for AveragePooling2D {
         sum(x) / sum(&ones)
     }
 }
+
+/// Each channel of the whole image as one value.
+#[derive(Debug)]
+pub struct GlobalPooling {
+    /// Whether it is the largest value, instead of the mean.
+    pub largest: bool,
+    /// Whether `(N, C, 1, 1)` comes out, instead of `(N, C)`.
+    pub keepdims: bool,
+}
+
+/// Source: Keras `layers/pooling/base_global_pooling.py`.
+impl ModuleT for GlobalPooling {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        if self.largest {
+            return x.amax([2, 3], self.keepdims);
+        }
+        // A plain sum of float32 over a large image loses digits.
+        let mean = x.to_kind(Kind::Double).mean_dim([2_i64, 3].as_slice(), self.keepdims, None);
+        mean.to_kind(x.kind())
+    }
+}

@@ -32,3 +32,59 @@ impl ModuleT for GaussianNoise {
         if train { x + x.randn_like() * self.stddev } else { x.shallow_clone() }
     }
 }
+
+/// Multiplies by normal noise of mean 1. Source: Keras `layers/regularization/gaussian_dropout.py`.
+#[derive(Debug)]
+pub struct GaussianDropout {
+    /// The noise's standard deviation is `sqrt(rate / (1 - rate))`; 0..1.
+    pub rate: f64,
+}
+
+impl ModuleT for GaussianDropout {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        if !train {
+            return x.shallow_clone();
+        }
+        let stddev = (self.rate / (1.0 - self.rate)).sqrt();
+        x * (x.randn_like() * stddev + 1.0)
+    }
+}
+
+/// Sets a share of the values to SELU's lower limit, and shifts and scales all so that mean and variance of
+/// normal ones stay. Source: Keras `layers/regularization/alpha_dropout.py`.
+#[derive(Debug)]
+pub struct AlphaDropout {
+    /// That share; 0..1.
+    pub rate: f64,
+}
+
+/// SELU's lower limit: -alpha * scale.
+const SELU_LIMIT: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
+
+impl ModuleT for AlphaDropout {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        if !train || self.rate == 0.0 {
+            return x.shallow_clone();
+        }
+        let kept = x.rand_like().ge(self.rate).to_kind(x.kind());
+        let a = ((1.0 - self.rate) * (1.0 + self.rate * SELU_LIMIT.powi(2))).powf(-0.5);
+        let b = -a * SELU_LIMIT * self.rate;
+        (x * &kept + (1.0 - kept) * SELU_LIMIT) * a + b
+    }
+}
+
+/// Zeroes a share of the channels of each image, `(N, C, H, W)`, and enlarges the others. Source: Keras
+/// `layers/regularization/spatial_dropout.py`.
+#[derive(Debug)]
+pub struct SpatialDropout2D {
+    /// That share, 0..1.
+    pub rate: f64,
+}
+
+impl ModuleT for SpatialDropout2D {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        x * x
+            .new_ones([x.size()[0], x.size()[1], 1, 1], (x.kind(), x.device()))
+            .dropout(self.rate, train)
+    }
+}

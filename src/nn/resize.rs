@@ -105,6 +105,48 @@ impl ModuleT for Reshape {
     }
 }
 
+/// Each pixel's channels as a block of pixels, row by row: `(N, C, H, W)` to `(N, C / block^2, H * block, W *
+/// block)`. Source: TensorFlow `tf.nn.depth_to_space`, of channels-last images.
+#[derive(Debug)]
+pub struct DepthToSpace {
+    /// Rows and columns of a block.
+    pub block_size: usize,
+}
+
+impl ModuleT for DepthToSpace {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        let (height, width) = size_of(x);
+        let [height, width] = pair((height, width));
+        let (count, channels, block) = (x.size()[0], x.size()[1], to_i64(self.block_size));
+        let fewer = channels / (block * block);
+        let blocks = x.reshape([count, block, block, fewer, height, width]);
+        let rows = blocks.permute([0, 3, 4, 1, 5, 2]);
+        rows.reshape([count, fewer, height * block, width * block])
+    }
+}
+
+/// Keras's axes in another order. Source: Keras `layers/reshaping/permute.py`.
+#[derive(Debug)]
+pub struct Permute {
+    /// The input's axes, counted from 1, channels last.
+    pub dims: Vec<usize>,
+}
+
+impl ModuleT for Permute {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        match self.dims[..] {
+            // A signal is an image of one row.
+            [2, 1] => x.transpose(1, 3),
+            [_, _, _] => {
+                let axes: Vec<i64> =
+                    std::iter::once(0).chain(self.dims.iter().map(|&axis| to_i64(axis))).collect();
+                channels_first(&channels_last(x).permute(&axes))
+            }
+            _ => x.shallow_clone(),
+        }
+    }
+}
+
 /// `(N, C, H, W)` as `(N, H, W, C)`; `(N, F)` as it is.
 pub(crate) fn channels_last(x: &Tensor) -> Tensor {
     if x.dim() == 4 { x.permute([0, 2, 3, 1]) } else { x.shallow_clone() }

@@ -9,6 +9,12 @@ pub enum Padding {
     Same,
 }
 
+/// Length of a kernel whose pixels are `rate` apart, from the first to the last.
+#[must_use]
+pub fn dilated(kernel: usize, rate: usize) -> usize {
+    (kernel - 1) * rate + 1
+}
+
 /// Number of windows along a side of `length`; `None` where not one fits. Source: Keras
 /// `ops/operation_utils.py`, `compute_conv_output_shape`.
 #[must_use]

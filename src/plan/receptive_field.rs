@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::shapes::axis_of;
 use super::{Graph, Node, Plan, Shape, ShapeError, Value, view};
-use crate::config::layers::{Convolution, Geometry, InputShape, Layer, Pair, Pooling};
+use crate::config::layers::{Geometry, InputShape, Layer, Pair, Pooling, Windows};
 use crate::config::sections::Config;
 use crate::nn::{Interpolation, Padding, same_padding};
 
@@ -92,6 +92,13 @@ impl Plan {
         self.graph.sized_node()
     }
 
+    /// The first layer whose output hangs on the whole image, of whatever size: such a model cannot be applied
+    /// to an image tile by tile.
+    #[must_use]
+    pub fn whole_layer(&self) -> Option<&Node> {
+        self.graph.whole_node()
+    }
+
     /// As [`Graph::period`].
     #[must_use]
     pub fn period(&self, axis: Axis) -> usize {
@@ -118,7 +125,8 @@ struct Steps {
 impl Graph {
     /// An input that is moved by so many pixels gives an output that is moved alike: the least common
     /// multiple over all ways through the graph; saturates. Smaller shifts fall between the strides of some
-    /// layer. The inputs of a merge are taken to lie on the input alike, as equal shapes at every size do.
+    /// layer. The inputs of a merge are taken to lie on the input alike, as equal shapes at every size do; those
+    /// that lie on no part of it do not count.
     #[must_use]
     pub fn period(&self, axis: Axis) -> usize {
         self.steps(axis).period
@@ -133,8 +141,10 @@ impl Graph {
     fn steps(&self, axis: Axis) -> Steps {
         let start = Steps { coarse: 1, fine: 1, period: 1 };
         let mut known: Vec<Steps> = Vec::with_capacity(self.nodes.len());
+        let on_image = self.on_image();
         for node in &self.nodes {
-            let read = node.inputs.iter().map(|&value| match value {
+            let read = node.inputs.iter().filter(|&&value| lies(&on_image, value));
+            let read = read.map(|&value| match value {
                 Value::Input => start,
                 Value::Node(index) => known[index],
             });
@@ -157,8 +167,10 @@ impl Graph {
         // A position `x` of a value lies at `times * x + first`.
         let start = (1.0, 0.0);
         let mut known: Vec<(f64, f64)> = Vec::with_capacity(self.nodes.len());
+        let on_image = self.on_image();
         for node in &self.nodes {
-            let (times, first) = match node.inputs[0] {
+            let read = node.inputs.iter().find(|&&value| lies(&on_image, value));
+            let (times, first) = match *read.unwrap_or(&node.inputs[0]) {
                 Value::Input => start,
                 Value::Node(index) => known[index],
             };
@@ -173,7 +185,8 @@ impl Graph {
 
     /// Positions of the output, along an axis, that do not depend on what lies beyond the input: what
     /// the model gives there is the same whether an image ends or goes on. At a merge, those that are so
-    /// in all of its inputs. Not for models with a [`sized_layer`](Plan::sized_layer).
+    /// in all of its inputs. Not for models with a [`sized_layer`](Plan::sized_layer), or a
+    /// [`whole_layer`](Plan::whole_layer).
     #[must_use]
     pub fn clear(&self, axis: Axis) -> Range<usize> {
         let start = 0..axis.length(&self.input) as isize;
@@ -200,31 +213,79 @@ impl Graph {
 
     /// Which positions a node reads; a merge reads the same position of each input.
     fn reads(&self, node: &Node, axis: Axis) -> Option<Reads> {
+        let input = self.input_of(node);
         let in_2d = node.layer.in_2d();
         let layer = in_2d.as_ref().unwrap_or(&node.layer);
-        let of_layer = || Reads::of(layer, axis.length(self.input_of(node)), axis);
+        let of_layer = || Reads::of(layer, axis.length(input), axis);
         (!node.layer.is_merge()).then(of_layer)
+    }
+
+    /// Which nodes' values have positions that lie on the input's: not what a layer has made of the whole image.
+    fn on_image(&self) -> Vec<bool> {
+        let mut known: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let gathers = matches!(node.layer.geometry(), Geometry::Global(_));
+            let reads = node.inputs.iter().any(|&value| lies(&known, value));
+            known.push(reads && !gathers);
+        }
+        known
+    }
+
+    /// The first node whose output hangs on the whole image, whatever its size.
+    #[must_use]
+    pub fn whole_node(&self) -> Option<&Node> {
+        let on_image = self.on_image();
+        let reads_image = |node: &Node| node.inputs.iter().any(|&value| lies(&on_image, value));
+        self.nodes.iter().find(|node| {
+            let is_whole = match &node.layer {
+                Layer::GroupNormalization(_) => true,
+                Layer::Softmax(layer) => {
+                    axis_of(&node.output, layer.axis) != Some(node.output.0.len() - 1)
+                }
+                layer => matches!(layer.geometry(), Geometry::Global(_)),
+            };
+            is_whole && reads_image(node)
+        })
     }
 
     /// The first node whose weights or meaning hang on the size of the images.
     #[must_use]
     pub fn sized_node(&self) -> Option<&Node> {
-        self.nodes.iter().find(|node| self.is_sized(node))
+        let on_image = self.on_image();
+        self.nodes.iter().find(|node| self.is_sized(node, &on_image))
     }
 
     /// Whether a node's weights or meaning hang on the size of the images: it reads all positions at once, puts
-    /// positions side by side, or spreads one over all others. What is no image has one size.
-    fn is_sized(&self, node: &Node) -> bool {
+    /// positions side by side, or spreads one over all others. What was made of the whole image has no size.
+    fn is_sized(&self, node: &Node, on_image: &[bool]) -> bool {
+        let lies = |value: &&Value| lies(on_image, **value);
+        if !node.inputs.iter().any(|value| lies(&value)) {
+            return false;
+        }
+        if let Layer::PReLU(layer) = &node.layer {
+            let is_image = node.output.0.len() == 3;
+            return is_image && ![1, 2].iter().all(|axis| layer.shared_axes.contains(axis));
+        }
         match node.layer.geometry() {
             _ if node.output.0.len() != 3 => true,
             Geometry::Flatten | Geometry::Reshape(_) => true,
+            Geometry::Permute(dims) => !dims.iter().copied().eq(1..=dims.len()),
             Geometry::Concatenate(axis) => axis_of(&node.output, axis) != Some(2),
             Geometry::Merge => {
                 let sides = |shape: &Shape| shape.0[..shape.0.len() - 1].to_vec();
-                node.inputs.iter().any(|&value| sides(self.shape(value)) != sides(&node.output))
+                let mut read = node.inputs.iter().filter(lies);
+                read.any(|&value| sides(self.shape(value)) != sides(&node.output))
             }
             _ => false,
         }
+    }
+}
+
+/// Whether a value lies on the image, as the nodes before it do.
+fn lies(on_image: &[bool], value: Value) -> bool {
+    match value {
+        Value::Input => true,
+        Value::Node(index) => on_image[index],
     }
 }
 
@@ -271,16 +332,16 @@ impl Reads {
     /// `length` is that of the layer's input.
     fn of(layer: &Layer, length: usize, axis: Axis) -> Self {
         match layer.geometry() {
-            Geometry::Convolution(Convolution { kernel_size, strides, padding, .. }) => {
-                Self::window(axis.of_pair(*kernel_size), axis.of_pair(*strides), *padding, length)
-            }
+            Geometry::Convolution(conv) => Self::windows(conv.windows(), length, axis),
+            Geometry::Depthwise(windows, _) => Self::windows(windows, length, axis),
             Geometry::Pooling(pool) => {
-                let Pooling { pool_size, strides, padding } = *pool;
-                let stride = axis.of_pair(strides.unwrap_or(pool_size));
-                Self::window(axis.of_pair(pool_size), stride, padding, length)
+                let Pooling { pool_size: size, strides, padding } = *pool;
+                let strides = strides.unwrap_or(size);
+                Self::windows(Windows { size, strides, padding }, length, axis)
             }
-            Geometry::Transposed(Convolution { kernel_size, strides, padding, .. }) => {
-                let (window, stride) = (axis.of_pair(*kernel_size), axis.of_pair(*strides));
+            Geometry::Transposed(conv) => {
+                let Windows { size, strides, padding } = conv.windows();
+                let (window, stride) = (axis.of_pair(size), axis.of_pair(strides));
                 let start = match padding {
                     Padding::Valid => 0,
                     Padding::Same => window.saturating_sub(stride) / 2,
@@ -294,11 +355,14 @@ impl Reads {
                     Interpolation::Bilinear => Self::Blend { stride },
                 }
             }
+            Geometry::DepthToSpace(stride) => Self::Nearest { stride },
             Geometry::Padding(sides) => Self::Shift(-(axis.of([sides.top, sides.left]) as isize)),
             Geometry::Cropping(sides) => Self::Shift(axis.of([sides.top, sides.left]) as isize),
             Geometry::Dense(_)
             | Geometry::Flatten
             | Geometry::Reshape(_)
+            | Geometry::Global(_)
+            | Geometry::Permute(_)
             | Geometry::Elementwise
             | Geometry::Merge
             | Geometry::Concatenate(_) => Self::Shift(0),
@@ -306,8 +370,9 @@ impl Reads {
         }
     }
 
-    fn window(window: usize, stride: usize, padding: Padding, length: usize) -> Self {
-        let before = match padding {
+    fn windows(windows: Windows, length: usize, axis: Axis) -> Self {
+        let (window, stride) = (axis.of_pair(windows.size), axis.of_pair(windows.strides));
+        let before = match windows.padding {
             Padding::Valid => 0,
             Padding::Same => same_padding(length, window, stride).0,
         };

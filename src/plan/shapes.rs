@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use crate::config::layers::{Convolution, Geometry, Layer, Pair, Pooling, Sides, TargetShape};
-use crate::nn::{Padding, conv_transpose_length, window_length};
+use crate::config::layers::{
+    Channels, Conv2D, Convolution, Geometry, Layer, Pair, Pooling, Sides, TargetShape, Windows,
+};
+use crate::nn::{conv_transpose_length, window_length};
 
 /// A shape without the batch: `[values]`, `[steps, channels]` of a signal (or `[height, width]` of a matrix), or
 /// `[height, width, channels]`.
@@ -142,7 +144,54 @@ pub(crate) fn channels_first_axis(shape: &Shape, axis: i64) -> usize {
     if side + 1 == shape.0.len() { 1 } else { side + rows_before + 2 }
 }
 
+/// What Keras refuses when it makes a layer (`layers/convolutional/base_conv.py`, `layers/activations/prelu.py`).
+fn check_options(layer: &Layer, input: &Shape) -> Result<(), ShapeError> {
+    if let Layer::Conv2D(Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) = layer {
+        let both = |Pair(one, two): Pair| one.max(two) > 1;
+        if both(conv.strides) && both(conv.dilation_rate) {
+            let problem = "has strides and a dilation_rate above 1".to_owned();
+            return misfit(problem, "set one of them to 1");
+        }
+    }
+    if let Layer::Softmax(layer) = layer
+        && axis_of(input, layer.axis).is_none()
+    {
+        let problem = format!("has axis = {}, but receives {input}", layer.axis);
+        return misfit(
+            problem,
+            "give an axis of its input, counted from 1, or -1 for the channels",
+        );
+    }
+    if let Layer::GroupNormalization(norm) = layer
+        && norm.groups_of(input.channels()).is_none()
+    {
+        let problem =
+            format!("has {} groups, but receives {} channels", norm.groups, input.channels());
+        return misfit(problem, "choose a number of groups that divides the channels, or -1");
+    }
+    if let Layer::SpatialDropout2D(_) = layer {
+        image(input)?;
+    }
+    if let Layer::PReLU(layer) = layer
+        && let Some(axis) = layer.shared_axes.iter().find(|&&axis| axis > input.0.len())
+    {
+        let problem = format!("shares axis {axis}, but receives {input}");
+        return misfit(problem, "name axes of its input, counted from 1");
+    }
+    if let Layer::Conv2D(Conv2D { conv, groups }) = layer {
+        let (given, filters) = (input.channels(), conv.filters);
+        if !given.is_multiple_of(*groups) || !filters.is_multiple_of(*groups) {
+            let problem = format!(
+                "has {groups} groups, but receives {given} channels and has {filters} filters"
+            );
+            return misfit(problem, "choose a number of groups that divides both");
+        }
+    }
+    Ok(())
+}
+
 fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
+    check_options(layer, input)?;
     if let Some(layer) = layer.in_2d() {
         let output = output_of_layer(&layer, &signal(input)?.computed())?;
         return Ok(Shape(output.0[1..].to_vec()));
@@ -155,6 +204,15 @@ fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
         Geometry::Transposed(conv) => {
             let [height, width] = enlarged(input, conv)?;
             Ok(Shape(vec![height, width, conv.filters]))
+        }
+        Geometry::Depthwise(kernels, channels) => {
+            let [height, width, given] = image(input)?;
+            let [height, width] = windows([height, width], kernels)?;
+            let channels = match channels {
+                Channels::Count(count) => count,
+                Channels::Each(times) => given.saturating_mul(times),
+            };
+            Ok(Shape(vec![height, width, channels]))
         }
         Geometry::Pooling(pool) => pooled(input, pool),
         Geometry::UpSampling(up) => {
@@ -170,6 +228,12 @@ fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
         }
         Geometry::Flatten => Ok(Shape(vec![input.values()])),
         Geometry::Reshape(reshape) => reshaped(input, &reshape.target_shape),
+        Geometry::Global(keepdims) => {
+            let [_, _, channels] = image(input)?;
+            Ok(Shape(if keepdims { vec![1, 1, channels] } else { vec![channels] }))
+        }
+        Geometry::DepthToSpace(block) => in_blocks(input, block),
+        Geometry::Permute(dims) => permuted(input, dims),
         Geometry::Padding(Sides { top, bottom, left, right }) => {
             let [height, width, channels] = image(input)?;
             Ok(Shape(vec![height + top + bottom, width + left + right, channels]))
@@ -199,9 +263,7 @@ fn image(input: &Shape) -> Result<[usize; 3], ShapeError> {
 
 fn windows(
     sides: [usize; 2],
-    Pair(h, w): Pair,
-    Pair(down, across): Pair,
-    padding: Padding,
+    Windows { size: Pair(h, w), strides: Pair(down, across), padding }: Windows,
 ) -> Result<[usize; 2], ShapeError> {
     let lengths =
         (window_length(sides[0], h, down, padding), window_length(sides[1], w, across, padding));
@@ -219,12 +281,12 @@ fn windows(
 
 fn convolved(input: &Shape, conv: &Convolution) -> Result<[usize; 2], ShapeError> {
     let [height, width, _] = image(input)?;
-    windows([height, width], conv.kernel_size, conv.strides, conv.padding)
+    windows([height, width], conv.windows())
 }
 
 fn enlarged(input: &Shape, conv: &Convolution) -> Result<[usize; 2], ShapeError> {
     let [height, width, _] = image(input)?;
-    let Convolution { kernel_size: Pair(h, w), strides: Pair(down, across), padding, .. } = *conv;
+    let Windows { size: Pair(h, w), strides: Pair(down, across), padding } = conv.windows();
     let rows = fits(conv_transpose_length(height, h, down, padding))?;
     Ok([rows, fits(conv_transpose_length(width, w, across, padding))?])
 }
@@ -240,8 +302,29 @@ fn fits(length: Option<usize>) -> Result<usize, ShapeError> {
 fn pooled(input: &Shape, pool: &Pooling) -> Result<Shape, ShapeError> {
     let [height, width, channels] = image(input)?;
     let strides = pool.strides.unwrap_or(pool.pool_size);
-    let [rows, columns] = windows([height, width], pool.pool_size, strides, pool.padding)?;
+    let kernels = Windows { size: pool.pool_size, strides, padding: pool.padding };
+    let [rows, columns] = windows([height, width], kernels)?;
     Ok(Shape(vec![rows, columns, channels]))
+}
+
+fn in_blocks(input: &Shape, block: usize) -> Result<Shape, ShapeError> {
+    let [height, width, channels] = image(input)?;
+    if !channels.is_multiple_of(block * block) {
+        let problem = format!("makes blocks of {block}x{block} pixels of {channels} channels");
+        return misfit(problem, format!("give it a multiple of {} channels", block * block));
+    }
+    let (height, width) = (height.checked_mul(block), width.checked_mul(block));
+    Ok(Shape(vec![fits(height)?, fits(width)?, channels / (block * block)]))
+}
+
+fn permuted(input: &Shape, dims: &[usize]) -> Result<Shape, ShapeError> {
+    let mut sorted = dims.to_vec();
+    sorted.sort_unstable();
+    if !sorted.into_iter().eq(1..=input.0.len()) {
+        let problem = format!("has dims = {dims:?}, but receives {input}");
+        return misfit(problem, "name each axis of its input once, counted from 1");
+    }
+    Ok(Shape(dims.iter().map(|&axis| input.0[axis - 1]).collect()))
 }
 
 fn cropped(input: &Shape, sides: Sides) -> Result<Shape, ShapeError> {

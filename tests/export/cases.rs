@@ -201,12 +201,190 @@ pub fn all() -> Vec<Case> {
             )
         },
     ];
+    cases.extend(filters());
+    cases.extend(by_position());
     cases.extend(poolings());
     cases.extend(normalizations());
     cases.extend(ACTIVATIONS.map(activation));
     cases.extend(graphs::all());
     cases.extend(signals::all());
     cases
+}
+
+/// Kernels with gaps, and kernels that see some of the channels.
+fn filters() -> Vec<Case> {
+    vec![
+        case(
+            "dilated",
+            [12, 11, 3],
+            &[
+                "Conv2D filters=4 kernel_size=[3,2] dilation_rate=[2,3] padding='same'",
+                "Conv2DTranspose filters=3 kernel_size=[2,3] dilation_rate=2 padding='same'",
+            ],
+            &[
+                "Conv2D filters=3 kernel_size=3 dilation_rate=2",
+                "Conv2DTranspose filters=3 kernel_size=3 dilation_rate=2",
+            ],
+        ),
+        case(
+            "groups",
+            [8, 7, 3],
+            &["Conv2D filters=6 kernel_size=3 groups=3 padding='same' activation='relu'"],
+            &["Conv2D filters=4 kernel_size=2 groups=2 padding='same' use_bias=false", OUT],
+        ),
+        case(
+            "depthwise",
+            [12, 10, 3],
+            &[
+                "DepthwiseConv2D kernel_size=[3,2] depth_multiplier=2 activation='tanh' padding='same'",
+                "DepthwiseConv2D kernel_size=3 strides=2 padding='same' use_bias=false",
+            ],
+            &[
+                "UpSampling2D",
+                "DepthwiseConv2D kernel_size=2 dilation_rate=[2,1]",
+                "ZeroPadding2D padding=[[1,1],[0,1]]",
+                OUT,
+            ],
+        ),
+        case(
+            "depthwise-strides-and-dilation",
+            [13, 11, 3],
+            &["DepthwiseConv2D kernel_size=3 strides=2 dilation_rate=2 padding='same'"],
+            &["UpSampling2D", "Cropping2D cropping=[[0,1],[1,0]]", OUT],
+        ),
+        case(
+            "separable",
+            [12, 10, 3],
+            &[
+                "SeparableConv2D filters=4 kernel_size=[3,2] depth_multiplier=2 activation='relu' padding='same'",
+                "SeparableConv2D filters=5 kernel_size=3 strides=2 padding='same' use_bias=false",
+            ],
+            &[
+                "UpSampling2D",
+                "SeparableConv2D filters=3 kernel_size=2 dilation_rate=[1,2]",
+                "ZeroPadding2D padding=[[0,1],[1,1]]",
+            ],
+        ),
+        case("alphas", [6, 5, 3], &[MIX, "PReLU shared_axes=[1,2]"], &[OUT]),
+        case("alphas-of-rows", [6, 5, 3], &[MIX, "PReLU shared_axes=[1]", "PReLU"], &[OUT]),
+        case(
+            "alphas-of-values",
+            [6, 5, 3],
+            &["Flatten", "PReLU", "PReLU shared_axes=[1]"],
+            &["Reshape target_shape=[6,5,3]", OUT],
+        ),
+    ]
+}
+
+/// Layers that compute on each position, along an axis, or on the whole image.
+fn by_position() -> Vec<Case> {
+    vec![
+        case(
+            "layer-normalizations",
+            [6, 5, 3],
+            &[MIX, "LayerNormalization", MIX, "LayerNormalization scale=false epsilon=0.1"],
+            &["Flatten", "LayerNormalization center=false", "Reshape target_shape=[6,5,3]", OUT],
+        ),
+        case(
+            "group-normalizations",
+            [6, 5, 3],
+            &[
+                "Conv2D filters=6 kernel_size=3 padding='same'",
+                "GroupNormalization groups=3 epsilon=0.1",
+                "GroupNormalization groups=-1 scale=false",
+                "GroupNormalization groups=1 center=false",
+            ],
+            &[OUT],
+        ),
+        case(
+            "row-of-groups",
+            [4, 4, 2],
+            &["Flatten", "GroupNormalization"],
+            &["Reshape target_shape=[4,4,2]", "Conv2D filters=2 kernel_size=1"],
+        ),
+        case("unit-normalization", [6, 5, 3], &[MIX, "UnitNormalization"], &[OUT]),
+        case(
+            "squeeze-and-excite",
+            [8, 7, 3],
+            &[
+                "Conv2D name='a' filters=4 kernel_size=3 padding='same'",
+                "GlobalAveragePooling2D keepdims=true",
+                "Dense name='weights' units=4 activation='sigmoid'",
+                "Multiply name='weighed' inputs=['a','weights']",
+                "GlobalMaxPooling2D",
+                "Reshape name='largest' target_shape=[1,1,4]",
+                "GlobalAveragePooling2D inputs=['a']",
+                "Reshape name='mean' target_shape=[1,1,4]",
+                "GlobalMaxPooling2D keepdims=true inputs=['a']",
+                "Add name='of_all' inputs=['mean','largest','global_max_pooling2d_1']",
+                "Add inputs=['weighed','of_all']",
+            ],
+            &[OUT],
+        ),
+        case(
+            "pixel-shuffle",
+            [6, 5, 3],
+            &["Conv2D filters=12 kernel_size=3 padding='same'", "DepthToSpace block_size=2", MIX],
+            &[
+                "MaxPooling2D",
+                "Conv2D filters=27 kernel_size=1",
+                "DepthToSpace block_size=3",
+                OUT,
+                "AveragePooling2D pool_size=3",
+            ],
+        ),
+        case(
+            "permutations",
+            [6, 5, 3],
+            &[
+                "Permute dims=[3,1,2]",
+                "Conv2D filters=5 kernel_size=3 padding='same' activation='tanh'",
+            ],
+            &[
+                "Permute dims=[2,3,1]",
+                "Flatten",
+                "Permute dims=[1]",
+                "Reshape target_shape=[6,5,3]",
+            ],
+        ),
+        case(
+            "lines",
+            [5, 4, 3],
+            &["Rescaling scale=2 offset=-0.5", MIX, "Identity"],
+            &[OUT, "Rescaling scale=-0.25"],
+        ),
+        Case {
+            values: [-4.0, 4.0],
+            ..case(
+                "relus",
+                [5, 4, 3],
+                &["ReLU max_value=2 negative_slope=0.1", "ELU", "Rescaling scale=3 offset=-1"],
+                &[
+                    "ReLU threshold=0.5 max_value=6",
+                    "ELU alpha=0.5",
+                    OUT,
+                    "ReLU negative_slope=0.2 threshold=0.1",
+                ],
+            )
+        },
+        case(
+            "softmaxes",
+            [5, 4, 3],
+            &[MIX, "Softmax", "Softmax axis=1"],
+            &[OUT, "Softmax axis=2", "Flatten", "Softmax axis=1", "Reshape target_shape=[5,4,3]"],
+        ),
+        case(
+            "noise-of-channels",
+            [6, 5, 3],
+            &[
+                MIX,
+                "SpatialDropout2D rate=0.5",
+                "GaussianDropout rate=0.3",
+                "AlphaDropout rate=0.2",
+            ],
+            &[OUT],
+        ),
+    ]
 }
 
 /// Padded windows of which some lie half outside, and windows that leave gaps.

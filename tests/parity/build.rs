@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use convae::config::Source;
 use convae::engine::Model;
-use convae::plan::Plan;
+use convae::plan::{Plan, Weight};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -28,6 +28,8 @@ pub fn trained_with(train: &Value) -> Result<Plan> {
 /// One layer that receives `input`: `[values]`, or height, width and channels.
 pub struct Alone {
     model: Model,
+    /// Keras's axis for each of PyTorch's, of each weight.
+    axes: Vec<Vec<i64>>,
 }
 
 impl Alone {
@@ -54,7 +56,9 @@ impl Alone {
                 ],
             },
         }))?;
-        Ok(Self { model: Model::new(&plan, Device::Cpu, Kind::Double) })
+        let axes = |weight: &Weight| weight.keras_axes.iter().map(|&axis| axis as i64).collect();
+        let axes = plan.graph.nodes[1].weights.iter().map(axes).collect();
+        Ok(Self { model: Model::new(&plan, Device::Cpu, Kind::Double), axes })
     }
 
     /// `(N, H, W, C)` or `(N, F)`, in and out.
@@ -93,8 +97,8 @@ impl Alone {
         if own.len() != weights.len() {
             bail!("the layer has {} weight tensors, not {}", own.len(), weights.len());
         }
-        for (mut own, given) in own.into_iter().zip(weights) {
-            let given = from_keras(given);
+        for ((mut own, given), axes) in own.into_iter().zip(weights).zip(&self.axes) {
+            let given = given.permute(axes);
             if own.size() != given.size() {
                 bail!("a weight has size {:?}, not {:?}", own.size(), given.size());
             }
@@ -102,23 +106,16 @@ impl Alone {
         }
         Ok(())
     }
-}
 
-/// A kernel in Keras's layout as PyTorch has it: `(h, w, in, out)` to `(out, in, h, w)`,
-/// transposed `(h, w, out, in)` to `(in, out, h, w)`, `(in, out)` to `(out, in)`.
-pub fn from_keras(weight: &Tensor) -> Tensor {
-    match weight.dim() {
-        4 => weight.permute([3, 2, 0, 1]),
-        2 => weight.transpose(0, 1),
-        _ => weight.shallow_clone(),
-    }
-}
-
-/// The way back.
-pub fn to_keras(weight: &Tensor) -> Tensor {
-    match weight.dim() {
-        4 => weight.permute([2, 3, 1, 0]),
-        2 => weight.transpose(0, 1),
-        _ => weight.shallow_clone(),
+    /// The layer's weights, or their gradients, in Keras's layouts and order.
+    pub fn in_keras<'a>(
+        &'a self,
+        weights: impl Iterator<Item = Tensor> + 'a,
+    ) -> impl Iterator<Item = Tensor> + 'a {
+        weights.zip(&self.axes).map(|(weight, axes)| {
+            let mut back = vec![0; axes.len()];
+            axes.iter().zip(0..).for_each(|(&from, to)| back[from as usize] = to);
+            weight.permute(&back)
+        })
     }
 }

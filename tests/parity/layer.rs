@@ -6,7 +6,7 @@ use serde_json::Value;
 use tch::Tensor;
 
 use super::arrays::Arrays;
-use super::build::{Alone, to_keras};
+use super::build::Alone;
 
 /// Given `x`, `dy` and `weight0`, ...; asked for `y`, `dx`, `dweight0`, ... and the moving
 /// statistics afterwards, `moving0`, ...
@@ -35,7 +35,7 @@ impl Question {
         let mut answer = Arrays::default();
         answer.insert("y", y);
         answer.insert("dx", gradients.next().expect("one gradient for each input"));
-        answer.insert_all("dweight", gradients.map(|gradient| to_keras(&gradient)));
+        answer.insert_all("dweight", layer.in_keras(gradients));
         answer.insert_all("moving", layer.moving());
         Ok(answer)
     }
@@ -55,7 +55,7 @@ impl Start {
         let layer = Alone::new(&self.layer, &self.input, self.seed)?;
         let mut answer = Arrays::default();
         let weights = layer.trainable().into_iter().chain(layer.moving());
-        answer.insert_all("weight", weights.map(|weight| to_keras(&weight)));
+        answer.insert_all("weight", layer.in_keras(weights));
         Ok(answer)
     }
 }

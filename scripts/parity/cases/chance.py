@@ -34,6 +34,47 @@ def dropped(table, x, dy, answer):
     return exact(errors) | in_standard_errors(zeros, {})
 
 
+def multiplies(rng):
+    return {"layer": "GaussianDropout", "rate": float(rng.uniform(0.01, 0.9))}
+
+
+def noisy_factors(table, x, dy, answer):
+    """The same of the factors' distance from 1."""
+    stddev = np.sqrt(table["rate"] / (1 - table["rate"]))
+    factors = answer["y"] / x
+    noise = {"y": x + (factors - 1), "dx": dy}
+    gradient = exact({"factors": distance(answer["dx"], factors * dy)})
+    return gradient | noisy({"stddev": stddev}, x, dy, noise)
+
+
+def drops_to_a_limit(rng):
+    return {"layer": "AlphaDropout", "rate": float(rng.uniform(0.01, 0.99))}
+
+
+def at_a_limit(table, x, dy, answer):
+    """How far the values at the limit are from independent draws at the rate."""
+    rate, limit = table["rate"], -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+    a = ((1 - rate) * (1 + rate * limit**2)) ** -0.5
+    mask = answer["dx"] != 0
+    errors = {
+        "values": distance(answer["y"], a * np.where(mask, x, limit) - a * limit * rate),
+        "gradient": distance(answer["dx"], a * mask * dy),
+    }
+    return exact(errors) | in_standard_errors((~mask - rate) / np.sqrt(rate * (1 - rate)), {})
+
+
+def drops_channels(rng):
+    return {"layer": "SpatialDropout2D", "rate": float(rng.uniform(0.01, 0.99))}
+
+
+def dropped_channels(table, x, dy, answer):
+    """The same of whole channels: one draw for each."""
+    first = {name: array[:, :1, :1] for name, array in answer.items() if name in ("y", "dx")}
+    whole = np.broadcast_to(first["y"] != 0, answer["y"].shape) == (answer["y"] != 0)
+    split = {"channels in part": 0.0 if whole.all() else np.inf}
+    return split | dropped(table, x[:, :1, :1], dy[:, :1, :1], first)
+
+
 def noisy(table, x, dy, answer):
     """How far the noise is from independent normal draws."""
     noise = (answer["y"] - x) / table["stddev"]
@@ -59,7 +100,13 @@ def in_standard_errors(z, moments):
             for name, values in of_mean_zero.items()}
 
 
-KINDS = {"Dropout training": (drops, dropped), "GaussianNoise training": (adds_noise, noisy)}
+KINDS = {
+    "Dropout training": (drops, dropped),
+    "GaussianNoise training": (adds_noise, noisy),
+    "GaussianDropout training": (multiplies, noisy_factors),
+    "AlphaDropout training": (drops_to_a_limit, at_a_limit),
+    "SpatialDropout2D training": (drops_channels, dropped_channels),
+}
 
 
 def draw(row, index, seed):

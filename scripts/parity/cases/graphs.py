@@ -25,6 +25,10 @@ KINDS = (NATIVE, ALL, OPEN)
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy")
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
+NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "LayerNormalization",
+            "GroupNormalization", "UnitNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Permute",
+            "Softmax", *DRAWING}
+"""Layers that the native engine refuses."""
 TOO_LARGE = ("exponential",)
 """Of a few layers each, which leave no digit of what goes in, or no number."""
 
@@ -106,10 +110,29 @@ def allowed(graph, table, value):
     kind, activation = table["layer"], table.get("activation")
     if len(graph.shapes[value]) == 1 and kind in layers.OF_PICTURES or activation in TOO_LARGE:
         return False
+    if not takes_rank(table, len(graph.shapes[value])) or kind == "UnitNormalization":
+        return False  # the latter's slope at a pixel of zeros is no number in Keras
+    if kind == "GroupNormalization" and graph.shapes[value][-1] % abs(table.get("groups", 32)):
+        return False
+    if kind == "PReLU" and not has_axes(table, graph.shapes[value], graph.kind == OPEN):
+        return False
     if graph.kind == NATIVE:
-        return kind not in {"BatchNormalization", *DRAWING} and activation != "softmax" \
+        options = {"groups", "dilation_rate", "max_value", "threshold"} & table.keys()
+        plain = not options and not (kind == "ReLU" and "negative_slope" in table)
+        return plain and kind not in NO_STAGE and activation != "softmax" \
             and table.get("interpolation") != "bilinear"
-    return graph.kind == ALL or kind not in ("Flatten", "Reshape")
+    return graph.kind == ALL or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
+
+
+def takes_rank(table, rank):
+    """Whether a layer that names axes takes a value of so many."""
+    return len(table.get("dims", [0] * rank)) == rank and table.get("axis", 1) <= rank
+
+
+def has_axes(table, shape, is_open):
+    """Whether a PReLU's shared axes are there; and height and width are shared where they are open."""
+    shared = set(table.get("shared_axes", []))
+    return shared <= set(range(1, len(shape) + 1)) and (not is_open or len(shape) == 1 or shared >= {1, 2})
 
 
 def given(table, shape):
@@ -129,6 +152,7 @@ def share(graph):
     for owner in range(1, len(graph.tables)):
         table, before = graph.tables[owner], graph.shapes[graph.inputs[owner][0]]
         same = shape[-1] == before[-1] if table["layer"] in layers.WITH_WEIGHTS else True
+        same &= table["layer"] != "PReLU" or shape == before
         same &= table["layer"] != "BatchNormalization" or (len(shape) == len(before) and follows(graph, value, owner))
         if table["layer"] in MERGES or not same or not allowed(graph, table, value):
             continue

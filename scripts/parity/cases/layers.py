@@ -12,6 +12,7 @@ CHANNELS = range(1, 10)
 BATCHES = range(1, 6)
 KERNELS = range(1, 8)
 STRIDES = range(1, 4)
+RATES = range(1, 4)
 # Keeps a case's files and Keras's time small; 33x33 pictures of five channels still fit.
 LARGEST_INPUT = 6000
 ACTIVATIONS = list(keys.names("model.encoder[]", "activation", "Activation"))
@@ -57,6 +58,49 @@ def convolution(rng, kind):
     table |= some(rng, strides=pair(rng, STRIDES), activation=pick(rng, ACTIVATIONS),
                   use_bias=rng.random() < 0.5)
     return table | {"padding": padding}, shape
+
+
+def dilated(rng, kind):
+    """Kernels with gaps, and without strides."""
+    table, shape = convolution(rng, kind)
+    del table["kernel_size"]
+    table |= with_gaps(rng, shape, table["padding"] == "valid" and kind == "Conv2D")
+    table.pop("strides", None)
+    return table, shape
+
+
+def with_gaps(rng, shape, limited):
+    """A kernel, and how far its pixels are apart: within the image if it is limited."""
+    def side(length):
+        kernel = pick(rng, [n for n in KERNELS if not limited or n <= length])
+        return kernel, pick(rng, [n for n in RATES if not limited or (kernel - 1) * n < length])
+
+    (height, down), (width, across) = (side(length) for length in shape[1:3])
+    return {"kernel_size": [height, width], "dilation_rate": [down, across]}
+
+
+def grouped(rng):
+    table, shape = convolution(rng, "Conv2D")
+    groups = pick(rng, [n for n in CHANNELS if shape[3] % n == 0])
+    return table | {"groups": groups, "filters": groups * pick(rng, range(1, 4))}, shape
+
+
+def by_channel(rng, kind):
+    """With one stride for both sides, as Keras's backends want it."""
+    shape = picture(rng)
+    padding = pick(rng, ["valid", "same"])
+    table = {"layer": kind, "padding": padding} | with_gaps(rng, shape, padding == "valid")
+    if kind == "SeparableConv2D":
+        table["filters"] = pick(rng, CHANNELS)
+    table |= some(rng, strides=pick(rng, STRIDES), activation=pick(rng, ACTIVATIONS),
+                  use_bias=rng.random() < 0.5, depth_multiplier=pick(rng, range(1, 4)))
+    return table, shape
+
+
+def alpha(rng):
+    shape = picture_or_vector(rng)
+    axes = [axis for axis in range(1, len(shape)) if rng.random() < 0.5]
+    return {"layer": "PReLU"} | some(rng, shared_axes=axes), shape
 
 
 def pooling(rng, kind):
@@ -121,6 +165,35 @@ def normalization(rng):
     return table, picture_or_vector(rng)
 
 
+def sample_normalization(rng, kind):
+    shape = picture_or_vector(rng)
+    table = {"layer": kind}
+    table |= some(rng, epsilon=float(10 ** rng.uniform(-5, -1)), center=rng.random() < 0.5,
+                  scale=rng.random() < 0.5)
+    if kind == "GroupNormalization":
+        table["groups"] = pick(rng, [-1, *(n for n in range(1, shape[-1] + 1) if shape[-1] % n == 0)])
+    return table, shape
+
+
+def global_pooling(rng, kind):
+    return {"layer": kind} | some(rng, keepdims=rng.random() < 0.5), picture(rng)
+
+
+def permutation(rng):
+    shape = picture_or_vector(rng)
+    return {"layer": "Permute", "dims": [int(axis) for axis in rng.permutation(range(1, len(shape)))]}, shape
+
+
+def softmax(rng):
+    shape = picture_or_vector(rng)
+    return {"layer": "Softmax"} | some(rng, axis=pick(rng, [-1, *range(1, len(shape))])), shape
+
+
+def relu(rng):
+    return bare(rng, "ReLU", max_value=float(rng.integers(1, 8)), threshold=float(rng.integers(0, 4)),
+                negative_slope=float(rng.uniform(0, 1)))
+
+
 def bare(rng, kind, **options):
     return {"layer": kind, **some(rng, **options)}, picture_or_vector(rng)
 
@@ -134,6 +207,12 @@ def activation(name):
 DRAWS = {
     "Conv2D": lambda rng: convolution(rng, "Conv2D"),
     "Conv2DTranspose": lambda rng: convolution(rng, "Conv2DTranspose"),
+    "Conv2D dilated": lambda rng: dilated(rng, "Conv2D"),
+    "Conv2D grouped": grouped,
+    "Conv2DTranspose dilated": lambda rng: dilated(rng, "Conv2DTranspose"),
+    "DepthwiseConv2D": lambda rng: by_channel(rng, "DepthwiseConv2D"),
+    "SeparableConv2D": lambda rng: by_channel(rng, "SeparableConv2D"),
+    "PReLU": alpha,
     "MaxPooling2D": lambda rng: pooling(rng, "MaxPooling2D"),
     "AveragePooling2D": lambda rng: pooling(rng, "AveragePooling2D"),
     "UpSampling2D nearest": lambda rng: up_sampling(rng, "nearest"),
@@ -147,6 +226,19 @@ DRAWS = {
     "ZeroPadding2D": lambda rng: margins(rng, "ZeroPadding2D", "padding"),
     "Cropping2D": lambda rng: margins(rng, "Cropping2D", "cropping"),
     "ReLU": lambda rng: bare(rng, "ReLU"),
+    "ReLU options": relu,
+    "ELU": lambda rng: bare(rng, "ELU", alpha=float(rng.uniform(0, 2))),
+    "Softmax": softmax,
+    "Rescaling": lambda rng: (
+        {"layer": "Rescaling", "scale": float(rng.normal())} | some(rng, offset=float(rng.normal())),
+        picture_or_vector(rng)),
+    "Identity": lambda rng: bare(rng, "Identity"),
+    "Permute": permutation,
+    "GlobalAveragePooling2D": lambda rng: global_pooling(rng, "GlobalAveragePooling2D"),
+    "GlobalMaxPooling2D": lambda rng: global_pooling(rng, "GlobalMaxPooling2D"),
+    "LayerNormalization": lambda rng: sample_normalization(rng, "LayerNormalization"),
+    "GroupNormalization": lambda rng: sample_normalization(rng, "GroupNormalization"),
+    "UnitNormalization": lambda rng: bare(rng, "UnitNormalization"),
     "LeakyReLU": lambda rng: bare(rng, "LeakyReLU", negative_slope=float(rng.uniform(0, 1))),
     **{f"Activation {name}": activation(name) for name in ACTIVATIONS},
     "Dropout inference": lambda rng: (
@@ -193,10 +285,12 @@ def inputs(rng, kind, index, shape):
     return rng.normal(size=shape) * 10 ** rng.uniform(-1, 1)
 
 
-WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "Activation"}
-OF_PICTURES = {"Conv2D", "Conv2DTranspose", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
-               "ZeroPadding2D", "Cropping2D"}
-WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization"}
+WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation",
+              "GlobalMaxPooling2D"}
+OF_PICTURES = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
+               "ZeroPadding2D", "Cropping2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
+WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "Dense",
+                "BatchNormalization", "LayerNormalization", "GroupNormalization"}
 
 
 def compare(answer, wanted, given):

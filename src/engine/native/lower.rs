@@ -208,6 +208,10 @@ fn merge(node: &Node, inputs: &[&Shape]) -> Result<Kind, Unsupported> {
     Ok(Kind::Merge(merge))
 }
 
+/// A ReLU without options.
+const PLAIN_RELU: layers::ReLU =
+    layers::ReLU { max_value: None, negative_slope: 0.0, threshold: 0.0 };
+
 /// What a layer does and the activation that it applies; its weights start at `first`.
 fn translate(
     name: &str,
@@ -222,17 +226,30 @@ fn translate(
     let in_2d = layer.in_2d();
     let layer = in_2d.as_ref().unwrap_or(layer);
     let activation = match layer {
-        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation,
+        Layer::Conv2D(layers::Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) => {
+            if conv.dilation_rate != Pair(1, 1) {
+                return unsupported(", dilation_rate");
+            }
+            conv.activation
+        }
         Layer::Dense(dense) => dense.activation,
         Layer::Activation(layer) => layer.activation,
-        Layer::ReLU(_) => Activation::Relu,
+        Layer::ReLU(relu) => {
+            if *relu != PLAIN_RELU {
+                return unsupported(" with options");
+            }
+            Activation::Relu
+        }
         _ => Activation::Linear,
     };
     if activation == Activation::Softmax {
         return unsupported(", softmax");
     }
     let kind = match layer {
-        Layer::Conv2D(conv) => Kind::Convolution(conv2d(conv, input, output, first)),
+        Layer::Conv2D(layers::Conv2D { conv, groups: 1 }) => {
+            Kind::Convolution(conv2d(conv, input, output, first))
+        }
+        Layer::Conv2D(_) => return unsupported(", groups"),
         Layer::Conv2DTranspose(conv) => {
             Kind::Convolution(conv2d_transpose(conv, input, output, first))
         }
@@ -253,12 +270,28 @@ fn translate(
         }
         Layer::Flatten(_) | Layer::Reshape(_) => Kind::Reshape,
         Layer::LeakyReLU(leaky) => Kind::Activate(Activate::LeakyRelu(leaky.negative_slope)),
-        Layer::ReLU(_) | Layer::Activation(_) => {
+        Layer::ELU(elu) => Kind::Activate(Activate::Elu(elu.alpha)),
+        Layer::Rescaling(layer) => Kind::Activate(Activate::Line(layer.scale, layer.offset)),
+        Layer::ReLU(_) | Layer::Identity(_) | Layer::Activation(_) => {
             return Ok((None, Some(Activate::Activation(activation))));
         }
-        Layer::BatchNormalization(_) | Layer::Dropout(_) | Layer::GaussianNoise(_) => {
-            return unsupported("");
-        }
+        Layer::BatchNormalization(_)
+        | Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::DepthwiseConv2D(_)
+        | Layer::SeparableConv2D(_)
+        | Layer::PReLU(_)
+        | Layer::GaussianDropout(_)
+        | Layer::AlphaDropout(_)
+        | Layer::SpatialDropout2D(_)
+        | Layer::LayerNormalization(_)
+        | Layer::GroupNormalization(_)
+        | Layer::UnitNormalization(_)
+        | Layer::GlobalAveragePooling2D(_)
+        | Layer::GlobalMaxPooling2D(_)
+        | Layer::DepthToSpace(_)
+        | Layer::Permute(_)
+        | Layer::Softmax(_) => return unsupported(""),
         Layer::Add(_)
         | Layer::Subtract(_)
         | Layer::Multiply(_)

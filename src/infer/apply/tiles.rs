@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::plan::{Axis, LARGEST_PERIOD, Plan, Scale};
+use crate::plan::{Axis, LARGEST_PERIOD, Node, Plan, Scale};
 use crate::system::exit::UsageError;
 
 /// Longest sides of tiles where none is asked for: the first by which at least half is kept.
@@ -161,6 +161,9 @@ impl Tiling {
         if plan.sized_layer().is_none() {
             check_scale(plan, axis)?;
         }
+        if let Some(layer) = plan.whole_layer() {
+            return whole_only(layer, asked);
+        }
         match (plan.sized_layer(), asked) {
             (Some(_), None) => Ok(Self::default()),
             (Some(_), Some(_)) if plan.scale(axis) != Some(Scale::SAME) => Err(UsageError(
@@ -230,6 +233,15 @@ impl Tile {
     fn step(&self, period: usize, scale: Scale) -> usize {
         self.clear.len() * scale.coarse / scale.fine / period * period
     }
+}
+
+/// No tiles: a layer looks at the whole image.
+fn whole_only(layer: &Node, asked: Option<usize>) -> Result<Tiling, UsageError> {
+    let Some(asked) = asked else { return Ok(Tiling::default()) };
+    Err(UsageError(format!(
+        "--tile is {asked}, but the {} layer of the model looks at the whole image; leave --tile away",
+        layer.layer.name()
+    )))
 }
 
 /// Refuses what has no place on an image of any size.

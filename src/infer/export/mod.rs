@@ -175,8 +175,10 @@ impl Exporter {
         if format != Format::Keras {
             return Vec::new();
         }
+        let mut said = self.of_other_layers();
         if train.loss == Loss::Unknown {
-            return vec!["the model is not compiled: train.loss is \"unknown\"".to_owned()];
+            said.push("the model is not compiled: train.loss is \"unknown\"".to_owned());
+            return said;
         }
         let keys = [
             ("warmup_steps", train.warmup_steps.is_some()),
@@ -186,7 +188,21 @@ impl Exporter {
         let left_out = keys.into_iter().filter(|(_, is_set)| *is_set);
         let sentence =
             |(key, _)| format!("train.{key} is left out: a Keras model has no place for it");
-        left_out.map(sentence).collect()
+        said.extend(left_out.map(sentence));
+        said
+    }
+
+    /// What Keras has no layer for, and what stands in its place.
+    fn of_other_layers(&self) -> Vec<String> {
+        let [height, width, _] = self.plan.input_shape;
+        let is_fixed = self.takes_other_sizes() && keras::config::has_depth_to_space(&self.plan);
+        let said = is_fixed.then(|| {
+            format!(
+                "the file's model takes images of {width}x{height} only: Keras has no DepthToSpace, and Reshape \
+                 and Permute stand in its place"
+            )
+        });
+        said.into_iter().collect()
     }
 
     /// What the model is, for people.

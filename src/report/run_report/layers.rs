@@ -1,6 +1,7 @@
 //! The boxes of the model's drawing.
 
-use crate::config::layers::{Convolution, Layer, Pair};
+use crate::config::layers::{Conv2D, Layer, Pair};
+use crate::nn::Activation;
 use crate::plan::{Node, Part, Plan, Shape, Value};
 use crate::report::html::{LayerBox, LayerKind, LayerPart};
 
@@ -60,12 +61,23 @@ fn kind(node: &Node, input: &Shape) -> LayerKind {
 fn detail(layer: &Layer) -> String {
     let name = layer.name();
     match layer {
-        Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => convolution(name, conv),
+        Layer::Conv2D(Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) => {
+            convolution(name, conv.kernel_size, conv.strides, conv.activation)
+        }
+        Layer::DepthwiseConv2D(conv) => {
+            convolution(name, conv.kernel_size, conv.strides, conv.activation)
+        }
+        Layer::SeparableConv2D(conv) => {
+            let conv = &conv.depthwise;
+            convolution(name, conv.kernel_size, conv.strides, conv.activation)
+        }
         Layer::MaxPooling2D(pool) | Layer::AveragePooling2D(pool) => {
             format!("{name} {}", sides(pool.pool_size))
         }
         Layer::UpSampling2D(up) => format!("{name} {}", sides(up.size)),
         Layer::Dense(dense) => format!("{name}, {}", dense.activation.name()),
+        Layer::DepthToSpace(layer) => format!("{name} {}", layer.block_size),
+        Layer::Rescaling(layer) => format!("{name} {}", layer.scale),
         Layer::Dropout(dropout) => format!("{name} {}", dropout.rate),
         Layer::GaussianNoise(noise) => format!("{name} {}", noise.stddev),
         Layer::LeakyReLU(leaky) => format!("{name} {}", leaky.negative_slope),
@@ -74,13 +86,13 @@ fn detail(layer: &Layer) -> String {
     }
 }
 
-fn convolution(name: &str, conv: &Convolution) -> String {
-    let stride = match conv.strides {
+fn convolution(name: &str, kernel: Pair, strides: Pair, activation: Activation) -> String {
+    let stride = match strides {
         Pair(1, 1) => String::new(),
         strides if strides.0 == strides.1 => format!("/{}", strides.0),
         strides => format!("/{}", sides(strides)),
     };
-    format!("{name} {}{stride}, {}", sides(conv.kernel_size), conv.activation.name())
+    format!("{name} {}{stride}, {}", sides(kernel), activation.name())
 }
 
 fn sides(Pair(height, width): Pair) -> String {

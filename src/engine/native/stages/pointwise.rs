@@ -12,6 +12,10 @@ pub(in crate::engine::native) enum Activate {
     Activation(Activation),
     /// With this slope below 0.
     LeakyRelu(f64),
+    /// With minus this limit below 0.
+    Elu(f64),
+    /// Times the first, plus the second.
+    Line(f64, f64),
 }
 
 const LEAKY_RELU_SLOPE: f64 = 0.2;
@@ -28,6 +32,8 @@ impl Activate {
         };
         let activation = match self {
             Self::LeakyRelu(slope) => return leaky(slope),
+            Self::Elu(alpha) => return elu(x, T::of(alpha)),
+            Self::Line(scale, offset) => return (x * T::of(scale) + T::of(offset), T::of(scale)),
             Self::Activation(activation) => activation,
         };
         let sigmoid = || one / (one + (-x).exp());
@@ -42,13 +48,7 @@ impl Activate {
             }
             Activation::Relu6 => clipped(x, zero, T::of(6.0)),
             Activation::LeakyRelu => leaky(LEAKY_RELU_SLOPE),
-            Activation::Elu => {
-                if x > zero {
-                    (x, one)
-                } else {
-                    (x.exp_m1(), x.exp())
-                }
-            }
+            Activation::Elu => elu(x, one),
             Activation::Selu => {
                 let (scale, alpha) = (T::of(SELU_SCALE), T::of(SELU_ALPHA));
                 if x > zero {
@@ -89,6 +89,10 @@ impl Activate {
             Activation::Exponential => (x.exp(), x.exp()),
         }
     }
+}
+
+fn elu<T: Real>(x: T, alpha: T) -> (T, T) {
+    if x > T::zero() { (x, T::one()) } else { (alpha * x.exp_m1(), alpha * x.exp()) }
 }
 
 fn clipped<T: Real>(x: T, low: T, high: T) -> (T, T) {

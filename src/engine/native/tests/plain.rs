@@ -13,7 +13,7 @@ use crate::engine::native::lower::{Kind, Operation};
 use crate::engine::native::pass::Direction;
 use crate::engine::native::stages::{Activate, ConvolutionOptions};
 use crate::engine::native::window::{Side, Window};
-use crate::nn::{LeakyReLU, Loss, Padding, PoolOptions, same_padding};
+use crate::nn::{Elu, LeakyReLU, Loss, Padding, PoolOptions, Rescaling, same_padding};
 
 /// A model as [`super::lower::operations`] gives it, and a mistake that it makes on purpose.
 pub(super) struct Plain<'a> {
@@ -278,6 +278,8 @@ fn activation(function: Activate, values: &[f32]) -> (Vec<f32>, Vec<f32>) {
     derivative(values, |values| match function {
         Activate::Activation(activation) => activation.apply(values),
         Activate::LeakyRelu(negative_slope) => LeakyReLU { negative_slope }.forward_t(values, true),
+        Activate::Elu(alpha) => Elu { alpha }.forward_t(values, true),
+        Activate::Line(scale, offset) => Rescaling { scale, offset }.forward_t(values, true),
     })
 }
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde_json::{Value as Json, json};
 
 use super::compile;
-use crate::config::layers::Layer;
+use crate::config::layers::{DepthToSpace, Layer};
 use crate::config::schema::Field;
 use crate::infer::export::Exporter;
-use crate::plan::{Node, Shape, Value};
+use crate::plan::{Node, Plan, Shape, Value};
 
 /// The name of the layer that receives the images.
 const INPUT: &str = "input";
@@ -19,7 +19,7 @@ pub fn model(model: &Exporter) -> Json {
     let mut layers = vec![functional.input_layer()];
     let graph = &model.plan.graph;
     for (index, node) in graph.nodes.iter().enumerate().filter(|(_, node)| node.shares.is_none()) {
-        layers.push(functional.layer(index, node));
+        layers.extend(functional.layers(index, node));
     }
     let allowed = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
     json!({
@@ -57,7 +57,9 @@ impl<'a> Functional<'a> {
                 *count - 1
             })
             .collect();
-        Self { model, calls, open: [model.takes_other_sizes(); 2] }
+        // Keras's Reshape, by which a DepthToSpace is written, is of one size.
+        let is_free = model.takes_other_sizes() && !has_depth_to_space(&model.plan);
+        Self { model, calls, open: [is_free; 2] }
     }
 
     fn input_layer(&self) -> Json {
@@ -76,25 +78,66 @@ impl<'a> Functional<'a> {
         })
     }
 
-    /// A layer with all places where it stands.
-    fn layer(&self, index: usize, node: &Node) -> Json {
-        let mut config = options(&node.layer);
-        config["name"] = json!(node.name);
-        config["trainable"] = json!(true);
-        config["dtype"] = self.dtype();
+    /// A layer with all places where it stands: one of Keras's, or several that do the same.
+    fn layers(&self, index: usize, node: &Node) -> Vec<Json> {
         let graph = &self.model.plan.graph;
         let places = (graph.nodes.iter().enumerate())
             .filter(|(place, _)| graph.owner(*place) == index)
             .map(|(_, node)| self.inbound(node));
+        let places: Vec<Json> = places.collect();
+        if let Layer::DepthToSpace(DepthToSpace { block_size }) = node.layer {
+            return self.depth_to_space(node, block_size, places);
+        }
+        let shapes = self.input_shapes(node);
+        vec![self.layer(&node.name, node.layer.name(), options(&node.layer), shapes, places)]
+    }
+
+    fn layer(
+        &self,
+        name: &str,
+        class: &str,
+        mut config: Json,
+        input_shape: Json,
+        places: Vec<Json>,
+    ) -> Json {
+        config["name"] = json!(name);
+        config["trainable"] = json!(true);
+        config["dtype"] = self.dtype();
         json!({
             "module": "keras.layers",
-            "class_name": node.layer.name(),
+            "class_name": class,
             "config": config,
             "registered_name": null,
-            "build_config": { "input_shape": self.input_shapes(node) },
-            "name": node.name,
-            "inbound_nodes": places.collect::<Vec<_>>(),
+            "build_config": { "input_shape": input_shape },
+            "name": name,
+            "inbound_nodes": places,
         })
+    }
+
+    /// Rows and columns of the blocks get axes of their own, which go behind those of the image.
+    fn depth_to_space(&self, node: &Node, block: usize, places: Vec<Json>) -> Vec<Json> {
+        let input = &self.model.plan.graph.input_of(node).0;
+        let (height, width, channels) = (input[0], input[1], node.output.channels());
+        let apart = Shape(vec![height, width, block, block, channels]);
+        let turned = Shape(vec![height, block, width, block, channels]);
+        let names = ["blocks", "rows"].map(|step| format!("{}_{step}", node.name));
+        let reading = |name: &str, shape: &Shape| -> Vec<Json> {
+            let tensor = |place: usize| self.tensor_of(shape, json!([name, place, 0]));
+            (0..places.len())
+                .map(|place| json!({ "args": [tensor(place)], "kwargs": {} }))
+                .collect()
+        };
+        let [behind_blocks, behind_rows] =
+            [reading(&names[0], &apart), reading(&names[1], &turned)];
+        let reshape = |shape: &Shape| json!({ "target_shape": shape.0 });
+        let (given, apart_shape, turned_shape) =
+            (self.input_shapes(node), self.shape(&apart), self.shape(&turned));
+        let dims = json!({ "dims": [1, 3, 2, 4, 5] });
+        vec![
+            self.layer(&names[0], "Reshape", reshape(&apart), given, places),
+            self.layer(&names[1], "Permute", dims, apart_shape, behind_blocks),
+            self.layer(&node.name, "Reshape", reshape(&node.output), turned_shape, behind_rows),
+        ]
     }
 
     fn inbound(&self, node: &Node) -> Json {
@@ -104,12 +147,16 @@ impl<'a> Functional<'a> {
     }
 
     fn tensor(&self, value: Value) -> Json {
+        self.tensor_of(self.model.plan.graph.shape(value), self.history(value))
+    }
+
+    fn tensor_of(&self, shape: &Shape, history: Json) -> Json {
         json!({
             "class_name": "__keras_tensor__",
             "config": {
-                "shape": self.shape(self.model.plan.graph.shape(value)),
+                "shape": self.shape(shape),
                 "dtype": self.dtype(),
-                "keras_history": self.history(value),
+                "keras_history": history,
             },
         })
     }
@@ -147,6 +194,11 @@ impl<'a> Functional<'a> {
     fn dtype(&self) -> Json {
         json!(self.model.plan.config.train.dtype.name())
     }
+}
+
+/// Whether a layer makes pixels of channels, which no layer of Keras's does.
+pub(in crate::infer::export) fn has_depth_to_space(plan: &Plan) -> bool {
+    plan.graph.nodes.iter().any(|node| matches!(node.layer, Layer::DepthToSpace(_)))
 }
 
 /// The layer's table in a config, every default written out: the keys are Keras's.

@@ -5,7 +5,7 @@
 //! so that every Keras from 3.0 on reads it.
 
 mod compile;
-mod config;
+pub(super) mod config;
 
 use std::path::Path;
 

@@ -3,9 +3,10 @@
 
 use super::activation::{activation, leaky_relu};
 use crate::config::layers::{
-    Convolution, Dense, Layer, Pair, Pooling, Sides, UpSampling2D, of_signals,
+    Conv2D, Convolution, Dense, DepthwiseConv2D, Layer, Pair, Pooling, ReLU, Sides, UpSampling2D,
+    Windows, of_signals,
 };
-use crate::nn::{Activation, Interpolation, Padding};
+use crate::nn::{Activation, Interpolation, Padding, SMALLEST_NORM};
 use crate::plan::{Node, Shape, channels_first_axis};
 
 /// The end of an axis in a slice.
@@ -13,6 +14,7 @@ const END: i64 = i64::MAX;
 
 /// The lines of a layer that holds these tensors, for an input and an output of these shapes.
 pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<String> {
+    let (is_signal, given) = (input.0.len() == 2, output);
     let [input, output] = [input.computed(), output.computed()];
     let axes = input.0.len();
     let in_2d = layer.in_2d();
@@ -20,6 +22,23 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
     let kernel = if in_2d.is_some() { "torch.unsqueeze(self.weight, 2)" } else { "self.weight" };
     match in_2d.as_ref().unwrap_or(layer) {
         Layer::Conv2D(conv) => convolution(conv, kernel, held),
+        Layer::DepthwiseConv2D(conv) => {
+            let mut lines = depthwise(conv, input.channels(), "weight", held);
+            lines.extend(activated(conv.activation));
+            lines
+        }
+        Layer::SeparableConv2D(conv) => {
+            let mut lines = depthwise(&conv.depthwise, input.channels(), "depthwise_weight", &[]);
+            let (kernel, bias) = ("self.pointwise_weight", or_none("bias", held));
+            lines.push(convolve(kernel, &bias, Pair(1, 1), Pair(1, 1), 1));
+            lines.extend(activated(conv.depthwise.activation));
+            lines
+        }
+        Layer::PReLU(_) => {
+            let alpha = if is_signal { "torch.unsqueeze(self.weight, 1)" } else { "self.weight" };
+            let negative = format!("torch.mul({alpha}, torch.relu(torch.neg(x)))");
+            vec![format!("x = torch.sub(torch.relu(x), {negative})")]
+        }
         Layer::Conv2DTranspose(conv) => transposed(conv, kernel, held),
         Layer::MaxPooling2D(pool) => max_pooling(pool),
         Layer::AveragePooling2D(pool) => average_pooling(pool),
@@ -42,7 +61,48 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
             norm.epsilon
         )],
         // They draw while training and pass everything through after.
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => Vec::new(),
+        Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::GaussianDropout(_)
+        | Layer::AlphaDropout(_)
+        | Layer::SpatialDropout2D(_)
+        | Layer::Identity(_) => Vec::new(),
+        Layer::LayerNormalization(norm) => vec![
+            channels_last(axes),
+            format!(
+                "x = torch.layer_norm(x, [{}], {}, {}, {:?}, False)",
+                input.channels(),
+                or_none("weight", held),
+                or_none("bias", held),
+                norm.epsilon
+            ),
+            channels_first(axes),
+        ],
+        Layer::GroupNormalization(layer) => vec![format!(
+            "x = torch.group_norm(x, {}, {}, {}, {:?}, False)",
+            layer.groups_of(input.channels()).expect("the plan has checked it"),
+            or_none("weight", held),
+            or_none("bias", held),
+            layer.norm.epsilon
+        )],
+        Layer::UnitNormalization(_) => vec![
+            "squares = torch.sum(torch.mul(x, x), [1], True)".to_owned(),
+            format!(
+                "x = torch.mul(x, torch.clamp(torch.rsqrt(squares), None, {:?}))",
+                1.0 / SMALLEST_NORM
+            ),
+        ],
+        Layer::GlobalAveragePooling2D(pool) => {
+            vec![format!("x = torch.mean(x, [2, 3], {})", python(pool.keepdims))]
+        }
+        Layer::GlobalMaxPooling2D(pool) => {
+            vec![format!("x = torch.amax(x, [2, 3], {})", python(pool.keepdims))]
+        }
+        Layer::DepthToSpace(layer) => depth_to_space(layer.block_size, output.channels()),
+        Layer::Permute(permute) => permutation(&permute.dims),
+        Layer::Rescaling(layer) => {
+            vec![format!("x = torch.add(torch.mul(x, {:?}), {:?})", layer.scale, layer.offset)]
+        }
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, bottom, left, right } = pad.padding;
             vec![format!("x = torch.constant_pad_nd(x, [{left}, {right}, {top}, {bottom}], 0.)")]
@@ -51,7 +111,11 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
             let Sides { top, bottom, left, right } = crop.cropping;
             vec![cut(2, top, bottom), cut(3, left, right)]
         }
-        Layer::ReLU(_) => activated(Activation::Relu),
+        Layer::ReLU(relu) => relu_with_options(relu),
+        Layer::ELU(elu) => vec![format!("x = torch.elu(x, {:?})", elu.alpha)],
+        Layer::Softmax(softmax) => {
+            vec![format!("x = torch.softmax(x, {})", channels_first_axis(given, softmax.axis))]
+        }
         Layer::LeakyReLU(leaky) => vec![format!("x = {}", leaky_relu(leaky.negative_slope))],
         Layer::Activation(layer) => activated(layer.activation),
         Layer::Add(_)
@@ -90,6 +154,57 @@ fn activated(which: Activation) -> Vec<String> {
     activation(which).map(|expression| format!("x = {expression}")).into_iter().collect()
 }
 
+fn python(truth: bool) -> &'static str {
+    if truth { "True" } else { "False" }
+}
+
+/// As in [`crate::nn::ReLU`].
+fn relu_with_options(relu: &ReLU) -> Vec<String> {
+    let ReLU { max_value, negative_slope, threshold } = *relu;
+    let positive = if threshold > 0.0 {
+        format!("torch.where(torch.gt(x, {threshold:?}), x, torch.zeros_like(x))")
+    } else {
+        "torch.relu(x)".to_owned()
+    };
+    let limited = max_value.map_or_else(
+        || positive.clone(),
+        |most| format!("torch.clamp({positive}, None, {most:?})"),
+    );
+    if negative_slope == 0.0 {
+        return vec![format!("x = {limited}")];
+    }
+    let below = format!("torch.relu(torch.add(torch.neg(x), {threshold:?}))");
+    vec![format!("x = torch.sub({limited}, torch.mul({below}, {negative_slope:?}))")]
+}
+
+fn depth_to_space(block: usize, channels: usize) -> Vec<String> {
+    let side = |axis: usize| format!("torch.mul(torch.size(x, {axis}), {block})");
+    vec![
+        format!("rows = {}", side(2)),
+        format!("columns = {}", side(3)),
+        format!(
+            "x = torch.reshape(x, [torch.size(x, 0), {block}, {block}, {channels}, torch.size(x, 2), \
+             torch.size(x, 3)])"
+        ),
+        "x = torch.permute(x, [0, 3, 4, 1, 5, 2])".to_owned(),
+        format!("x = torch.reshape(x, [torch.size(x, 0), {channels}, rows, columns])"),
+    ]
+}
+
+/// Of axes with the channels last.
+fn permutation(dims: &[usize]) -> Vec<String> {
+    match *dims {
+        // A signal is an image of one row.
+        [2, 1] => vec!["x = torch.transpose(x, 1, 3)".to_owned()],
+        [a, b, c] => vec![
+            channels_last(3),
+            format!("x = torch.permute(x, [0, {a}, {b}, {c}])"),
+            channels_first(3),
+        ],
+        _ => Vec::new(),
+    }
+}
+
 fn or_none(tensor: &str, held: &[&str]) -> String {
     if held.contains(&tensor) { format!("self.{tensor}") } else { "None".to_owned() }
 }
@@ -101,9 +216,7 @@ fn list(Pair(height, width): Pair) -> String {
 /// Keras's `same`: the windows' overhang is shared out, the odd pixel at the end. With a stride it
 /// depends on the size of the image.
 fn pad_same(
-    Pair(height, width): Pair,
-    Pair(down, across): Pair,
-    padding: Padding,
+    Windows { size: Pair(height, width), strides: Pair(down, across), padding }: Windows,
     value: &str,
 ) -> Vec<String> {
     let none = height == 1 && width == 1 && down == 1 && across == 1;
@@ -131,24 +244,39 @@ fn pad_same(
     ]
 }
 
-fn convolution(conv: &Convolution, kernel: &str, held: &[&str]) -> Vec<String> {
-    let mut lines = pad_same(conv.kernel_size, conv.strides, conv.padding, "0.");
-    let (bias, strides) = (or_none("bias", held), list(conv.strides));
-    lines.push(format!("x = torch.conv2d(x, {kernel}, {bias}, {strides}, [0, 0], [1, 1], 1)"));
+fn convolution(Conv2D { conv, groups }: &Conv2D, kernel: &str, held: &[&str]) -> Vec<String> {
+    let mut lines = pad_same(conv.windows(), "0.");
+    let bias = or_none("bias", held);
+    lines.push(convolve(kernel, &bias, conv.strides, conv.dilation_rate, *groups));
     lines.extend(activated(conv.activation));
     lines
+}
+
+/// Filters of one channel each, by the kernel of this name.
+fn depthwise(conv: &DepthwiseConv2D, channels: usize, kernel: &str, held: &[&str]) -> Vec<String> {
+    let mut lines = pad_same(conv.windows(), "0.");
+    let kernel = format!("torch.unsqueeze(torch.flatten(self.{kernel}, 0, 1), 1)");
+    let bias = or_none("bias", held);
+    lines.push(convolve(&kernel, &bias, conv.strides, conv.dilation_rate, channels));
+    lines
+}
+
+fn convolve(kernel: &str, bias: &str, strides: Pair, rate: Pair, groups: usize) -> String {
+    let (strides, rate) = (list(strides), list(rate));
+    format!("x = torch.conv2d(x, {kernel}, {bias}, {strides}, [0, 0], {rate}, {groups})")
 }
 
 /// Run unpadded, then cut to Keras's length; where the stride exceeds the kernel, what the unpadded
 /// result is short of is added.
 fn transposed(conv: &Convolution, kernel: &str, held: &[&str]) -> Vec<String> {
-    let Convolution { kernel_size: Pair(height, width), strides: Pair(down, across), .. } = *conv;
+    let Windows { size: Pair(height, width), strides: Pair(down, across), .. } = conv.windows();
     let missing = Pair(down.saturating_sub(height), across.saturating_sub(width));
     let mut lines = vec![format!(
-        "x = torch.conv_transpose2d(x, {kernel}, {}, {}, [0, 0], {}, 1, [1, 1])",
+        "x = torch.conv_transpose2d(x, {kernel}, {}, {}, [0, 0], {}, 1, {})",
         or_none("bias", held),
         list(conv.strides),
-        list(missing)
+        list(missing),
+        list(conv.dilation_rate)
     )];
     if conv.padding == Padding::Same {
         for (axis, kernel, stride) in [(2, height, down), (3, width, across)] {
@@ -169,10 +297,15 @@ fn cut(axis: usize, before: usize, after: usize) -> String {
     format!("x = torch.slice(x, {axis}, {before}, {end}, 1)")
 }
 
+fn pooled(pool: &Pooling) -> Windows {
+    let strides = pool.strides.unwrap_or(pool.pool_size);
+    Windows { size: pool.pool_size, strides, padding: pool.padding }
+}
+
 /// Padding is minus infinity, so that it never wins.
 fn max_pooling(pool: &Pooling) -> Vec<String> {
     let strides = pool.strides.unwrap_or(pool.pool_size);
-    let mut lines = pad_same(pool.pool_size, strides, pool.padding, "-inf");
+    let mut lines = pad_same(pooled(pool), "-inf");
     let (size, strides) = (list(pool.pool_size), list(strides));
     lines.push(format!("x = torch.max_pool2d(x, {size}, {strides}, [0, 0], [1, 1], False)"));
     lines
@@ -182,7 +315,7 @@ fn max_pooling(pool: &Pooling) -> Vec<String> {
 fn average_pooling(pool: &Pooling) -> Vec<String> {
     let strides = pool.strides.unwrap_or(pool.pool_size);
     let (size, steps) = (list(pool.pool_size), list(strides));
-    let pad = pad_same(pool.pool_size, strides, pool.padding, "0.");
+    let pad = pad_same(pooled(pool), "0.");
     if pad.is_empty() {
         return vec![format!(
             "x = torch.avg_pool2d(x, {size}, {steps}, [0, 0], False, True, None)"
