@@ -71,6 +71,7 @@ encoder = [
   { layer = "Conv2D", filters = 4, kernel_size = [3, 2], strides = [1, 2], padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
   { layer = "BatchNormalization", momentum = 0.9, epsilon = 0.01, center = false },
   { layer = "LeakyReLU", negative_slope = 0.1 },
+  { layer = "ActivityRegularization", l2 = 0.01 },
   { layer = "MaxPooling2D", pool_size = [3, 2], strides = [2, 1], padding = "same" },
   { layer = "AveragePooling2D", pool_size = [2, 1] },
   { layer = "Dense", units = 5, activation = "tanh" },
@@ -602,7 +603,7 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
             }
             reference.infer(&x)
         }
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => x,
+        Layer::Dropout(_) | Layer::GaussianNoise(_) | Layer::ActivityRegularization(_) => x,
         Layer::ZeroPadding2D(pad) => {
             linear::zero_padding(x.shape, margins(pad.padding)).forward(&x)
         }

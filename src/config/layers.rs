@@ -4,6 +4,7 @@
 
 use super::ConfigError;
 use super::node::{Node, Value};
+use super::regularizers::{L1L2, Regularizer};
 use super::schema::{Bounds, Field, choice, family, refuse, section};
 use crate::nn::{Activation, Initializer, Interpolation, Padding};
 
@@ -168,6 +169,26 @@ fn write_sides(sides: &[Option<usize>]) -> toml::Value {
 }
 
 section! {
+    /// How a layer's kernel starts, and what holds it in training.
+    pub struct KernelOptions {
+        /// How the kernel starts.
+        kernel_initializer: Initializer = Initializer::GlorotUniform;
+        /// What the size of the kernel's values adds to the loss.
+        kernel_regularizer: Option<Regularizer> = None;
+    }
+}
+
+section! {
+    /// What holds a layer's bias, and the values that it gives, in training.
+    pub struct BiasOptions {
+        /// What the size of the bias adds to the loss.
+        bias_regularizer: Option<Regularizer> = None;
+        /// What the size of the layer's output adds to the loss, as a mean over the batch.
+        activity_regularizer: Option<Regularizer> = None;
+    }
+}
+
+section! {
     /// Keys of both kinds of convolution.
     pub struct Convolution {
         /// Output channels.
@@ -183,8 +204,8 @@ section! {
         activation: Activation = Activation::Linear;
         /// Whether a bias is added to each output channel.
         use_bias: bool = true;
-        /// How the kernel starts; the bias starts at 0.
-        kernel_initializer: Initializer = Initializer::GlorotUniform;
+        flatten kernel: KernelOptions;
+        flatten bias: BiasOptions;
     }
 }
 
@@ -224,8 +245,8 @@ section! {
         activation: Activation = Activation::Linear;
         /// Whether a bias is added.
         use_bias: bool = true;
-        /// How the kernel starts; the bias starts at 0.
-        kernel_initializer: Initializer = Initializer::GlorotUniform;
+        flatten kernel: KernelOptions;
+        flatten bias: BiasOptions;
     }
 }
 
@@ -248,6 +269,10 @@ section! {
         center: bool = true;
         /// Whether there is a learned factor (gamma).
         scale: bool = true;
+        /// What the size of the offset adds to the loss.
+        beta_regularizer: Option<Regularizer> = None;
+        /// What the size of the factor adds to the loss.
+        gamma_regularizer: Option<Regularizer> = None;
     }
 }
 
@@ -342,6 +367,8 @@ family! {
         LeakyReLU(LeakyReLU) = "LeakyReLU",
         /// An activation as a layer of its own.
         Activation(ActivationLayer) = "Activation",
+        /// Its input; what the size of the values adds to the loss, as a mean over the batch.
+        ActivityRegularization(L1L2) = "ActivityRegularization",
         /// Sum of its inputs. As in all merges but Concatenate, a side of 1 meets any length.
         Add(Bare) = "Add",
         /// The first of two inputs less the second.
@@ -407,7 +434,8 @@ impl Layer {
             | Self::GaussianNoise(_)
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
-            | Self::Activation(_) => Geometry::Elementwise,
+            | Self::Activation(_)
+            | Self::ActivityRegularization(_) => Geometry::Elementwise,
             Self::Add(_)
             | Self::Subtract(_)
             | Self::Multiply(_)
@@ -443,6 +471,7 @@ impl Layer {
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
             | Self::Activation(_)
+            | Self::ActivityRegularization(_)
             | Self::Add(_)
             | Self::Subtract(_)
             | Self::Multiply(_)
@@ -451,5 +480,25 @@ impl Layer {
             | Self::Minimum(_)
             | Self::Concatenate(_) => false,
         }
+    }
+
+    /// What the weight that Keras calls so adds to the loss: `kernel_regularizer` of `kernel`.
+    #[must_use]
+    pub fn regularizer(&self, weight: &str) -> Option<&Regularizer> {
+        self.option(&format!("{weight}_regularizer"))
+    }
+
+    /// What the layer's output adds to the loss.
+    #[must_use]
+    pub fn activity_regularizer(&self) -> Option<Regularizer> {
+        match self {
+            Self::ActivityRegularization(factors) => Some(Regularizer::L1L2(factors.clone())),
+            _ => self.option("activity_regularizer").cloned(),
+        }
+    }
+
+    /// The value of a key that may be left out.
+    fn option<T: 'static>(&self, key: &str) -> Option<&T> {
+        self.value_of(key)?.downcast_ref::<Option<T>>()?.as_ref()
     }
 }

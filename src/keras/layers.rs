@@ -9,12 +9,14 @@ use super::activation::{self, Found, activation};
 use super::dialect::{Modern, modern};
 use super::graph::{Leaf, Use, always_trains};
 use super::json::{number, shown, tidy};
+use super::member::Family;
 use super::notes::Notes;
 use super::operations;
 use super::references::{Argument, Call};
 use super::refusal::Refusals;
 use super::version::Version;
 use crate::config::layers::Layer;
+use crate::config::regularizers::Regularizer;
 use crate::config::schema::Key;
 use crate::plan::snake_case;
 
@@ -40,6 +42,8 @@ const IGNORED: [&str; 16] = [
     "fused",
     "ragged",
 ];
+/// From here on, the penalty of a layer's output is divided by the batch's size in every Keras.
+const MEAN_OF_ACTIVITIES: Version = Version { major: 2, minor: 4 };
 const REBUILD: &str =
     "rebuild it in Keras from layers that convae has (`convae reference` lists them)";
 const WITHOUT: &str =
@@ -184,13 +188,8 @@ impl OneLayer<'_, '_> {
                 None => {}
             }
         }
-        match class.as_str() {
-            "Identity" => return Some(Words::activation(Found::Named("linear"))),
-            "ActivityRegularization" => {
-                self.note("the regularizer of its values is left behind: training minimises the loss alone");
-                return Some(Words::activation(Found::Named("linear")));
-            }
-            _ => {}
+        if class == "Identity" {
+            return Some(Words::activation(Found::Named("linear")));
         }
         let known = Layer::reference().into_iter().find(|(name, ..)| *name == class);
         let Some((_, _, keys)) = known else {
@@ -239,11 +238,10 @@ impl OneLayer<'_, '_> {
                 (option, key) if option.ends_with("_initializer") => {
                     self.initializer(option, value, key, &mut words);
                 }
-                (option, None) if option.ends_with("_regularizer") => {
-                    if !value.is_null() {
-                        let what = "is left behind: training minimises the loss alone";
-                        self.note(&format!("{option} = {} {what}", shown(value)));
-                    }
+                // Which Keras writes beside the layer's own keys, that say the same.
+                ("activity_regularizer", None) if class == "ActivityRegularization" => {}
+                (option, key) if option.ends_with("_regularizer") => {
+                    self.regularizer(option, value, key.is_some(), &mut words);
                 }
                 (option, None) if option.ends_with("_constraint") => {
                     if !value.is_null() {
@@ -256,6 +254,11 @@ impl OneLayer<'_, '_> {
             }
         }
         self.bilinear(class, config);
+        if words.then.is_some() && words.keys.remove("activity_regularizer").is_some() {
+            self.note(
+                "activity_regularizer is left behind: its activation is a layer of its own here",
+            );
+        }
         words
     }
 
@@ -314,6 +317,31 @@ impl OneLayer<'_, '_> {
         ));
     }
 
+    fn regularizer(&mut self, option: &str, value: &Value, has_key: bool, words: &mut Words) {
+        if value.is_null() {
+            return;
+        }
+        let family = Family { texts: Regularizer::TEXTS, members: Regularizer::reference() };
+        match family.read(&old_regularizer(value)) {
+            Ok(found) if has_key => {
+                if option == "activity_regularizer" && self.findings.version < MEAN_OF_ACTIVITIES {
+                    self.note(
+                        "activity_regularizer counts as its mean over the batch, as in Keras since 2.4",
+                    );
+                }
+                if !is_nothing(&found) {
+                    words.keys.insert(option.to_owned(), found);
+                }
+            }
+            Ok(_) => self.left_behind(option, &shown(value)),
+            Err(what) => self.left_behind(option, &what),
+        }
+    }
+
+    fn left_behind(&mut self, option: &str, what: &str) {
+        self.note(&format!("{option} = {what} is left behind: training does without"));
+    }
+
     fn plain(&mut self, key: &Key, value: &Value, words: &mut Words) {
         if value.is_null() {
             return; // not set, on either side
@@ -361,6 +389,25 @@ impl OneLayer<'_, '_> {
                        centres of the pixels elsewhere");
         }
     }
+}
+
+/// Keras 1's own way to write one, which has no class.
+fn old_regularizer(value: &Value) -> Value {
+    match (value.get("name"), value.get("l1"), value.get("l2")) {
+        (Some(_), l1, l2) if value.get("class_name").is_none() => {
+            json!({ "class_name": "L1L2", "config": { "l1": l1, "l2": l2 } })
+        }
+        _ => value.clone(),
+    }
+}
+
+/// Whether all of its factors are 0.
+fn is_nothing(regularizer: &toml::Value) -> bool {
+    let Some(table) = regularizer.as_table() else { return false };
+    let mut factors =
+        table.iter().filter(|(key, _)| matches!(key.as_str(), "l1" | "l2" | "factor"));
+    let first = factors.next().is_some_and(|(_, factor)| factor.as_float() == Some(0.0));
+    first && factors.all(|(_, factor)| factor.as_float() == Some(0.0))
 }
 
 /// Whether an option that convae lacks asks for what convae does.

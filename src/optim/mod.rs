@@ -8,6 +8,7 @@ mod adadelta;
 mod adam;
 mod average;
 mod clip;
+mod penalty;
 mod rmsprop;
 mod schedule;
 mod sgd;
@@ -20,6 +21,7 @@ use crate::config::sections::{self, Adam, AdamW};
 use accumulator::Accumulator;
 use average::Average;
 use clip::Clip;
+pub use penalty::Penalty;
 use schedule::Pace;
 
 /// One optimizer's update.

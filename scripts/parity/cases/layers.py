@@ -147,6 +147,7 @@ DRAWS = {
     "ZeroPadding2D": lambda rng: margins(rng, "ZeroPadding2D", "padding"),
     "Cropping2D": lambda rng: margins(rng, "Cropping2D", "cropping"),
     "ReLU": lambda rng: bare(rng, "ReLU"),
+    "ActivityRegularization": lambda rng: bare(rng, "ActivityRegularization", l1=0.1, l2=0.1),
     "LeakyReLU": lambda rng: bare(rng, "LeakyReLU", negative_slope=float(rng.uniform(0, 1))),
     **{f"Activation {name}": activation(name) for name in ACTIVATIONS},
     "Dropout inference": lambda rng: (

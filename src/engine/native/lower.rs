@@ -219,6 +219,10 @@ fn translate(
     let unsupported = |detail: &str| {
         Err(Unsupported { name: name.to_owned(), what: format!("{}{detail}", layer.name()) })
     };
+    let is_layer = matches!(layer, Layer::ActivityRegularization(_));
+    if !is_layer && layer.activity_regularizer().is_some() {
+        return unsupported(", activity_regularizer");
+    }
     let activation = match layer {
         Layer::Conv2D(conv) | Layer::Conv2DTranspose(conv) => conv.activation,
         Layer::Dense(dense) => dense.activation,
@@ -254,9 +258,10 @@ fn translate(
         Layer::ReLU(_) | Layer::Activation(_) => {
             return Ok((None, Some(Activate::Activation(activation))));
         }
-        Layer::BatchNormalization(_) | Layer::Dropout(_) | Layer::GaussianNoise(_) => {
-            return unsupported("");
-        }
+        Layer::BatchNormalization(_)
+        | Layer::Dropout(_)
+        | Layer::GaussianNoise(_)
+        | Layer::ActivityRegularization(_) => return unsupported(""),
         Layer::Add(_)
         | Layer::Subtract(_)
         | Layer::Multiply(_)

@@ -5,6 +5,7 @@ mod loss;
 mod optimizer;
 mod schedule;
 
+pub use optimizer::plain_value;
 use serde_json::Value;
 
 use super::json::{list, plain, shown, text};

@@ -101,8 +101,8 @@ fn lower_layer(
             let epsilon = vec![Attribute::float("epsilon", norm.epsilon)];
             graph.op("BatchNormalization", &statistics, epsilon);
         }
-        // They draw while training and pass everything through after.
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => {}
+        // They act while training and pass everything through after.
+        Layer::Dropout(_) | Layer::GaussianNoise(_) | Layer::ActivityRegularization(_) => {}
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, bottom, left, right } = pad.padding;
             let pads = [0, 0, top, left, 0, 0, bottom, right].map(|rows| rows as i64);

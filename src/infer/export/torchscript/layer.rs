@@ -35,8 +35,10 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
             or_none("bias", held),
             norm.epsilon
         )],
-        // They draw while training and pass everything through after.
-        Layer::Dropout(_) | Layer::GaussianNoise(_) => Vec::new(),
+        // They act while training and pass everything through after.
+        Layer::Dropout(_) | Layer::GaussianNoise(_) | Layer::ActivityRegularization(_) => {
+            Vec::new()
+        }
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, bottom, left, right } = pad.padding;
             vec![format!("x = torch.constant_pad_nd(x, [{left}, {right}, {top}, {bottom}], 0.)")]
