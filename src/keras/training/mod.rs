@@ -311,6 +311,8 @@ mod tests {
             ("sgd", "SGD"),
             ("adadelta", "Adadelta"),
             ("adamw", "AdamW"),
+            ("nadam", "Nadam"),
+            ("Lion", "Lion"),
         ] {
             let (training, _) = read(&json!({ "loss": "mse", "optimizer": given }));
             assert_eq!(training.keys["optimizer"].as_table().unwrap()["name"].as_str(), Some(name));
