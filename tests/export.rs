@@ -123,10 +123,13 @@ fn the_cases_have_every_layer_and_every_option() {
         "momentum",
         "rate",
         "stddev",
+        "l1",
+        "l2",
     ];
     for (name, _, keys) in Layer::reference() {
         assert!(seen.contains_key(&(name.to_owned(), "layer".to_owned())), "no case has {name}");
-        for key in keys {
+        // Nor does what training adds to its loss.
+        for key in keys.iter().filter(|key| !key.name.ends_with("_regularizer")) {
             let values = seen.get(&(name.to_owned(), key.name.to_owned()));
             let least = if without_effect.contains(&key.name) { 1 } else { 2 };
             let count = values.map_or(0, BTreeSet::len);

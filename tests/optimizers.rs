@@ -7,7 +7,8 @@ mod reference {
 
 use convae::config::schema::Section;
 use convae::config::sections::{
-    self, Adadelta, Adam, AdamMoments, AdamW, OptimizerOptions, RmsProp, Sgd,
+    self, Adadelta, Adagrad, Adam, AdamMoments, AdamW, Adamax, Ftrl, Lamb, Lion, Moments, Nadam,
+    OptimizerOptions, RmsProp, Sgd,
 };
 use convae::optim::Optimizer;
 use convae::system::random::Stream;
@@ -102,7 +103,19 @@ macro_rules! options {
         })+
     };
 }
-options!(Adam(Adam), AdamW(AdamW), SGD(Sgd), RMSprop(RmsProp), Adadelta(Adadelta));
+options!(
+    Adam(Adam),
+    AdamW(AdamW),
+    SGD(Sgd),
+    RMSprop(RmsProp),
+    Adadelta(Adadelta),
+    Nadam(Nadam),
+    Adamax(Adamax),
+    Adagrad(Adagrad),
+    Lion(Lion),
+    Lamb(Lamb),
+    Ftrl(Ftrl)
+);
 
 /// Adam that keeps a third buffer.
 fn amsgrad() -> Adam {
@@ -125,6 +138,12 @@ fn all() -> Vec<sections::Optimizer> {
             ..RmsProp::defaults()
         }),
         sections::Optimizer::Adadelta(Adadelta::defaults()),
+        sections::Optimizer::Nadam(Nadam::defaults()),
+        sections::Optimizer::Adamax(Adamax::defaults()),
+        sections::Optimizer::Adagrad(Adagrad::defaults()),
+        sections::Optimizer::Lion(Lion::defaults()),
+        sections::Optimizer::Lamb(Lamb::defaults()),
+        sections::Optimizer::Ftrl(Ftrl::defaults()),
         sections::Optimizer::SGD(Sgd {
             common: OptimizerOptions {
                 use_ema: true,
@@ -172,6 +191,40 @@ fn adamw_follows_keras() {
 fn adamw_with_amsgrad_and_other_betas_follows_keras() {
     let moments = AdamMoments { beta_1: 0.8, beta_2: 0.7, epsilon: 1e-4, amsgrad: true };
     follows_keras(AdamW { moments, ..AdamW::defaults() });
+}
+
+#[test]
+fn nadam_adamax_and_lamb_follow_keras() {
+    let moments = Moments { beta_1: 0.6, beta_2: 0.9, epsilon: 1e-3 };
+    let common = OptimizerOptions { weight_decay: Some(0.1), ..OptimizerOptions::defaults() };
+    follows_keras(Nadam::defaults());
+    follows_keras(Nadam { moments: moments.clone(), ..Nadam::defaults() });
+    follows_keras(Adamax::defaults());
+    follows_keras(Adamax { moments: moments.clone(), ..Adamax::defaults() });
+    follows_keras(Lamb::defaults());
+    follows_keras(Lamb { moments, common, ..Lamb::defaults() });
+}
+
+#[test]
+fn adagrad_and_lion_follow_keras() {
+    follows_keras(Adagrad::defaults());
+    follows_keras(Adagrad { initial_accumulator_value: 0.0, epsilon: 1e-3, ..Adagrad::defaults() });
+    follows_keras(Lion::defaults());
+    follows_keras(Lion { beta_1: 0.3, beta_2: 0.6, ..Lion::defaults() });
+}
+
+#[test]
+fn ftrl_follows_keras() {
+    follows_keras(Ftrl::defaults());
+    follows_keras(Ftrl {
+        learning_rate: 0.1,
+        learning_rate_power: -0.3,
+        l1_regularization_strength: 0.01,
+        l2_regularization_strength: 0.2,
+        l2_shrinkage_regularization_strength: 0.05,
+        beta: 0.5,
+        ..Ftrl::defaults()
+    });
 }
 
 #[test]
@@ -401,7 +454,7 @@ fn buffers_have_the_names_that_keras_gives_them() {
         let optimizer = optimizer(options, &flat(&weights(&mut stream(15))));
         optimizer.state().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
-    let expected: [&[&str]; 10] = [
+    let expected: [&[&str]; 16] = [
         &["momentum", "velocity"],
         &["momentum", "velocity", "velocity_hat"],
         &["momentum", "velocity"],
@@ -410,6 +463,12 @@ fn buffers_have_the_names_that_keras_gives_them() {
         &["velocity"],
         &["velocity", "momentum", "average_gradient"],
         &["accumulated_grad", "accumulated_delta_var"],
+        &["momentum", "velocity"],
+        &["momentum", "norm"],
+        &["accumulator"],
+        &["momentum"],
+        &["momentum", "velocity"],
+        &["accumulator", "linear"],
         &["average"],
         &["momentum", "velocity", "average", "gradient_accumulator"],
     ];

@@ -91,6 +91,7 @@ encoder = [
   { layer = "Conv2D", filters = 4, kernel_size = [3, 2], strides = [1, 2], padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
   { layer = "BatchNormalization", momentum = 0.9, epsilon = 0.01, center = false },
   { layer = "LeakyReLU", negative_slope = 0.1 },
+  { layer = "ActivityRegularization", l2 = 0.01 },
   { layer = "MaxPooling2D", pool_size = [3, 2], strides = [2, 1], padding = "same" },
   { layer = "AveragePooling2D", pool_size = [2, 1] },
   { layer = "Dense", units = 5, activation = "tanh" },
@@ -293,6 +294,7 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
             ("conv2d", &[8, 4, 4], 72, 0),
             ("batch_normalization", &[8, 4, 4], 4, 8),
             ("leaky_re_lu", &[8, 4, 4], 0, 0),
+            ("activity_regularization", &[8, 4, 4], 0, 0),
             ("max_pooling2d", &[4, 4, 4], 0, 0),
             ("average_pooling2d", &[2, 4, 4], 0, 0),
             ("dense", &[2, 4, 5], 25, 0),
@@ -768,6 +770,7 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         | Layer::GaussianDropout(_)
         | Layer::AlphaDropout(_)
         | Layer::SpatialDropout2D(_)
+        | Layer::ActivityRegularization(_)
         | Layer::Identity(_) => x,
         Layer::LayerNormalization(norm) => {
             learned(axes::layer_normalization(&x, norm.epsilon), [weight("weight"), weight("bias")])
@@ -1044,6 +1047,12 @@ fn every_optimizer_with_every_option_reads_back_as_itself() {
         "name = \"SGD\", momentum = 0.3, nesterov = true",
         "name = \"RMSprop\", rho = 0.3, momentum = 0.1, epsilon = 1.0, centered = true",
         "name = \"Adadelta\", rho = 0.3, epsilon = 1e-300",
+        "name = \"Nadam\", beta_1 = 0.3, epsilon = 1e-3",
+        "name = \"Adamax\", beta_2 = 0.3",
+        "name = \"Lamb\", beta_2 = 0.3",
+        "name = \"Adagrad\", initial_accumulator_value = 0.0",
+        "name = \"Lion\", beta_1 = 0.3",
+        "name = \"Ftrl\", learning_rate_power = 0.0, beta = 1.5",
     ] {
         let set = format!("train.optimizer={{ {own}, {common} }}");
         let config = config(&plain, &[&set]);

@@ -1,4 +1,4 @@
-"""The gradient of one batch by the backend's own automatic differentiation. Imports Keras."""
+"""The gradient of one batch's loss, penalties included, by the backend's own automatic differentiation. Imports Keras."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def _tensorflow(model: keras.Model, loss: Any, x: np.ndarray, y: np.ndarray) -> 
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        value = loss(tf.constant(y), model(tf.constant(x), training=True))
+        value = loss(tf.constant(y), model(tf.constant(x), training=True)) + sum(model.losses)
     return tape.gradient(value, [variable.value for variable in model.trainable_variables])
 
 
@@ -33,7 +33,8 @@ def _jax(model: keras.Model, loss: Any, x: np.ndarray, y: np.ndarray) -> list[An
     fixed = [variable.value for variable in model.non_trainable_variables]
 
     def value(trainable: list[Any]) -> Any:
-        return loss(y, model.stateless_call(trainable, fixed, x, training=True)[0])
+        output, _, penalties = model.stateless_call(trainable, fixed, x, training=True, return_losses=True)
+        return loss(y, output) + sum(penalties)
 
     return jax.jit(jax.grad(value))([variable.value for variable in model.trainable_variables])
 
@@ -42,7 +43,7 @@ def _torch(model: keras.Model, loss: Any, x: np.ndarray, y: np.ndarray) -> list[
     import torch
 
     model.zero_grad()
-    loss(torch.from_numpy(y), model(torch.from_numpy(x), training=True)).backward()
+    (loss(torch.from_numpy(y), model(torch.from_numpy(x), training=True)) + sum(model.losses)).backward()
     gradients = [variable.value.grad.detach().clone() for variable in model.trainable_variables]
     model.zero_grad()
     return gradients

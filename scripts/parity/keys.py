@@ -72,6 +72,11 @@ def _value(given: Any, key: dict[str, Any], place: str, path: Path, set_paths: f
         if not isinstance(given, str) or given not in spellings:
             raise Failure(f"`{said(path)}` is {given!r}; known are {_list(set(spellings.values()))}")
         return spellings[given]
+    section = reference().get(place, {})
+    if isinstance(given, str) and section.get("texts"):
+        if given not in section["texts"]:
+            raise Failure(f"`{said(path)}` is {given!r}; known are {_list(section['texts'])}, or a table")
+        given = {section["by"]: section["texts"][given]}
     if isinstance(given, list) and f"{place}[]" in reference():
         return [_table(item, f"{place}[]", (*path, i), set_paths) for i, item in enumerate(given)]
     return _table(given, place, path, set_paths, key["default"]) if place in reference() else given

@@ -55,7 +55,7 @@ def schedule(rate: float, given: dict[str, Any]) -> Any:
 
 def keras_layer(layer: Layer) -> keras.layers.Layer:
     """Options that the config does not name keep Keras's own defaults."""
-    options = {key: _tuples(value) for key, value in layer.options.items()}
+    options = {key: _option(key, value) for key, value in layer.options.items()}
     return getattr(keras.layers, layer.kind)(name=layer.name, **options)
 
 
@@ -89,6 +89,19 @@ def get_weights(model: keras.Model, experiment: Experiment) -> dict[str, np.ndar
         name: layouts.to_torch(layer.kind, suffix, keras.ops.convert_to_numpy(variable.value))
         for name, (layer, suffix, variable) in variables(model, experiment).items()
     }
+
+
+def _option(key: str, value: Any) -> Any:
+    """A table with a name is one of Keras's objects."""
+    if not isinstance(value, dict):
+        return _tuples(value)
+    module = next(module for ending, module in OBJECTS.items() if key.endswith(ending))
+    options = {option: _tuples(each) for option, each in value.items() if option != "name"}
+    return getattr(module, value["name"])(**options)
+
+
+OBJECTS = {"_initializer": keras.initializers, "_regularizer": keras.regularizers, "_constraint": keras.constraints}
+"""By the endings of the keys that hold them."""
 
 
 def _tuples(value: Any) -> Any:

@@ -95,6 +95,7 @@ class KerasExport(Sandbox):
     def test_keras_warns_of_nothing_when_it_opens_the_file(self) -> None:
         for optimizer in ('{ name = "Adam", amsgrad = true, use_ema = true }', '{ name = "SGD" }',
                           '{ name = "RMSprop", momentum = 0.5, centered = true }', '{ name = "Adadelta" }',
+                          '{ name = "Nadam" }', '{ name = "Adagrad" }', '{ name = "Ftrl" }',
                           '{ name = "AdamW", gradient_accumulation_steps = 2 }'):
             with self.subTest(optimizer), warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)

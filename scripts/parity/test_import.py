@@ -56,6 +56,12 @@ class KerasImport(Sandbox):
             "schedule": lambda: optimizers.SGD(schedules.ExponentialDecay(0.01, 4, 0.5)),
             "rmsprop": lambda: optimizers.RMSprop(1e-3, momentum=0.5, centered=True),
             "adadelta": lambda: optimizers.Adadelta(1.0),
+            "nadam": lambda: optimizers.Nadam(1e-3),
+            "adamax": lambda: optimizers.Adamax(1e-3),
+            "adagrad": lambda: optimizers.Adagrad(1e-2),
+            "lion": lambda: optimizers.Lion(1e-4),
+            "lamb": lambda: optimizers.Lamb(1e-3),
+            "ftrl": lambda: optimizers.Ftrl(1e-2),
         }.items():
             for ending in (".keras", ".h5"):
                 with self.subTest(name + ending):

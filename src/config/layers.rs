@@ -4,6 +4,7 @@
 
 use super::ConfigError;
 use super::node::{Node, Value};
+use super::regularizers::{L1L2, Regularizer};
 use super::schema::{Bounds, Field, choice, family, refuse, section};
 use crate::nn::{Activation, Initializer, Interpolation, Padding, dilated};
 
@@ -237,6 +238,26 @@ fn write_sides(sides: &[Option<usize>]) -> toml::Value {
 }
 
 section! {
+    /// How a layer's kernel starts, and what holds it in training.
+    pub struct KernelOptions {
+        /// How the kernel starts.
+        kernel_initializer: Initializer = Initializer::GlorotUniform;
+        /// What the size of the kernel's values adds to the loss.
+        kernel_regularizer: Option<Regularizer> = None;
+    }
+}
+
+section! {
+    /// What holds a layer's bias, and the values that it gives, in training.
+    pub struct BiasOptions {
+        /// What the size of the bias adds to the loss.
+        bias_regularizer: Option<Regularizer> = None;
+        /// What the size of the layer's output adds to the loss, as a mean over the batch.
+        activity_regularizer: Option<Regularizer> = None;
+    }
+}
+
+section! {
     /// Keys of both kinds of convolution.
     pub struct Convolution {
         /// Output channels.
@@ -252,10 +273,10 @@ section! {
         activation: Activation = Activation::Linear;
         /// Whether a bias is added to each output channel.
         use_bias: bool = true;
-        /// How the kernel starts; the bias starts at 0.
-        kernel_initializer: Initializer = Initializer::GlorotUniform;
         /// Distance of the kernel's pixels from each other; above 1 only where the strides are 1.
         dilation_rate: Pair = Pair(1, 1), in WINDOW;
+        flatten kernel: KernelOptions;
+        flatten bias: BiasOptions;
     }
 }
 
@@ -285,8 +306,11 @@ section! {
         use_bias: bool = true;
         /// How the kernel starts; the bias starts at 0.
         depthwise_initializer: Initializer = Initializer::GlorotUniform;
+        /// What the size of the kernel's values adds to the loss.
+        depthwise_regularizer: Option<Regularizer> = None;
         /// Distance of the kernel's pixels from each other.
         dilation_rate: Pair = Pair(1, 1), in WINDOW;
+        flatten bias: BiasOptions;
     }
 }
 
@@ -297,6 +321,8 @@ section! {
         filters: usize, in SIDE;
         /// How the second kernel, that of the sums, starts; the bias starts at 0.
         pointwise_initializer: Initializer = Initializer::GlorotUniform;
+        /// What the size of that kernel's values adds to the loss.
+        pointwise_regularizer: Option<Regularizer> = None;
         flatten depthwise: DepthwiseConv2D;
     }
 }
@@ -329,10 +355,10 @@ section! {
         activation: Activation = Activation::Linear;
         /// Whether a bias is added to each output channel.
         use_bias: bool = true;
-        /// How the kernel starts; the bias starts at 0.
-        kernel_initializer: Initializer = Initializer::GlorotUniform;
         /// Distance of the kernel's steps from each other; above 1 only where the strides are 1.
         dilation_rate: Single = Single(1), in WINDOW;
+        flatten kernel: KernelOptions;
+        flatten bias: BiasOptions;
     }
 }
 
@@ -405,8 +431,8 @@ section! {
         activation: Activation = Activation::Linear;
         /// Whether a bias is added.
         use_bias: bool = true;
-        /// How the kernel starts; the bias starts at 0.
-        kernel_initializer: Initializer = Initializer::GlorotUniform;
+        flatten kernel: KernelOptions;
+        flatten bias: BiasOptions;
     }
 }
 
@@ -429,6 +455,10 @@ section! {
         center: bool = true;
         /// Whether there is a learned factor (gamma).
         scale: bool = true;
+        /// What the size of the offset adds to the loss.
+        beta_regularizer: Option<Regularizer> = None;
+        /// What the size of the factor adds to the loss.
+        gamma_regularizer: Option<Regularizer> = None;
     }
 }
 
@@ -689,6 +719,8 @@ family! {
         PReLU(PReLU) = "PReLU",
         /// An activation as a layer of its own.
         Activation(ActivationLayer) = "Activation",
+        /// Its input; what the size of the values adds to the loss, as a mean over the batch.
+        ActivityRegularization(L1L2) = "ActivityRegularization",
         /// Sum of its inputs. As in all merges but Concatenate, a side of 1 meets any length.
         Add(Bare) = "Add",
         /// The first of two inputs less the second.
@@ -809,7 +841,8 @@ impl Convolution1D {
             padding: self.padding,
             activation: self.activation,
             use_bias: self.use_bias,
-            kernel_initializer: self.kernel_initializer,
+            kernel: self.kernel.clone(),
+            bias: self.bias.clone(),
             dilation_rate: self.dilation_rate.in_2d(),
         }
     }
@@ -867,7 +900,8 @@ impl Layer {
             | Self::ReLU(_)
             | Self::LeakyReLU(_)
             | Self::PReLU(_)
-            | Self::Activation(_) => Geometry::Elementwise,
+            | Self::Activation(_)
+            | Self::ActivityRegularization(_) => Geometry::Elementwise,
             Self::Add(_)
             | Self::Subtract(_)
             | Self::Multiply(_)
@@ -947,6 +981,7 @@ impl Layer {
             | Self::LeakyReLU(_)
             | Self::PReLU(_)
             | Self::Activation(_)
+            | Self::ActivityRegularization(_)
             | Self::Add(_)
             | Self::Subtract(_)
             | Self::Multiply(_)
@@ -955,6 +990,31 @@ impl Layer {
             | Self::Minimum(_)
             | Self::Concatenate(_) => false,
         }
+    }
+
+    /// What the weight that Keras calls so adds to the loss: `kernel_regularizer` of `kernel`,
+    /// `pointwise_regularizer` of `pointwise_kernel`.
+    #[must_use]
+    pub fn regularizer(&self, weight: &str) -> Option<&Regularizer> {
+        let stem = match self {
+            Self::DepthwiseConv2D(_) if weight == "kernel" => "depthwise",
+            _ => weight.strip_suffix("_kernel").unwrap_or(weight),
+        };
+        self.option(&format!("{stem}_regularizer"))
+    }
+
+    /// What the layer's output adds to the loss.
+    #[must_use]
+    pub fn activity_regularizer(&self) -> Option<Regularizer> {
+        match self {
+            Self::ActivityRegularization(factors) => Some(Regularizer::L1L2(factors.clone())),
+            _ => self.option("activity_regularizer").cloned(),
+        }
+    }
+
+    /// The value of a key that may be left out.
+    fn option<T: 'static>(&self, key: &str) -> Option<&T> {
+        self.value_of(key)?.downcast_ref::<Option<T>>()?.as_ref()
     }
 }
 

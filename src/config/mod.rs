@@ -9,6 +9,7 @@ pub mod layers;
 pub mod node;
 pub mod policies;
 mod reference;
+pub mod regularizers;
 pub mod schema;
 pub mod sections;
 

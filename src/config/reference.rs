@@ -8,7 +8,8 @@ use super::data::{Data, Patches};
 use super::entry::{Connection, EntryLayer, Shared};
 use super::layers::Layer;
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
-use super::schema::{Key, Section, Unwritten};
+use super::regularizers::Regularizer;
+use super::schema::{Field, Key, Section, Unwritten};
 use super::sections::{Config, Model, Optimizer, Output, Train};
 
 /// One kind of table that a config has.
@@ -16,7 +17,7 @@ struct Entry {
     /// Heads its part of the page.
     title: &'static str,
     /// Where such a table may stand; `[]` after a list of them.
-    places: &'static [&'static str],
+    places: Vec<String>,
     keys: Keys,
 }
 
@@ -28,6 +29,8 @@ enum Keys {
     Family {
         by: &'static str,
         default: Option<&'static str>,
+        /// Texts that mean a member with all of its defaults, each with the member's name.
+        texts: &'static [(&'static str, &'static str)],
         /// Keys that each member takes beside its own.
         common: Vec<Key>,
         members: Vec<Member>,
@@ -59,40 +62,61 @@ fn entries() -> Vec<Entry> {
                 keys: Keys::Family {
                     by: $Family::KIND,
                     default: $Family::DEFAULT,
+                    texts: $Family::TEXTS,
                     common: Vec::new(),
                     members: $Family::reference(),
                 },
             });
         };
     }
-    family!(Data, "`[data]`, by `kind`", &["data"]);
-    family!(CorruptionKind, "`[corruption]`, by `kind`", &["corruption", "corruption[]"]);
-    family!(Optimizer, "`[train.optimizer]`, by `name`", &["train.optimizer"]);
+    family!(Data, "`[data]`, by `kind`", owned(&["data"]));
+    family!(CorruptionKind, "`[corruption]`, by `kind`", owned(&["corruption", "corruption[]"]));
+    family!(Optimizer, "`[train.optimizer]`, by `name`", owned(&["train.optimizer"]));
     family!(
         LearningRateSchedule,
         "`[train.learning_rate_schedule]`, by `name`",
-        &["train.learning_rate_schedule"]
+        owned(&["train.learning_rate_schedule"])
     );
     entries.push(layers());
+    family!(Regularizer, "Regularizers of a layer, by `name`", in_layers::<Regularizer>());
     entries
 }
+
+fn owned(places: &[&str]) -> Vec<String> {
+    places.iter().map(|&place| place.to_owned()).collect()
+}
+
+/// Every place in a layer's table where a value of this type may stand.
+fn in_layers<T: Field>() -> Vec<String> {
+    let keys = Layer::reference().into_iter().flat_map(|(_, _, keys)| keys);
+    let mut names: Vec<&str> =
+        keys.filter(|key| key.takes == T::takes()).map(|key| key.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let place = |list: &str, name: &str| format!("{list}.{name}");
+    LISTS.iter().flat_map(|list| names.iter().map(|name| place(list, name))).collect()
+}
+
+/// The lists of a model's layers.
+const LISTS: [&str; 3] = ["model.encoder[]", "model.decoder[]", "model.layers[]"];
 
 fn layers() -> Entry {
     let shared = (EntryLayer::SHARED, Shared::DOC, Shared::keys());
     Entry {
         title: "Layers of the model, by `layer`",
-        places: &["model.encoder[]", "model.decoder[]", "model.layers[]"],
+        places: owned(&LISTS),
         keys: Keys::Family {
             by: Layer::KIND,
             default: Layer::DEFAULT,
+            texts: Layer::TEXTS,
             common: Connection::keys(),
             members: Layer::reference().into_iter().chain([shared]).collect(),
         },
     }
 }
 
-fn fixed<S: Section>(title: &'static str, places: &'static [&'static str]) -> Entry {
-    Entry { title, places, keys: Keys::Fixed(S::DOC, S::keys()) }
+fn fixed<S: Section>(title: &'static str, places: &[&str]) -> Entry {
+    Entry { title, places: owned(places), keys: Keys::Fixed(S::DOC, S::keys()) }
 }
 
 /// Every section, key, default and layer of the config language, as Markdown.
@@ -117,8 +141,8 @@ pub fn reference() -> String {
 }
 
 /// The same for programs: `{"sections": [...]}`, each section with the `places` where it may stand.
-/// A section has `keys`; or it has `members`, each with keys of its own, and the key `by` that tells
-/// them apart. A key has a `name` (and perhaps
+/// A section has `keys`; or it has `members`, each with keys of its own, the key `by` that tells
+/// them apart, and `texts` that stand for a whole table, each with its member. A key has a `name` (and perhaps
 /// an `old_name`, which works too), its `type` in words, a `default` (null where it is `required`, or
 /// not set), the `choices` where it takes only those, and its `doc`.
 #[must_use]
@@ -127,13 +151,17 @@ pub fn reference_json() -> Value {
         Keys::Fixed(doc, keys) => {
             json!({ "places": places, "doc": doc.trim(), "keys": keys_json(&keys) })
         }
-        Keys::Family { by, default, common, members } => {
+        Keys::Family { by, default, texts, common, members } => {
+            let texts: serde_json::Map<String, Value> =
+                texts.iter().map(|(text, name)| ((*text).to_owned(), json!(name))).collect();
             let member = |(name, doc, keys): &Member| {
                 let keys = [keys_json(keys), keys_json(&common)].concat();
                 json!({ "name": name, "doc": doc.trim(), "keys": keys })
             };
             let members: Vec<Value> = members.iter().map(member).collect();
-            json!({ "places": places, "by": by, "default": default, "members": members })
+            json!({
+                "places": places, "by": by, "default": default, "texts": texts, "members": members,
+            })
         }
     });
     json!({ "sections": sections.collect::<Vec<_>>() })
@@ -192,13 +220,13 @@ mod tests {
     use super::*;
 
     /// The keys of every table, with the places where the table may stand.
-    fn all_keys() -> Vec<(&'static [&'static str], Vec<Key>)> {
+    fn all_keys() -> Vec<(Vec<String>, Vec<Key>)> {
         let mut all = Vec::new();
         for Entry { places, keys, .. } in entries() {
             match keys {
                 Keys::Fixed(_, keys) => all.push((places, keys)),
                 Keys::Family { members, .. } => {
-                    all.extend(members.into_iter().map(|(_, _, keys)| (places, keys)));
+                    all.extend(members.into_iter().map(|(_, _, keys)| (places.clone(), keys)));
                 }
             }
         }
@@ -207,19 +235,19 @@ mod tests {
 
     #[test]
     fn every_key_that_takes_a_table_has_a_section_that_says_what_stands_in_it() {
-        let places: Vec<&str> = entries().iter().flat_map(|entry| entry.places).copied().collect();
+        let places: Vec<String> = entries().into_iter().flat_map(|entry| entry.places).collect();
         for (within, keys) in all_keys() {
             for key in keys {
-                let (alone, listed) =
-                    (key.takes.starts_with("a table"), key.takes.contains("list"));
+                let listed = key.takes.contains("list");
+                let alone = !listed && key.takes.contains("a table");
                 if !key.takes.contains("table") {
                     continue;
                 }
-                for place in within {
+                for place in &within {
                     let place = super::super::node::join(place, key.name);
-                    assert!(!alone || places.contains(&place.as_str()), "{place} has no section");
+                    assert!(!alone || places.contains(&place), "{place} has no section");
                     let entry = format!("{place}[]");
-                    assert!(!listed || places.contains(&entry.as_str()), "{entry} has no section");
+                    assert!(!listed || places.contains(&entry), "{entry} has no section");
                 }
             }
         }

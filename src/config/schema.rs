@@ -1,6 +1,7 @@
 //! How typed sections are read out of a [`Node`] tree, and described: one declaration of a section
 //! yields its struct, its reader, its writer and its page of the reference, so that they cannot part.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -154,6 +155,9 @@ pub trait Section: Sized {
 
     /// Every key in the order of [`Section::keys`], without those that are not set.
     fn write_table(&self) -> toml::Table;
+
+    /// The value of a key by its name, for those who know its type.
+    fn value_of(&self, key: &str) -> Option<&dyn Any>;
 
     /// The section as it is when nothing is written.
     ///
@@ -385,6 +389,14 @@ macro_rules! section {
                 $(table.extend(self.$field.write_table());)*
                 table
             }
+
+            #[allow(unused_variables)]
+            fn value_of(&self, key: &str) -> Option<&dyn std::any::Any> {
+                $(if key == stringify!($key) {
+                    return Some(&self.$key);
+                })*
+                None$(.or_else(|| self.$field.value_of(key)))*
+            }
         }
 
         impl $crate::config::schema::Field for $Section {
@@ -465,12 +477,14 @@ macro_rules! choice {
 pub(crate) use choice;
 
 /// Declares a closed set of sections told apart by one key, which may be left out where a default
-/// follows `or`: the enum, its reader, writer and reference.
+/// follows `or`: the enum, its reader, writer and reference. After `|` stand texts that mean a member with
+/// all of its defaults, in place of a table.
 macro_rules! family {
     (
         $(#[doc = $doc:literal])+
         pub enum $Family:ident by $kind:literal $(or $default:literal)?, like $example:literal {
-            $($(#[doc = $member_doc:literal])+ $Member:ident($Section:ident) = $name:literal),+ $(,)?
+            $($(#[doc = $member_doc:literal])+ $Member:ident($Section:ident) = $name:literal
+                $(| $text:literal)*),+ $(,)?
         }
     ) => {
         $(#[doc = $doc])+
@@ -486,6 +500,8 @@ macro_rules! family {
             pub const KIND: &str = $kind;
             /// The member that is meant where that key is not written, if one is.
             pub const DEFAULT: Option<&str> = family!(@default $($default)?);
+            /// Texts that mean a member with all of its defaults, each with the member's name.
+            pub const TEXTS: &[(&str, &str)] = &[$($(($text, $name),)*)+];
 
             /// Its name in Keras.
             #[must_use]
@@ -499,18 +515,26 @@ macro_rules! family {
                 use $crate::config::schema::Section;
                 vec![$(($name, concat!($($member_doc,)+), $Section::keys()),)+]
             }
+
+            /// The value of a key by its name, for those who know its type.
+            #[must_use]
+            pub fn value_of(&self, key: &str) -> Option<&dyn std::any::Any> {
+                use $crate::config::schema::Section;
+                match self { $(Self::$Member(section) => section.value_of(key),)+ }
+            }
         }
 
         impl $crate::config::schema::Field for $Family {
             fn takes() -> String {
-                concat!("a table like ", $example).to_owned()
+                $crate::config::schema::taking_texts(Self::TEXTS, concat!("a table like ", $example))
             }
 
             fn read(
                 node: &$crate::config::node::Node,
                 _: Option<$crate::config::schema::Bounds>,
             ) -> Result<Self, $crate::config::ConfigError> {
-                use $crate::config::schema::{Section, keep_keys, take_kind, unknown_kind};
+                use $crate::config::schema::{Section, keep_keys, spelled_out, take_kind, unknown_kind};
+                let node = &*spelled_out(node, $kind, Self::TEXTS, &Self::takes())?;
                 let (kind, rest) = take_kind(node, $kind, Self::DEFAULT, &Self::takes())?;
                 match kind.1.as_str() {
                     $($name => {
@@ -522,9 +546,15 @@ macro_rules! family {
             }
 
             fn write(&self) -> Option<toml::Value> {
-                use $crate::config::schema::{Section, with_kind};
-                let keys = match self { $(Self::$Member(section) => section.write_table(),)+ };
-                Some(with_kind($kind, self.name(), keys))
+                use $crate::config::schema::{Section, is_default, with_kind};
+                let (keys, known) = match self {
+                    $(Self::$Member(section) => (section.write_table(), $Section::keys()),)+
+                };
+                let text = Self::TEXTS.iter().find(|(_, name)| *name == self.name());
+                match text {
+                    Some((text, _)) if is_default(&keys, &known) => Some((*text).into()),
+                    _ => Some(with_kind($kind, self.name(), keys)),
+                }
             }
         }
     };
@@ -532,6 +562,44 @@ macro_rules! family {
     (@default $default:literal) => { Some($default) };
 }
 pub(crate) use family;
+
+/// What a family takes: one of its texts, where it has any, or a table.
+pub fn taking_texts(texts: &[(&str, &str)], table: &str) -> String {
+    let texts: Vec<String> = texts.iter().map(|(text, _)| format!("{text:?}, ")).collect();
+    if texts.is_empty() { table.to_owned() } else { format!("{}or {table}", texts.concat()) }
+}
+
+/// The table that a text means, where a family takes texts.
+///
+/// # Errors
+/// For a text that it does not take.
+pub fn spelled_out<'a>(
+    node: &'a Node,
+    key: &str,
+    texts: &[(&str, &str)],
+    takes: &str,
+) -> Result<Cow<'a, Node>, ConfigError> {
+    let Value::String(text) = &node.value else { return Ok(Cow::Borrowed(node)) };
+    if texts.is_empty() {
+        return Ok(Cow::Borrowed(node));
+    }
+    let Some((_, name)) = texts.iter().find(|(known, _)| known == text) else {
+        return Err(refuse(node, takes));
+    };
+    let path = join(&node.path, key);
+    let kind = Node { path, value: Value::String((*name).to_owned()), ..node.clone() };
+    let value = Value::Table([(key.to_owned(), kind)].into());
+    Ok(Cow::Owned(Node { value, ..node.clone() }))
+}
+
+/// Whether a table has each key as it is where nothing is written.
+pub fn is_default(table: &toml::Table, keys: &[Key]) -> bool {
+    keys.iter().all(|key| match (&key.default, table.get(key.name)) {
+        (Unwritten::Value(default), Some(value)) => default == value,
+        (Unwritten::Unset, None) => true,
+        _ => false,
+    })
+}
 
 /// Splits a table into the key that names its kind, with that name, and the other keys.
 ///

@@ -160,6 +160,18 @@ family! {
         RMSprop(RmsProp) = "RMSprop",
         /// Adadelta; epsilon stands inside both roots, as in Keras.
         Adadelta(Adadelta) = "Adadelta",
+        /// Adam with Nesterov's momentum.
+        Nadam(Nadam) = "Nadam",
+        /// Adam by the largest gradient so far in place of the second moment.
+        Adamax(Adamax) = "Adamax",
+        /// A rate for each weight, which falls with the sum of its squared gradients.
+        Adagrad(Adagrad) = "Adagrad",
+        /// Steps of one size, by the sign of a moving average.
+        Lion(Lion) = "Lion",
+        /// Adam whose step is as long as each weight tensor's norm asks for.
+        Lamb(Lamb) = "Lamb",
+        /// Follows the regularized leader.
+        Ftrl(Ftrl) = "Ftrl",
     }
 }
 
@@ -247,6 +259,95 @@ section! {
 }
 
 section! {
+    /// How Nadam, Adamax and Lamb estimate the gradient's first and second moments.
+    pub struct Moments {
+        /// Share of the old first moment.
+        beta_1: f64 = 0.9, in SHARE;
+        /// Share of the old second moment, or largest gradient.
+        beta_2: f64 = 0.999, in SHARE;
+        /// Keeps the step finite.
+        epsilon: f64 = 1e-7, in EPSILON;
+    }
+}
+
+section! {
+    /// Adam with Nesterov's momentum.
+    pub struct Nadam {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        flatten moments: Moments;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
+    /// Adam by the largest gradient so far in place of the second moment.
+    pub struct Adamax {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        flatten moments: Moments;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
+    /// Adam whose step is as long as each weight tensor's norm asks for.
+    pub struct Lamb {
+        /// Length of a step, as a share of the weight tensor's norm.
+        learning_rate: f64 = 0.001, in RATE;
+        flatten moments: Moments;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
+    /// A rate for each weight, which falls with the sum of its squared gradients.
+    pub struct Adagrad {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        /// What the sums start from.
+        initial_accumulator_value: f64 = 0.1, in DECAY;
+        /// Keeps the step finite.
+        epsilon: f64 = 1e-7, in EPSILON;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
+    /// Steps of one size, by the sign of a moving average.
+    pub struct Lion {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        /// Share of the average in what gives the sign; the rest is the gradient's.
+        beta_1: f64 = 0.9, in SHARE;
+        /// Share of the old average.
+        beta_2: f64 = 0.99, in SHARE;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
+    /// Follows the regularized leader.
+    pub struct Ftrl {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        /// How the rate falls with the sum of squared gradients.
+        learning_rate_power: f64 = -0.5, in Bounds::closed(-1e3, 0.0);
+        /// What the sums start from.
+        initial_accumulator_value: f64 = 0.1, in DECAY;
+        /// Pulls weights to exactly 0.
+        l1_regularization_strength: f64 = 0.0, in DECAY;
+        /// Pulls weights towards 0.
+        l2_regularization_strength: f64 = 0.0, in DECAY;
+        /// The same, by the gradient alone.
+        l2_shrinkage_regularization_strength: f64 = 0.0, in DECAY;
+        /// Added to the rate's root.
+        beta: f64 = 0.0, in DECAY;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
     /// What Keras gives to every optimizer beside its learning rate (`optimizers/base_optimizer.py`).
     pub struct OptimizerOptions {
         /// Decoupled: each step takes this share, times the learning rate, off every weight.
@@ -278,7 +379,13 @@ impl Optimizer {
             | Self::AdamW(AdamW { common, .. })
             | Self::SGD(Sgd { common, .. })
             | Self::RMSprop(RmsProp { common, .. })
-            | Self::Adadelta(Adadelta { common, .. }) => common,
+            | Self::Adadelta(Adadelta { common, .. })
+            | Self::Nadam(Nadam { common, .. })
+            | Self::Adamax(Adamax { common, .. })
+            | Self::Adagrad(Adagrad { common, .. })
+            | Self::Lion(Lion { common, .. })
+            | Self::Lamb(Lamb { common, .. })
+            | Self::Ftrl(Ftrl { common, .. }) => common,
         }
     }
 
@@ -290,7 +397,13 @@ impl Optimizer {
             | Self::AdamW(AdamW { learning_rate, .. })
             | Self::SGD(Sgd { learning_rate, .. })
             | Self::RMSprop(RmsProp { learning_rate, .. })
-            | Self::Adadelta(Adadelta { learning_rate, .. }) => learning_rate,
+            | Self::Adadelta(Adadelta { learning_rate, .. })
+            | Self::Nadam(Nadam { learning_rate, .. })
+            | Self::Adamax(Adamax { learning_rate, .. })
+            | Self::Adagrad(Adagrad { learning_rate, .. })
+            | Self::Lion(Lion { learning_rate, .. })
+            | Self::Lamb(Lamb { learning_rate, .. })
+            | Self::Ftrl(Ftrl { learning_rate, .. }) => learning_rate,
         }
     }
 }

@@ -44,10 +44,15 @@ impl Libtorch {
     /// Loss and outputs of a batch.
     fn run(&self, model: &Model, batch: &Batch, train: bool) -> (Tensor, Tensor) {
         let input = self.tensor(&batch.input, &self.shape);
+        model.activity.take();
         let output = model.forward_t(&input, train);
         let loss = match &batch.clean {
             Some(clean) => self.loss.of(&output, &self.tensor(clean, &self.output)),
             None => self.loss.of(&output, &input),
+        };
+        let loss = match model.activity.take() {
+            Some(penalty) => loss + penalty,
+            None => loss,
         };
         (loss, output)
     }
@@ -91,6 +96,7 @@ impl Engine for Libtorch {
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
         let input = self.tensor(input, &self.shape);
+        model.activity.take();
         let output = no_grad(|| match self.part {
             Part::Whole => model.forward_t(&input, false),
             Part::Encoder => model.encode(&input, false),

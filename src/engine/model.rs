@@ -1,9 +1,12 @@
 //! The model that a plan's graph describes, as libtorch computes it, and its weights in one buffer.
 
+use std::sync::{Arc, Mutex, MutexGuard};
+
 use tch::nn::{ModuleT, SequentialT, seq_t};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::layers::{self, Convolution, Layer, Pair, Pooling, Sides, of_signals};
+use crate::config::regularizers::Regularizer;
 use crate::nn::{
     self, Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
     ConvOptions, Cropping2D, Dense, DenseOptions, DepthwiseConv2D, DepthwiseOptions, Dropout,
@@ -23,6 +26,8 @@ pub struct Model {
     pub weights: Tensor,
     /// These views.
     pub trainable: Vec<Tensor>,
+    /// What the outputs of layers added to the loss when they were computed last.
+    pub activity: ActivityPenalty,
 }
 
 #[derive(Debug)]
@@ -43,6 +48,56 @@ impl ModuleT for Module {
     }
 }
 
+/// The penalties of layers' outputs, which Keras adds up as it calls the layers (`layers/layer.py`,
+/// `__call__`): a layer that is used twice adds two. (Keras on JAX forgets those before its last call.)
+#[derive(Debug, Clone, Default)]
+pub struct ActivityPenalty(Arc<Mutex<Option<Tensor>>>);
+
+/// A layer whose output is watched.
+#[derive(Debug)]
+struct Watched {
+    module: Module,
+    regularizer: Regularizer,
+    penalty: ActivityPenalty,
+}
+
+impl ModuleT for Watched {
+    fn forward_t(&self, xs: &Tensor, train: bool) -> Tensor {
+        let output = self.module.forward_t(xs, train);
+        self.penalty.add(self.regularizer.of(&output) / output.size()[0] as f64);
+        output
+    }
+}
+
+impl ActivityPenalty {
+    /// The layer, and with a regularizer what its outputs add.
+    fn watch(&self, module: Module, regularizer: Option<Regularizer>) -> Module {
+        match regularizer {
+            Some(regularizer) => {
+                Module(Box::new(Watched { module, regularizer, penalty: self.clone() }))
+            }
+            None => module,
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Tensor>> {
+        self.0.lock().expect("nobody panics while adding")
+    }
+
+    fn add(&self, penalty: Tensor) {
+        let mut held = self.held();
+        *held = Some(match held.take() {
+            Some(sum) => sum + penalty,
+            None => penalty,
+        });
+    }
+
+    /// All since it was asked last.
+    pub fn take(&self) -> Option<Tensor> {
+        self.held().take()
+    }
+}
+
 impl Model {
     /// With weights drawn from the plan's seed.
     #[must_use]
@@ -57,11 +112,13 @@ impl Model {
     }
 
     fn build(graph: &Graph, seed: u64, mut parameters: Parameters) -> Self {
+        let activity = ActivityPenalty::default();
         let modules = (graph.nodes.iter().enumerate())
             .map(|(index, node)| {
                 parameters.enter(node.path());
                 let mut stream = stream(seed, Purpose::Weights, 0, index as u64);
-                module(graph, index, node, &mut stream, &mut parameters)
+                let module = module(graph, index, node, &mut stream, &mut parameters)?;
+                Some(activity.watch(module, node.layer.activity_regularizer()))
             })
             .collect();
         let network = match graph.chain() {
@@ -70,7 +127,7 @@ impl Model {
         };
         let trainable = parameters.trainable();
         let weights = parameters.flatten();
-        Self { network, parameters, weights, trainable }
+        Self { network, parameters, weights, trainable, activity }
     }
 
     /// Images `(N, C, H, W)`, signals as images of one row, or vectors `(N, F)`, to codes.
@@ -216,8 +273,10 @@ fn is_relu_before_pooling(graph: &Graph, value: Value) -> bool {
         }
         _ => false,
     };
+    // Which looks at the values before the pooling.
+    let watched = node.layer.activity_regularizer().is_some();
     let shared = |index: usize| graph.nodes.iter().any(|node| node.shares == Some(index));
-    if node.shares.is_some() || shared(index) {
+    if node.shares.is_some() || shared(index) || watched {
         return false;
     }
     let mut readers =
@@ -283,7 +342,7 @@ fn layer_module(
                 units: dense.units,
                 activation: dense.activation,
                 use_bias: dense.use_bias,
-                kernel_initializer: dense.kernel_initializer,
+                kernel_initializer: dense.kernel.kernel_initializer,
             };
             Box::new(Dense::new(parameters, options, stream))
         }
@@ -345,6 +404,7 @@ fn layer_module(
         }
         Layer::LeakyReLU(leaky) => Box::new(LeakyReLU { negative_slope: leaky.negative_slope }),
         Layer::Activation(layer) => Box::new(Activate(layer.activation)),
+        Layer::ActivityRegularization(_) => Box::new(Activate(Activation::Linear)),
         Layer::Add(_)
         | Layer::Subtract(_)
         | Layer::Multiply(_)
@@ -371,7 +431,7 @@ fn conv_options(
         padding: conv.padding,
         activation: conv.activation,
         use_bias: conv.use_bias,
-        kernel_initializer: conv.kernel_initializer,
+        kernel_initializer: conv.kernel.kernel_initializer,
         of_signals,
         dilation_rate: tuple(conv.dilation_rate),
         groups,

@@ -167,7 +167,8 @@ fn judge(
         .flat_map(|(_, line)| line[..width * given].iter().copied())
         .collect();
     let tensor = |values: &[f32]| Tensor::from_slice(values);
-    (plan.config.train.loss.of(&tensor(&kept), &tensor(batch.target())), kept)
+    let loss = plan.config.train.loss.of(&tensor(&kept), &tensor(batch.target()));
+    (predictor.penalized(loss), kept)
 }
 
 impl Evaluation {

@@ -10,6 +10,7 @@ use crate::engine::{self, Engine, Model, Step, device_name, kind_of};
 use crate::formats::checkpoint::Checkpoint;
 use crate::infer::model_file::{OpenError, check_size, restore_model};
 use crate::nn::Parameters;
+use crate::optim::Penalty;
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 
@@ -22,6 +23,7 @@ const MOST_AT_ONCE: usize = 256;
 #[derive(Debug)]
 pub struct Predictor {
     model: Model,
+    penalty: Penalty,
     engine: Box<dyn Engine>,
     /// Why the engine is not the native one, where the plan leaves the choice.
     not_native: Option<String>,
@@ -66,7 +68,8 @@ impl Predictor {
         (engine, not_native): (Box<dyn Engine>, Option<String>),
     ) -> Self {
         let [input, output] = plan.graph.ends(part).map(|value| plan.graph.shape(value).values());
-        Self { model, engine, not_native, device, values: (input, output) }
+        let penalty = Penalty::new(&plan.graph);
+        Self { model, penalty, engine, not_native, device, values: (input, output) }
     }
 
     /// The outputs of some samples, one after the other, channels last; so are the inputs.
@@ -81,20 +84,33 @@ impl Predictor {
         self.engine.outputs(&self.model, input)
     }
 
-    /// The batch's loss, as a scalar on the device.
+    /// The batch's loss with all penalties, as Keras shows it, a scalar on the device.
     pub fn loss(&mut self, batch: &Batch) -> Tensor {
-        self.engine.loss(&self.model, batch)
+        let loss = self.engine.loss(&self.model, batch);
+        self.penalty.added_to(loss, &self.model.trainable)
     }
 
-    /// The batch's loss, as a scalar on the device, and its outputs as [`Predictor::predict`] gives
+    /// A loss of outputs that [`Predictor::predict`] has just given, with all penalties.
+    pub(crate) fn penalized(&self, loss: Tensor) -> Tensor {
+        let loss = match self.model.activity.take() {
+            Some(activity) => loss + activity,
+            None => loss,
+        };
+        self.penalty.added_to(loss, &self.model.trainable)
+    }
+
+    /// The batch's loss as [`Predictor::loss`] has it, and its outputs as [`Predictor::predict`] gives
     /// them, computed together.
     pub fn judge(&mut self, batch: &Batch) -> (Tensor, Vec<f32>) {
-        self.engine.judge(&self.model, batch)
+        let (loss, outputs) = self.engine.judge(&self.model, batch);
+        (self.penalty.added_to(loss, &self.model.trainable), outputs)
     }
 
     /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`.
     pub(crate) fn loss_and_gradient(&mut self, batch: &Batch, seed: u64) -> Step {
-        self.engine.loss_and_gradient(&self.model, batch, seed)
+        let Step { loss, gradient } = self.engine.loss_and_gradient(&self.model, batch, seed);
+        let (loss, gradient) = self.penalty.added_to_step(loss, gradient, &self.model.trainable);
+        Step { loss, gradient }
     }
 
     /// How many samples [`Predictor::predict`] should get at once.

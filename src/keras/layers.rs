@@ -9,12 +9,14 @@ use super::activation::{self, Found, activation};
 use super::dialect::{Modern, modern};
 use super::graph::{Leaf, Use, always_trains};
 use super::json::{number, shown};
+use super::member::Family;
 use super::notes::Notes;
 use super::operations;
 use super::references::{Argument, Call};
 use super::refusal::Refusals;
 use super::version::Version;
 use crate::config::layers::Layer;
+use crate::config::regularizers::Regularizer;
 use crate::config::schema::Key;
 use crate::plan::snake_case;
 
@@ -203,12 +205,6 @@ impl OneLayer<'_, '_> {
                 None => {}
             }
         }
-        if class == "ActivityRegularization" {
-            self.note(
-                "the regularizer of its values is left behind: training minimises the loss alone",
-            );
-            return Some(Words::bare("Identity"));
-        }
         let known = Layer::reference().into_iter().find(|(name, ..)| *name == class);
         let Some((_, _, keys)) = known else {
             self.refuse("is a layer that convae does not have", REBUILD);
@@ -259,11 +255,10 @@ impl OneLayer<'_, '_> {
                 (option, key) if option.ends_with("_initializer") => {
                     self.initializer(option, value, key, &mut words);
                 }
-                (option, None) if option.ends_with("_regularizer") => {
-                    if !value.is_null() {
-                        let what = "is left behind: training minimises the loss alone";
-                        self.note(&format!("{option} = {} {what}", shown(value)));
-                    }
+                // Which Keras writes beside the layer's own keys, that say the same.
+                ("activity_regularizer", None) if class == "ActivityRegularization" => {}
+                (option, key) if option.ends_with("_regularizer") => {
+                    self.regularizer(option, value, key.is_some(), &mut words);
                 }
                 (option, None) if option.ends_with("_constraint") => {
                     if !value.is_null() {
@@ -276,6 +271,11 @@ impl OneLayer<'_, '_> {
             }
         }
         self.bilinear(class, config);
+        if words.then.is_some() && words.keys.remove("activity_regularizer").is_some() {
+            self.note(
+                "activity_regularizer is left behind: its activation is a layer of its own here",
+            );
+        }
         words
     }
 
@@ -329,6 +329,31 @@ impl OneLayer<'_, '_> {
         ));
     }
 
+    fn regularizer(&mut self, option: &str, value: &Value, has_key: bool, words: &mut Words) {
+        if value.is_null() {
+            return;
+        }
+        let family = Family { texts: Regularizer::TEXTS, members: Regularizer::reference() };
+        match family.read(&old_regularizer(value)) {
+            Ok(found) if has_key => {
+                if option == "activity_regularizer" && self.findings.version.is_multi_backend() {
+                    self.note(
+                        "activity_regularizer counts as its mean over the batch, as in Keras since 2.4",
+                    );
+                }
+                if !is_nothing(&found) {
+                    words.keys.insert(option.to_owned(), found);
+                }
+            }
+            Ok(_) => self.left_behind(option, &shown(value)),
+            Err(what) => self.left_behind(option, &what),
+        }
+    }
+
+    fn left_behind(&mut self, option: &str, what: &str) {
+        self.note(&format!("{option} = {what} is left behind: training does without"));
+    }
+
     fn plain(&mut self, key: &Key, value: &Value, words: &mut Words) {
         if value.is_null() {
             return; // not set, on either side
@@ -376,6 +401,25 @@ impl OneLayer<'_, '_> {
                        centres of the pixels elsewhere");
         }
     }
+}
+
+/// Keras 1's own way to write one, which has no class.
+fn old_regularizer(value: &Value) -> Value {
+    match (value.get("name"), value.get("l1"), value.get("l2")) {
+        (Some(_), l1, l2) if value.get("class_name").is_none() => {
+            json!({ "class_name": "L1L2", "config": { "l1": l1, "l2": l2 } })
+        }
+        _ => value.clone(),
+    }
+}
+
+/// Whether all of its factors are 0.
+fn is_nothing(regularizer: &toml::Value) -> bool {
+    let Some(table) = regularizer.as_table() else { return false };
+    let mut factors =
+        table.iter().filter(|(key, _)| matches!(key.as_str(), "l1" | "l2" | "factor"));
+    let first = factors.next().is_some_and(|(_, factor)| factor.as_float() == Some(0.0));
+    first && factors.all(|(_, factor)| factor.as_float() == Some(0.0))
 }
 
 /// Whether an option that convae lacks asks for what convae does.

@@ -12,6 +12,7 @@ mod import;
 mod json;
 mod layers;
 mod matching;
+mod member;
 mod names;
 mod notes;
 mod operations;

@@ -13,6 +13,7 @@ use crate::plan::Plan;
 type Slot = (&'static str, &'static [&'static str]);
 
 const MOMENTUM: Slot = ("momentum", &["m"]);
+const ACCUMULATOR: Slot = ("accumulator", &[]);
 const VELOCITY: Slot = ("velocity", &["v", "rms"]);
 
 /// What was taken over.
@@ -104,7 +105,7 @@ fn slots_of(optimizer: &Optimizer) -> Vec<Slot> {
             slots
         }
         Optimizer::SGD(sgd) if sgd.momentum == 0.0 => Vec::new(),
-        Optimizer::SGD(_) => vec![MOMENTUM],
+        Optimizer::SGD(_) | Optimizer::Lion(_) => vec![MOMENTUM],
         Optimizer::RMSprop(rmsprop) => {
             let mut slots = vec![VELOCITY];
             slots.extend((rmsprop.momentum > 0.0).then_some(MOMENTUM));
@@ -114,6 +115,10 @@ fn slots_of(optimizer: &Optimizer) -> Vec<Slot> {
         Optimizer::Adadelta(_) => {
             vec![("accumulated_grad", &["accum_grad"]), ("accumulated_delta_var", &["accum_var"])]
         }
+        Optimizer::Nadam(_) | Optimizer::Lamb(_) => vec![MOMENTUM, VELOCITY],
+        Optimizer::Adamax(_) => vec![MOMENTUM, ("norm", &["u", "v"])],
+        Optimizer::Adagrad(_) => vec![ACCUMULATOR],
+        Optimizer::Ftrl(_) => vec![ACCUMULATOR, ("linear", &[])],
     }
 }
 

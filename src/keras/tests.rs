@@ -319,11 +319,37 @@ fn everything_that_convae_lacks_is_said_at_once_by_the_users_names() {
 }
 
 #[test]
+fn regularizers_of_every_keras_are_taken_over() {
+    let of_keras_1 = json!({ "name": "WeightRegularizer", "l1": 0.0, "l2": 0.5 });
+    let of_keras_2 =
+        json!({ "class_name": "L1L2", "config": { "l1": 0.0, "l2": 0.009_999_999_776_482_582 } });
+    let of_keras_3 = json!({ "module": "keras.regularizers", "class_name": "L1", "config": { "l1": 0.25 },
+        "registered_name": null });
+    let nothing = json!({ "class_name": "L1L2", "config": { "l1": 0.0, "l2": 0.0 } });
+    for (given, wanted) in [
+        (of_keras_1, "kernel_regularizer = { name = \"L1L2\", l1 = 0.0, l2 = 0.5 }"),
+        (of_keras_2, "kernel_regularizer = { name = \"L1L2\", l1 = 0.0, l2 = 0.01 }"),
+        (of_keras_3, "kernel_regularizer = { name = \"L1\", l1 = 0.25 }"),
+        (json!("l2"), "kernel_regularizer = \"l2\""),
+        (nothing, "kernel_initializer = \"glorot_uniform\" }"),
+    ] {
+        let mut one = conv("c", 1, &json!([[["in", 0, 0, {}]]]));
+        one["config"]["kernel_regularizer"] = given.clone();
+        let ends = |name: &str| json!([[name, 0, 0]]);
+        let json =
+            model(&json!([input("in", &json!([null, 8, 8, 1])), one]), &ends("in"), &ends("c"));
+        let config = config(&json, "2.13.1");
+        assert!(layers(&config)[0].contains(wanted), "{given}: {config}");
+        assert!(!notes(&json, "2.13.1").join(" ").contains("left behind"), "{given}");
+    }
+}
+
+#[test]
 fn what_changes_training_alone_is_left_behind_and_said() {
     let mut frozen = conv("frozen", 4, &json!([[["in", 0, 0, {}]]]));
     frozen["config"]["trainable"] = json!(false);
     frozen["config"]["kernel_regularizer"] =
-        json!({ "class_name": "L2", "config": { "l2": 0.01 } });
+        json!({ "class_name": "mine>Tight", "config": { "l2": 0.01 } });
     frozen["config"]["kernel_initializer"] =
         json!({ "class_name": "Orthogonal", "config": { "gain": 1.0 } });
     let json = model(
@@ -337,7 +363,7 @@ fn what_changes_training_alone_is_left_behind_and_said() {
     );
     let said = notes(&json, "2.13.1").join("\n");
     for words in [
-        "frozen: kernel_regularizer = L2 is left behind",
+        "frozen: kernel_regularizer = Tight is left behind",
         "frozen: kernel_initializer = Orthogonal is left behind",
         "frozen: is frozen in the file",
     ] {

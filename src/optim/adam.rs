@@ -16,7 +16,7 @@ impl Rule for AdamMoments {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let Step { learning_rate, iteration } = step;
+        let Step { learning_rate, iteration, .. } = step;
         // The bias corrections go into the rate, so epsilon meets the uncorrected root: this is
         // where Keras and libtorch part.
         let alpha = if weights.kind() == Kind::Float {

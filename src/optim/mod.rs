@@ -5,9 +5,16 @@
 
 mod accumulator;
 mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
 mod average;
 mod clip;
+mod ftrl;
+mod lamb;
+mod lion;
+mod nadam;
+mod penalty;
 mod rmsprop;
 mod schedule;
 mod sgd;
@@ -20,12 +27,18 @@ use crate::config::sections::{self, Adam, AdamW};
 use accumulator::Accumulator;
 use average::Average;
 use clip::Clip;
+pub use penalty::Penalty;
 use schedule::Pace;
 
 /// One optimizer's update.
 trait Rule: std::fmt::Debug {
-    /// Names of the buffers that it keeps, each of the weights' shape and starting at 0.
+    /// Names of the buffers that it keeps, each of the weights' shape.
     fn slots(&self) -> Vec<&'static str>;
+
+    /// What every value of a buffer is before the first step.
+    fn start_of(&self, _slot: &str) -> f64 {
+        0.0
+    }
 
     /// Moves `weights` along `gradient` (both flat).
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step);
@@ -33,16 +46,28 @@ trait Rule: std::fmt::Debug {
 
 /// Where an update stands.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+struct Step<'a> {
     learning_rate: f64,
     /// Counts the updates of the weights, from 1.
     iteration: i32,
+    /// Of the weight tensors in the flat buffer.
+    lengths: &'a [i64],
+}
+
+/// `base^exponent` as Keras has it: rounded once to the precision of the weights.
+fn power(base: f64, exponent: i32, kind: Kind) -> f64 {
+    if kind == Kind::Float {
+        f64::from(f64::from(base as f32).powi(exponent) as f32)
+    } else {
+        base.powi(exponent)
+    }
 }
 
 /// A rule with its state.
 #[derive(Debug)]
 pub struct Optimizer {
     rule: Box<dyn Rule>,
+    lengths: Vec<i64>,
     clip: Clip,
     weight_decay: Option<f64>,
     /// May be changed between steps; where there is a schedule, what it starts from.
@@ -65,12 +90,20 @@ impl Optimizer {
             sections::Optimizer::SGD(sgd) => Box::new(sgd),
             sections::Optimizer::RMSprop(rmsprop) => Box::new(rmsprop),
             sections::Optimizer::Adadelta(adadelta) => Box::new(adadelta),
+            sections::Optimizer::Nadam(nadam) => Box::new(nadam),
+            sections::Optimizer::Adamax(adamax) => Box::new(adamax),
+            sections::Optimizer::Adagrad(adagrad) => Box::new(adagrad),
+            sections::Optimizer::Lion(lion) => Box::new(lion),
+            sections::Optimizer::Lamb(lamb) => Box::new(lamb),
+            sections::Optimizer::Ftrl(ftrl) => Box::new(ftrl),
         };
         let common = options.common();
-        let slots = rule.slots().iter().map(|_| weights.zeros_like()).collect();
+        let start = |slot: &&str| weights.full_like(rule.start_of(slot));
+        let slots = rule.slots().iter().map(start).collect();
         Self {
             rule,
-            clip: Clip::new(common, lengths),
+            clip: Clip::new(common, lengths.clone()),
+            lengths,
             weight_decay: common.weight_decay,
             learning_rate: options.learning_rate(),
             pace: Pace::default(),
@@ -118,7 +151,7 @@ impl Optimizer {
         if let Some(decay) = self.weight_decay {
             *weights -= &*weights * (decay * learning_rate);
         }
-        let step = Step { learning_rate, iteration };
+        let step = Step { learning_rate, iteration, lengths: &self.lengths };
         self.rule.update(weights, &gradient, &mut self.slots, step);
     }
 

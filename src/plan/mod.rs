@@ -9,6 +9,7 @@ mod names;
 mod objective;
 mod policies;
 mod receptive_field;
+mod regularizers;
 mod resize;
 mod scale;
 mod shapes;

@@ -179,7 +179,7 @@ pub fn all() -> Vec<Case> {
             "slopes",
             [5, 4, 3],
             &[MIX, "LeakyReLU", "Dense units=3", "ReLU"],
-            &[OUT, "LeakyReLU negative_slope=0.05"],
+            &[OUT, "ActivityRegularization l1=0.5", "LeakyReLU negative_slope=0.05"],
         ),
         Case {
             dtype: "float64",

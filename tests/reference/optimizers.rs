@@ -1,7 +1,9 @@
 //! Keras's optimizers, one number at a time (`keras/src/optimizers/*.py`, 3.15.1). The options come
 //! in the config's own structs; the arithmetic shares nothing with `convae::optim`.
 
-use convae::config::sections::{Adam, AdamMoments, AdamW, Optimizer, OptimizerOptions};
+use convae::config::sections::{
+    Adagrad, Adam, AdamMoments, AdamW, Ftrl, Moments, Optimizer, OptimizerOptions,
+};
 
 /// Most numbers that an optimizer keeps for a weight.
 const SLOTS: usize = 3;
@@ -18,7 +20,14 @@ pub struct Keras {
 
 impl Keras {
     pub fn new(options: Optimizer, weights: &[Vec<f64>]) -> Self {
-        let slots = weights.iter().map(|tensor| vec![[0.0; SLOTS]; tensor.len()]).collect();
+        let first = match options {
+            Optimizer::Adagrad(Adagrad { initial_accumulator_value, .. })
+            | Optimizer::Ftrl(Ftrl { initial_accumulator_value, .. }) => initial_accumulator_value,
+            // Nadam's product of momenta.
+            Optimizer::Nadam(_) => 1.0,
+            _ => 0.0,
+        };
+        let slots = weights.iter().map(|tensor| vec![[first, 0.0, 0.0]; tensor.len()]).collect();
         let learning_rate = options.learning_rate();
         Self { options, learning_rate, iterations: 0, slots }
     }
@@ -29,23 +38,38 @@ impl Keras {
         let gradients = clipped(common, gradients);
         let decay = common.weight_decay.unwrap_or(0.0) * self.learning_rate;
         for ((tensor, gradients), slots) in weights.iter_mut().zip(gradients).zip(&mut self.slots) {
-            for ((weight, gradient), slots) in tensor.iter_mut().zip(gradients).zip(slots) {
-                *weight -= *weight * decay;
-                *weight += move_of(
-                    &self.options,
-                    gradient,
-                    slots,
-                    self.learning_rate,
-                    self.iterations + 1,
-                );
-            }
+            tensor.iter_mut().for_each(|weight| *weight -= *weight * decay);
+            let (rate, t) = (self.learning_rate, self.iterations + 1);
+            let numbers = tensor.iter().zip(gradients).zip(slots);
+            let moves: Vec<f64> = numbers
+                .map(|((&weight, gradient), slots)| {
+                    move_of(&self.options, weight, gradient, slots, rate, t)
+                })
+                .collect();
+            let norm =
+                |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
+            let ratio = match &self.options {
+                Optimizer::Lamb(_) if norm(tensor) > 0.0 && norm(&moves) > 0.0 => {
+                    norm(tensor) / norm(&moves) * rate
+                }
+                Optimizer::Lamb(_) => rate,
+                _ => 1.0,
+            };
+            tensor.iter_mut().zip(moves).for_each(|(weight, step)| *weight += ratio * step);
         }
         self.iterations += 1;
     }
 }
 
-/// What `update_step` adds to a weight; `t` counts from 1.
-fn move_of(options: &Optimizer, g: f64, slots: &mut [f64; SLOTS], rate: f64, t: i32) -> f64 {
+/// What `update_step` adds to a weight (Lamb's before its ratio and rate); `t` counts from 1.
+fn move_of(
+    options: &Optimizer,
+    weight: f64,
+    g: f64,
+    slots: &mut [f64; SLOTS],
+    rate: f64,
+    t: i32,
+) -> f64 {
     match options {
         Optimizer::Adam(Adam { moments, .. }) | Optimizer::AdamW(AdamW { moments, .. }) => {
             adam(moments, g, slots, rate, t)
@@ -81,6 +105,32 @@ fn move_of(options: &Optimizer, g: f64, slots: &mut [f64; SLOTS], rate: f64, t: 
             *deltas = o.rho * *deltas + (1.0 - o.rho) * delta * delta;
             rate * delta
         }
+        Optimizer::Nadam(o) => nadam(&o.moments, g, slots, rate, t),
+        Optimizer::Adamax(o) => {
+            let Moments { beta_1, beta_2, epsilon } = o.moments;
+            let [m, u, _] = slots;
+            *m += (g - *m) * (1.0 - beta_1);
+            *u = (beta_2 * *u).max(g.abs());
+            -rate * *m / ((1.0 - beta_1.powi(t)) * (*u + epsilon))
+        }
+        Optimizer::Adagrad(o) => {
+            slots[0] += g * g;
+            -rate * g / (slots[0] + o.epsilon).sqrt()
+        }
+        Optimizer::Lion(o) => {
+            let [m, ..] = slots;
+            let blended = *m * o.beta_1 + g * (1.0 - o.beta_1);
+            *m = *m * o.beta_2 + g * (1.0 - o.beta_2);
+            if blended == 0.0 { 0.0 } else { -rate * blended.signum() }
+        }
+        Optimizer::Lamb(o) => {
+            let Moments { beta_1, beta_2, epsilon } = o.moments;
+            let [m, v, _] = slots;
+            *m += (g - *m) * (1.0 - beta_1);
+            *v += (g * g - *v) * (1.0 - beta_2);
+            -(*m / (1.0 - beta_1.powi(t))) / ((*v / (1.0 - beta_2.powi(t))).sqrt() + epsilon)
+        }
+        Optimizer::Ftrl(o) => ftrl(o, weight, g, slots, rate),
     }
 }
 
@@ -97,6 +147,33 @@ fn adam(
     *largest = largest.max(*v);
     let v = if amsgrad { *largest } else { *v };
     -*m * alpha / (v.sqrt() + epsilon)
+}
+
+fn nadam(
+    &Moments { beta_1, beta_2, epsilon }: &Moments,
+    g: f64,
+    [product, m, v]: &mut [f64; SLOTS],
+    rate: f64,
+    t: i32,
+) -> f64 {
+    let momentum = |t: i32| beta_1 * (1.0 - 0.5 * 0.96_f64.powi(t));
+    *product *= momentum(t);
+    let next = *product * momentum(t + 1);
+    *m += (g - *m) * (1.0 - beta_1);
+    *v += (g * g - *v) * (1.0 - beta_2);
+    let m_hat = momentum(t + 1) * *m / (1.0 - next) + (1.0 - momentum(t)) * g / (1.0 - *product);
+    -m_hat * rate / ((*v / (1.0 - beta_2.powi(t))).sqrt() + epsilon)
+}
+
+fn ftrl(o: &Ftrl, weight: f64, g: f64, [sum, linear, _]: &mut [f64; SLOTS], rate: f64) -> f64 {
+    let root = |sum: f64| sum.powf(-o.learning_rate_power);
+    let new = *sum + g * g;
+    let pulled = g + 2.0 * o.l2_shrinkage_regularization_strength * weight;
+    *linear += pulled - (root(new) - root(*sum)) / rate * weight;
+    let l2 = o.l2_regularization_strength + o.beta / (2.0 * rate);
+    let l1 = o.l1_regularization_strength;
+    *sum = new;
+    (linear.clamp(-l1, l1) - *linear) / (root(new) / rate + 2.0 * l2) - weight
 }
 
 /// `BaseOptimizer._clip_gradients`.

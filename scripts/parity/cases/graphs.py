@@ -21,7 +21,8 @@ SIDES, CHANNELS = range(3, 12), range(1, 4)
 LARGEST = 1500  # values between two layers
 DEEPEST = 12  # layers from the input to a value, before what is left over is merged
 NATIVE, ALL, OPEN = "graphs of native layers", "graphs of all layers", "graphs of open size"
-KINDS = (NATIVE, ALL, OPEN)
+PENALIZED = "graphs with regularizers"
+KINDS = (NATIVE, ALL, OPEN, PENALIZED)
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy")
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
@@ -89,9 +90,30 @@ def fitting(graph, value):
             table["target_shape"] = target_shape(graph.rng, math.prod(graph.shapes[value]))
         if table["layer"] in DRAWING:
             table[DRAWING[table["layer"]]] = 0.0
+        if graph.kind == PENALIZED:
+            table |= penalties(graph.rng, table, graph.shapes[value])
         shape = allowed(graph, table, value) and given(table, graph.shapes[value])
         if shape:
             return table, shape
+
+
+REGULARIZED = {"Conv2D": ("kernel", "bias", "activity"), "Conv2DTranspose": ("kernel", "bias", "activity"),
+               "Dense": ("kernel", "bias", "activity"), "BatchNormalization": ("beta", "gamma")}
+
+
+def penalties(rng, table, shape):
+    """Regularizers of a layer."""
+    found = {f"{what}_regularizer": regularizer(rng) for what in REGULARIZED.get(table["layer"], ())
+             if rng.random() < 0.5}
+    if table["layer"] == "Dense" and min(table["units"], shape[-1]) >= 2 and rng.random() < 0.5:
+        found["kernel_regularizer"] = {"name": "OrthogonalRegularizer", "factor": float(rng.uniform(0, 1)),
+                                       "mode": pick(rng, ["rows", "columns"])}
+    return found
+
+
+def regularizer(rng):
+    factors = {key: float(10 ** rng.uniform(-4, 0)) for key in pick(rng, [["l1"], ["l2"], ["l1", "l2"]])}
+    return {"name": "".join(factors).upper()} | factors
 
 
 def target_shape(rng, values):
@@ -121,7 +143,7 @@ def allowed(graph, table, value):
         plain = not options and not (kind == "ReLU" and "negative_slope" in table)
         return plain and kind not in NO_STAGE and activation != "softmax" \
             and table.get("interpolation") != "bilinear"
-    return graph.kind == ALL or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
+    return graph.kind in (ALL, PENALIZED) or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
 
 
 def takes_rank(table, rank):
@@ -154,6 +176,8 @@ def share(graph):
         same = shape[-1] == before[-1] if table["layer"] in layers.WITH_WEIGHTS else True
         same &= table["layer"] != "PReLU" or shape == before
         same &= table["layer"] != "BatchNormalization" or (len(shape) == len(before) and follows(graph, value, owner))
+        # On JAX Keras counts the outputs of a layer's last call alone; elsewhere, as here, those of each.
+        same &= "activity_regularizer" not in table and table["layer"] != "ActivityRegularization"
         if table["layer"] in MERGES or not same or not allowed(graph, table, value):
             continue
         if result := given(table, shape):
@@ -336,8 +360,9 @@ def evaluate(built, experiment, arrays):
     def run(trainable, rest):
         x, target, *moving = rest
         y, _ = built.stateless_call(trainable, moving, x, training=False)
-        trained, moved = built.stateless_call(trainable, moving, x, training=True)
-        return keras.ops.mean(loss(target, trained)), [y, *moved]
+        trained, moved, penalties = built.stateless_call(
+            trainable, moving, x, training=True, return_losses=True)
+        return keras.ops.mean(loss(target, trained)) + sum(penalties), [y, *moved]
 
     trainable = [variable.value for variable in built.trainable_variables]
     value, gradients, (y, *moved) = reference.puller(run)(

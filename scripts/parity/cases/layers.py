@@ -239,6 +239,7 @@ DRAWS = {
     "LayerNormalization": lambda rng: sample_normalization(rng, "LayerNormalization"),
     "GroupNormalization": lambda rng: sample_normalization(rng, "GroupNormalization"),
     "UnitNormalization": lambda rng: bare(rng, "UnitNormalization"),
+    "ActivityRegularization": lambda rng: bare(rng, "ActivityRegularization", l1=0.1, l2=0.1),
     "LeakyReLU": lambda rng: bare(rng, "LeakyReLU", negative_slope=float(rng.uniform(0, 1))),
     **{f"Activation {name}": activation(name) for name in ACTIVATIONS},
     "Dropout inference": lambda rng: (

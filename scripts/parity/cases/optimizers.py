@@ -22,6 +22,10 @@ def adam(rng):
             "epsilon": between(rng, 1e-9, 1e-2), "amsgrad": bool(rng.random() < 0.5)}
 
 
+def moments(rng):
+    return {key: value for key, value in adam(rng).items() if key != "amsgrad"}
+
+
 OWN = {
     "Adam": adam,
     "AdamW": adam,
@@ -33,6 +37,18 @@ OWN = {
                             "centered": bool(rng.random() < 0.5)},
     "Adadelta": lambda rng: {"rho": float(rng.uniform(0.5, 0.99)),
                              "epsilon": between(rng, 1e-9, 1e-2)},
+    "Nadam": moments,
+    "Adamax": moments,
+    "Lamb": moments,
+    "Adagrad": lambda rng: {"initial_accumulator_value": between(rng, 1e-3, 1),
+                            "epsilon": between(rng, 1e-9, 1e-2)},
+    "Lion": lambda rng: {"beta_1": float(rng.uniform(0, 0.99)), "beta_2": float(rng.uniform(0.5, 0.999))},
+    "Ftrl": lambda rng: {"learning_rate_power": float(rng.uniform(-0.9, 0)),
+                         "initial_accumulator_value": between(rng, 1e-3, 1),
+                         "l1_regularization_strength": between(rng, 1e-4, 1),
+                         "l2_regularization_strength": between(rng, 1e-4, 1),
+                         "l2_shrinkage_regularization_strength": between(rng, 1e-4, 1),
+                         "beta": float(rng.uniform(0, 1))},
 }
 
 

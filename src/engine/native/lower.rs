@@ -223,6 +223,10 @@ fn translate(
     let unsupported = |detail: &str| {
         Err(Unsupported { name: name.to_owned(), what: format!("{}{detail}", layer.name()) })
     };
+    let is_layer = matches!(layer, Layer::ActivityRegularization(_));
+    if !is_layer && layer.activity_regularizer().is_some() {
+        return unsupported(", activity_regularizer");
+    }
     let in_2d = layer.in_2d();
     let layer = in_2d.as_ref().unwrap_or(layer);
     let activation = match layer {
@@ -291,7 +295,8 @@ fn translate(
         | Layer::GlobalMaxPooling2D(_)
         | Layer::DepthToSpace(_)
         | Layer::Permute(_)
-        | Layer::Softmax(_) => return unsupported(""),
+        | Layer::Softmax(_)
+        | Layer::ActivityRegularization(_) => return unsupported(""),
         Layer::Add(_)
         | Layer::Subtract(_)
         | Layer::Multiply(_)

@@ -5,6 +5,7 @@ mod loss;
 mod optimizer;
 mod schedule;
 
+pub use optimizer::plain_value;
 use serde_json::Value;
 
 use super::json::{list, plain, shown, text};
@@ -329,6 +330,8 @@ mod tests {
             ("sgd", "SGD"),
             ("adadelta", "Adadelta"),
             ("adamw", "AdamW"),
+            ("nadam", "Nadam"),
+            ("Lion", "Lion"),
         ] {
             let (training, _) = read(&json!({ "loss": "mse", "optimizer": given }));
             assert_eq!(training.keys["optimizer"].as_table().unwrap()["name"].as_str(), Some(name));

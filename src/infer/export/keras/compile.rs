@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::KerasWeight;
 use crate::config::schema::Field;
-use crate::config::sections::{Adam, AdamW, Optimizer};
-use crate::formats::checkpoint::{Array, Element};
+use crate::config::sections::{Adam, AdamW, Ftrl, Optimizer};
+use crate::formats::checkpoint::{Array, DType, Element};
 use crate::infer::export::Exporter;
 use crate::nn::Loss;
 
@@ -76,26 +76,44 @@ pub fn optimizer_state(model: &Exporter, weights: &[KerasWeight]) -> Vec<Array> 
     }
     let common = train.optimizer.common();
     let mut groups = Vec::new();
-    groups.extend(common.use_ema.then_some(1));
-    groups.extend(common.gradient_accumulation_steps.map(|_| 1));
+    groups.extend(common.use_ema.then_some(vec![0.0]));
+    groups.extend(common.gradient_accumulation_steps.map(|_| vec![0.0]));
     groups.extend(slots(&train.optimizer));
     for slots in groups {
-        let copies = trainable.iter().flat_map(|array| std::iter::repeat_n(array, slots));
-        state.extend(copies.map(|array| zeros_like(array)));
+        for array in &trainable {
+            state.extend(slots.iter().map(|&start| full(array.dtype(), array.shape(), start)));
+        }
+    }
+    if let Optimizer::Nadam(_) = train.optimizer {
+        // Its product of momenta, which has nothing of a weight's shape.
+        let dtype = trainable.first().map_or(DType::F32, |array| array.dtype());
+        state.push(full(dtype, &[], 1.0));
     }
     state
 }
 
-/// Buffers of each weight, in groups: those of one group stand together, weight by weight.
-fn slots(optimizer: &Optimizer) -> Vec<usize> {
-    let if_set = |set: bool| usize::from(set);
+/// What the buffers of each weight start from, in groups: those of one group stand together, weight by weight.
+fn slots(optimizer: &Optimizer) -> Vec<Vec<f64>> {
+    let if_set = |set: bool| vec![0.0; usize::from(set)];
     match optimizer {
         Optimizer::Adam(Adam { moments, .. }) | Optimizer::AdamW(AdamW { moments, .. }) => {
-            vec![2, if_set(moments.amsgrad)]
+            vec![vec![0.0; 2], if_set(moments.amsgrad)]
         }
         Optimizer::SGD(sgd) => vec![if_set(sgd.momentum > 0.0)],
-        Optimizer::RMSprop(rms) => vec![1, if_set(rms.momentum > 0.0), if_set(rms.centered)],
-        Optimizer::Adadelta(_) => vec![2],
+        Optimizer::RMSprop(rms) => {
+            vec![vec![0.0], if_set(rms.momentum > 0.0), if_set(rms.centered)]
+        }
+        Optimizer::Adadelta(_)
+        | Optimizer::Nadam(_)
+        | Optimizer::Adamax(_)
+        | Optimizer::Lamb(_) => {
+            vec![vec![0.0; 2]]
+        }
+        Optimizer::Adagrad(adagrad) => vec![vec![adagrad.initial_accumulator_value]],
+        Optimizer::Lion(_) => vec![vec![0.0]],
+        &Optimizer::Ftrl(Ftrl { initial_accumulator_value, .. }) => {
+            vec![vec![initial_accumulator_value, 0.0]]
+        }
     }
 }
 
@@ -103,7 +121,11 @@ fn scalar<T: Element>(value: T) -> Array {
     Array::from_values(&[], &[value]).expect("a scalar has one value")
 }
 
-fn zeros_like(array: &Array) -> Array {
-    let bytes = vec![0; array.bytes().len()];
-    Array::new(array.dtype(), array.shape().to_vec(), bytes).expect("it has the same shape")
+fn full(dtype: DType, shape: &[usize], value: f64) -> Array {
+    let count = shape.iter().product();
+    let full = match dtype {
+        DType::F64 => Array::from_values(shape, &vec![value; count]),
+        _ => Array::from_values(shape, &vec![value as f32; count]),
+    };
+    full.expect("it has so many values")
 }

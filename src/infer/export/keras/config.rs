@@ -205,6 +205,23 @@ pub(in crate::infer::export) fn has_depth_to_space(plan: &Plan) -> bool {
 fn options(layer: &Layer) -> Json {
     let table = layer.write().expect("a layer has a table");
     let mut options = serde_json::to_value(table).expect("a table is JSON");
-    options.as_object_mut().expect("a layer is a table").shift_remove(Layer::KIND);
+    let keys = options.as_object_mut().expect("a layer is a table");
+    keys.shift_remove(Layer::KIND);
+    for (key, value) in keys {
+        let module = OBJECTS.iter().find(|(ending, _)| key.ends_with(ending));
+        if let (Some((_, module)), Json::Object(options)) = (module, &mut *value) {
+            let name = options.shift_remove("name");
+            *value = json!({
+                "module": module, "class_name": name, "config": options, "registered_name": null,
+            });
+        }
+    }
     options
 }
+
+/// Endings of the keys that hold one of Keras's objects, and the module that the object is from.
+const OBJECTS: [(&str, &str); 3] = [
+    ("_initializer", "keras.initializers"),
+    ("_regularizer", "keras.regularizers"),
+    ("_constraint", "keras.constraints"),
+];

@@ -120,12 +120,13 @@ fn lower_layer(
             let epsilon = vec![Attribute::float("epsilon", norm.epsilon)];
             graph.op("BatchNormalization", &statistics, epsilon);
         }
-        // They draw while training and pass everything through after.
+        // They act while training and pass everything through after.
         Layer::Dropout(_)
         | Layer::GaussianNoise(_)
         | Layer::GaussianDropout(_)
         | Layer::AlphaDropout(_)
         | Layer::SpatialDropout2D(_)
+        | Layer::ActivityRegularization(_)
         | Layer::Identity(_) => {}
         Layer::LayerNormalization(norm) => layer_normalization(graph, input, weights, norm),
         Layer::GroupNormalization(layer) => group_normalization(graph, input, weights, layer),

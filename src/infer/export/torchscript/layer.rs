@@ -60,12 +60,13 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
             or_none("bias", held),
             norm.epsilon
         )],
-        // They draw while training and pass everything through after.
+        // They act while training and pass everything through after.
         Layer::Dropout(_)
         | Layer::GaussianNoise(_)
         | Layer::GaussianDropout(_)
         | Layer::AlphaDropout(_)
         | Layer::SpatialDropout2D(_)
+        | Layer::ActivityRegularization(_)
         | Layer::Identity(_) => Vec::new(),
         Layer::LayerNormalization(norm) => vec![
             channels_last(axes),

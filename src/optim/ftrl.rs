@@ -1,0 +1,32 @@
+//! Ftrl, as in Keras's `optimizers/ftrl.py`.
+
+use tch::Tensor;
+
+use super::{Rule, Step};
+use crate::config::sections::Ftrl;
+
+const ACCUMULATOR: &str = "accumulator";
+
+impl Rule for Ftrl {
+    fn slots(&self) -> Vec<&'static str> {
+        vec![ACCUMULATOR, "linear"]
+    }
+
+    fn start_of(&self, slot: &str) -> f64 {
+        if slot == ACCUMULATOR { self.initial_accumulator_value } else { 0.0 }
+    }
+
+    fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [squares, linear] = slots else { unreachable!("Ftrl keeps two slots") };
+        let rate = step.learning_rate;
+        let pulled = gradient + &*weights * (2.0 * self.l2_shrinkage_regularization_strength);
+        let new = &*squares + gradient.square();
+        let root = |squares: &Tensor| squares.pow_tensor_scalar(-self.learning_rate_power);
+        *linear += pulled - (root(&new) - root(squares)) / rate * &*weights;
+        let l2 = self.l2_regularization_strength + self.beta / (2.0 * rate);
+        let quadratic = root(&new) / rate + 2.0 * l2;
+        let l1 = self.l1_regularization_strength;
+        weights.copy_(&((linear.clamp(-l1, l1) - &*linear) / quadratic));
+        squares.copy_(&new);
+    }
+}

@@ -1,0 +1,30 @@
+//! Lamb, as in Keras's `optimizers/lamb.py`.
+
+use tch::Tensor;
+
+use super::{Rule, Step, power};
+use crate::config::sections::{Lamb, Moments};
+
+impl Rule for Lamb {
+    fn slots(&self) -> Vec<&'static str> {
+        vec!["momentum", "velocity"]
+    }
+
+    fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [m, v] = slots else { unreachable!("Lamb keeps two slots") };
+        let (Moments { beta_1, beta_2, epsilon }, kind) = (&self.moments, weights.kind());
+        *m += (gradient - &*m) * (1.0 - beta_1);
+        *v += (gradient.square() - &*v) * (1.0 - beta_2);
+        let corrected = |moment: &Tensor, beta| moment / (1.0 - power(beta, step.iteration, kind));
+        let update = corrected(m, *beta_1) / (corrected(v, *beta_2).sqrt() + *epsilon);
+        let tensors = |flat: &Tensor| flat.split_with_sizes(step.lengths, 0);
+        for (mut weights, update) in tensors(weights).into_iter().zip(tensors(&update)) {
+            let norm = |values: &Tensor| values.square().sum(kind).sqrt();
+            let (own, moved) = (norm(&weights), norm(&update));
+            // As long as the weights are, if both are anything.
+            let ratio = (&own / &moved)
+                .where_self(&own.gt(0.0).logical_and(&moved.gt(0.0)), &own.ones_like());
+            weights -= update * ratio * step.learning_rate;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Which regularizers fit which weights.
+
+use super::shapes::{Shape, ShapeError};
+use super::weights::Weight;
+use crate::config::layers::Layer;
+use crate::config::regularizers::{OrthogonalRegularizer, Regularizer, Vectors};
+
+/// Keras's `OrthogonalRegularizer` takes a matrix, and compares at least two of its vectors.
+///
+/// # Errors
+/// Names the key of the first that meets something else.
+pub(super) fn check_regularizers(
+    layer: &Layer,
+    output: &Shape,
+    weights: &[Weight],
+) -> Result<(), ShapeError> {
+    for weight in weights {
+        if let Some(regularizer) = layer.regularizer(weight.keras_name) {
+            let sides: Vec<usize> = in_keras(weight);
+            check(&format!("{}_regularizer", weight.keras_name), regularizer, &sides)?;
+        }
+    }
+    match layer.activity_regularizer() {
+        // Rows are a batch's samples, of which there are two at least.
+        Some(regularizer) => {
+            let sides: Vec<usize> = [2].iter().chain(&output.0).copied().collect();
+            check("activity_regularizer", &regularizer, &sides)
+        }
+        None => Ok(()),
+    }
+}
+
+fn in_keras(weight: &Weight) -> Vec<usize> {
+    let mut sides = vec![0; weight.shape.len()];
+    weight.keras_axes.iter().zip(&weight.shape).for_each(|(&axis, &side)| sides[axis] = side);
+    sides
+}
+
+fn check(key: &str, regularizer: &Regularizer, sides: &[usize]) -> Result<(), ShapeError> {
+    let Regularizer::OrthogonalRegularizer(OrthogonalRegularizer { mode, .. }) = regularizer else {
+        return Ok(());
+    };
+    let vectors = match (sides, mode) {
+        (&[rows, _], Vectors::Rows) => rows,
+        (&[_, columns], Vectors::Columns) => columns,
+        _ => 0,
+    };
+    if vectors >= 2 {
+        return Ok(());
+    }
+    let name = regularizer.name();
+    let problem = format!("has {key} = {name}, for values of shape {sides:?} in Keras's layout");
+    let remedy =
+        "give it to a matrix of two vectors or more, like the kernel of a Dense, or use L1 or L2";
+    Err(ShapeError { problem, remedy: remedy.to_owned() })
+}

@@ -1,0 +1,194 @@
+//! What regularizers add to the loss: of weights on both engines, of outputs on libtorch, and what is refused.
+
+use convae::config::regularizers::{L1L2, OrthogonalRegularizer, Regularizer, Vectors};
+use convae::config::{ConfigError, Source};
+use convae::data::Batch;
+use convae::engine::Step;
+use convae::plan::Plan;
+use convae::train::Trainer;
+use tch::{Device, Kind, Tensor};
+
+/// Sums of a few dozen terms in another order.
+const ROUNDING: f64 = 1e-12;
+
+fn plan_of(layers: &str, engine: &str) -> Result<Plan, ConfigError> {
+    let text = format!(
+        "name = \"x\"\n[model]\ninput_shape = [3, 2, 1]\nlayers = [{layers}]\n\
+         [train]\nloss = \"mse\"\ndtype = \"float64\"\ndevice = \"cpu\"\nengine = \"{engine}\"\n"
+    );
+    Plan::new(Source::parse(&text, "test.toml", &[])?)
+}
+
+fn trainer(layers: &str, engine: &str) -> Trainer {
+    Trainer::new(&plan_of(layers, engine).unwrap(), Device::Cpu).unwrap()
+}
+
+/// Two images without a 0.
+fn batch() -> Batch {
+    Batch { len: 2, input: (0..12_u8).map(|i| f32::from(i) / 4.0 - 1.4).collect(), clean: None }
+}
+
+fn step(trainer: &mut Trainer) -> (f64, Tensor) {
+    let Step { loss, gradient } = trainer.train_step(&batch(), 1, 1);
+    (loss.double_value(&[]), gradient)
+}
+
+fn near(what: &str, found: f64, wanted: f64) {
+    assert!(
+        (found - wanted).abs() <= ROUNDING * wanted.abs().max(1.0),
+        "{what}: {found}, {wanted}"
+    );
+}
+
+/// Beside each other with these keys and without them: what the keys add to the loss and its gradient.
+fn added(keys: &str, engine: &str) -> (f64, Tensor, Tensor) {
+    let layers = |keys: &str| {
+        format!(
+            "{{ layer = \"Conv2D\", filters = 3, kernel_size = 2, padding = \"same\"{keys} }}, \
+             {{ layer = \"Dense\", units = 1 }}"
+        )
+    };
+    let mut plain = trainer(&layers(""), engine);
+    let (without, plain_gradient) = step(&mut plain);
+    let mut trainer = trainer(&layers(keys), engine);
+    let kernel = trainer.predictor.parameters().trainable()[0].detach().copy();
+    let (with, gradient) = step(&mut trainer);
+    (with - without, gradient - plain_gradient, kernel)
+}
+
+#[test]
+fn weights_add_their_penalty_to_the_loss_and_to_its_gradient_on_both_engines() {
+    for engine in ["native", "libtorch"] {
+        let keys = ", kernel_regularizer = { name = \"L1L2\", l1 = 0.25, l2 = 0.5 }";
+        let (penalty, gradient, kernel) = added(keys, engine);
+        let sums = kernel.abs() * 0.25 + kernel.square() * 0.5;
+        near(engine, penalty, sums.sum(Kind::Double).double_value(&[]));
+        let wanted: Tensor = kernel.sign() * 0.25 + &kernel * (2.0 * 0.5);
+        let own = gradient.narrow(0, 0, wanted.numel() as i64);
+        let off = (own - wanted.flatten(0, -1)).abs().max().double_value(&[]);
+        assert!(off < ROUNDING, "{engine}: the kernel's gradient is {off} off");
+        let rest = gradient.narrow(0, 12, gradient.numel() as i64 - 12).abs().max();
+        assert!(rest.double_value(&[]) < ROUNDING, "{engine}: another weight has a penalty");
+    }
+}
+
+#[test]
+fn a_text_means_the_factor_that_keras_has_by_default() {
+    let (penalty, _, kernel) = added(", kernel_regularizer = \"l2\"", "native");
+    near("l2", penalty, 0.01 * kernel.square().sum(Kind::Double).double_value(&[]));
+    let (penalty, _, kernel) = added(", kernel_regularizer = \"l1\"", "native");
+    near("l1", penalty, 0.01 * kernel.abs().sum(Kind::Double).double_value(&[]));
+}
+
+#[test]
+fn outputs_add_their_mean_over_the_batch_in_training_and_in_validation() {
+    let regularized = "{ layer = \"ActivityRegularization\", l1 = 0.5, l2 = 0.25 }";
+    let dense = "{ layer = \"Dense\", units = 1 }";
+    let mut plain = trainer(dense, "libtorch");
+    let mut with = trainer(&format!("{regularized}, {dense}"), "libtorch");
+    let sum: f64 =
+        batch().input.iter().map(|&x| f64::from(x)).map(|x| 0.5 * x.abs() + 0.25 * x * x).sum();
+    // The weights of both come from their place in the model.
+    let weights = plain.predictor.parameters().values();
+    with.predictor.parameters().set_values(&weights);
+    let [validated, without] =
+        [&mut with, &mut plain].map(|trainer| trainer.predictor.loss(&batch()).double_value(&[]));
+    near("validation", validated - without, sum / 2.0);
+    near("training", step(&mut with).0 - step(&mut plain).0, sum / 2.0);
+}
+
+#[test]
+fn a_layer_that_is_used_twice_adds_its_weights_once_and_its_outputs_at_each_use() {
+    let entries = |keys: &str| {
+        format!(
+            "{{ layer = \"Dense\", name = \"a\", units = 1, use_bias = false, activation = \"tanh\"{keys} }}, \
+             {{ layer = \"Shared\", of = \"a\" }}"
+        )
+    };
+    let loss = |keys: &str| {
+        let mut trainer = trainer(&entries(keys), "libtorch");
+        let kernel = trainer.predictor.parameters().trainable()[0].double_value(&[0, 0]);
+        (trainer.predictor.loss(&batch()).double_value(&[]), kernel)
+    };
+    let (plain, kernel) = loss("");
+    let (weights, _) = loss(", kernel_regularizer = { name = \"L2\", l2 = 1.0 }");
+    near("weights", weights - plain, kernel * kernel);
+    let (outputs, _) = loss(", activity_regularizer = { name = \"L1\", l1 = 1.0 }");
+    let first: Vec<f64> = batch().input.iter().map(|&x| (f64::from(x) * kernel).tanh()).collect();
+    let both = first.iter().map(|&x| x.abs() + (x * kernel).tanh().abs()).sum::<f64>();
+    near("outputs", outputs - plain, both / 2.0);
+}
+
+/// The values are from Keras 3.15 on JAX.
+#[test]
+fn regularizers_have_the_values_of_keras() {
+    let matrix = Tensor::from_slice(&[1.0, -2.0, 0.5, 0.25, 3.0, -1.0]).view([2, 3]);
+    let orthogonal =
+        |mode| Regularizer::OrthogonalRegularizer(OrthogonalRegularizer { factor: 0.5, mode });
+    let value = |regularizer: Regularizer| regularizer.of(&matrix).double_value(&[]);
+    near("rows", value(orthogonal(Vectors::Rows)), 0.429_949_475_306_318_6);
+    near("columns", value(orthogonal(Vectors::Columns)), 0.257_590_788_588_413_4);
+    near("l1 and l2", value(Regularizer::L1L2(L1L2 { l1: 0.1, l2: 0.2 })), 3.8375);
+}
+
+#[test]
+fn a_pooling_after_a_watched_relu_leaves_its_penalty_as_it_is() {
+    let entries = |keys: &str, pooling: &str| {
+        format!(
+            "{{ layer = \"Conv2D\", filters = 1, kernel_size = 1, use_bias = false, \
+             activation = \"relu\"{keys} }}, {pooling}"
+        )
+    };
+    let pooled = "{ layer = \"MaxPooling2D\" , padding = \"same\" }, { layer = \"UpSampling2D\" }, \
+                  { layer = \"Cropping2D\", cropping = [[0, 1], [0, 0]] }";
+    let penalty = |pooling: &str| {
+        let loss = |keys: &str| {
+            let mut trainer = trainer(&entries(keys, pooling), "libtorch");
+            trainer.predictor.loss(&batch()).double_value(&[])
+        };
+        loss(", activity_regularizer = \"l1\"") - loss("")
+    };
+    let linear = "{ layer = \"Activation\", activation = \"linear\" }";
+    assert!(penalty(linear) > 1e-4);
+    near("pooled", penalty(pooled), penalty(linear));
+}
+
+#[test]
+fn what_no_regularizer_can_be_is_refused_with_the_key_and_the_remedy() {
+    let dense = |keys: &str| format!("{{ layer = \"Dense\", units = 1, {keys} }}");
+    for (layers, words) in [
+        (dense("kernel_regularizer = \"l3\""), ["kernel_regularizer", "\"l3\"", "\"l1\", \"l2\""]),
+        (
+            dense("kernel_regularizer = { name = \"L2\", l2 = -1.0 }"),
+            ["kernel_regularizer.l2", "is -1", "from 0"],
+        ),
+        (
+            dense("bias_regularizer = { name = \"L2\", l1 = 1.0 }"),
+            ["bias_regularizer.l1", "is not a key", "l2"],
+        ),
+        (
+            dense("kernel_regularizer = \"orthogonal_regularizer\""),
+            ["kernel_regularizer = OrthogonalRegularizer", "[1, 1]", "use L1 or L2"],
+        ),
+    ] {
+        let error = plan_of(&layers, "auto").unwrap_err().to_string();
+        for word in words {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+    let plan = plan_of(&dense("activity_regularizer = \"l1\""), "native").unwrap();
+    let error = Trainer::new(&plan, Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("no stage for dense (Dense, activity_regularizer)"), "{error}");
+}
+
+#[test]
+fn a_config_with_regularizers_reads_back_as_itself() {
+    let layers = "{ layer = \"Conv2D\", filters = 1, kernel_size = 1, kernel_regularizer = \"l2\", \
+                  bias_regularizer = { name = \"L1L2\", l1 = 0.5 } }, \
+                  { layer = \"BatchNormalization\", gamma_regularizer = \"l1\" }";
+    let plan = plan_of(layers, "auto").unwrap();
+    let written = plan.config.to_toml();
+    assert!(written.contains("kernel_regularizer = \"l2\""), "{written}");
+    assert!(written.contains("{ name = \"L1L2\", l1 = 0.5, l2 = 0.0 }"), "{written}");
+    assert_eq!(Source::parse(&written, "again", &[]).unwrap().config, plan.config);
+}
