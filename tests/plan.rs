@@ -292,7 +292,8 @@ fn a_model_of_every_layer_has_the_layers_that_keras_makes_of_it() {
 fn the_config_above_uses_every_layer_there_is() {
     let plan = plan(EVERYTHING);
     let used: BTreeSet<&str> = plan.graph.nodes.iter().map(|node| node.layer.name()).collect();
-    let merges = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"];
+    let merges =
+        ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Sampling", "Concatenate"];
     let chained = Layer::NAMES.iter().copied().filter(|name| !merges.contains(name));
     assert_eq!(used, chained.collect());
 }
@@ -741,6 +742,7 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         | Layer::Average(_)
         | Layer::Maximum(_)
         | Layer::Minimum(_)
+        | Layer::Sampling(_)
         | Layer::Concatenate(_) => panic!("this config has no merge"),
     }
 }

@@ -550,6 +550,8 @@ family! {
         Maximum(Bare) = "Maximum",
         /// Smallest of its inputs, value by value.
         Minimum(Bare) = "Minimum",
+        /// Of a mean and the logarithm of a variance: a draw while training, else the mean.
+        Sampling(Bare) = "Sampling",
         /// Its inputs side by side.
         Concatenate(Concatenate) = "Concatenate",
     }
@@ -680,7 +682,8 @@ impl Layer {
             | Self::Multiply(_)
             | Self::Average(_)
             | Self::Maximum(_)
-            | Self::Minimum(_) => Geometry::Merge,
+            | Self::Minimum(_)
+            | Self::Sampling(_) => Geometry::Merge,
             Self::Concatenate(concatenate) => Geometry::Concatenate(concatenate.axis),
         }
     }
@@ -699,7 +702,8 @@ impl Layer {
             | Self::GaussianNoise(_)
             | Self::GaussianDropout(_)
             | Self::AlphaDropout(_)
-            | Self::SpatialDropout2D(_) => true,
+            | Self::SpatialDropout2D(_)
+            | Self::Sampling(_) => true,
             Self::Conv2D(_)
             | Self::Conv2DTranspose(_)
             | Self::DepthwiseConv2D(_)

@@ -45,6 +45,7 @@ fn merge(graph: &mut Graph, node: &Node, inputs: Vec<String>) {
                 graph.op("Mul", &[input], vec![]);
             }
         }
+        Layer::Sampling(_) => graph.value.clone_from(&inputs[0]), // the mean
         Layer::Concatenate(concatenate) => {
             let axis = channels_first_axis(&node.output, concatenate.axis) as i64;
             graph.op_on("Concat", inputs, vec![Attribute::int("axis", axis)]);
@@ -174,6 +175,7 @@ fn lower_layer(
         | Layer::Average(_)
         | Layer::Maximum(_)
         | Layer::Minimum(_)
+        | Layer::Sampling(_)
         | Layer::Concatenate(_) => unreachable!("a merge is lowered by itself"),
     }
 }
