@@ -773,7 +773,8 @@ decoder = [
   { layer = "Activation", activation = "sigmoid" },
 ]
 "#;
-    let merges = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"];
+    let merges =
+        ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Sampling", "Concatenate"];
     for name in Layer::NAMES.iter().filter(|name| !merges.contains(name)) {
         assert!(model.contains(&format!("\"{name}\"")), "this test lacks the layer {name}");
     }

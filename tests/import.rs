@@ -213,6 +213,31 @@ fn a_model_that_is_refused_leaves_nothing_and_says_all_reasons() {
 }
 
 #[test]
+fn a_layer_that_is_said_to_have_no_weights_has_none_in_the_file() {
+    let folder = Folder::new();
+    // The file's `inner` holds a kernel and a bias.
+    let model = r#"{ "class_name": "Sequential", "keras_version": "2.13.1", "config": { "name": "net", "layers": [
+        { "class_name": "Conv2D", "config": { "name": "first", "batch_input_shape": [null, 28, 28, 1], "filters": 2,
+          "kernel_size": [3, 3], "padding": "same" } },
+        { "class_name": "mine>Block", "config": { "name": "inner" } } ] } }"#;
+    let file = folder.write("model.json", model);
+    let call = |said: &str| {
+        let weights = keras("keras2_weights.h5");
+        importing(&file, &folder.at("out")).arg("--weights").arg(weights).args(["--as", said])
+    };
+    let failed = call("inner=Identity").assert().code(1);
+    let complaint = text(&failed.get_output().stderr);
+    let words = "inner (Block) has 2 weights in the file, and Identity has none";
+    assert!(complaint.contains(words), "{complaint}");
+    assert!(!folder.at("out").exists());
+    let said = call("Block=Conv2D(filters=1, kernel_size=1)").succeeds();
+    assert!(said.contains("inner: is taken for Conv2D, as you say"), "{said}");
+    call("Block=Conv2D(filters=1)")
+        .arg("--overwrite")
+        .refused(&["--as", "`kernel_size` is missing"]);
+}
+
+#[test]
 fn wrong_arguments_are_refused_in_a_sentence() {
     let folder = Folder::new();
     let call = |file: &Path| importing(file, folder.path());

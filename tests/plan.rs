@@ -348,7 +348,8 @@ fn the_configs_above_use_every_layer_there_is() {
     let plans = [EVERYTHING, SIGNALS].map(plan);
     let nodes = plans.iter().flat_map(|plan| &plan.graph.nodes);
     let used: BTreeSet<&str> = nodes.map(|node| node.layer.name()).collect();
-    let merges = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"];
+    let merges =
+        ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Sampling", "Concatenate"];
     let chained = Layer::NAMES.iter().copied().filter(|name| !merges.contains(name));
     assert_eq!(used, chained.collect());
 }
@@ -805,6 +806,7 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         | Layer::Average(_)
         | Layer::Maximum(_)
         | Layer::Minimum(_)
+        | Layer::Sampling(_)
         | Layer::Concatenate(_) => panic!("this config has no merge"),
         other => panic!("{} is that of images on one row", other.name()),
     }

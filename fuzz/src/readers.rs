@@ -343,7 +343,7 @@ pub fn model(input: &[u8]) {
     let path = Path::new("x.keras");
     let limit = hdf5_limit(bytes.len());
     let Ok(file) = within(limit, || KerasFile::from_bytes(path, bytes)) else { return };
-    let options = Options { weights: None, config: None, code: None, name: "x" };
+    let options = Options { weights: None, config: None, code: None, layers: &[], name: "x" };
     // A layer is named in many places, and a plan has its lines.
     let limit = 16 * MIB + 2000 * json.len();
     match within(limit, || import_open(path, &file, &options)) {

@@ -115,16 +115,13 @@ class KerasImport(Sandbox):
 
     def test_options_that_convae_does_not_have_are_refused_by_name(self) -> None:
         for named, layer in {
-            "dilation_rate": layers.Conv2D(1, 3, dilation_rate=2),
             "channels first": layers.Conv2D(1, 3, data_format="channels_first", padding="same"),
-            "groups": layers.Conv2D(4, 3, groups=2),
             "activation": layers.Conv2D(1, 3, activation="log_sigmoid"),
-            "max_value = 5": layers.ReLU(max_value=5),
             "interpolation": layers.UpSampling2D(interpolation="bicubic"),
             "axis": layers.BatchNormalization(axis=1),
             "renorm": layers.BatchNormalization(renorm=True),
             "noise_shape": layers.Dropout(0.2, noise_shape=(None, 1, 1, 1)),
-            "threshold = 0.5": layers.ReLU(threshold=0.5),
+            "rms_scaling": layers.LayerNormalization(rms_scaling=True),
             "float64, others in float32": layers.Conv2D(1, 3, dtype="float64"),
             "output_padding": layers.Conv2DTranspose(1, 3, strides=2, output_padding=1),
         }.items():
@@ -154,7 +151,8 @@ class KerasImport(Sandbox):
 
     def test_activations_that_are_layers_become_what_they_are(self) -> None:
         model = sequential(layers.Conv2D(2, 1, activation=layers.LeakyReLU(0.125)), layers.ReLU(max_value=6),
-                           layers.ReLU(negative_slope=0.25), layers.ELU(), layers.Conv2D(1, 1))
+                           layers.ReLU(negative_slope=0.25), layers.ELU(0.5), layers.Conv2D(1, 1),
+                           layers.ReLU(max_value=5, threshold=0.5))
         randomise(model)
         self.opened(model)
         model.compile("adam", "mse")

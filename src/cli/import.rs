@@ -35,6 +35,10 @@ pub struct Import {
     /// The layer whose output is the code [default: the smallest output].
     #[arg(long, value_name = "LAYER")]
     pub code: Option<String>,
+    /// Says what a Lambda or a layer by a class of your own is, by its name or its class, as often as
+    /// needed: --as shuffle='DepthToSpace(block_size=2)'.
+    #[arg(long = "as", value_name = "NAME=LAYER")]
+    pub layers: Vec<String>,
     /// What the model is called here [default: the file's name].
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -60,6 +64,7 @@ pub fn run(args: &Import) -> anyhow::Result<u8> {
         config: args.config.as_deref(),
         code: args.code.as_deref(),
         name: &name,
+        layers: &args.layers,
     };
     let imported = import(&args.file, &options)?;
     let header = header(&args.file, &imported);

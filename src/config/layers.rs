@@ -733,6 +733,8 @@ family! {
         Maximum(Bare) = "Maximum",
         /// Smallest of its inputs, value by value.
         Minimum(Bare) = "Minimum",
+        /// Of a mean and the logarithm of a variance: a draw while training, else the mean.
+        Sampling(Bare) = "Sampling",
         /// Its inputs side by side.
         Concatenate(Concatenate) = "Concatenate",
     }
@@ -907,7 +909,8 @@ impl Layer {
             | Self::Multiply(_)
             | Self::Average(_)
             | Self::Maximum(_)
-            | Self::Minimum(_) => Geometry::Merge,
+            | Self::Minimum(_)
+            | Self::Sampling(_) => Geometry::Merge,
             Self::Concatenate(concatenate) => Geometry::Concatenate(concatenate.axis),
         }
     }
@@ -951,7 +954,8 @@ impl Layer {
             | Self::GaussianNoise(_)
             | Self::GaussianDropout(_)
             | Self::AlphaDropout(_)
-            | Self::SpatialDropout2D(_) => true,
+            | Self::SpatialDropout2D(_)
+            | Self::Sampling(_) => true,
             of_signals!() => self.in_2d().is_some_and(|layer| layer.draws()),
             Self::Conv2D(_)
             | Self::Conv2DTranspose(_)

@@ -289,7 +289,8 @@ mod tests {
             layers["places"],
             json!(["model.encoder[]", "model.decoder[]", "model.layers[]"])
         );
-        let filters = &layers["members"][0]["keys"][0];
+        let keys = layers["members"][0]["keys"].as_array().unwrap();
+        let filters = keys.iter().find(|key| key["name"] == "filters").unwrap();
         assert_eq!((&filters["name"], &filters["required"]), (&json!("filters"), &json!(true)));
         let data = sections.iter().find(|section| section["places"][0] == "data").unwrap();
         assert_eq!((&data["by"], &data["default"]), (&json!("kind"), &json!("mnist")));

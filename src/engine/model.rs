@@ -207,7 +207,7 @@ fn run_graph(
             .collect();
         let output = match modules[index].as_ref().or(modules[graph.owner(index)].as_ref()) {
             Some(module) => module.forward_t(&inputs[0], train),
-            None => merge(node, &inputs),
+            None => merge(node, &inputs, train),
         };
         values[index + 1] = Some(output);
     }
@@ -215,7 +215,7 @@ fn run_graph(
 }
 
 /// Keras's formulas (`layers/merging`), from the first input to the last.
-fn merge(node: &Node, inputs: &[Tensor]) -> Tensor {
+fn merge(node: &Node, inputs: &[Tensor], train: bool) -> Tensor {
     let (first, others) = inputs.split_first().expect("a merge has inputs");
     let fold = |step: fn(&Tensor, &Tensor) -> Tensor| {
         others.iter().fold(first.shallow_clone(), |all, one| step(&all, one))
@@ -230,6 +230,7 @@ fn merge(node: &Node, inputs: &[Tensor]) -> Tensor {
         Layer::Concatenate(concatenate) => {
             Tensor::cat(inputs, channels_first_axis(&node.output, concatenate.axis) as i64)
         }
+        Layer::Sampling(_) => nn::sampled(first, &others[0], train),
         layer => unreachable!("{} has a module", layer.name()),
     }
 }
@@ -411,6 +412,7 @@ fn layer_module(
         | Layer::Average(_)
         | Layer::Maximum(_)
         | Layer::Minimum(_)
+        | Layer::Sampling(_)
         | Layer::Concatenate(_) => unreachable!("a merge needs no module"),
         of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     };

@@ -75,7 +75,10 @@ pub fn layer(object: &Object, version: Version) -> Option<Result<Found, String>>
         }
         "ELU" if value("alpha", 1.0) == Some(1.0) => Ok(Found::Named("elu")),
         "ELU" => value("alpha", 1.0).map(Found::Elu).ok_or_else(|| "ELU".to_owned()),
-        "Softmax" => Ok(Found::Named("softmax")),
+        "Softmax" if matches!(config.get("axis").map(number), None | Some(Some(-1.0))) => {
+            Ok(Found::Named("softmax"))
+        }
+        "Softmax" => Err(format!("a Softmax with axis = {}", shown(&config["axis"]))),
         _ => return None,
     })
 }
@@ -172,6 +175,10 @@ mod tests {
         for (given, words) in [
             (json!("my_function"), "\"my_function\""),
             (json!({ "class_name": "PReLU", "config": {} }), "PReLU"),
+            (
+                json!({ "class_name": "Softmax", "config": { "axis": 1 } }),
+                "a Softmax with axis = 1",
+            ),
             (json!({ "class_name": "me>LeakyReLU", "config": {} }), "LeakyReLU"),
             (json!({ "value": ["4wEA", null, null] }), "an object"),
         ] {

@@ -88,6 +88,8 @@ pub struct Graph<'a> {
     pub inputs: Vec<Input<'a>>,
     /// What it gives, and the name of the layer that gives it.
     pub outputs: Vec<(&'a str, Value)>,
+    /// What is to be said of models in it, by their names.
+    pub said: Vec<(&'a str, String)>,
 }
 
 /// Why a model's JSON is no graph.
@@ -126,6 +128,10 @@ pub fn graph<'a>(model: &'a Json, refusals: &mut Refusals) -> Result<Graph<'a>, 
             let names = names.iter().map(|read| read.layer);
             walk.graph.outputs = names.zip(outputs).collect();
         }
+        Kind::Layer if halves(&object).is_some() => {
+            let [encoder, decoder] = halves(&object).expect("there are some");
+            walk.halves(object.class, encoder, decoder)?;
+        }
         Kind::Layer => {
             let what = "is a model by a class of its own, whose code is in no file";
             let way_out = "save the Sequential or functional models that it is made of";
@@ -155,6 +161,15 @@ fn kind(object: &Object) -> Kind {
         "Functional" | "Model" if has_graph => Kind::Functional,
         _ => Kind::Layer,
     }
+}
+
+/// The models that a model by a class of its own holds as its `encoder` and its `decoder`.
+fn halves<'a>(model: &Object<'a>) -> Option<[&'a Json; 2]> {
+    let half = |name: &str| {
+        let half = model.config.get(name)?;
+        Object::of(half).filter(|object| kind(object) != Kind::Layer).map(|_| half)
+    };
+    Some([half("encoder")?, half("decoder")?])
 }
 
 /// The layers of a model, in the file's order.
@@ -314,6 +329,60 @@ impl<'a> Walk<'a, '_> {
                 Ok(vec![Value::Call(self.graph.uses.len() - 1)])
             }
         }
+    }
+
+    /// A model that gives what its decoder makes of its encoder's output; of several outputs, of the last: a
+    /// variational autoencoder's are mean, log-variance and a draw.
+    fn halves(
+        &mut self,
+        class: &'a str,
+        encoder: &'a Json,
+        decoder: &'a Json,
+    ) -> Result<(), Broken> {
+        let object = Object::of(encoder).ok_or("its encoder has no class_name")?;
+        let inputs = match kind(&object) {
+            Kind::Functional => {
+                let layers = Layers::of(&object);
+                let bound = ends(object.config.get("input_layers").unwrap_or(&Json::Null));
+                let layer = |read: &Reference<'a>| {
+                    layers.get(read.layer).map(input_of).ok_or_else(|| missing(read.layer))
+                };
+                bound.iter().map(layer).collect::<Result<Vec<_>, _>>()?
+            }
+            _ => sequential_input(&object, 0).into_iter().collect(),
+        };
+        if inputs.is_empty() {
+            return Err("its encoder does not say the shape of its input".to_owned());
+        }
+        self.graph.inputs = inputs;
+        let read = (0..self.graph.inputs.len()).map(|number| Argument::Read(Value::Input(number)));
+        let codes = self.half("encoder", 0, encoder, read.collect())?;
+        let code = *codes.last().ok_or("its encoder gives nothing")?;
+        let (name, last) = (name_of(encoder), codes.len());
+        if last > 1 {
+            let said = format!(
+                "gives {last} outputs, of which the decoder gets the last, and the others are left out"
+            );
+            self.graph.said.push((name, said));
+        }
+        let said = "is a model by a class of its own, whose code is in no file; it opens as its decoder on what \
+                    its encoder gives";
+        self.graph.said.push((class, said.to_owned()));
+        let outputs = self.half("decoder", 1, decoder, vec![Argument::Read(code)])?;
+        self.graph.outputs = outputs.into_iter().map(|value| (name_of(decoder), value)).collect();
+        Ok(())
+    }
+
+    /// An inner model that the weights' file calls `group`.
+    fn half(
+        &mut self,
+        group: &str,
+        index: usize,
+        model: &'a Json,
+        args: Vec<Argument<'a, Value>>,
+    ) -> Result<Vec<Value>, Broken> {
+        let place = Place { name: name_of(model), group: group.to_owned(), index };
+        self.layer(model, &[place], Call { args, kwargs: Vec::new() })
     }
 
     /// Takes a number of steps, of which there is an end.

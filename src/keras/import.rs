@@ -7,9 +7,11 @@ use super::dialect::OLD_TRANSPOSED;
 use super::graph::{Leaf, graph};
 use super::json::plain;
 use super::layers::Findings;
+use super::matching::held;
 use super::notes::Notes;
 use super::optimizer_state::{State, state};
 use super::refusal::{KerasError, Refusals};
+use super::stated::{Statements, misfit};
 use super::training::{Training, UNKNOWN, training};
 use super::translate::{Entry, Model, Source, translate};
 use super::version::Version;
@@ -34,6 +36,8 @@ pub struct Options<'a> {
     pub code: Option<&'a str>,
     /// What the model is called here.
     pub name: &'a str,
+    /// What layers are whose code is in no file: `NAME=LAYER`.
+    pub layers: &'a [String],
 }
 
 /// A model in convae's words, with its weights.
@@ -96,6 +100,10 @@ fn of_config(
     config: &Path,
     options: &Options,
 ) -> Result<Imported, KerasError> {
+    if !options.layers.is_empty() {
+        let sentence = "the config says what the layers are; leave --as out".to_owned();
+        return Err(KerasError::Usage(sentence));
+    }
     if options.code.is_some() {
         let sentence = "the config says where the code is; leave --code out".to_owned();
         return Err(KerasError::Usage(sentence));
@@ -132,8 +140,10 @@ pub(super) fn words_of(
     model: &serde_json::Value,
     version: Option<&str>,
     code: Option<&str>,
+    layers: &[String],
 ) -> Result<(String, Vec<String>), KerasError> {
-    let drawn = draw(path, model, Version::of(version, model), None, "net", code)?;
+    let wishes = Options { weights: None, config: None, code, name: "net", layers };
+    let drawn = draw(path, model, Version::of(version, model), None, &wishes)?;
     Ok((config::to_toml(drawn.config), drawn.notes.sentences()))
 }
 
@@ -144,14 +154,15 @@ fn of_model(
     options: &Options,
 ) -> Result<Imported, KerasError> {
     let version = Version::of(file.keras_version.as_deref(), model);
-    let drawn = draw(path, model, version, file.training.as_ref(), options.name, options.code)?;
-    let Drawn { plan, config, mut notes, training, leaves } = drawn;
+    let drawn = draw(path, model, version, file.training.as_ref(), options)?;
+    let Drawn { plan, config, mut notes, training, leaves, said } = drawn;
     if matches!(file.weights, Weights::None) {
         let sentence =
             format!("{} holds no weights; name their file with --weights FILE", path.display());
         return Err(KerasError::Usage(sentence));
     }
     let leaves: Vec<Option<&Leaf>> = leaves.iter().map(Option::as_ref).collect();
+    check_left_out(path, &file.weights, &plan.graph, leaves.iter().zip(&said))?;
     let holders = holders(&plan, &leaves);
     let broken = |problem: String| KerasError::broken(path, problem);
     let layout = version_of_weights(file, model);
@@ -199,6 +210,8 @@ struct Drawn<'a> {
     training: Training,
     /// The file's layer of each of the plan's nodes.
     leaves: Vec<Option<Leaf<'a>>>,
+    /// Of each node: whether the user or the layer's class alone says what it is.
+    said: Vec<bool>,
 }
 
 fn draw<'a>(
@@ -206,10 +219,12 @@ fn draw<'a>(
     model: &'a serde_json::Value,
     version: Version,
     compiled: Option<&serde_json::Value>,
-    name: &str,
-    code: Option<&str>,
+    &Options { name, code, layers, .. }: &Options,
 ) -> Result<Drawn<'a>, KerasError> {
-    let ReadIn { model, leaves, frozen, precision, mut notes } = read_model(path, model, version)?;
+    let json = model;
+    let stated = Statements::parse(layers).map_err(KerasError::Usage)?;
+    let read = read_model(path, model, version, stated)?;
+    let ReadIn { model, leaves, frozen, precision, mut notes } = read;
     let mut training = training(compiled, version, &mut notes);
     if let Some(precision) = precision {
         training.keys.insert("dtype".to_owned(), precision.into());
@@ -219,6 +234,7 @@ fn draw<'a>(
     let plan = draft.plan(&draft.table(None, &training, &[]))?;
     draft.check_axes(&plan.graph)?;
     draft.check_output_shapes(&plan.graph)?;
+    draft.check_shapes(json, &plan.graph)?;
     draft.thaw(&plan, &frozen, &mut training, &mut notes);
     let weighted: Vec<bool> =
         plan.graph.nodes.iter().map(|node| !node.weights.is_empty()).collect();
@@ -234,7 +250,8 @@ fn draw<'a>(
     say_skip(&plan.graph, &mut notes);
     let leaf = |&entry: &usize| model.entries[entry].leaf.map(|leaf| leaves[leaf].clone());
     let leaves = order.iter().map(leaf).collect();
-    Ok(Drawn { plan, config, notes, training, leaves })
+    let said = order.iter().map(|&entry| model.entries[entry].is_said).collect();
+    Ok(Drawn { plan, config, notes, training, leaves, said })
 }
 
 fn kind_words(file: &KerasFile) -> Vec<(&'static str, String)> {
@@ -255,6 +272,7 @@ fn read_model<'a>(
     path: &Path,
     json: &'a serde_json::Value,
     version: Version,
+    stated: Statements,
 ) -> Result<ReadIn<'a>, KerasError> {
     let (mut refusals, mut notes) = (Refusals::default(), Notes::default());
     let graph = graph(json, &mut refusals).map_err(|problem| KerasError::broken(path, problem))?;
@@ -264,8 +282,13 @@ fn read_model<'a>(
         version,
         frozen: vec![],
         types: vec![],
+        stated,
     };
+    for (name, what) in &graph.said {
+        findings.notes.of_layer(name, what);
+    }
     let model = translate(&graph, json, &mut findings);
+    findings.stated.check_used(&graph.leaves).map_err(KerasError::Usage)?;
     let precision = precision(&mut findings);
     let frozen = std::mem::take(&mut findings.frozen);
     if !refusals.0.is_empty() {
@@ -336,6 +359,32 @@ fn say_skip(graph: &Graph, notes: &mut Notes) {
     if let Err(skip) = graph.section(crate::plan::Part::Decoder) {
         notes.add(format!("{skip}: `encode` works, `decode` does not"));
     }
+}
+
+/// The way out for a layer that is not what it was taken for.
+const SAY_IT: &str = "say with --as NAME='LAYER(key=value)' what it does";
+
+/// Refuses a layer whose code is in no file, which is taken for one without weights, and has some in the file.
+fn check_left_out<'a>(
+    path: &Path,
+    weights: &Weights,
+    graph: &Graph,
+    leaves: impl Iterator<Item = (&'a Option<&'a Leaf<'a>>, &'a bool)>,
+) -> Result<(), KerasError> {
+    let mut refusals = Refusals::default();
+    for (node, (leaf, said)) in graph.nodes.iter().zip(leaves) {
+        let Some(leaf) = leaf.filter(|_| *said && node.weights.is_empty()) else { continue };
+        let held = held(weights, &leaf.place);
+        if node.shares.is_none() && held > 0 {
+            let what =
+                format!("has {held} weights in the file, and {} has none", node.layer.name());
+            refusals.add(leaf.name, leaf.object.class, what, SAY_IT);
+        }
+    }
+    if refusals.0.is_empty() {
+        return Ok(());
+    }
+    Err(KerasError::Refused { path: path.to_owned(), refusals })
 }
 
 /// The entries of each half, by number.
@@ -450,6 +499,11 @@ impl Draft<'_> {
                 refusals.add(&entry.name, &entry.kind, what, way_out);
             }
         }
+        self.unless(refusals)
+    }
+
+    /// Goes on unless something is refused.
+    fn unless(&self, refusals: Refusals) -> Result<(), KerasError> {
         if refusals.0.is_empty() {
             return Ok(());
         }
@@ -477,10 +531,21 @@ impl Draft<'_> {
                 refusals.add(&entry.name, &entry.kind, what, way_out);
             }
         }
-        if refusals.0.is_empty() {
-            return Ok(());
+        self.unless(refusals)
+    }
+
+    /// Of layers whose code is in no file: what they are taken for gives the shape that the file says.
+    fn check_shapes(&self, model: &serde_json::Value, graph: &Graph) -> Result<(), KerasError> {
+        let mut refusals = Refusals::default();
+        for (entry, node) in self.model.entries.iter().zip(&graph.nodes) {
+            let leaf = entry.leaf.filter(|_| entry.is_said).map(|leaf| &self.leaves[leaf]);
+            if let Some(leaf) = leaf
+                && let Some(what) = misfit(model, leaf, node)
+            {
+                refusals.add(leaf.name, leaf.object.class, what, SAY_IT);
+            }
         }
-        Err(KerasError::Refused { path: self.path.to_owned(), refusals })
+        self.unless(refusals)
     }
 
     /// Where the code is, by the user's word or by the sizes.

@@ -8,12 +8,13 @@ use serde_json::{Map, Value, json};
 use super::activation::{self, Found, activation};
 use super::dialect::{Modern, modern};
 use super::graph::{Leaf, Use, always_trains};
-use super::json::{number, shown};
+use super::json::{number, plain, shown};
 use super::member::Family;
 use super::notes::Notes;
 use super::operations;
 use super::references::{Argument, Call};
 use super::refusal::Refusals;
+use super::stated::{Statements, is_foreign, well_known};
 use super::version::Version;
 use crate::config::layers::Layer;
 use crate::config::regularizers::Regularizer;
@@ -61,6 +62,8 @@ pub struct Findings<'r> {
     pub frozen: Vec<String>,
     /// Types that the layers compute with.
     pub types: Vec<(String, String)>,
+    /// What the user says that layers are.
+    pub stated: Statements,
 }
 
 /// A layer in a config's words.
@@ -74,18 +77,26 @@ pub struct Words {
     pub then: Option<(String, toml::Table)>,
     /// The axis that it works along, which has to be the last; counted with the batch.
     pub axis: Option<i64>,
+    /// Whether it is what the user says, or its class by itself, and not what Keras's own class does.
+    pub is_said: bool,
 }
 
 impl Words {
     /// A layer without options of its own.
     pub fn bare(kind: &str) -> Self {
-        Self { kind: kind.to_owned(), keys: toml::Table::new(), then: None, axis: None }
+        Self {
+            kind: kind.to_owned(),
+            keys: toml::Table::new(),
+            then: None,
+            axis: None,
+            is_said: false,
+        }
     }
 
     /// An activation as a layer of its own.
     pub fn activation(found: Found) -> Self {
         let (kind, keys) = as_layer(found);
-        Self { kind, keys, then: None, axis: None }
+        Self { keys, ..Self::bare(&kind) }
     }
 
     /// With one of its keys.
@@ -119,13 +130,27 @@ fn as_layer(found: Found) -> (String, toml::Table) {
 
 /// The words for a layer; `None` where it is refused.
 pub fn words(leaf: &Leaf, first: &Use, findings: &mut Findings) -> Option<Words> {
+    if let Some(words) = findings.stated.find(leaf) {
+        return stated(words, leaf, findings);
+    }
     if operations::is_one(leaf) {
         return operations::words(leaf, &first.call, findings);
     }
     let said = modern(&leaf.object);
     let mut layer = OneLayer { leaf, said, findings, refused: false };
-    let words = layer.words();
+    let words = layer.words(first);
     if layer.refused { None } else { words }
+}
+
+/// The user's words for a layer that is in no other's.
+fn stated(words: Words, leaf: &Leaf, findings: &mut Findings) -> Option<Words> {
+    if is_foreign(leaf) {
+        findings.notes.of_layer(leaf.name, &format!("is taken for {}, as you say", words.kind));
+        return Some(words);
+    }
+    let what = "is a layer that convae has, and --as would make another one of it";
+    findings.refusals.add(leaf.name, leaf.object.class, what, "leave it out of --as");
+    None
 }
 
 /// What a call adds to a layer: refused where it changes what the layer does.
@@ -172,19 +197,32 @@ impl OneLayer<'_, '_> {
         self.findings.refusals.add(self.leaf.name, self.leaf.object.class, what, way_out);
     }
 
+    /// The way out for a layer whose code is not known.
+    fn say_it(&self) -> String {
+        let name = plain(self.leaf.name);
+        format!("say what it is with --as {name}='LAYER(key=value)', or {REBUILD}")
+    }
+
     fn note(&mut self, what: &str) {
         self.findings.notes.of_layer(self.leaf.name, what);
     }
 
-    fn words(&mut self) -> Option<Words> {
+    fn words(&mut self, first: &Use) -> Option<Words> {
         if self.leaf.object.custom {
-            self.refuse("is a layer by a class of its own, whose code is in no file", REBUILD);
+            if let Some((words, said)) = well_known(self.leaf, first) {
+                self.note(&said);
+                return Some(words);
+            }
+            self.refuse(
+                "is a layer by a class of its own, whose code is in no file",
+                &self.say_it(),
+            );
             return None;
         }
         let class = self.said.class.clone();
         let config = self.said.config.clone();
         if class == "Lambda" {
-            self.refuse("is Python code, which is never run", REBUILD);
+            self.refuse("is Python code, which is never run", &self.say_it());
             return None;
         }
         self.common(&config);
@@ -207,7 +245,7 @@ impl OneLayer<'_, '_> {
         }
         let known = Layer::reference().into_iter().find(|(name, ..)| *name == class);
         let Some((_, _, keys)) = known else {
-            self.refuse("is a layer that convae does not have", REBUILD);
+            self.refuse("is a layer that convae does not have", &self.say_it());
             return None;
         };
         Some(self.options(&class, &config, &keys))

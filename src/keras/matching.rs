@@ -156,6 +156,32 @@ fn path_of(weight: &Weight) -> &str {
     weight.name.rsplit_once("/vars/").map_or(&weight.name, |(path, _)| path)
 }
 
+/// How many weights a file has for a layer, or for what that is made of; the state of its random numbers is none.
+pub fn held(file: &Weights, place: &[Place]) -> usize {
+    let is_weight = |weight: &&Weight| !weight.name.contains("seed_generator");
+    let name = place.last().map_or("", |place| place.name);
+    match file {
+        Weights::Layered(layers) => {
+            let top = place.first().map_or("", |place| place.name);
+            let group = layers.iter().filter(|layer| layer.name == top);
+            let own = |weight: &&Weight| {
+                place.len() == 1 || weight.name.split('/').any(|part| part == name)
+            };
+            group.flat_map(|layer| &layer.weights).filter(is_weight).filter(own).count()
+        }
+        Weights::Tree(weights) => {
+            let groups = place.iter().map(|place| place.group.as_str());
+            let is_within = |weight: &&Weight| {
+                let parts = weight.name.split('/').filter(|part| !LISTS.contains(part));
+                let found: Vec<&str> = parts.take(place.len()).collect();
+                groups.clone().eq(found)
+            };
+            weights.iter().filter(is_weight).filter(is_within).count()
+        }
+        Weights::None => 0,
+    }
+}
+
 fn by_layers<'f>(
     layers: &'f [LayerWeights],
     wanted: &[Wanted],

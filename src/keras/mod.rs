@@ -20,6 +20,7 @@ mod optimizer_state;
 mod order;
 mod references;
 mod refusal;
+mod stated;
 #[cfg(test)]
 mod tests;
 mod training;

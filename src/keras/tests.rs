@@ -9,15 +9,15 @@ use super::refusal::KerasError;
 
 /// The config of a model, without and with the weights that its layers have.
 fn config(model: &Value, version: &str) -> String {
-    words_of(Path::new("model.json"), model, Some(version), None).expect("the model opens").0
+    words_of(Path::new("model.json"), model, Some(version), None, &[]).expect("the model opens").0
 }
 
 fn notes(model: &Value, version: &str) -> Vec<String> {
-    words_of(Path::new("model.json"), model, Some(version), None).expect("the model opens").1
+    words_of(Path::new("model.json"), model, Some(version), None, &[]).expect("the model opens").1
 }
 
 fn refused(model: &Value) -> String {
-    words_of(Path::new("model.json"), model, None, None)
+    words_of(Path::new("model.json"), model, None, None, &[])
         .expect_err("the model is refused")
         .to_string()
 }
@@ -91,7 +91,7 @@ fn a_model_of_keras_1_opens_in_todays_words() {
         "input_layers": [["input_1", 0, 0]],
         "output_layers": [["convolution2d_4", 0, 0]],
     } });
-    let config = words_of(Path::new("m"), &json, None, None).unwrap().0;
+    let config = words_of(Path::new("m"), &json, None, None, &[]).unwrap().0;
     let lines = layers(&config);
     assert_eq!(lines.len(), 7);
     assert!(lines[0].contains("\"Conv2D\"") && lines[0].contains("filters = 8"), "{}", lines[0]);
@@ -310,7 +310,7 @@ fn everything_that_convae_lacks_is_said_at_once_by_the_users_names() {
         "draw (Sampling) is a layer by a class of its own",
         "plus (Add) computes keras.ops' Add here with a constant",
         "wide (Conv2D) has its channels first; ",
-        "wide (Conv2D) has dilation_rate = [2,2]",
+        "--as scale='LAYER(key=value)'",
         "out (Conv2D) has activation = \"mine\"",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -400,12 +400,13 @@ fn the_code_is_the_bottleneck_also_where_connections_lead_past_it() {
         &json!([["in", 0, 0]]),
         &json!([["out", 0, 0]]),
     );
-    let (config, notes) = words_of(Path::new("m"), &json, Some("2.13.1"), Some("drop")).unwrap();
+    let (config, notes) =
+        words_of(Path::new("m"), &json, Some("2.13.1"), Some("drop"), &[]).unwrap();
     let (encoder, decoder) = config.split_once("decoder = [").unwrap();
     assert_eq!((layers(encoder).len(), layers(decoder).len()), (4, 4), "{config}");
     assert!(notes.iter().any(|note| note.contains("`both` reads `a` past the code")), "{notes:?}");
     assert!(notes.iter().any(|note| note.contains("the code is what drop gives")), "{notes:?}");
-    let wrong = words_of(Path::new("m"), &json, None, Some("dropp")).unwrap_err();
+    let wrong = words_of(Path::new("m"), &json, None, Some("dropp"), &[]).unwrap_err();
     assert!(wrong.to_string().contains("did you mean `drop`?"), "{wrong}");
 }
 
@@ -481,7 +482,7 @@ fn models_that_contradict_themselves_are_refused_in_a_sentence() {
         json!({ "class_name": "Sequential", "config": { "layers": [] } }),
         json!({ "class_name": "Sequential", "config": { "layers": [7, null] } }),
     ] {
-        let error = words_of(Path::new("m"), &odd, None, None).unwrap_err();
+        let error = words_of(Path::new("m"), &odd, None, None, &[]).unwrap_err();
         assert!(
             matches!(error, KerasError::Broken { .. } | KerasError::Refused { .. }),
             "{odd}: {error}"
@@ -566,7 +567,7 @@ fn what_is_called_with_training_always_is_refused_in_every_spelling() {
             plain(class, "d", &config, &called),
         ]);
         let model = model(&layers, &json!([["in", 0, 0]]), &json!([["d", 0, 0]]));
-        let words = words_of(Path::new("m"), &model, None, None);
+        let words = words_of(Path::new("m"), &model, None, None, &[]);
         assert_eq!(words.is_err(), refuses, "{class} {asks}");
     }
 }
@@ -580,7 +581,7 @@ fn the_options_of_a_function_of_tensorflow_count() {
             layer,
         ]);
         let model = model(&layers, &json!([["in", 0, 0]]), &json!([["f", 0, 0]]));
-        words_of(Path::new("m"), &model, None, None)
+        words_of(Path::new("m"), &model, None, None, &[])
     };
     let node = json!({ "node_def": { "op": "LeakyRelu", "attr": { "alpha": { "f": 0.1 } } }, "constants": {} });
     let (config, _) =
@@ -607,6 +608,137 @@ fn a_layer_that_an_inner_model_and_the_outer_one_use_is_one() {
     inner["name"] = json!("inner");
     inner["inbound_nodes"] = json!([{ "args": [tensor("in")], "kwargs": {} }]);
     let (config, _) =
-        words_of(Path::new("m"), &modern_model(vec![inner, again], "conv"), None, None).unwrap();
+        words_of(Path::new("m"), &modern_model(vec![inner, again], "conv"), None, None, &[])
+            .unwrap();
     assert!(config.contains("layer = \"Shared\""), "{config}");
+}
+
+/// A layer by a class of somebody's own, between two convolutions.
+fn with_own(class: &str, config: &Value, gives: &Value) -> Value {
+    let own = modern("mine", class, "own", config, &json!([tensor("conv")]));
+    let mut out = modern_conv("out", &json!("linear"), "own");
+    out["inbound_nodes"][0]["args"][0]["config"]["shape"] = gives.clone();
+    let mut conv = modern_conv("conv", &json!("linear"), "in");
+    conv["config"]["filters"] = json!(12);
+    modern_model(vec![conv, own, out], "out")
+}
+
+/// The config's line for a layer between two convolutions, and what is said of it.
+fn own_line(json: &Value, said: &[&str]) -> Result<(String, String), String> {
+    let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+    let opened = words_of(Path::new("m"), json, Some("3.8.0"), None, &said);
+    let (config, notes) = opened.map_err(|error| error.to_string())?;
+    Ok((layers(&config)[1].to_owned(), notes.join("\n")))
+}
+
+const TWICE: [Option<u8>; 4] = [None, Some(16), Some(16), Some(3)];
+
+#[test]
+fn a_layer_whose_code_is_in_no_file_is_what_the_user_says_by_its_name_or_its_class() {
+    let json = with_own("Shuffle", &json!({}), &json!(TWICE));
+    for said in ["own=DepthToSpace(block_size=2)", "Shuffle=DepthToSpace(block_size=2)"] {
+        let (line, notes) = own_line(&json, &[said]).unwrap();
+        assert!(line.contains("\"DepthToSpace\"") && line.contains("block_size = 2"), "{line}");
+        assert!(notes.contains("own: is taken for DepthToSpace, as you say"), "{notes}");
+    }
+    // The layer's own name goes before its class.
+    let both = ["Shuffle=UpSampling2D(size=3)", "own=DepthToSpace(block_size=2)"];
+    assert!(own_line(&json, &both).unwrap().0.contains("DepthToSpace"));
+}
+
+#[test]
+fn what_is_said_of_a_layer_has_to_fit_the_file() {
+    let json = with_own("Shuffle", &json!({}), &json!(TWICE));
+    for (said, words) in [
+        (
+            vec![],
+            "own (Shuffle) is a layer by a class of its own, whose code is in no file; say what it is with --as own=",
+        ),
+        (vec!["own=Identity"], "own (Shuffle) gives [16,16,3] in the file, and 8x8x12 as Identity"),
+        (
+            vec!["onw=Identity"],
+            "--as onw: no layer and no class of the file is called so; known here: Shuffle, own",
+        ),
+        (vec!["own=Identity", "conv=Identity"], "conv (Conv2D) is a layer that convae has"),
+        (
+            vec!["own=Identiy"],
+            "--as own=Identiy: \"Identiy\" is no layer; did you mean `Identity`?",
+        ),
+    ] {
+        let refused = own_line(&json, &said).unwrap_err();
+        assert!(refused.contains(words), "{said:?}: {refused}");
+    }
+}
+
+#[test]
+fn well_known_classes_of_peoples_own_are_taken_for_what_they_are_and_said() {
+    for (class, config) in [
+        ("DepthToSpace", json!({ "r": 2 })),
+        ("PixelShuffler", json!({ "size": [2, 2], "data_format": "channels_last" })),
+        ("SubpixelConv2D", json!({ "scale": 2 })),
+    ] {
+        let (line, notes) = own_line(&with_own(class, &config, &json!(TWICE)), &[]).unwrap();
+        assert!(line.contains("\"DepthToSpace\"") && line.contains("block_size = 2"), "{line}");
+        assert!(notes.contains("is taken for DepthToSpace(block_size=2) by its class"), "{notes}");
+    }
+    for (class, config) in [
+        ("DepthToSpace", json!({})),
+        ("DepthToSpace", json!({ "size": [2, 3] })),
+        ("PixelShuffler", json!({ "size": 2, "scale": 3 })),
+        ("pixelshuffler", json!({ "size": 2 })),
+    ] {
+        let refused = own_line(&with_own(class, &config, &json!(TWICE)), &[]).unwrap_err();
+        assert!(refused.contains("is a layer by a class of its own"), "{config}: {refused}");
+    }
+}
+
+#[test]
+fn a_models_encoder_and_decoder_are_its_chain_and_the_last_output_goes_on() {
+    let draw =
+        modern("mine", "Sampling", "z", &json!({}), &json!([[tensor("mean"), tensor("spread")]]));
+    let mut encoder = modern_model(
+        vec![
+            modern_conv("mean", &json!("linear"), "in"),
+            modern_conv("spread", &json!("linear"), "in"),
+            draw,
+        ],
+        "z",
+    );
+    encoder["config"]["name"] = json!("enc");
+    encoder["config"]["output_layers"] = json!([["mean", 0, 0], ["spread", 0, 0], ["z", 0, 0]]);
+    let decoder = modern_model(vec![modern_conv("out", &json!("sigmoid"), "in")], "out");
+    let vae = json!({ "module": "mine", "class_name": "VAE", "registered_name": "mine>VAE",
+        "config": { "encoder": encoder, "decoder": decoder } });
+    let (text, said) = (config(&vae, "3.8.0"), notes(&vae, "3.8.0").join("\n"));
+    let lines = layers(&text);
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[2].contains("\"Sampling\"") && lines[2].contains("[\"mean\", \"spread\"]"));
+    for words in [
+        "enc: gives 3 outputs, of which the decoder gets the last",
+        "VAE: is a model by a class of its own, whose code is in no file; it opens as its decoder",
+        "z: is taken for Sampling by its class",
+        "(KL)",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let mut half = vae.clone();
+    half["config"].as_object_mut().unwrap().remove("decoder");
+    assert!(refused(&half).contains("is a model by a class of its own"));
+}
+
+#[test]
+fn tensorflows_depth_to_space_is_ours() {
+    let op = |function: &str, options: Value| {
+        let mut conv = conv("c", 4, &json!([[["in", 0, 0, {}]]]));
+        conv["config"]["filters"] = json!(4);
+        let options = json!([["c", 0, 0, options]]);
+        let shuffle = json!({ "class_name": "TFOpLambda", "name": "shuffle", "inbound_nodes": options,
+            "config": { "name": "shuffle", "function": function } });
+        let layers = json!([input("in", &json!([null, 8, 8, 1])), conv, shuffle]);
+        model(&layers, &json!([["in", 0, 0]]), &json!([["shuffle", 0, 0]]))
+    };
+    let text = config(&op("nn.depth_to_space", json!({ "block_size": 2 })), "2.11.0");
+    assert!(layers(&text)[1].contains("block_size = 2"), "{text}");
+    let first = op("nn.depth_to_space", json!({ "block_size": 2, "data_format": "NCHW" }));
+    assert!(refused(&first).contains("computes nn.depth_to_space here"));
 }

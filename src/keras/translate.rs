@@ -40,6 +40,8 @@ pub struct Entry {
     pub leaf: Option<usize>,
     /// The axis that it works along, which has to be the last.
     pub axis: Option<i64>,
+    /// Whether the user or the layer's class alone says what it is.
+    pub is_said: bool,
 }
 
 /// A model in the config's words.
@@ -229,11 +231,12 @@ impl Entries {
             inputs,
             leaf: Some(leaf_number),
             axis: words.axis,
+            is_said: words.is_said,
         });
         if let Some((name, (kind, keys))) = followed {
             let inputs = vec![Source::Entry(self.all.len() - 1)];
             let name = self.names.give(&name, None);
-            self.push(Entry { name, kind, keys, inputs, leaf: None, axis: None });
+            self.push(Entry { name, kind, keys, inputs, leaf: None, axis: None, is_said: false });
         }
         self.values.insert(number, Source::Entry(self.all.len() - 1));
     }

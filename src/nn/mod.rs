@@ -31,7 +31,9 @@ pub use norm::{
 };
 pub use parameters::{Parameter, Parameters};
 pub use pool::{AveragePooling2D, GlobalPooling, MaxPooling2D, PoolOptions};
-pub use random::{AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D};
+pub use random::{
+    AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D, sampled,
+};
 pub use resize::{
     Cropping2D, DepthToSpace, Flatten, Interpolation, Permute, Reshape, UpSampling2D, ZeroPadding2D,
 };

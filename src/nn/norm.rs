@@ -170,7 +170,21 @@ impl GroupNormalization {
 impl ModuleT for GroupNormalization {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let GammaAndBeta { gamma, beta, epsilon } = &self.learned;
-        x.group_norm(to_i64(self.groups), gamma.as_ref(), beta.as_ref(), *epsilon, false)
+        // libtorch's own has no gradient of a beta without a gamma.
+        let groups = x.reshape([x.size()[0], to_i64(self.groups), -1]);
+        let length = [groups.size()[2]];
+        let normal =
+            groups.layer_norm(&length[..], None::<Tensor>, None::<Tensor>, *epsilon, false);
+        let mut sides = vec![1; x.dim()];
+        sides[1] = -1;
+        let mut y = normal.view_as(x);
+        if let Some(gamma) = gamma {
+            y *= gamma.view(sides.as_slice());
+        }
+        match beta {
+            Some(beta) => y + beta.view(sides.as_slice()),
+            None => y,
+        }
     }
 }
 

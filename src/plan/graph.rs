@@ -455,6 +455,86 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_of_the_whole_image_lies_on_no_part_of_it() {
+        let mut graph = graph([24, 36, 3]);
+        let conv = add(&mut graph, same(4, 3), &[Value::Input]);
+        let pooled = add(&mut graph, layer("layer = \"MaxPooling2D\""), &[conv]);
+        let mean = add(
+            &mut graph,
+            layer("layer = \"GlobalAveragePooling2D\", keepdims = true"),
+            &[pooled],
+        );
+        let values = add(&mut graph, layer("layer = \"Flatten\""), &[mean]);
+        let pixel =
+            add(&mut graph, layer("layer = \"Reshape\", target_shape = [1, 1, 4]"), &[values]);
+        add(&mut graph, merge("Multiply"), &[pixel, conv]);
+        assert_eq!(graph.period(Axis::Rows), 1);
+        assert!(graph.sized_node().is_none(), "{:?}", graph.sized_node());
+        assert_eq!(graph.whole_node().unwrap().name, "node_2");
+        let resized = graph.with_input(Shape(vec![10, 7, 3])).unwrap();
+        assert_eq!(resized.shape(resized.output).0, [10, 7, 4]);
+        add(&mut graph, layer("layer = \"Flatten\""), &[conv]);
+        assert_eq!(graph.sized_node().unwrap().name, "node_6");
+    }
+
+    #[test]
+    fn layers_of_all_positions_are_whole_and_layers_of_one_size_are_sized() {
+        for (toml, whole, sized) in [
+            ("layer = \"GroupNormalization\", groups = 1", true, false),
+            ("layer = \"LayerNormalization\"", false, false),
+            ("layer = \"Softmax\", axis = 1", true, false),
+            ("layer = \"Softmax\", axis = 3", false, false),
+            ("layer = \"Permute\", dims = [2, 1, 3]", false, true),
+            ("layer = \"Permute\", dims = [1, 2, 3]", false, false),
+            ("layer = \"PReLU\", shared_axes = [2]", false, true),
+            ("layer = \"PReLU\", shared_axes = [2, 1]", false, false),
+        ] {
+            let mut graph = graph([8, 8, 3]);
+            add(&mut graph, layer(toml), &[Value::Input]);
+            let found = (graph.whole_node().is_some(), graph.sized_node().is_some());
+            assert_eq!(found, (whole, sized), "{toml}");
+        }
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_refused_in_a_sentence() {
+        for (toml, words) in [
+            (
+                "layer = \"DepthToSpace\", block_size = 2",
+                "makes blocks of 2x2 pixels of 3 channels",
+            ),
+            ("layer = \"Permute\", dims = [1, 1, 2]", "has dims = [1, 1, 2], but receives 8x8x3"),
+            ("layer = \"Permute\", dims = [2, 1]", "has dims = [2, 1], but receives 8x8x3"),
+            ("layer = \"GroupNormalization\"", "has 32 groups, but receives 3 channels"),
+            ("layer = \"GroupNormalization\", groups = 0", "has 0 groups"),
+            (
+                "layer = \"Conv2D\", filters = 4, kernel_size = 3, groups = 3",
+                "has 3 groups, but receives 3 channels and has 4 filters",
+            ),
+            (
+                "layer = \"Conv2DTranspose\", filters = 4, kernel_size = 3, strides = 2, dilation_rate = 2",
+                "has strides and a dilation_rate above 1",
+            ),
+            (
+                "layer = \"Conv2D\", filters = 4, kernel_size = 3, dilation_rate = 4",
+                "has a window of 9x9, larger than the 8x8 it receives",
+            ),
+        ] {
+            let mut graph = graph([8, 8, 3]);
+            let refused = graph
+                .add("x".to_owned(), Part::Encoder, layer(toml), vec![Value::Input])
+                .unwrap_err();
+            assert!(refused.problem.contains(words), "{toml}: {refused:?}");
+        }
+        let mut graph = graph([8, 8, 3]);
+        let other = add(&mut graph, same(1, 3), &[Value::Input]);
+        let refused = graph
+            .add("x".to_owned(), Part::Encoder, merge("Sampling"), vec![Value::Input, other])
+            .unwrap_err();
+        assert!(refused.problem.contains("receives 8x8x3 and 8x8x1, which have to be equal"));
+    }
+
+    #[test]
     fn strides_whose_product_is_astronomic_have_the_largest_period_there_is() {
         let mut graph = graph([1, 1, 1]);
         let pool =

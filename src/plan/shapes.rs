@@ -67,6 +67,10 @@ fn misfit<T>(problem: String, remedy: impl Into<String>) -> Result<T, ShapeError
 pub(super) fn output_of(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
     check_count(layer, inputs.len())?;
     match layer.geometry() {
+        Geometry::Merge if matches!(layer, Layer::Sampling(_)) && inputs[0] != inputs[1] => misfit(
+            format!("receives {} and {}, which have to be equal", inputs[0], inputs[1]),
+            "give mean and log-variance one shape",
+        ),
         Geometry::Merge => merged(inputs),
         Geometry::Concatenate(axis) => concatenated(inputs, axis),
         _ => output_of_layer(layer, inputs[0]),
@@ -76,7 +80,7 @@ pub(super) fn output_of(layer: &Layer, inputs: &[&Shape]) -> Result<Shape, Shape
 /// Keras's merges take two values or more, `Subtract` just two, and every other layer one.
 fn check_count(layer: &Layer, count: usize) -> Result<(), ShapeError> {
     let (fits, wanted) = match layer {
-        Layer::Subtract(_) => (count == 2, "two"),
+        Layer::Subtract(_) | Layer::Sampling(_) => (count == 2, "two"),
         _ if layer.is_merge() => (count >= 2, "two or more"),
         _ => (count == 1, "one"),
     };

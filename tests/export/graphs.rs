@@ -20,6 +20,7 @@ pub fn all() -> Vec<Case> {
         cases.push(merge(kind, "broadcast", "'pixel','a','grey','row'"));
     }
     cases.push(merge("Subtract", "two", "'a','b'"));
+    cases.push(merge("Sampling", "two", "'a','b'"));
     cases.push(merge("Subtract", "broadcast", "'pixel','grey'"));
     cases.extend(concatenations());
     cases.extend(skips());

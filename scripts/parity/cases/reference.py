@@ -92,7 +92,7 @@ def arrays_of(value, gradients, extra):
 def built(table, shape, training):
     """A layer (of JSON, so that it can be looked up) and its puller."""
     table = json.loads(table)
-    if "filters" in table or "units" in table:
+    if table["layer"] in ("Conv2D", "Conv2DTranspose", "Dense"):
         table["kernel_initializer"] = "zeros"  # the weights are set later, so do not draw any
     layer = build_layer(table)
     layer.build(shape)

@@ -192,6 +192,10 @@ fn merge(node: &Node, inputs: &[&Shape]) -> Result<Kind, Unsupported> {
         Layer::Average(_) => Merge::Average,
         Layer::Maximum(_) => Merge::Maximum,
         Layer::Minimum(_) => Merge::Minimum,
+        Layer::Sampling(_) => {
+            let (name, what) = (node.name.clone(), node.layer.name().to_owned());
+            return Err(Unsupported { name, what });
+        }
         Layer::Concatenate(layer) => {
             let channels = node.output.0.len() - 1;
             return if axis_of(&node.output, layer.axis) == Some(channels) {
@@ -303,6 +307,7 @@ fn translate(
         | Layer::Average(_)
         | Layer::Maximum(_)
         | Layer::Minimum(_)
+        | Layer::Sampling(_)
         | Layer::Concatenate(_) => unreachable!("a merge is translated by itself"),
         of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     };

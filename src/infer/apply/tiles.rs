@@ -461,6 +461,17 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_looks_at_the_whole_image_is_never_cut() {
+        let norm = "{ layer = \"GroupNormalization\", groups = 1 }, ";
+        let plan = plan([16, 16, 1], &[CONV, POOL, norm, UP].concat());
+        let fit = Fit::new(&plan, None).unwrap();
+        let [rows, columns] = fit.sides([5000, 17]).unwrap();
+        assert_eq!((rows.parts.len(), rows.tile, columns.tile), (1, 5000, 18));
+        let refused = Fit::new(&plan, Some(64)).unwrap_err().to_string();
+        assert!(refused.contains("--tile is 64, but the GroupNormalization layer"), "{refused}");
+    }
+
+    #[test]
     fn a_tile_that_would_leave_nothing_is_refused_with_one_that_does() {
         let plan = plan([16, 16, 1], &CONV.repeat(5));
         let refused = Fit::new(&plan, Some(10)).unwrap_err().to_string();

@@ -22,6 +22,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use tch::Device;
 
+use crate::config::layers::Layer;
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
 use crate::infer::model_file::{carry_history, described, open_model};
@@ -202,7 +203,14 @@ impl Exporter {
                  and Permute stand in its place"
             )
         });
-        said.into_iter().collect()
+        let drawing = self.nodes().find(|(_, node)| matches!(node.layer, Layer::Sampling(_)));
+        let mean = drawing.map(|(_, node)| {
+            format!(
+                "the file's `{}` gives its mean, in training too: Keras has no Sampling",
+                node.name
+            )
+        });
+        said.into_iter().chain(mean).collect()
     }
 
     /// What the model is, for people.

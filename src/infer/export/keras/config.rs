@@ -88,6 +88,9 @@ impl<'a> Functional<'a> {
         if let Layer::DepthToSpace(DepthToSpace { block_size }) = node.layer {
             return self.depth_to_space(node, block_size, places);
         }
+        if let Layer::Sampling(_) = node.layer {
+            return self.mean(node, &places);
+        }
         let shapes = self.input_shapes(node);
         vec![self.layer(&node.name, node.layer.name(), options(&node.layer), shapes, places)]
     }
@@ -144,6 +147,27 @@ impl<'a> Functional<'a> {
         let tensors: Vec<Json> = node.inputs.iter().map(|&value| self.tensor(value)).collect();
         let arguments = if node.layer.is_merge() { json!([tensors]) } else { json!(tensors) };
         json!({ "args": arguments, "kwargs": {} })
+    }
+
+    /// Of a Sampling, which Keras lacks: the mean, plus nothing of the log-variance, so that the layers that give
+    /// it stay a part of the model.
+    fn mean(&self, node: &Node, places: &[Json]) -> Vec<Json> {
+        let shape = self.shape(&node.output);
+        let nothing = format!("{}_nothing", node.name);
+        let reads = |place: usize, input: usize| places[place]["args"][0][input].clone();
+        let all = 0..places.len();
+        let log_variances =
+            all.clone().map(|place| json!({ "args": [reads(place, 1)], "kwargs": {} })).collect();
+        let sums = all.map(|place| {
+            let zero = self.tensor_of(&node.output, json!([nothing, place, 0]));
+            json!({ "args": [[reads(place, 0), zero]], "kwargs": {} })
+        });
+        let zero = json!({ "scale": 0.0, "offset": 0.0 });
+        let both = json!([shape, shape]);
+        vec![
+            self.layer(&nothing, "Rescaling", zero, shape, log_variances),
+            self.layer(&node.name, "Add", json!({}), both, sums.collect()),
+        ]
     }
 
     fn tensor(&self, value: Value) -> Json {

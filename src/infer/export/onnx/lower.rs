@@ -48,6 +48,7 @@ fn merge(graph: &mut Graph, node: &Node, inputs: Vec<String>) {
                 graph.op("Mul", &[input], vec![]);
             }
         }
+        Layer::Sampling(_) => graph.value.clone_from(&inputs[0]), // the mean
         Layer::Concatenate(concatenate) => {
             let axis = channels_first_axis(&node.output, concatenate.axis) as i64;
             graph.op_on("Concat", inputs, vec![Attribute::int("axis", axis)]);
@@ -184,6 +185,7 @@ fn lower_layer(
         | Layer::Average(_)
         | Layer::Maximum(_)
         | Layer::Minimum(_)
+        | Layer::Sampling(_)
         | Layer::Concatenate(_) => unreachable!("a merge is lowered by itself"),
         of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     }

@@ -125,6 +125,7 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
         | Layer::Average(_)
         | Layer::Maximum(_)
         | Layer::Minimum(_)
+        | Layer::Sampling(_)
         | Layer::Concatenate(_) => unreachable!("a merge is no module"),
         of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     }
@@ -143,6 +144,7 @@ pub fn merged(node: &Node, inputs: &[String]) -> String {
         Layer::Average(_) => format!("torch.div({}, {})", fold("add"), inputs.len()),
         Layer::Maximum(_) => fold("maximum"),
         Layer::Minimum(_) => fold("minimum"),
+        Layer::Sampling(_) => first.clone(), // the mean
         Layer::Concatenate(concatenate) => {
             let axis = channels_first_axis(&node.output, concatenate.axis);
             format!("torch.cat([{}], {axis})", inputs.join(", "))
