@@ -7,8 +7,10 @@ import numpy as np
 # The axes of a PyTorch kernel in Keras's order: convolutions (out, in, h, w) -> (h, w, in, out),
 # transposed ones (in, out, h, w) -> (h, w, out, in), dense ones (out, in) -> (in, out).
 _CONVOLUTION = (2, 3, 1, 0)
+_CONVOLUTION_1D = (2, 1, 0)  # of signals, without a height
 _DENSE = (1, 0)
-_KERNEL_AXES = {"Conv2D": _CONVOLUTION, "Conv2DTranspose": _CONVOLUTION, "Dense": _DENSE}
+_KERNEL_AXES = {"Conv2D": _CONVOLUTION, "Conv2DTranspose": _CONVOLUTION, "Dense": _DENSE,
+                "Conv1D": _CONVOLUTION_1D, "Conv1DTranspose": _CONVOLUTION_1D}
 _NORM_NAMES = {
     "weight": "gamma",
     "bias": "beta",
