@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use convae::config::Source;
 use convae::formats::checkpoint::{Checkpoint, save};
 use convae::formats::image_file::{Format, ImageFile, MOST_PIXELS, Samples, decode, decode_bytes};
+use convae::formats::npy::Header;
 use convae::infer::Predictor;
 use convae::infer::apply::{Engines, Fit, TiledPredictor};
 use convae::infer::model_file::array_of;
@@ -908,4 +909,45 @@ fn a_comparison_shows_input_output_and_difference() {
     apply(trained()).out(folder.at("plain")).arg(&path).succeeds();
     let Samples::Eight(output) = read(&folder.at("plain/a.tif")).samples else { panic!() };
     assert_eq!(page.get_pixel(8 + 128 + 4, 24).0, [output[0]; 3]);
+}
+
+/// A `.npy` of float32.
+fn array(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    [Header::bytes("<f4", shape), bytes].concat()
+}
+
+#[test]
+fn arrays_and_tables_become_arrays_of_what_the_model_gives() {
+    let folder = Folder::new();
+    let config = "name = \"case\"\n[model]\ninput_shape = [4, 1]\nlayers = [\n\
+                  { layer = \"Conv1D\", filters = 3, kernel_size = 1 },\n{ layer = \"UpSampling1D\" }]\n";
+    let weights = saved(&folder, config);
+    let (plan, checkpoint) = untrained(config);
+    let mut predictor =
+        Predictor::restore(&weights, &plan, &checkpoint, Part::Whole, Device::Cpu).unwrap();
+    let values = [0.5, -2.0, 700.0, 1.0, 0.0, 0.25, 3.0, 4.0];
+    let signals = folder.write("signals.npy", array(&[2, 4, 1], &values));
+    let table = folder.write("table.csv", "a,b,c,d\n0.5,-2,700,1\n0,0.25,3,4\n");
+    let apply =
+        |out: &str| convae().arg("apply").arg("--checkpoint").arg(&weights).out(folder.at(out));
+    let expected = array(&[2, 8, 3], &predictor.predict(&values));
+    let said = apply("out").arg(&signals).arg(&table).succeeds();
+    assert!(said.contains("2 samples"), "{said}");
+    assert_eq!(names(&folder.at("out")), ["signals.npy", "table.npy"]);
+    for name in ["signals.npy", "table.npy"] {
+        assert_eq!(fs::read(folder.at("out").join(name)).unwrap(), expected, "{name}");
+    }
+    fs::write(folder.at("out/table.npy"), "kept").unwrap();
+    assert!(apply("out").arg(&table).succeeds().contains("--overwrite"));
+    assert_eq!(fs::read(folder.at("out/table.npy")).unwrap(), b"kept");
+    let call = apply("out").arg(&signals).arg(folder.at("a.png"));
+    call.refused(&["arrays and images are named together"]);
+    apply("out").arg(&signals).arg("--compare").refused(&["--compare is for images"]);
+    let other = folder.write("other.npy", array(&[2, 3], &values[..6]));
+    apply("out").arg(&other).fails(&["holds samples of 3, and the model takes 4x1"]);
+    let archive = folder.write("several.npz", b"PK");
+    apply("out").arg(&archive).fails(&["several.npz: it is an archive", "numpy.save"]);
+    let itself = convae().arg("apply").arg("--checkpoint").arg(&weights).out(folder.path());
+    itself.arg("--overwrite").arg(&signals).fails(&["would be replaced by its result"]);
 }

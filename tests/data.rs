@@ -684,6 +684,78 @@ fn arrays_that_are_no_images_are_refused() {
     assert!(refuses(&lines, &["no such file", "data.file"]).is_usage_error());
 }
 
+/// A plan of a model of these layers, at the size of the data of these lines.
+fn plan_for(shape: &str, layer: &str, data: &str) -> anyhow::Result<Plan> {
+    let text = format!(
+        "name = \"any\"\n[model]\ninput_shape = {shape}\nlayers = [{{ layer = {layer} }}]\n\
+         [train]\nloss = \"mse\"\n[data]\n{data}\n"
+    );
+    Plan::new(Source::parse(&text, "any", &[])?)?.for_data()
+}
+
+#[test]
+fn arrays_and_tables_are_taken_as_vectors_matrices_and_signals() {
+    let folder = Folder::new();
+    let file = |name: &str, bytes: Vec<u8>| {
+        let path = folder.write(name, bytes);
+        format!("kind = \"npz\"\nfile = \"{}\"\ntest_fraction = 0.5", path.display())
+    };
+    let bytes: Vec<u8> = (0..48).collect();
+    let (rows, images) = (npy(&[4, 12], &bytes), npy(&[4, 6, 2], &bytes));
+    let table = "a,b,c\n0,0.25,1\n1,0.5,0".as_bytes().to_vec();
+    let (dense, conv) = ("\"Dense\", units = ", "\"Conv1D\", kernel_size = 1, filters = ");
+    for (shape, layer, data, seen) in [
+        ("[12]", format!("{dense}12"), file("rows.npy", rows), [1, 12, 1]),
+        ("[12]", format!("{dense}12"), file("images.npy", images.clone()), [6, 2, 1]),
+        ("[6, 2]", format!("{dense}2"), file("images.npy", images.clone()), [6, 2, 1]),
+        ("[6, 2]", format!("{conv}2"), file("images.npy", images), [1, 6, 2]),
+        ("[3]", format!("{dense}3"), file("table.csv", table.clone()), [1, 3, 1]),
+    ] {
+        let plan = plan_for(shape, &layer, &data).unwrap();
+        assert_eq!((plan.input_shape, plan.output_shape()), (seen, seen), "{shape}, {layer}");
+        let set = Dataset::open(&plan.config.data, plan.objective().unwrap().target).unwrap();
+        let last = set.test.clean(set.test.len() - 1).unwrap();
+        let expected: Vec<f32> = match seen {
+            [1, 3, 1] => vec![1.0, 0.5, 0.0],
+            _ => (36..48_u8).map(|value| f32::from(value) / 255.0).collect(),
+        };
+        assert_eq!(last, expected, "{shape}, {layer}");
+    }
+    let refused = |shape: &str, layer: &str, data: &str| {
+        let plan = plan_for(shape, layer, data).unwrap();
+        let target = plan.objective().unwrap().target;
+        Dataset::open(&plan.config.data, target).unwrap_err().to_string()
+    };
+    let other = refused("[4]", &format!("{dense}4"), &file("table.csv", table));
+    assert!(other.contains("[1, 3, 1]") && other.contains("[1, 4, 1]"), "{other}");
+    let odd = file("odd.csv", b"a,b\n0,x\n".to_vec());
+    let error = plan_for("[2]", &format!("{dense}2"), &odd).unwrap_err().to_string();
+    assert!(error.contains("odd.csv: it has \"x\" in line 2"), "{error}");
+}
+
+#[test]
+fn values_beyond_white_are_taken_where_the_config_says_so_and_nothing_clips_them() {
+    let folder = Folder::new();
+    let path = folder.write("sensor.csv", "a,b\n-3,250\n1,2\n");
+    let lines = format!("kind = \"npz\"\nfile = \"{}\"\ntest_fraction = 0.5\n", path.display());
+    let any = format!("{lines}any_values = true\n");
+    let plan = |data: &str| plan_for("[2]", "\"Dense\", units = 2", data);
+    let refused = |data: &str| plan(data).map(|_| ()).unwrap_err().to_string();
+    let error = refused(&lines);
+    assert!(error.contains("one is -3") && error.contains("data.any_values=true"), "{error}");
+    let good = plan(&any).unwrap();
+    let set = Dataset::open(&good.config.data, good.objective().unwrap().target).unwrap();
+    assert_eq!(set.train.clean(0).unwrap(), [-3.0, 250.0]);
+    for (more, words) in [
+        ("[corruption]\nkind = \"gaussian\"", "`corruption` is gaussian, for values in 0..1"),
+        ("[corruption]\nkind = \"poisson\"\nclip = false", "`corruption` is poisson"),
+    ] {
+        let error = refused(&format!("{any}{more}"));
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(plan(&format!("{any}[corruption]\nkind = \"gaussian\"\nclip = false")).is_ok());
+}
+
 #[test]
 fn idx_files_may_have_any_name_and_the_test_set_may_be_their_last_part() {
     let folder = Folder::new();

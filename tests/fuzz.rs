@@ -404,6 +404,7 @@ proptest! {
             train,
             test,
             test_fraction: Some(0.5),
+            any_values: false,
             samples: SampleCounts::defaults(),
         });
         prop_assert_eq!(pixels(&data, [height, width, channels]), values);

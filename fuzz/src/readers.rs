@@ -129,6 +129,7 @@ fn images(path: &Path, limit: usize) {
             train: "x_train".to_owned(),
             test: "x_test".to_owned(),
             test_fraction,
+            any_values: false,
             samples: SampleCounts::defaults(),
         })
     };

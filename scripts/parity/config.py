@@ -56,7 +56,7 @@ class Experiment:
 
     name: str
     layers: list[Layer]
-    input_shape: tuple[int | None, int | None, int]
+    input_shape: tuple[int | None, ...]
     """Keras's: None is any length."""
     draws_weights: bool
     """Whether training starts from random weights, not from a checkpoint's."""

@@ -7,12 +7,15 @@ import numpy as np
 # The axes of a PyTorch kernel in Keras's order: convolutions (out, in, h, w) -> (h, w, in, out),
 # transposed ones (in, out, h, w) -> (h, w, out, in), dense ones (out, in) -> (in, out).
 _CONVOLUTION = (2, 3, 1, 0)
+_CONVOLUTION_1D = (2, 1, 0)  # of signals, without a height
 _DENSE = (1, 0)
 # Depthwise ones (in, each, h, w) -> (h, w, in, each).
 _DEPTHWISE = (2, 3, 0, 1)
 _KERNEL_AXES = {
     "Conv2D": _CONVOLUTION,
     "Conv2DTranspose": _CONVOLUTION,
+    "Conv1D": _CONVOLUTION_1D,
+    "Conv1DTranspose": _CONVOLUTION_1D,
     "DepthwiseConv2D": _DEPTHWISE,
     "Dense": _DENSE,
 }

@@ -12,13 +12,15 @@ use crate::engine::choose_device;
 use crate::formats::image_file::{
     Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, TiffPages,
 };
+use crate::infer::Predictor;
 use crate::infer::apply::{Engines, Fit, Jobs, Rendering, Report, TiledPredictor, run as work_off};
-use crate::plan::{Axis, Plan, Scale};
+use crate::infer::arrays::{apply_to_array, check_place, is_array, result_of};
+use crate::plan::{Axis, Part, Plan, Scale};
 use crate::report::{Raster, side_by_side};
 use crate::system::exit::{self, UsageError};
 use crate::system::interrupt;
 use crate::system::output_folder;
-use crate::system::terminal::{complain, print_bytes};
+use crate::system::terminal::{complain, note, print_bytes};
 
 /// Reconstructs or denoises images, of any size where the model's layers allow it.
 #[derive(Debug, Args)]
@@ -44,7 +46,8 @@ pub struct Apply {
     /// Writes input, output and their difference side by side, in place of the output.
     #[arg(long)]
     pub compare: bool,
-    /// Images (PNG, JPEG, BMP, TIFF, WebP or PNM), folders of them, or `-`: stdin to stdout.
+    /// Images (PNG, JPEG, BMP, TIFF, WebP or PNM), folders of them, or `-`: stdin to stdout. Or arrays (.npy, .csv)
+    /// of samples, whose results are .npy.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 }
@@ -58,9 +61,15 @@ const STDIN: &str = "-";
 /// When the checkpoint is refused, or the folder cannot be made.
 pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let stream = check_stream(args)?;
+    let arrays = check_arrays(args)?;
     let model = &args.model;
     let (plan, checkpoint) = model.open()?;
     let device = choose_device(&plan.config.train.device)?;
+    if arrays {
+        let mut predictor =
+            Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Whole, device)?;
+        return apply_to_arrays(args, &plan, &mut predictor);
+    }
     let fit = Fit::new(&plan, args.tile.map(|side| side as usize))?;
     let engines = Engines::new(&model.checkpoint, &plan, &checkpoint, device)?;
     let mut predictor = TiledPredictor::new(&plan, fit, engines, args.per_channel)?;
@@ -82,6 +91,52 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
         _ if report.failed() > 0 => exit::FAILED,
         _ => 0,
     })
+}
+
+/// Whether arrays are named, which go through the model as they are.
+fn check_arrays(args: &Apply) -> Result<bool, UsageError> {
+    let count = args.images.iter().filter(|path| is_array(path)).count();
+    let of_images = [
+        ("--tile", args.tile.is_some()),
+        ("--per-channel", args.per_channel),
+        ("--compare", args.compare),
+    ];
+    let option = of_images.into_iter().find(|(_, given)| *given);
+    match (count, option) {
+        (0, _) => Ok(false),
+        (count, _) if count < args.images.len() => Err(UsageError(
+            "arrays and images are named together; apply the model to each kind by itself"
+                .to_owned(),
+        )),
+        (_, Some((option, _))) => {
+            Err(UsageError(format!("{option} is for images, and arrays are named; leave it out")))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// An array that fails does not stop the others.
+fn apply_to_arrays(args: &Apply, plan: &Plan, predictor: &mut Predictor) -> anyhow::Result<u8> {
+    let folder = open_folder(args.out.as_deref())?;
+    let mut failed = 0;
+    for array in &args.images {
+        let out = result_of(array, folder);
+        let (from, to) = (array.display(), out.display());
+        if out.exists() && !args.overwrite {
+            note(format_args!("{to} is there already and is kept; --overwrite replaces it"));
+            continue;
+        }
+        let done = check_place(array, &out)
+            .and_then(|()| apply_to_array(&plan.graph, predictor, array, &out));
+        match done {
+            Ok(count) => note(format_args!("{from} -> {to}: {count} samples")),
+            Err(error) => {
+                complain(format_args!("{error:#}"));
+                failed += 1;
+            }
+        }
+    }
+    Ok(if failed > 0 { exit::FAILED } else { 0 })
 }
 
 /// What becomes of sizes, where a result has another than its image.

@@ -58,8 +58,9 @@ family! {
         FashionMnist(FashionMnist) = "fashion-mnist",
         /// IDX files of bytes under any name: images, grey or with channels last.
         Idx(IdxFiles) = "idx",
-        /// Arrays of NumPy: Keras's `mnist.npz`, any other `.npz`, or one array as `.npy`. Bytes
-        /// are divided by 255, 16-bit numbers by 65535, floating point must be in 0..1 already.
+        /// Arrays of NumPy: Keras's `mnist.npz`, any other `.npz`, or one array as `.npy`; or a table as
+        /// `.csv`. Bytes are divided by 255, 16-bit numbers by 65535, floating point must be in 0..1
+        /// already, unless `any_values` is set.
         Npz(Npz) = "npz",
         /// A folder of images, searched recursively in the order of their paths: PNG, JPEG, BMP,
         /// TIFF (each page by itself), WebP and PNM; see docs/formats.md. Colour becomes grey, which is
@@ -107,15 +108,17 @@ section! {
 section! {
     /// Arrays of NumPy.
     pub struct Npz {
-        /// The `.npz` or `.npy`.
+        /// The `.npz` or `.npy`; or a `.csv` with a line of names, then a line of numbers for each sample.
         file: PathBuf;
         /// Name of the training images' array: `(N, height, width)` or `(N, height, width,
-        /// channels)`.
+        /// channels)`; of signals `(N, steps, channels)`, of vectors `(N, values)`.
         train: String = "x_train".to_owned();
-        /// Name of the test images' array, unless `test_fraction` is set or the file is a `.npy`.
+        /// Name of the test images' array, unless `test_fraction` is set or the file is no `.npz`.
         test: String = "x_test".to_owned();
-        /// This last part of the training images is the test set; for a `.npy` 0.1 where not set.
+        /// This last part of the training images is the test set; for a `.npy` or `.csv` 0.1 where not set.
         test_fraction: Option<f64> = None, in FRACTION;
+        /// Takes floating point beyond 0..1 as it is: signals and tables have no black and no white.
+        any_values: bool = false;
         flatten samples: SampleCounts;
     }
 }

@@ -2,6 +2,7 @@
 
 mod batches;
 pub mod corruption;
+mod csv;
 mod cut;
 mod digest;
 mod error;
@@ -172,10 +173,19 @@ pub fn first_shape(data: &Data) -> Result<[usize; 3], DataError> {
         Data::Mnist(mnist) => of_idx(&mnist.dir.join(TRAIN), Supply::Mnist),
         Data::FashionMnist(fashion) => of_idx(&fashion.dir.join(TRAIN), Supply::FashionMnist),
         Data::Idx(files) => of_idx(&files.train, Supply::User),
-        Data::Npz(npz) => npz::shape(&npz.file, &npz.train),
+        Data::Npz(npz) => npz::shape(npz, &npz.train),
         Data::Images(images) => of_file(listing::images(images)?),
         Data::Pairs(pairs) => of_file(listing::pairs(pairs)?),
     }
+}
+
+/// The samples of a `.npy` or a `.csv` in 0..1 where they are bytes, else as they are; with their shape, the number
+/// of samples first.
+///
+/// # Errors
+/// When the file cannot be read, or holds no numbers.
+pub fn samples(path: &Path) -> Result<(Vec<usize>, Vec<f32>), DataError> {
+    npz::samples(path)
 }
 
 fn of_files(listing: Listing, options: &ImageFiles, target: Target) -> Result<Dataset, DataError> {
@@ -249,7 +259,7 @@ fn stored_test(data: &Data, target: Target) -> Result<Stored, DataError> {
 
 fn npz_train(npz: &Npz, target: Target) -> Result<(Stored, Option<Stored>), DataError> {
     let samples = &npz.samples;
-    match (npz::open(&npz.file, &npz.train)?, npz.test_fraction) {
+    match (npz::open(npz, &npz.train)?, npz.test_fraction) {
         (Some(train), None) => {
             Ok((fitting(train, &npz.file, target)?.first(samples.train_samples), None))
         }
@@ -257,7 +267,7 @@ fn npz_train(npz: &Npz, target: Target) -> Result<(Stored, Option<Stored>), Data
             divided(fitting(all, &npz.file, target)?, &npz.file, fraction, samples)
         }
         (None, fraction) => {
-            let all = fitting(npz::open_single(&npz.file)?, &npz.file, target)?;
+            let all = fitting(npz::open_single(npz)?, &npz.file, target)?;
             divided(all, &npz.file, fraction, samples)
         }
     }
@@ -268,7 +278,7 @@ fn npz_test(npz: &Npz, target: Target) -> Result<Option<Stored>, DataError> {
     if npz.test_fraction.is_some() {
         return Ok(None);
     }
-    let test = npz::open(&npz.file, &npz.test)?;
+    let test = npz::open(npz, &npz.test)?;
     test.map(|test| Ok(fitting(test, &npz.file, target)?.first(npz.samples.test_samples)))
         .transpose()
 }

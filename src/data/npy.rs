@@ -85,13 +85,27 @@ fn pixels(bytes: Vec<u8>, element: Element, big_endian: bool) -> Result<Pixels, 
     }
 }
 
-/// Nothing is guessed: values beyond 0..1 have a scale that only their owner knows.
 fn floats(values: Vec<f32>) -> Result<Pixels, Refusal> {
-    match values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
+    match values.iter().find(|value| !value.is_finite()) {
         None => Ok(Pixels::Float(values)),
+        Some(value) => {
+            let problem = format!("has values that are no numbers (one is {value})");
+            Err(Refusal::Unfit(problem, "leave those samples out"))
+        }
+    }
+}
+
+/// Nothing is guessed: values beyond 0..1 have a scale that only their owner knows.
+pub(super) fn within(
+    (shape, pixels): (Vec<usize>, Pixels),
+    any_values: bool,
+) -> Result<(Vec<usize>, Pixels), Refusal> {
+    match pixels.beyond().filter(|_| !any_values) {
+        None => Ok((shape, pixels)),
         Some(value) => Err(Refusal::Unfit(
             format!("has values beyond 0..1 (one is {value})"),
-            "divide them by the value of white before saving",
+            "divide them by the value of white before saving, or set data.any_values=true where they have \
+             no black and white",
         )),
     }
 }
@@ -125,6 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn values_beyond_white_are_taken_only_where_that_is_said() {
+        let read = || (vec![2], Pixels::Float(vec![1.0, 2.5]));
+        assert_eq!(within(read(), true), Ok(read()));
+        let Err(Refusal::Unfit(problem, remedy)) = within(read(), false) else { panic!() };
+        assert!(problem.contains("one is 2.5") && remedy.contains("data.any_values=true"));
+        assert!(within((vec![1], Pixels::Eight(vec![255])), false).is_ok());
+    }
+
+    #[test]
     fn each_malformation_has_its_sentence() {
         let good = npy("|u1", "False", "(2, 2)", &[1; 4]);
         for (file, words) in [
@@ -140,7 +163,6 @@ mod tests {
             (npy("<i8", "False", "(1,)", &[0; 8]), "\"<i8\""),
             (npy("|O", "False", "(1,)", &[0; 8]), "\"|O\""),
             (npy("|u1", "True", "(2, 2)", &[1; 4]), "Fortran"),
-            (npy("<f4", "False", "(1,)", &2.5_f32.to_le_bytes()), "one is 2.5"),
             (npy("<f4", "False", "(1,)", &f32::NAN.to_le_bytes()), "one is NaN"),
             ([MAGIC, &[2, 0], &[255; 4]].concat(), "too long"),
         ] {

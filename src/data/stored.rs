@@ -35,6 +35,12 @@ impl Pixels {
         }
     }
 
+    /// The first value that is neither black, white nor between.
+    pub(super) fn beyond(&self) -> Option<f32> {
+        let Self::Float(values) = self else { return None };
+        values.iter().find(|value| !(0.0..=1.0).contains(*value)).copied()
+    }
+
     fn split_off(&mut self, at: usize) -> Self {
         match self {
             Self::Eight(values) => Self::Eight(values.split_off(at)),

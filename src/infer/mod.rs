@@ -7,6 +7,7 @@
 //! Nothing here changes a weight: that is the work of [`mod@crate::train`].
 
 pub mod apply;
+pub mod arrays;
 mod encode;
 pub mod evaluation;
 pub mod export;

@@ -1,8 +1,10 @@
 //! Which keys of `[data]` go with one another.
 
+use crate::config::corruption::CorruptionKind;
 use crate::config::data::{ImageFiles, Place};
 use crate::config::sections::Data;
 use crate::config::{ConfigError, Source};
+use crate::nn::Loss;
 
 /// Refuses keys of which one would be passed over in silence.
 pub(super) fn check(source: &Source, input: [usize; 3]) -> Result<(), ConfigError> {
@@ -17,10 +19,36 @@ pub(super) fn check(source: &Source, input: [usize; 3]) -> Result<(), ConfigErro
         return Err(source.error("data.test_fraction", problem, "set one of the two"));
     }
     match &source.config.data {
+        Data::Npz(npz) if npz.any_values => check_any_values(source),
         Data::Images(images) => check_size(source, &images.files, input),
         Data::Pairs(pairs) => check_size(source, &pairs.files, input),
         _ => Ok(()),
     }
+}
+
+/// What takes values for shades would change those beyond black and white in silence.
+fn check_any_values(source: &Source) -> Result<(), ConfigError> {
+    let keeps = |kind: &CorruptionKind| match kind {
+        CorruptionKind::Gaussian(gaussian) => !gaussian.clip,
+        CorruptionKind::Speckle(speckle) => !speckle.clip,
+        CorruptionKind::Downscale(downscale) => !downscale.clip,
+        CorruptionKind::None(_) | CorruptionKind::Mask(_) | CorruptionKind::Blur(_) => true,
+        CorruptionKind::Poisson(_) | CorruptionKind::SaltAndPepper(_) | CorruptionKind::Jpeg(_) => {
+            false
+        }
+    };
+    if let Some(kind) = source.config.corruption.0.iter().find(|kind| !keeps(kind)) {
+        let problem =
+            format!("is {}, for values in 0..1, but `data.any_values` is set", kind.name());
+        let remedy = "set clip=false where the kind has it, or take another kind";
+        return Err(source.error("corruption", problem, remedy));
+    }
+    if source.config.train.loss == Loss::BinaryCrossentropy {
+        let problem =
+            "is \"binary_crossentropy\", for values in 0..1, but `data.any_values` is set";
+        return Err(source.error("train.loss", problem, "set mean_squared_error, for one"));
+    }
+    Ok(())
 }
 
 fn check_size(

@@ -3,6 +3,7 @@
 use super::{Case, case};
 
 /// All of them.
+#[allow(clippy::too_many_lines)] // a table
 pub fn all() -> Vec<Case> {
     let conv = |name: &str, steps: isize, encoder: &str, decoder: &[&str]| {
         case(&format!("signal-{name}"), [steps, 3], &[encoder], decoder)

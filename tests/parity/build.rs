@@ -25,11 +25,12 @@ pub fn trained_with(train: &Value) -> Result<Plan> {
     }))
 }
 
-/// One layer that receives `input`: `[values]`, or height, width and channels.
+/// One layer that receives `input`: `[values]`, steps and channels, or height, width and channels.
 pub struct Alone {
     model: Model,
     /// Keras's axis for each of PyTorch's, of each weight.
     axes: Vec<Vec<i64>>,
+    gives_signals: bool,
 }
 
 impl Alone {
@@ -39,8 +40,9 @@ impl Alone {
     pub fn new(layer: &Value, input: &[i64], seed: u64) -> Result<Self> {
         let (rows, columns) = match *input {
             [values] => (values, 1),
+            [steps, channels] => (steps, channels),
             [height, width, channels] => (height, width * channels),
-            _ => bail!("a layer's input has 1 or 3 axes beside the batch, not {}", input.len()),
+            _ => bail!("a layer's input has 1 to 3 axes beside the batch, not {}", input.len()),
         };
         let plan = plan(&json!({
             "name": "probe",
@@ -58,18 +60,22 @@ impl Alone {
         }))?;
         let axes = |weight: &Weight| weight.keras_axes.iter().map(|&axis| axis as i64).collect();
         let axes = plan.graph.nodes[1].weights.iter().map(axes).collect();
-        Ok(Self { model: Model::new(&plan, Device::Cpu, Kind::Double), axes })
+        let gives_signals = plan.code_shape().0.len() == 2;
+        Ok(Self { model: Model::new(&plan, Device::Cpu, Kind::Double), axes, gives_signals })
     }
 
-    /// `(N, H, W, C)` or `(N, F)`, in and out.
+    /// `(N, H, W, C)`, `(N, steps, channels)` or `(N, F)`, in and out.
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
         let size = x.size();
         let (rows, columns) = match *size.as_slice() {
             [_, height, width, channels] => (height, width * channels),
+            [_, steps, channels] => (steps, channels),
             _ => (size[1], 1),
         };
         let y = self.model.encode(&x.reshape([size[0], 1, rows, columns]), training);
-        if y.dim() == 4 { y.permute([0, 2, 3, 1]) } else { y }
+        let y = if y.dim() == 4 { y.permute([0, 2, 3, 1]) } else { y };
+        // A signal is computed as an image of one row.
+        if self.gives_signals { y.squeeze_dim(1) } else { y }
     }
 
     fn of_the_layer(&self, trainable: bool) -> Vec<Tensor> {

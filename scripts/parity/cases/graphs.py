@@ -80,7 +80,8 @@ def grow(graph):
 def fitting(graph, value):
     """A random layer that takes a value, and what it gives."""
     while True:
-        row = pick(graph.rng, [row for row in layers.DRAWS if "Activation" not in row] + ["Activation"] * 3)
+        rows = [row for row in layers.DRAWS if "Activation" not in row and row not in layers.SIGNALS]
+        row = pick(graph.rng, rows + ["Activation"] * 3)
         if row == "Activation":
             row = f"Activation {pick(graph.rng, layers.ACTIVATIONS)}"
         table, _ = layers.DRAWS[row](graph.rng)

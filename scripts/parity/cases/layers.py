@@ -49,6 +49,39 @@ def picture_or_vector(rng):
     return picture(rng) if rng.random() < 0.6 else [pick(rng, BATCHES), pick(rng, range(1, 65))]
 
 
+def signal(rng):
+    """Steps and channels."""
+    return [pick(rng, each) for each in (BATCHES, SIDES, CHANNELS)]
+
+
+def of_signals(rng, table, limit=None):
+    """A convolution or a pooling of signals, whose window is at most the limit."""
+    kernel = "kernel_size" if "filters" in table else "pool_size"
+    table[kernel] = pick(rng, [n for n in KERNELS if limit is None or n <= limit])
+    return table | some(rng, strides=pick(rng, STRIDES))
+
+
+def convolution_1d(rng, kind):
+    shape, padding = signal(rng), pick(rng, ["valid", "same"])
+    table = {"layer": kind, "filters": pick(rng, CHANNELS), "padding": padding}
+    table |= some(rng, activation=pick(rng, ACTIVATIONS), use_bias=rng.random() < 0.5)
+    return of_signals(rng, table, shape[1] if padding == "valid" and kind == "Conv1D" else None), shape
+
+
+def pooling_1d(rng, kind):
+    shape, padding = signal(rng), pick(rng, ["valid", "same"])
+    return of_signals(rng, {"layer": kind, "padding": padding}, shape[1] if padding == "valid" else None), shape
+
+
+def ends(rng, kind, key):
+    """Steps at both ends, or one number for both, leaving at least one."""
+    shape = signal(rng)
+    most = shape[1] if kind == "Cropping1D" else 9
+    before = int(rng.integers(0, min(most, 5)))
+    after = int(rng.integers(0, min(most - before, 5)))
+    return {"layer": kind, key: pick(rng, [min(before, after), [before, after]])}, shape
+
+
 def convolution(rng, kind):
     shape = picture(rng)
     padding = pick(rng, ["valid", "same"])
@@ -127,16 +160,19 @@ def vector(rng):
 
 
 def reshape(rng):
-    """Cuts the values anew into a row or a picture, one side perhaps left open."""
-    shape = picture_or_vector(rng)
-    values = int(np.prod(shape[1:]))
+    """Cuts the values anew into a row, a signal or a picture, one side perhaps left open."""
+    shape = signal(rng) if rng.random() < 0.3 else picture_or_vector(rng)
+    return {"layer": "Reshape", "target_shape": target_of(rng, int(np.prod(shape[1:])))}, shape
+
+
+def target_of(rng, values):
     divisors = [n for n in range(1, values + 1) if values % n == 0]
     height = pick(rng, divisors)
     width = pick(rng, [n for n in divisors if values // height % n == 0])
-    target = pick(rng, [[values], [height, width, values // height // width]])
+    target = pick(rng, [[values], [height, values // height], [height, width, values // height // width]])
     if rng.random() < 0.5:
         target[int(rng.integers(len(target)))] = -1
-    return {"layer": "Reshape", "target_shape": target}, shape
+    return target
 
 
 def sides(rng, largest):
@@ -204,7 +240,23 @@ def activation(name):
     return lambda rng: ({"layer": "Activation", "activation": name}, pick(rng, shapes))
 
 
+SIGNALS = {
+    "Conv1D": lambda rng: convolution_1d(rng, "Conv1D"),
+    "Conv1DTranspose": lambda rng: convolution_1d(rng, "Conv1DTranspose"),
+    "MaxPooling1D": lambda rng: pooling_1d(rng, "MaxPooling1D"),
+    "AveragePooling1D": lambda rng: pooling_1d(rng, "AveragePooling1D"),
+    "UpSampling1D": lambda rng: ({"layer": "UpSampling1D"} | some(rng, size=pick(rng, STRIDES)), signal(rng)),
+    "ZeroPadding1D": lambda rng: ends(rng, "ZeroPadding1D", "padding"),
+    "Cropping1D": lambda rng: ends(rng, "Cropping1D", "cropping"),
+    "Dense on signals": lambda rng: dense(rng, signal(rng)),
+    "Flatten signals": lambda rng: ({"layer": "Flatten"}, signal(rng)),
+    "Softmax of signals": lambda rng: ({"layer": "Activation", "activation": "softmax"}, signal(rng)),
+    "BatchNormalization of signals, training": lambda rng: (normalization(rng)[0], signal(rng)),
+    "BatchNormalization of signals, inference": lambda rng: (normalization(rng)[0], signal(rng)),
+}
+"""Values of two axes."""
 DRAWS = {
+    **SIGNALS,
     "Conv2D": lambda rng: convolution(rng, "Conv2D"),
     "Conv2DTranspose": lambda rng: convolution(rng, "Conv2DTranspose"),
     "Conv2D dilated": lambda rng: dilated(rng, "Conv2D"),
@@ -286,12 +338,12 @@ def inputs(rng, kind, index, shape):
     return rng.normal(size=shape) * 10 ** rng.uniform(-1, 1)
 
 
-WITH_KINKS = {"MaxPooling2D", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation",
+WITH_KINKS = {"MaxPooling2D", "MaxPooling1D", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation",
               "GlobalMaxPooling2D"}
 OF_PICTURES = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
                "ZeroPadding2D", "Cropping2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
-WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "Dense",
-                "BatchNormalization", "LayerNormalization", "GroupNormalization"}
+WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Conv1D", "Conv1DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU",
+                "Dense", "BatchNormalization", "LayerNormalization", "GroupNormalization"}
 
 
 def compare(answer, wanted, given):

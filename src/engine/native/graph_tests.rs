@@ -22,8 +22,8 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(input: [usize; 3]) -> Self {
-        Self { graph: Graph::new(Shape(input.to_vec())), part: Part::Encoder }
+    fn new(input: impl Into<Vec<usize>>) -> Self {
+        Self { graph: Graph::new(Shape(input.into())), part: Part::Encoder }
     }
 
     fn add(&mut self, layer: Layer, inputs: &[Value]) -> Value {
@@ -71,7 +71,7 @@ impl Builder {
         let input = self.graph.input.0.clone();
         let config = format!(
             "name = \"graph\"\n[model]\ninput_shape = {input:?}\nencoder = []\ndecoder = [{{ layer = \"Dense\", units = {} }}]\n",
-            input[2]
+            self.graph.input.channels()
         );
         let mut plan = Plan::new(Source::parse(&config, "graph", &[]).unwrap()).unwrap();
         assert_eq!(self.graph.shape(self.graph.output), &self.graph.input);
@@ -121,6 +121,29 @@ fn agrees(plan: &Plan) {
     }
 }
 
+/// Every layer of signals, and a merge of two of them along their steps.
+fn signals() -> Plan {
+    let mut graph = Builder::new([12, 3]);
+    let padded = graph.layer("layer = \"ZeroPadding1D\", padding = [1, 2]", Value::Input);
+    let cropped = graph.layer("layer = \"Cropping1D\", cropping = [2, 1]", padded);
+    let keys = "kernel_size = 3, padding = \"same\", activation = \"relu\"";
+    let conv = graph.layer(&format!("layer = \"Conv1D\", filters = 5, {keys}"), cropped);
+    let largest = graph.layer("layer = \"MaxPooling1D\"", conv);
+    let mean = graph.layer("layer = \"AveragePooling1D\"", conv);
+    let joined = graph.merge("Concatenate", &[largest, mean]);
+    let up = graph.layer("layer = \"UpSampling1D\"", joined);
+    let down = "filters = 4, kernel_size = 5, strides = 2, padding = \"same\"";
+    let down = graph.layer(&format!("layer = \"Conv1D\", {down}"), up);
+    let code = graph.layer("layer = \"Dense\", units = 2, activation = \"tanh\"", down);
+    graph.code(code);
+    let flat = graph.layer("layer = \"Flatten\"", code);
+    let row = graph.layer("layer = \"Dense\", units = 8", flat);
+    let signal = graph.layer("layer = \"Reshape\", target_shape = [4, 2]", row);
+    let long = "filters = 3, kernel_size = 4, strides = 3, padding = \"same\"";
+    graph.layer(&format!("layer = \"Conv1DTranspose\", {long}, activation = \"sigmoid\""), signal);
+    graph.plan()
+}
+
 /// `x + f(x)`, twice, with the ReLU behind the sum.
 fn residual() -> Plan {
     let mut graph = Builder::new([7, 6, 1]);
@@ -157,6 +180,11 @@ fn u_net() -> Plan {
 #[test]
 fn residual_blocks() {
     agrees(&residual());
+}
+
+#[test]
+fn layers_of_signals() {
+    agrees(&signals());
 }
 
 #[test]
