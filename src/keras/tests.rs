@@ -328,7 +328,10 @@ fn regularizers_of_every_keras_are_taken_over() {
     let nothing = json!({ "class_name": "L1L2", "config": { "l1": 0.0, "l2": 0.0 } });
     for (given, wanted) in [
         (of_keras_1, "kernel_regularizer = { name = \"L1L2\", l1 = 0.0, l2 = 0.5 }"),
-        (of_keras_2, "kernel_regularizer = { name = \"L1L2\", l1 = 0.0, l2 = 0.01 }"),
+        (
+            of_keras_2,
+            "kernel_regularizer = { name = \"L1L2\", l1 = 0.0, l2 = 0.009999999776482582 }",
+        ),
         (of_keras_3, "kernel_regularizer = { name = \"L1\", l1 = 0.25 }"),
         (json!("l2"), "kernel_regularizer = \"l2\""),
         (nothing, "kernel_initializer = \"glorot_uniform\" }"),
