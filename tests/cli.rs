@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use convae::config::layers::Layer;
 use convae::config::sections::Optimizer;
 use convae::formats::checkpoint::{Array, Checkpoint, load, save};
+use convae::formats::npy::Header;
 use flate2::read::GzDecoder;
 use image::{ColorType, DynamicImage};
 use serde_json::Value;
@@ -1000,4 +1001,34 @@ fn a_foreign_libtorch_in_the_library_path_is_not_loaded() {
     let output = command.env("LD_LIBRARY_PATH", folder.path()).output().unwrap();
     assert_eq!(text(&output.stderr), "");
     assert!(output.status.success() && text(&output.stdout).contains(PARAMETERS));
+}
+
+#[test]
+fn a_model_of_signals_is_trained_and_judged_and_its_signals_are_drawn_as_curves() {
+    let folder = Folder::new();
+    let values: Vec<u8> =
+        (0..20 * 140 * 2_u32).flat_map(|i| ((i % 23) as f32 / 9.0 - 1.0).to_le_bytes()).collect();
+    folder.write("signals.npy", [Header::bytes("<f4", &[20, 140, 2]), values].concat());
+    let text = "name = \"signal\"\n[data]\nkind = \"npz\"\nfile = \"signals.npy\"\nany_values = true\n\
+                [model]\ninput_shape = [140, 2]\nlayers = [\n\
+                { layer = \"Conv1D\", filters = 3, kernel_size = 5, strides = 2, padding = \"same\" },\n\
+                { layer = \"Conv1DTranspose\", filters = 2, kernel_size = 5, strides = 2, padding = \"same\" },\n\
+                ]\ncode = \"conv1d\"\n[train]\nloss = \"mse\"\n";
+    folder.write("signal.toml", text);
+    let run = |args: &[&str]| convae().within(folder.path()).args(args).succeeds();
+    run(&["--config", "signal.toml", "--out", "run"]);
+    for name in ["input", "output"] {
+        let image = image::open(folder.at(&format!("run/{name}_signal.png"))).unwrap();
+        // 64 pixels high, a column for each step.
+        assert_eq!(image.width() * 64, image.height() * 140, "{name}");
+    }
+    let report = fs::read_to_string(folder.at("run/report.html")).unwrap();
+    assert!(report.contains("signals of 140 steps and 2 channels"));
+    let model = "run/signal.pt";
+    let judged = run(&["evaluate", "--checkpoint", model]);
+    assert!(judged.contains("loss (mean_squared_error)"), "{judged}");
+    let codes = run(&["encode", "--checkpoint", model, "--out", "codes.npz"]);
+    assert!(codes.contains("2 codes of 70x3"), "{codes}");
+    run(&["decode", "--checkpoint", model, "--codes", "codes.npz", "--out", "drawn"]);
+    assert_eq!(names(&folder.at("drawn")).len(), 2);
 }

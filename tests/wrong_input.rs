@@ -286,8 +286,8 @@ fn a_model_too_large_to_compute() {
 }
 
 #[test]
-fn images_without_height_width_and_channels() {
-    refuses_each(["[28, 28, -1]", "[28, 28]", "[28, 28, 1, 1]", "[]"].map(|shape| {
+fn inputs_of_other_axes_than_those_of_images_signals_and_vectors() {
+    refuses_each(["[28, 28, -1]", "[28, -1]", "[28, 28, 1, 1]", "[]"].map(|shape| {
         let words = ["`model.input_shape`", shape, "[height, width, channels]"];
         (format!("model.input_shape={shape}"), words)
     }));

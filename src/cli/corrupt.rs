@@ -10,7 +10,8 @@ use crate::data::corruption::Split;
 use crate::data::{DataError, DataLoader, Dataset, Target};
 use crate::plan::Plan;
 use crate::plan::loader;
-use crate::report::showcase::rasters;
+use crate::report::range_of;
+use crate::report::showcase::pictures;
 use crate::report::{GridRow, Raster, write_grid};
 use crate::system::exit::UsageError;
 use crate::system::output_folder;
@@ -90,6 +91,8 @@ fn rows(
     };
     let all = corruption.0.len();
     let uncorrupted = batch(0, 1)?;
+    let range = range_of(&[&uncorrupted.input, uncorrupted.target()]);
+    let rasters = |values: &[f32], shape| pictures(values, shape, range);
     let mut rows = vec![("clean".to_owned(), rasters(uncorrupted.target(), output))];
     if uncorrupted.input != uncorrupted.target() {
         let label = if loader.images.are_paired() { "noisy" } else { "input" };

@@ -11,7 +11,8 @@ use crate::engine::choose_device;
 use crate::formats::codes::Codes;
 use crate::infer::Predictor;
 use crate::plan::{Part, Plan, Shape};
-use crate::report::showcase::rasters;
+use crate::report::range_of;
+use crate::report::showcase::{pictures, rasters};
 use crate::report::write_png_of_many;
 use crate::system::exit::UsageError;
 use crate::system::output_folder;
@@ -55,7 +56,13 @@ pub fn run(args: &Decode) -> anyhow::Result<u8> {
     let step = decoder.at_once();
     let inputs = codes.values.chunks(step * codes.length());
     for (input, files) in inputs.zip(files.chunks(step)) {
-        let drawn = rasters(&decoder.predict(input), plan.output_shape());
+        let output = decoder.predict(input);
+        let is_image = plan.graph.shape(plan.graph.output).0.len() == 3;
+        let drawn = if is_image {
+            rasters(&output, plan.output_shape())
+        } else {
+            pictures(&output, plan.output_shape(), range_of(&[&output]))
+        };
         for (picture, file) in drawn.iter().zip(files) {
             let folder = file.parent().unwrap_or(&args.out);
             output_folder::make_inside(&args.out, folder).with_context(|| {

@@ -184,6 +184,23 @@ mod tests {
     use crate::config::Source;
 
     #[test]
+    fn kernels_of_signals_have_a_width_of_one_in_keras_1_and_none_after() {
+        let text = "name = \"signals\"\n[model]\ninput_shape = [9, 2]\nlayers = [\n\
+                    { layer = \"Conv1D\", filters = 4, kernel_size = 3 }]\n";
+        let plan = Plan::new(Source::parse(text, "signals", &[]).unwrap()).unwrap();
+        let node = &plan.graph.nodes[0];
+        let version = |major| Version { major, minor: 2 };
+        assert_eq!(keras_axes(node, 0, version(3)).1, [3, 2, 4]);
+        let (axes, shape) = keras_axes(node, 0, version(1));
+        assert_eq!(shape, [3, 1, 2, 4]);
+        let values: Vec<f32> = (0..24_u8).map(f32::from).collect();
+        let of = |shape: &[usize], axes| {
+            Array::from_values(shape, &values).unwrap().transposed(axes).reshaped(&[4, 2, 3])
+        };
+        assert_eq!(of(&shape, axes).bytes(), of(&[3, 2, 4], node.weights[0].keras_axes).bytes());
+    }
+
+    #[test]
     fn a_config_names_the_places_of_weights_in_the_order_in_which_keras_counts_its_layers() {
         let conv = "layer = \"Conv2D\", kernel_size = 1";
         let text = format!(

@@ -15,6 +15,7 @@ pub mod run_report;
 mod several_runs;
 pub mod showcase;
 mod side_by_side;
+mod signal;
 pub mod summary;
 mod text;
 
@@ -29,6 +30,7 @@ pub use neighbours::{Captioned, NeighbourRow, most_rows, write_neighbours};
 pub use raster::{Raster, RasterError, write_png, write_png_of_many};
 pub use several_runs::{MOST_RUNS, write_curves_of_runs};
 pub use side_by_side::side_by_side;
+pub use signal::range_of;
 
 /// An image file that could not be made: which one, and the [`Problem`] as its source.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use crate::data::{Batch, Images};
 use crate::infer::Predictor;
 use crate::plan::Plan;
 use crate::plan::loader;
-use crate::report::{Curves, GridRow, LossPoint, Raster, ReportError};
+use crate::report::{Curves, GridRow, LossPoint, Raster, ReportError, range_of, signal};
 use crate::report::{write_grid, write_loss_curves, write_png};
 use crate::run::folder::RunFolder;
 use crate::train::{EpochRecord, History};
@@ -26,11 +26,12 @@ pub fn write_images(
     let batch = loader(plan, test, Split::Test).batch(0, &indices)?;
     let output = predictor.predict(&batch.input);
 
-    let inputs = rasters(&batch.input, plan.input_shape);
-    let outputs = rasters(&output, plan.output_shape());
+    let range = range_of(&[&batch.input, &output]);
+    let inputs = pictures(&batch.input, plan.input_shape, range);
+    let outputs = pictures(&output, plan.output_shape(), range);
     write_png(&folder.image("input"), &inputs[0])?;
     write_png(&folder.image("output"), &outputs[0])?;
-    write_digits(folder, plan, &batch, &inputs, &outputs)?;
+    write_digits(folder, plan, &batch, range, [&inputs, &outputs])?;
     Ok(write_loss_curves(&folder.image("loss"), &curves(plan, history))?)
 }
 
@@ -39,10 +40,10 @@ fn write_digits(
     folder: &RunFolder,
     plan: &Plan,
     batch: &Batch,
-    inputs: &[Raster],
-    outputs: &[Raster],
+    range: [f32; 2],
+    [inputs, outputs]: [&[Raster]; 2],
 ) -> Result<(), ReportError> {
-    let targets = batch.clean.as_ref().map(|clean| rasters(clean, plan.output_shape()));
+    let targets = batch.clean.as_ref().map(|clean| pictures(clean, plan.output_shape(), range));
     let mut rows = vec![
         GridRow { label: "input", rasters: inputs },
         GridRow { label: "output", rasters: outputs },
@@ -51,6 +52,22 @@ fn write_digits(
         rows.push(GridRow { label: "target", rasters: targets });
     }
     write_grid(&folder.image("grid"), &rows)
+}
+
+/// As [`rasters`], but what has one row is drawn as curves between the ends of a range ([`range_of`]): of a signal
+/// or a row of values there is nothing to see in an image.
+///
+/// # Panics
+/// As [`rasters`].
+#[must_use]
+pub fn pictures(values: &[f32], shape: [usize; 3], range: [f32; 2]) -> Vec<Raster> {
+    match shape {
+        [1, steps, channels] if steps > 1 => {
+            let samples = values.chunks_exact(steps * channels);
+            samples.map(|sample| signal::drawn(sample, channels, range)).collect()
+        }
+        _ => rasters(values, shape),
+    }
 }
 
 /// Channels-last values as images of a height, a width and channels. Of images that are neither grey nor RGB the

@@ -19,8 +19,8 @@ pub fn summary(plan: &Plan) -> String {
         header.push("Connected to");
     }
     table.set_header(header);
-    let input = Shape(plan.input_shape.to_vec());
-    table.add_row(["", "input (InputLayer)", &keras_shape(plan, &input), "0"]);
+    let input = &plan.graph.input;
+    table.add_row(["", "input (InputLayer)", &keras_shape(plan, input), "0"]);
     add_rows(&mut table, plan, is_chain);
     if let Some(column) = table.column_mut(3) {
         column.set_cell_alignment(CellAlignment::Right);

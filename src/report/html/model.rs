@@ -153,8 +153,10 @@ struct Scale(f64);
 
 impl Scale {
     fn of(layers: &[LayerBox]) -> Self {
-        let sides = layers.iter().filter(|layer| layer.shape.len() == 3);
-        let largest = sides.flat_map(|layer| &layer.shape[..2]).max().copied().unwrap_or(1);
+        // The last one counts channels.
+        let sides =
+            layers.iter().filter_map(|layer| layer.shape.split_last().map(|(_, sides)| sides));
+        let largest = sides.flatten().max().copied().unwrap_or(1);
         Self(LARGEST / largest as f64)
     }
 
@@ -170,6 +172,7 @@ impl Scale {
         let thick = |channels: usize| THIN + BY_DOUBLING * (channels.max(1) as f64).log2();
         match *shape {
             [height, width, channels] => [side(width), side(height), thick(channels)],
+            [steps, channels] => [side(steps), LEAST, thick(channels)],
             // Values in a row have no image; the more there are, the thicker.
             _ => [LEAST * 3.0, LEAST, thick(shape.iter().product())],
         }

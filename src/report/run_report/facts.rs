@@ -12,13 +12,22 @@ const SHOWN_ELSEWHERE: [&str; 3] = ["name", "parameters", "versions"];
 
 /// What was trained, in a sentence.
 pub(super) fn lead(plan: &Plan, records: &Records) -> String {
-    let [height, width, channels] = plan.input_shape;
     let corrupted = plan.config.corruption.changes_images();
     let what = if corrupted { "A denoising autoencoder" } else { "An autoencoder" };
-    let colour = if channels == 1 { "grey" } else { "RGB" };
+    let of = match plan.graph.input.0[..] {
+        [height, width, channels] => {
+            let colour = if channels == 1 { "grey" } else { "RGB" };
+            format!("{height}\u{d7}{width} {colour} images")
+        }
+        [first, second] if plan.input_shape == [1, first, second] => {
+            format!("signals of {first} steps and {second} channels")
+        }
+        [height, width] => format!("matrices of {height}\u{d7}{width} values"),
+        _ => format!("vectors of {} values", plan.graph.input.values()),
+    };
     let epochs = records.epochs.len();
     format!(
-        "{what} for {height}\u{d7}{width} {colour} images, trained for {epochs} {} with {} and {}.",
+        "{what} for {of}, trained for {epochs} {} with {} and {}.",
         if epochs == 1 { "epoch" } else { "epochs" },
         plan.config.train.optimizer.name(),
         plan.config.train.loss.name(),

@@ -9,8 +9,11 @@ use crate::report::html::{LayerBox, LayerKind, LayerPart};
 pub(super) fn boxes(plan: &Plan) -> Vec<LayerBox> {
     let input = LayerBox {
         name: "input".to_owned(),
-        detail: "the image, values 0 to 1".to_owned(),
-        shape: plan.input_shape.to_vec(),
+        detail: match plan.graph.input.0.len() {
+            3 => "the image, values 0 to 1".to_owned(),
+            _ => "what the model receives".to_owned(),
+        },
+        shape: plan.graph.input.0.clone(),
         weights: 0,
         kind: LayerKind::Input,
         part: LayerPart::Input,
@@ -59,7 +62,14 @@ fn kind(node: &Node, input: &Shape) -> LayerKind {
 
 /// What a layer does, in as few words as fit beside its box.
 fn detail(layer: &Layer) -> String {
-    let name = layer.name();
+    match layer.in_2d() {
+        // Of an image of one row: its height is left out.
+        Some(in_2d) => detail_of(layer.name(), &in_2d).replace("1\u{d7}", ""),
+        None => detail_of(layer.name(), layer),
+    }
+}
+
+fn detail_of(name: &str, layer: &Layer) -> String {
     match layer {
         Layer::Conv2D(Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) => {
             convolution(name, conv.kernel_size, conv.strides, conv.activation)

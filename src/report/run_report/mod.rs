@@ -19,7 +19,8 @@ use crate::infer::evaluation::{Evaluation, ImageQuality, measure_first};
 use crate::plan::Plan;
 use crate::plan::loader;
 use crate::report::html::{Level, RANKED, RunReport, Sample};
-use crate::report::showcase::rasters;
+use crate::report::range_of;
+use crate::report::showcase::pictures;
 use crate::report::{Curves, LossPoint, Raster};
 use crate::run::folder::RunFolder;
 use crate::system::text_file;
@@ -177,9 +178,11 @@ fn samples(
     predictor: &mut Predictor,
 ) -> anyhow::Result<Vec<Sample>> {
     let batch = loader(plan, test, Split::Test).batch(0, indices)?;
-    let inputs = rasters(&batch.input, plan.input_shape);
-    let of = |values: &[f32]| rasters(values, plan.output_shape()).into_iter();
-    let outputs = of(&predictor.predict(&batch.input));
+    let output = predictor.predict(&batch.input);
+    let range = range_of(&[&batch.input, &output]);
+    let inputs = pictures(&batch.input, plan.input_shape, range);
+    let of = |values: &[f32]| pictures(values, plan.output_shape(), range).into_iter();
+    let outputs = of(&output);
     let targets: Vec<Option<Raster>> = match &batch.clean {
         Some(clean) => of(clean).map(Some).collect(),
         None => vec![None; indices.len()],
