@@ -474,6 +474,17 @@ fn weights_are_named_by_part_and_layer_as_in_a_state_dict() {
     let model = Model::new(&plan, Device::Cpu, Kind::Float);
     let names: Vec<&str> = model.parameters.iter().map(|entry| &*entry.name).collect();
     let expected = [
+        "encoder.grouped.weight",
+        "encoder.grouped.bias",
+        "encoder.depthwise_conv2d.weight",
+        "encoder.depthwise_conv2d.bias",
+        "encoder.p_re_lu.weight",
+        "encoder.separable_conv2d.depthwise_weight",
+        "encoder.separable_conv2d.pointwise_weight",
+        "encoder.separable_conv2d.bias",
+        "encoder.layer_normalization.bias",
+        "encoder.group_normalization.weight",
+        "encoder.group_normalization.bias",
         "encoder.conv2d.weight",
         "encoder.batch_normalization.weight",
         "encoder.batch_normalization.running_mean",
