@@ -619,6 +619,7 @@ fn depthwise(conv: &DepthwiseConv2D, kernel: &Tensor, x: &ImageBatch) -> ImageBa
 }
 
 /// What Keras computes in inference for one layer with the model's weights.
+#[allow(clippy::too_many_lines)] // a table: an arm for each layer
 fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
     let weight = |name: &str| values_of(model, &node.name, name);
     let layer = &node.layer;
