@@ -215,9 +215,13 @@ fn every_layer_in_every_format_gives_our_outputs_in_the_tool_that_it_is_for() {
         }
         model.export(Format::Keras, &at("keras")).unwrap();
         let expected = expected(&case, &weights);
+        // What Keras has no layer for stands in its file for images of the model's own size, the first.
+        let left_out = model.left_out(Format::Keras);
+        let of_one_size = left_out.iter().any(|said| said.contains("takes images of"));
         for input in 0..expected.len() {
             for format in ["onnx", "torchscript", "safetensors", "keras"] {
-                if format != "onnx" || case.dtype == "float32" {
+                let other_size = format == "keras" && of_one_size && input >= BATCHES.len();
+                if (format != "onnx" || case.dtype == "float32") && !other_size {
                     asked.insert((case.name.clone(), format.to_owned(), input));
                 }
             }

@@ -531,6 +531,17 @@ fn weights_are_named_by_part_and_layer_as_in_a_state_dict() {
     let model = Model::new(&plan, Device::Cpu, Kind::Float);
     let names: Vec<&str> = model.parameters.iter().map(|entry| &*entry.name).collect();
     let expected = [
+        "encoder.grouped.weight",
+        "encoder.grouped.bias",
+        "encoder.depthwise_conv2d.weight",
+        "encoder.depthwise_conv2d.bias",
+        "encoder.p_re_lu.weight",
+        "encoder.separable_conv2d.depthwise_weight",
+        "encoder.separable_conv2d.pointwise_weight",
+        "encoder.separable_conv2d.bias",
+        "encoder.layer_normalization.bias",
+        "encoder.group_normalization.weight",
+        "encoder.group_normalization.bias",
         "encoder.conv2d.weight",
         "encoder.batch_normalization.weight",
         "encoder.batch_normalization.running_mean",
@@ -665,6 +676,7 @@ fn depthwise(conv: &DepthwiseConv2D, kernel: &Tensor, x: &ImageBatch) -> ImageBa
 }
 
 /// What Keras computes in inference for one layer with the model's weights.
+#[allow(clippy::too_many_lines)] // a table: an arm for each layer
 fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
     let weight = |name: &str| values_of(model, &node.name, name);
     // A signal is an image of one row.

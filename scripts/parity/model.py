@@ -56,7 +56,30 @@ def schedule(rate: float, given: dict[str, Any]) -> Any:
 def keras_layer(layer: Layer) -> keras.layers.Layer:
     """Options that the config does not name keep Keras's own defaults."""
     options = {key: _option(key, value) for key, value in layer.options.items()}
-    return getattr(keras.layers, layer.kind)(name=layer.name, **options)
+    kind = DepthToSpace if layer.kind == "DepthToSpace" else getattr(keras.layers, layer.kind)
+    return kind(name=layer.name, **options)
+
+
+class DepthToSpace(keras.layers.Layer):
+    """TensorFlow's `tf.nn.depth_to_space` by its definition, on any backend: Keras has none."""
+
+    def __init__(self, block_size: int, **options: Any):
+        super().__init__(**options)
+        self.block = block_size
+
+    def call(self, x: Any) -> Any:
+        block, (_, height, width, channels) = self.block, x.shape
+        blocks = keras.ops.reshape(x, (-1, height, width, block, block, channels // block**2))
+        return keras.ops.reshape(
+            keras.ops.transpose(blocks, (0, 1, 3, 2, 4, 5)),
+            (-1, height * block, width * block, channels // block**2),
+        )
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        count, height, width, channels = shape
+        if channels % self.block**2:
+            raise ValueError(f"{channels} channels are no blocks of {self.block}")
+        return count, height * self.block, width * self.block, channels // self.block**2
 
 
 def variables(model: keras.Model, experiment: Experiment) -> dict[str, tuple[Layer, str, Any]]:

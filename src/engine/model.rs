@@ -301,6 +301,7 @@ fn without_activation(layer: &Layer) -> Layer {
 }
 
 /// The layer that the plan asks for at a node; its weights are drawn from `stream`.
+#[allow(clippy::too_many_lines)] // a table: an arm for each layer
 fn layer_module(
     layer: &Layer,
     node: &Node,

@@ -162,7 +162,7 @@ fn of_model(
         return Err(KerasError::Usage(sentence));
     }
     let leaves: Vec<Option<&Leaf>> = leaves.iter().map(Option::as_ref).collect();
-    check_left_out(path, &file.weights, &plan.graph, leaves.iter().zip(&said))?;
+    check_left_out(path, &file.weights, &plan.graph, leaves.iter().copied().zip(said))?;
     let holders = holders(&plan, &leaves);
     let broken = |problem: String| KerasError::broken(path, problem);
     let layout = version_of_weights(file, model);
@@ -369,11 +369,11 @@ fn check_left_out<'a>(
     path: &Path,
     weights: &Weights,
     graph: &Graph,
-    leaves: impl Iterator<Item = (&'a Option<&'a Leaf<'a>>, &'a bool)>,
+    leaves: impl Iterator<Item = (Option<&'a Leaf<'a>>, bool)>,
 ) -> Result<(), KerasError> {
     let mut refusals = Refusals::default();
     for (node, (leaf, said)) in graph.nodes.iter().zip(leaves) {
-        let Some(leaf) = leaf.filter(|_| *said && node.weights.is_empty()) else { continue };
+        let Some(leaf) = leaf.filter(|_| said && node.weights.is_empty()) else { continue };
         let held = held(weights, &leaf.place);
         if node.shares.is_none() && held > 0 {
             let what =

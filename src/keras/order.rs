@@ -3,6 +3,7 @@
 //!
 //! Source: Keras `ops/function.py`, `map_graph`, and `saving/saving_lib.py`, `_save_container_state`.
 
+use crate::config::layers::Layer;
 use crate::plan::{Graph, Names, Value};
 
 /// The nodes that are layers of their own, in Keras's order, each with the name of its place among the archive's
@@ -23,9 +24,11 @@ fn layers(graph: &Graph) -> Vec<usize> {
         let owner = graph.owner(index);
         let depth = depth_of_node[index].max(depth_of_layer[owner]);
         (depth_of_layer[owner], depth_of_node[index]) = (depth, depth);
-        for &input in &graph.nodes[index].inputs {
+        let node = &graph.nodes[index];
+        for (position, &input) in node.inputs.iter().enumerate() {
             if let Value::Node(input) = input {
-                depth_of_node[input] = depth_of_node[input].max(depth + 1);
+                let deeper = depth + layers_to(&node.layer, position);
+                depth_of_node[input] = depth_of_node[input].max(deeper);
             }
         }
     }
@@ -33,6 +36,16 @@ fn layers(graph: &Graph) -> Vec<usize> {
     // Stable: at one depth they stay as they were met.
     layers.sort_by_key(|&owner| std::cmp::Reverse(depth_of_layer[owner]));
     layers
+}
+
+/// How many of Keras's layers stand for a node, from its output to one of its inputs: those that an export writes
+/// for a layer that Keras lacks.
+fn layers_to(layer: &Layer, input: usize) -> usize {
+    match layer {
+        Layer::DepthToSpace(_) => 3,
+        Layer::Sampling(_) if input == 1 => 2,
+        _ => 1,
+    }
 }
 
 /// A walk from the output back to the input, depth first.

@@ -236,7 +236,9 @@ fn collect_shapes<'a>(json: &'a Json, name: &str, shapes: &mut Vec<&'a [Json]>) 
                     shapes.push(list(tensor.config, "shape"));
                 }
             }
-            object.values().for_each(|value| collect_shapes(value, name, shapes));
+            for value in object.values() {
+                collect_shapes(value, name, shapes);
+            }
         }
         Json::Array(items) => {
             // In a Sequential each layer reads the one before.
@@ -250,7 +252,9 @@ fn collect_shapes<'a>(json: &'a Json, name: &str, shapes: &mut Vec<&'a [Json]>) 
                     shapes.push(shape);
                 }
             }
-            items.iter().for_each(|value| collect_shapes(value, name, shapes));
+            for value in items {
+                collect_shapes(value, name, shapes);
+            }
         }
         _ => {}
     }

@@ -160,16 +160,17 @@ pub struct ReLU {
 impl ModuleT for ReLU {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let Self { max_value, negative_slope, threshold } = *self;
+        // A smallest of two, as in Keras on JAX: both have half the slope where they are equal.
+        let at_most = |y: Tensor, most: f64| y.minimum(&y.full_like(most));
         let y = match (threshold > 0.0, max_value) {
             (false, None) if negative_slope != 0.0 => return leaky_relu(x, negative_slope),
+            (false, None) => x.relu(),
             (false, Some(6.0)) => x.relu6(),
-            (false, _) => x.relu(),
-            (true, _) => x.where_self(&x.gt(threshold), &x.zeros_like()),
-        };
-        let y = match max_value {
-            // A smallest of two, as in Keras on JAX: both have half the slope where they are equal.
-            Some(most) if threshold > 0.0 || most != 6.0 => y.minimum(&y.full_like(most)),
-            _ => y,
+            (false, Some(most)) => at_most(x.relu(), most),
+            (true, most) => {
+                let y = x.where_self(&x.gt(threshold), &x.zeros_like());
+                most.map_or_else(|| y.shallow_clone(), |most| at_most(y.shallow_clone(), most))
+            }
         };
         if negative_slope == 0.0 { y } else { y - (threshold - x).relu() * negative_slope }
     }

@@ -199,6 +199,7 @@ pub const SMALLEST_NORM: f64 = 1e-12;
 impl ModuleT for UnitNormalization {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let squares = x.square().sum_dim_intlist(1, true, None::<Kind>);
-        x * squares.rsqrt().clamp_max(1.0 / SMALLEST_NORM)
+        // Keras takes the smaller of both factors, whose slope at a pixel of zeros is no number.
+        x * squares.clamp_min(SMALLEST_NORM * SMALLEST_NORM).rsqrt()
     }
 }

@@ -277,6 +277,7 @@ fn filters() -> Vec<Case> {
 }
 
 /// Layers that compute on each position, along an axis, or on the whole image.
+#[allow(clippy::too_many_lines)] // a table
 fn by_position() -> Vec<Case> {
     vec![
         case(

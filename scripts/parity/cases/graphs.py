@@ -27,7 +27,7 @@ MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Conca
 LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy")
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
 NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "LayerNormalization",
-            "GroupNormalization", "UnitNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Permute",
+            "GroupNormalization", "UnitNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "DepthToSpace", "Permute",
             "Softmax", *DRAWING}
 """Layers that the native engine refuses."""
 TOO_LARGE = ("exponential",)

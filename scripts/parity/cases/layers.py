@@ -211,6 +211,11 @@ def sample_normalization(rng, kind):
     return table, shape
 
 
+def depth_to_space(rng):
+    shape, block = picture(rng), pick(rng, range(2, 4))
+    return {"layer": "DepthToSpace", "block_size": block}, [*shape[:3], block**2 * pick(rng, range(1, 4))]
+
+
 def global_pooling(rng, kind):
     return {"layer": kind} | some(rng, keepdims=rng.random() < 0.5), picture(rng)
 
@@ -286,6 +291,7 @@ DRAWS = {
         picture_or_vector(rng)),
     "Identity": lambda rng: bare(rng, "Identity"),
     "Permute": permutation,
+    "DepthToSpace": depth_to_space,
     "GlobalAveragePooling2D": lambda rng: global_pooling(rng, "GlobalAveragePooling2D"),
     "GlobalMaxPooling2D": lambda rng: global_pooling(rng, "GlobalMaxPooling2D"),
     "LayerNormalization": lambda rng: sample_normalization(rng, "LayerNormalization"),
@@ -341,7 +347,7 @@ def inputs(rng, kind, index, shape):
 WITH_KINKS = {"MaxPooling2D", "MaxPooling1D", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation",
               "GlobalMaxPooling2D"}
 OF_PICTURES = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
-               "ZeroPadding2D", "Cropping2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
+               "ZeroPadding2D", "Cropping2D", "DepthToSpace", "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
 WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Conv1D", "Conv1DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU",
                 "Dense", "BatchNormalization", "LayerNormalization", "GroupNormalization"}
 

@@ -104,7 +104,10 @@ impl<'a> Functional<'a> {
         places: Vec<Json>,
     ) -> Json {
         config["name"] = json!(name);
-        config["trainable"] = json!(true);
+        // Keras's SpatialDropout takes no such word.
+        if !class.starts_with("SpatialDropout") {
+            config["trainable"] = json!(true);
+        }
         config["dtype"] = self.dtype();
         json!({
             "module": "keras.layers",

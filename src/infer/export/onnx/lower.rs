@@ -57,6 +57,7 @@ fn merge(graph: &mut Graph, node: &Node, inputs: Vec<String>) {
     }
 }
 
+#[allow(clippy::too_many_lines)] // a table: an arm for each layer
 fn lower_layer(
     graph: &mut Graph,
     layer: &Layer,
@@ -344,9 +345,11 @@ fn depthwise(
     if let Some(array) = weights.get(bias) {
         inputs.push(graph.weight(bias, array, array.shape()));
     }
-    let mut attributes = window(input, conv.windows(), flexible);
+    // onnxruntime has no SAME_UPPER of dilated kernels.
+    let dilations = dilations(conv.dilation_rate);
+    let mut attributes = window(input, conv.windows(), flexible && dilations.is_none());
     attributes.push(kernel_shape(conv.kernel_size));
-    attributes.extend(dilations(conv.dilation_rate));
+    attributes.extend(dilations);
     attributes.push(group(input.channels()));
     graph.op("Conv", &inputs, attributes);
 }

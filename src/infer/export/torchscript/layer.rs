@@ -13,6 +13,7 @@ use crate::plan::{Node, Shape, channels_first_axis};
 const END: i64 = i64::MAX;
 
 /// The lines of a layer that holds these tensors, for an input and an output of these shapes.
+#[allow(clippy::too_many_lines)] // a table: an arm for each layer
 pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<String> {
     let (is_signal, given) = (input.0.len() == 2, output);
     let [input, output] = [input.computed(), output.computed()];
