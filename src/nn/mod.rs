@@ -20,7 +20,7 @@ pub use activation::{Activate, Activation, LEAKY_RELU_SLOPE, LeakyReLU};
 pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
 pub use dense::{Dense, DenseOptions};
 pub use initializer::{Fans, Initializer};
-pub use loss::Loss;
+pub use loss::{Loss, Losses, SSIM_WINDOW};
 pub use norm::{BatchNormalization, NormOptions};
 pub use parameters::{Parameter, Parameters};
 pub use pool::{AveragePooling2D, MaxPooling2D, PoolOptions};

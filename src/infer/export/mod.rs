@@ -25,7 +25,6 @@ use tch::Device;
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
 use crate::infer::model_file::{carry_history, described, open_model};
-use crate::nn::Loss;
 use crate::plan::{Axis, Node, Part, Plan};
 use crate::system::atomic;
 use crate::system::exit::UsageError;
@@ -172,8 +171,11 @@ impl Exporter {
         if format != Format::Keras {
             return Vec::new();
         }
-        if train.loss == Loss::Unknown {
-            return vec!["the model is not compiled: train.loss is \"unknown\"".to_owned()];
+        if !keras::in_keras(&train.loss) {
+            return vec![format!(
+                "the model is not compiled: train.loss is {:?}",
+                train.loss.name()
+            )];
         }
         let keys = [
             ("warmup_steps", train.warmup_steps.is_some()),

@@ -49,15 +49,15 @@ impl Training {
         let weights = said.get("loss_weights").filter(|weights| !is_one(weights));
         let loss = match (loss::loss(given), weights) {
             (Ok(name), None) => Ok(name),
-            (Ok(name), Some(weights)) => {
-                Err(format!("{name} with loss_weights = {}", shown(weights)))
+            (Ok(loss), Some(weights)) => {
+                Err(format!("{} with loss_weights = {}", said_of(&loss), shown(weights)))
             }
             (Err(what), _) => Err(what),
         };
         match loss {
-            Ok(name) => {
-                self.keys.insert("loss".to_owned(), name.into());
-                self.found.push(("loss", name.to_owned()));
+            Ok(loss) => {
+                self.found.push(("loss", said_of(&loss)));
+                self.keys.insert("loss".to_owned(), loss);
             }
             Err(what) => {
                 self.keys.insert("loss".to_owned(), UNKNOWN.into());
@@ -115,6 +115,11 @@ impl Training {
         ));
         self.found.push(("metrics", all));
     }
+}
+
+/// A loss for people.
+fn said_of(loss: &toml::Value) -> String {
+    loss.as_str().map_or_else(|| loss.to_string(), str::to_owned)
 }
 
 /// What else Keras's `compile` takes and convae does not.
@@ -220,6 +225,9 @@ mod tests {
                 "binary_crossentropy",
             ),
             (json!("mae"), "mean_absolute_error"),
+            (json!("logcosh"), "log_cosh"),
+            (json!({ "class_name": "KLDivergence", "config": { "name": "k" } }), "kl_divergence"),
+            (json!({ "class_name": "Huber", "config": { "delta": 1.0 } }), "huber"),
             (json!({ "class_name": "MeanAbsoluteError", "config": {} }), "mean_absolute_error"),
         ] {
             assert_eq!(
@@ -228,6 +236,14 @@ mod tests {
                 "{given}"
             );
         }
+    }
+
+    #[test]
+    fn the_delta_of_hubers_loss_is_taken_over() {
+        let (training, _) =
+            read(&json!({ "loss": { "class_name": "Huber", "config": { "delta": 0.5 } } }));
+        let loss = training.keys["loss"].as_table().unwrap();
+        assert_eq!((loss["loss"].as_str(), loss["delta"].as_float()), (Some("huber"), Some(0.5)));
     }
 
     #[test]
@@ -241,8 +257,8 @@ mod tests {
             ),
             (json!({ "class_name": "me>MeanSquaredError", "config": {} }), "MeanSquaredError"),
             (
-                json!({ "module": "keras.losses", "class_name": "Huber", "config": { "delta": 1.0 } }),
-                "Huber",
+                json!({ "module": "keras.losses", "class_name": "Tversky", "config": { "alpha": 1.0 } }),
+                "Tversky",
             ),
             (
                 json!({ "class_name": "BinaryCrossentropy", "config": { "from_logits": true } }),
@@ -367,10 +383,10 @@ mod tests {
 
     #[test]
     fn an_optimizer_that_convae_lacks_leaves_the_usual_one() {
-        let nadam = json!({ "class_name": "Nadam", "config": { "learning_rate": 0.001 } });
-        let (training, notes) = read(&json!({ "loss": "mse", "optimizer": nadam }));
+        let muon = json!({ "class_name": "Muon", "config": { "learning_rate": 0.001 } });
+        let (training, notes) = read(&json!({ "loss": "mse", "optimizer": muon }));
         assert!(!training.keys.contains_key("optimizer"));
-        assert!(notes[0].contains("Nadam"), "{notes:?}");
+        assert!(notes[0].contains("Muon"), "{notes:?}");
         let still = json!({ "class_name": "Adam", "config": { "learning_rate": 0.0 } });
         let (training, notes) = read(&json!({ "loss": "mse", "optimizer": still }));
         assert!(!training.keys.contains_key("optimizer"));
