@@ -69,7 +69,8 @@ class Experiment:
     """Its tables, in the order in which they are applied; those that do nothing are left out."""
     epochs: int
     batch_size: int
-    loss: str
+    loss: str | dict[str, Any] | list[dict[str, Any]]
+    """Its name; a table where it has options; a list of tables where several are summed up."""
     optimizer: str
     optimizer_options: dict[str, Any]
     learning_rate_schedule: dict[str, Any] | None
@@ -136,7 +137,8 @@ def experiment(tree: dict[str, Any], set_paths: frozenset[KeyPath] = frozenset()
         not_replayed=tuple(f"train.{key}" for key in NOT_REPLAYED if key in train)
         + (("train.optimizer.use_ema",) if optimizer.get("use_ema") else ()),
         tree=tree,
-        **{key: train[key] for key in ("epochs", "batch_size", "loss", "shuffle", "dtype")},
+        loss=_loss(train["loss"]),
+        **{key: train[key] for key in ("epochs", "batch_size", "shuffle", "dtype")},
     )
 
 
@@ -224,6 +226,11 @@ def _free_name(stem: str, counts: Counter[str], taken: set[str]) -> str:
         name = f"{stem}_{number}" if number else stem
         if name not in taken:
             return name
+
+
+def _loss(given: Any) -> Any:
+    """Its name where it has no options."""
+    return given["loss"] if isinstance(given, dict) and len(given) == 1 else given
 
 
 def _unwritten_optimizer() -> dict[str, Any]:

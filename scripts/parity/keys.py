@@ -49,7 +49,9 @@ def _table(given: Any, place: str, path: Path, set_paths: frozenset[Path], defau
     known, found = section, {}
     if "by" in section:
         by = section["by"]
-        kind = table.pop(by, section["default"] or (default or {}).get(by))
+        unwritten = default.get(by) if isinstance(default, dict) else default
+        kind = table.pop(by, section["default"] or unwritten)
+        kind = section.get("texts", {}).get(kind, kind)
         if kind not in members(place):
             raise Failure(f"`{said((*path, by))}` is {kind!r}; known are {_list(members(place))}")
         known, found = members(place)[kind], {by: kind}

@@ -43,7 +43,32 @@ def compile_model(model: keras.Model, experiment: Experiment, optimizer: Any = N
             rate = options.get("learning_rate", default)
             options = options | {"learning_rate": schedule(rate, experiment.learning_rate_schedule)}
         optimizer = kind(**options)
-    model.compile(optimizer=optimizer, loss=experiment.loss)
+    model.compile(optimizer=optimizer, loss=keras_loss(experiment.loss))
+
+
+def keras_loss(given: Any) -> Any:
+    """What Keras takes for a config's loss."""
+    if isinstance(given, list) or (isinstance(given, dict) and "weight" in given):
+        return _sum_of([given] if isinstance(given, dict) else given)
+    if given in OURS or isinstance(given, dict) and given["loss"] in OURS:
+        raise Failure(f"train.loss is {given!r}, which Keras does not have")
+    if isinstance(given, dict):
+        options = {key: value for key, value in given.items() if key != "loss"}
+        return getattr(keras.losses, LOSSES[given["loss"]])(**options)
+    return given
+
+
+OURS = ("charbonnier", "ssim")
+LOSSES = {"huber": "Huber"}
+"""Keras's classes of losses that have options here."""
+
+
+def _sum_of(tables: list[dict[str, Any]]) -> Any:
+    weights = [table.get("weight", 1.0) for table in tables]
+    bare = [{key: value for key, value in table.items() if key != "weight"} for table in tables]
+    losses = [keras.losses.get(keras_loss(table if len(table) > 1 else table["loss"])) for table in bare]
+    return lambda y, y_pred: sum(
+        weight * keras.ops.mean(loss(y, y_pred)) for weight, loss in zip(weights, losses, strict=True))
 
 
 def schedule(rate: float, given: dict[str, Any]) -> Any:

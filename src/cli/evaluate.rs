@@ -185,7 +185,7 @@ struct Report<'a> {
     name: &'a str,
     #[serde(rename = "pictures")]
     images: usize,
-    loss_function: &'static str,
+    loss_function: String,
     results: Vec<Measured<'a>>,
 }
 
@@ -239,7 +239,7 @@ fn text(
             parts.push(format!("output: {}\n", line(found.output)));
             parts.extend(found.input.map(|input| format!("input:  {}\n", line(input))));
         }
-        levels => parts.push(level_table(loss, levels)),
+        levels => parts.push(level_table(&loss, levels)),
     }
     parts.extend(results.iter().filter_map(|(noise, found)| {
         let level = noise.map_or(String::new(), |noise| format!("noise {noise}: "));

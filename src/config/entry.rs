@@ -26,6 +26,7 @@ section! {
 }
 
 /// What an entry computes.
+#[allow(clippy::large_enum_variant)] // of a few entries, most are layers
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntryLayer {
     /// A layer of its own.

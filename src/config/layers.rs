@@ -3,6 +3,7 @@
 //! What a layer does to a shape stands in `plan`, what it computes in `nn`.
 
 use super::ConfigError;
+use super::constraints::Constraint;
 use super::node::{Node, Value};
 use super::regularizers::{L1L2, Regularizer};
 use super::schema::{Bounds, Field, choice, family, refuse, section};
@@ -244,6 +245,8 @@ section! {
         kernel_initializer: Initializer = Initializer::GlorotUniform;
         /// What the size of the kernel's values adds to the loss.
         kernel_regularizer: Option<Regularizer> = None;
+        /// What each step holds the kernel to.
+        kernel_constraint: Option<Constraint> = None;
     }
 }
 
@@ -252,6 +255,8 @@ section! {
     pub struct BiasOptions {
         /// What the size of the bias adds to the loss.
         bias_regularizer: Option<Regularizer> = None;
+        /// What each step holds the bias to.
+        bias_constraint: Option<Constraint> = None;
         /// What the size of the layer's output adds to the loss, as a mean over the batch.
         activity_regularizer: Option<Regularizer> = None;
     }
@@ -459,6 +464,10 @@ section! {
         beta_regularizer: Option<Regularizer> = None;
         /// What the size of the factor adds to the loss.
         gamma_regularizer: Option<Regularizer> = None;
+        /// What each step holds the offset to.
+        beta_constraint: Option<Constraint> = None;
+        /// What each step holds the factor to.
+        gamma_constraint: Option<Constraint> = None;
     }
 }
 
@@ -1005,6 +1014,12 @@ impl Layer {
             _ => weight.strip_suffix("_kernel").unwrap_or(weight),
         };
         self.option(&format!("{stem}_regularizer"))
+    }
+
+    /// What each step holds the weight to that Keras calls so.
+    #[must_use]
+    pub fn constraint(&self, weight: &str) -> Option<&Constraint> {
+        self.option(&format!("{weight}_constraint"))
     }
 
     /// What the layer's output adds to the loss.

@@ -2,10 +2,12 @@
 //!
 //! Values are checked one by one here; whether they fit together is for `plan` to say.
 
+pub mod constraints;
 pub mod corruption;
 pub mod data;
 pub mod entry;
 pub mod layers;
+pub mod losses;
 pub mod node;
 pub mod policies;
 mod reference;

@@ -3,10 +3,12 @@
 
 use serde_json::{Value, json};
 
+use super::constraints::Constraint;
 use super::corruption::CorruptionKind;
 use super::data::{Data, Patches};
 use super::entry::{Connection, EntryLayer, Shared};
 use super::layers::Layer;
+use super::losses::LossTable;
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::regularizers::Regularizer;
 use super::schema::{Field, Key, Section, Unwritten};
@@ -71,6 +73,7 @@ fn entries() -> Vec<Entry> {
     }
     family!(Data, "`[data]`, by `kind`", owned(&["data"]));
     family!(CorruptionKind, "`[corruption]`, by `kind`", owned(&["corruption", "corruption[]"]));
+    family!(LossTable, "Losses, by `loss`", owned(&["train.loss", "train.loss[]"]));
     family!(Optimizer, "`[train.optimizer]`, by `name`", owned(&["train.optimizer"]));
     family!(
         LearningRateSchedule,
@@ -78,6 +81,7 @@ fn entries() -> Vec<Entry> {
         owned(&["train.learning_rate_schedule"])
     );
     entries.push(layers());
+    family!(Constraint, "Constraints of a layer's weights, by `name`", in_layers::<Constraint>());
     family!(Regularizer, "Regularizers of a layer, by `name`", in_layers::<Regularizer>());
     entries
 }
@@ -280,10 +284,9 @@ mod tests {
         assert_eq!(key("epochs")["choices"], json!([]));
         assert_eq!(key("warmup_steps")["default"], Value::Null);
         assert_eq!(key("optimizer")["default"]["beta_2"], 0.999);
-        assert_eq!(
-            key("loss")["choices"][1],
-            json!({ "name": "mean_squared_error", "aliases": ["mse"] })
-        );
+        assert_eq!(key("dtype")["choices"][1], json!({ "name": "float64", "aliases": [] }));
+        let losses = sections.iter().find(|section| section["by"] == "loss").unwrap();
+        assert_eq!(losses["texts"]["mse"], "mean_squared_error");
         let layers = sections.iter().find(|section| section["by"] == "layer").unwrap();
         assert_eq!(
             layers["places"],

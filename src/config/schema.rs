@@ -536,7 +536,8 @@ macro_rules! family {
                 use $crate::config::schema::{Section, keep_keys, spelled_out, take_kind, unknown_kind};
                 let node = &*spelled_out(node, $kind, Self::TEXTS, &Self::takes())?;
                 let (kind, rest) = take_kind(node, $kind, Self::DEFAULT, &Self::takes())?;
-                match kind.1.as_str() {
+                let spelled = Self::TEXTS.iter().find(|(text, _)| *text == kind.1);
+                match spelled.map_or(kind.1.as_str(), |(_, name)| name) {
                     $($name => {
                         let keys = $Section::keys();
                         $Section::read_table(&keep_keys(rest, &kind.0, &keys)).map(Self::$Member)

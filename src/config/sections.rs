@@ -9,7 +9,7 @@ use super::entry::LayerEntry;
 use super::layers::{InputShape, LARGEST_SIDE};
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::schema::{Bounds, choice, family, section};
-use crate::nn::Loss;
+use crate::nn::{Loss, Losses};
 
 /// Where the arithmetic runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +34,6 @@ pub enum EngineChoice {
 }
 
 choice!(EngineChoice { Auto = "auto", Native = "native", Libtorch = "libtorch" });
-
-choice!(Loss {
-    BinaryCrossentropy = "binary_crossentropy",
-    MeanSquaredError = "mean_squared_error" | "mse",
-    MeanAbsoluteError = "mean_absolute_error" | "mae",
-    Unknown = "unknown",
-});
 
 section! {
     /// A whole experiment.
@@ -93,9 +86,9 @@ section! {
         epochs: usize = 1, in Bounds::closed(1.0, 1e6);
         /// Images per step; the last step of an epoch takes what is left.
         batch_size: usize = 32, in Bounds::closed(1.0, 1e6);
-        /// What is minimised. `unknown` is that of a model that came with a loss which convae does not have:
+        /// What is minimised, or several such losses, whose sum is. `unknown` is that of a model that came with a loss which convae does not have:
         /// it predicts, and is neither trained nor evaluated before this key says otherwise.
-        loss: Loss = Loss::BinaryCrossentropy;
+        loss: Losses = Losses::from(Loss::BinaryCrossentropy);
         /// How the weights follow the gradient.
         optimizer: Optimizer = Optimizer::Adam(Adam::defaults());
         /// How the learning rate follows the number of steps; constant where not set.

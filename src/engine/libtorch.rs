@@ -5,13 +5,13 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Engine, Model, Step, values_of};
 use crate::data::Batch;
-use crate::nn::{Loss, channels_first, channels_last};
+use crate::nn::{Losses, channels_first, channels_last};
 use crate::plan::{Part, Plan, Shape};
 
 /// What is needed beside the model.
 #[derive(Debug)]
 pub(super) struct Libtorch {
-    loss: Loss,
+    loss: Losses,
     device: Device,
     kind: Kind,
     part: Part,
@@ -30,7 +30,7 @@ impl Libtorch {
     pub fn new(plan: &Plan, part: Part, device: Device, kind: Kind) -> Self {
         let section = plan.graph.section(part).expect("it was asked for before");
         Self {
-            loss: plan.config.train.loss,
+            loss: plan.config.train.loss.clone(),
             device,
             kind,
             part,

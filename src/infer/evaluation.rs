@@ -11,6 +11,7 @@ use crate::data::{Batch, DataError, Images, Target};
 use crate::formats::codes::number;
 use crate::infer::apply::mirrored;
 use crate::infer::metrics::{MetricError, psnr, ssim};
+use crate::nn::channels_first;
 use crate::plan::{Plan, loader};
 
 /// Why a set was not evaluated to its end.
@@ -166,7 +167,9 @@ fn judge(
         .filter(|(line, _)| line % rows < height)
         .flat_map(|(_, line)| line[..width * given].iter().copied())
         .collect();
-    let tensor = |values: &[f32]| Tensor::from_slice(values);
+    let shape = target.output.map(|side| side as i64);
+    let images = [-1, shape[0], shape[1], shape[2]];
+    let tensor = |values: &[f32]| channels_first(&Tensor::from_slice(values).view(images));
     let loss = plan.config.train.loss.of(&tensor(&kept), &tensor(batch.target()));
     (predictor.penalized(loss), kept)
 }

@@ -10,7 +10,7 @@ use crate::engine::{self, Engine, Model, Step, device_name, kind_of};
 use crate::formats::checkpoint::Checkpoint;
 use crate::infer::model_file::{OpenError, check_size, restore_model};
 use crate::nn::Parameters;
-use crate::optim::Penalty;
+use crate::optim::{Constraints, Penalty};
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 
@@ -24,6 +24,7 @@ const MOST_AT_ONCE: usize = 256;
 pub struct Predictor {
     model: Model,
     penalty: Penalty,
+    constraints: Constraints,
     engine: Box<dyn Engine>,
     /// Why the engine is not the native one, where the plan leaves the choice.
     not_native: Option<String>,
@@ -69,7 +70,8 @@ impl Predictor {
     ) -> Self {
         let [input, output] = plan.graph.ends(part).map(|value| plan.graph.shape(value).values());
         let penalty = Penalty::new(&plan.graph);
-        Self { model, penalty, engine, not_native, device, values: (input, output) }
+        let constraints = Constraints::new(&plan.graph);
+        Self { model, penalty, constraints, engine, not_native, device, values: (input, output) }
     }
 
     /// The outputs of some samples, one after the other, channels last; so are the inputs.
@@ -136,6 +138,11 @@ impl Predictor {
     pub(crate) fn weights(&mut self) -> (&mut Tensor, Vec<i64>) {
         let lengths = self.model.trainable.iter().map(|tensor| tensor.numel() as i64).collect();
         (&mut self.model.weights, lengths)
+    }
+
+    /// Holds the weights to their constraints.
+    pub(crate) fn constrain(&self) {
+        self.constraints.apply(&self.model.trainable);
     }
 
     /// Whether all weights are numbers, the moving statistics too.

@@ -606,9 +606,9 @@ impl Draft<'_> {
             );
         }
         let loss = training.keys.insert("loss".to_owned(), UNKNOWN.into());
-        let loss = loss.as_ref().and_then(toml::Value::as_str).filter(|loss| *loss != UNKNOWN);
+        let loss = loss.filter(|loss| loss.as_str() != Some(UNKNOWN));
         if let Some(loss) = loss {
-            notes.add(format!("to train with all layers, set train.loss = \"{loss}\", the file's"));
+            notes.add(format!("to train with all layers, set train.loss = {loss}, the file's"));
         }
     }
 }

@@ -16,6 +16,7 @@ use super::references::{Argument, Call};
 use super::refusal::Refusals;
 use super::stated::{Statements, is_foreign, well_known};
 use super::version::Version;
+use crate::config::constraints::Constraint;
 use crate::config::layers::Layer;
 use crate::config::regularizers::Regularizer;
 use crate::config::schema::Key;
@@ -298,11 +299,8 @@ impl OneLayer<'_, '_> {
                 (option, key) if option.ends_with("_regularizer") => {
                     self.regularizer(option, value, key.is_some(), &mut words);
                 }
-                (option, None) if option.ends_with("_constraint") => {
-                    if !value.is_null() {
-                        let what = "is left behind: training does not hold the weights to it";
-                        self.note(&format!("{option} = {} {what}", shown(value)));
-                    }
+                (option, key) if option.ends_with("_constraint") => {
+                    self.constraint(option, value, key.is_some(), &mut words);
                 }
                 (_, Some(key)) => self.plain(key, value, &mut words),
                 (option, None) => self.unknown(option, value),
@@ -383,6 +381,18 @@ impl OneLayer<'_, '_> {
                     words.keys.insert(option.to_owned(), found);
                 }
             }
+            Ok(_) => self.left_behind(option, &shown(value)),
+            Err(what) => self.left_behind(option, &what),
+        }
+    }
+
+    fn constraint(&mut self, option: &str, value: &Value, has_key: bool, words: &mut Words) {
+        if value.is_null() {
+            return;
+        }
+        let family = Family { texts: Constraint::TEXTS, members: Constraint::reference() };
+        match family.read(value) {
+            Ok(found) if has_key => _ = words.keys.insert(option.to_owned(), found),
             Ok(_) => self.left_behind(option, &shown(value)),
             Err(what) => self.left_behind(option, &what),
         }

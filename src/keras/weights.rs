@@ -189,7 +189,7 @@ mod tests {
                     { layer = \"Conv1D\", filters = 4, kernel_size = 3 }]\n";
         let plan = Plan::new(Source::parse(text, "signals", &[]).unwrap()).unwrap();
         let node = &plan.graph.nodes[0];
-        let version = |major| Version { major, minor: 2 };
+        let version = |major| Version { major, minor: 2, of_tensorflow: false };
         assert_eq!(keras_axes(node, 0, version(3)).1, [3, 2, 4]);
         let (axes, shape) = keras_axes(node, 0, version(1));
         assert_eq!(shape, [3, 1, 2, 4]);

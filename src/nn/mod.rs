@@ -24,7 +24,7 @@ pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
 pub use dense::{Dense, DenseOptions};
 pub use depthwise::{DepthwiseConv2D, DepthwiseOptions, SeparableConv2D};
 pub use initializer::{Fans, Initializer};
-pub use loss::Loss;
+pub use loss::{Loss, Losses, SSIM_WINDOW};
 pub use norm::{
     BatchNormalization, GroupNormalization, LayerNormalization, NormOptions, SMALLEST_NORM,
     SampleNormOptions, UnitNormalization,

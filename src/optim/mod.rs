@@ -1,7 +1,7 @@
 //! Optimizers by Keras's formulas, over one flat buffer of weights, with state that can be saved.
 //!
 //! Order of a step, as in Keras's `optimizers/base_optimizer.py`: accumulate, clip, decay, update,
-//! average.
+//! average; then the weights are held to their [`Constraints`]. What they add to the loss is a [`Penalty`].
 
 mod accumulator;
 mod adadelta;
@@ -10,6 +10,7 @@ mod adam;
 mod adamax;
 mod average;
 mod clip;
+mod constraint;
 mod ftrl;
 mod lamb;
 mod lion;
@@ -27,6 +28,7 @@ use crate::config::sections::{self, Adam, AdamW};
 use accumulator::Accumulator;
 use average::Average;
 use clip::Clip;
+pub use constraint::Constraints;
 pub use penalty::Penalty;
 use schedule::Pace;
 

@@ -101,7 +101,8 @@ impl Penalty {
     }
 }
 
-fn axes_of(weight: &Weight) -> Vec<i64> {
+/// PyTorch's axis for each of Keras's.
+pub(super) fn axes_of(weight: &Weight) -> Vec<i64> {
     let mut axes = vec![0; weight.keras_axes.len()];
     weight.keras_axes.iter().enumerate().for_each(|(own, &keras)| axes[keras] = own as i64);
     axes

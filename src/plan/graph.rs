@@ -3,7 +3,7 @@
 //!
 //! A config's two lists are the short form of a graph in which each node reads the one before.
 
-use super::regularizers::check_regularizers;
+use super::regularizers::{check_constraints, check_regularizers};
 use super::shapes::{Shape, ShapeError, output_of};
 use super::weights::{Weight, weights_of};
 use crate::config::layers::Layer;
@@ -143,6 +143,7 @@ impl Graph {
         let output = output_of(&layer, &shapes)?;
         let weights = weights_of(&layer, shapes[0]);
         check_regularizers(&layer, &output, &weights)?;
+        check_constraints(&layer, &weights)?;
         self.nodes.push(Node { name, part, layer, shares: None, inputs, output, weights });
         self.output = Value::Node(self.nodes.len() - 1);
         Ok(self.output)

@@ -4,7 +4,7 @@ use super::target::target;
 use super::{Axis, Plan};
 use crate::config::ConfigError;
 use crate::data::Target;
-use crate::nn::Loss;
+use crate::nn::{Loss, Losses, SSIM_WINDOW};
 
 /// Sides that are tried for one of which strides lose nothing.
 const TRIED: usize = 1 << 12;
@@ -13,7 +13,7 @@ const TRIED: usize = 1 << 12;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
     /// One that we have.
-    pub loss: Loss,
+    pub loss: Losses,
     /// What the model should give.
     pub target: Target,
 }
@@ -31,10 +31,17 @@ impl Plan {
     ///
     /// # Errors
     /// When it names none of ours.
-    pub fn loss(&self) -> Result<Loss, ConfigError> {
-        let loss = self.config.train.loss;
-        if loss != Loss::Unknown {
-            return Ok(loss);
+    pub fn loss(&self) -> Result<Losses, ConfigError> {
+        let losses = &self.config.train.loss;
+        let has = |wanted: Loss| losses.0.iter().any(|(loss, _)| *loss == wanted);
+        let [height, width, _] = self.output_shape();
+        if has(Loss::Ssim) && height.min(width) < SSIM_WINDOW {
+            let problem = format!("is \"ssim\", and the model gives images of {height}x{width}");
+            let remedy = format!("give another loss: its windows are {SSIM_WINDOW}x{SSIM_WINDOW}");
+            return Err(self.source.error("train.loss", problem, remedy));
+        }
+        if !has(Loss::Unknown) {
+            return Ok(losses.clone());
         }
         let remedy = "name the loss to train with, like --set train.loss=mean_squared_error";
         Err(self.source.error("train.loss", "is \"unknown\"", remedy))

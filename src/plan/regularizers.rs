@@ -1,4 +1,4 @@
-//! Which regularizers fit which weights.
+//! Which regularizers and constraints fit which weights.
 
 use super::shapes::{Shape, ShapeError};
 use super::weights::Weight;
@@ -28,6 +28,27 @@ pub(super) fn check_regularizers(
         }
         None => Ok(()),
     }
+}
+
+/// A constraint takes norms along axes that its weight has.
+///
+/// # Errors
+/// Names the key of the first that does not.
+pub(super) fn check_constraints(layer: &Layer, weights: &[Weight]) -> Result<(), ShapeError> {
+    for weight in weights {
+        let Some(constraint) = layer.constraint(weight.keras_name) else { continue };
+        let count = weight.shape.len() as i64;
+        let stray = constraint.axes().iter().find(|&&axis| axis < -count || axis >= count);
+        if let Some(axis) = stray {
+            let (key, sides) = (weight.keras_name, in_keras(weight));
+            let problem = format!(
+                "has {key}_constraint with axis = {axis}, and the {key} has shape {sides:?} in Keras's layout"
+            );
+            let remedy = format!("give axes from {} to {}", -count, count - 1);
+            return Err(ShapeError { problem, remedy });
+        }
+    }
+    Ok(())
 }
 
 fn in_keras(weight: &Weight) -> Vec<usize> {

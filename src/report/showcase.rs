@@ -95,7 +95,7 @@ fn curves(plan: &Plan, history: &History) -> Curves {
     };
     Curves {
         title: format!("Loss of \"{}\"", plan.config.name),
-        loss: plan.config.train.loss.name().to_owned(),
+        loss: plan.config.train.loss.name(),
         running: history.curve.iter().map(|&(epoch, loss)| LossPoint { epoch, loss }).collect(),
         // Of a single epoch the loss within it says more than its mean.
         training: if history.epochs.len() > 1 { of_epochs(|record| record.loss) } else { vec![] },

@@ -76,6 +76,7 @@ impl Trainer {
         let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
         let step = self.predictor.loss_and_gradient(batch, seed);
         self.optimizer.step(self.predictor.weights().0, &step.gradient);
+        self.predictor.constrain();
         step
     }
 

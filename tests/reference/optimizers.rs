@@ -38,7 +38,9 @@ impl Keras {
         let gradients = clipped(common, gradients);
         let decay = common.weight_decay.unwrap_or(0.0) * self.learning_rate;
         for ((tensor, gradients), slots) in weights.iter_mut().zip(gradients).zip(&mut self.slots) {
-            tensor.iter_mut().for_each(|weight| *weight -= *weight * decay);
+            for weight in tensor.iter_mut() {
+                *weight -= *weight * decay;
+            }
             let (rate, t) = (self.learning_rate, self.iterations + 1);
             let numbers = tensor.iter().zip(gradients).zip(slots);
             let moves: Vec<f64> = numbers
@@ -106,13 +108,7 @@ fn move_of(
             rate * delta
         }
         Optimizer::Nadam(o) => nadam(&o.moments, g, slots, rate, t),
-        Optimizer::Adamax(o) => {
-            let Moments { beta_1, beta_2, epsilon } = o.moments;
-            let [m, u, _] = slots;
-            *m += (g - *m) * (1.0 - beta_1);
-            *u = (beta_2 * *u).max(g.abs());
-            -rate * *m / ((1.0 - beta_1.powi(t)) * (*u + epsilon))
-        }
+        Optimizer::Adamax(o) => adamax(&o.moments, g, slots, rate, t),
         Optimizer::Adagrad(o) => {
             slots[0] += g * g;
             -rate * g / (slots[0] + o.epsilon).sqrt()
@@ -123,13 +119,7 @@ fn move_of(
             *m = *m * o.beta_2 + g * (1.0 - o.beta_2);
             if blended == 0.0 { 0.0 } else { -rate * blended.signum() }
         }
-        Optimizer::Lamb(o) => {
-            let Moments { beta_1, beta_2, epsilon } = o.moments;
-            let [m, v, _] = slots;
-            *m += (g - *m) * (1.0 - beta_1);
-            *v += (g * g - *v) * (1.0 - beta_2);
-            -(*m / (1.0 - beta_1.powi(t))) / ((*v / (1.0 - beta_2.powi(t))).sqrt() + epsilon)
-        }
+        Optimizer::Lamb(o) => lamb(&o.moments, g, slots, t),
         Optimizer::Ftrl(o) => ftrl(o, weight, g, slots, rate),
     }
 }
@@ -163,6 +153,29 @@ fn nadam(
     *v += (g * g - *v) * (1.0 - beta_2);
     let m_hat = momentum(t + 1) * *m / (1.0 - next) + (1.0 - momentum(t)) * g / (1.0 - *product);
     -m_hat * rate / ((*v / (1.0 - beta_2.powi(t))).sqrt() + epsilon)
+}
+
+fn adamax(
+    &Moments { beta_1, beta_2, epsilon }: &Moments,
+    g: f64,
+    [m, u, _]: &mut [f64; SLOTS],
+    rate: f64,
+    t: i32,
+) -> f64 {
+    *m += (g - *m) * (1.0 - beta_1);
+    *u = (beta_2 * *u).max(g.abs());
+    -rate * *m / ((1.0 - beta_1.powi(t)) * (*u + epsilon))
+}
+
+fn lamb(
+    &Moments { beta_1, beta_2, epsilon }: &Moments,
+    g: f64,
+    [m, v, _]: &mut [f64; SLOTS],
+    t: i32,
+) -> f64 {
+    *m += (g - *m) * (1.0 - beta_1);
+    *v += (g * g - *v) * (1.0 - beta_2);
+    -(*m / (1.0 - beta_1.powi(t))) / ((*v / (1.0 - beta_2.powi(t))).sqrt() + epsilon)
 }
 
 fn ftrl(o: &Ftrl, weight: f64, g: f64, [sum, linear, _]: &mut [f64; SLOTS], rate: f64) -> f64 {

@@ -24,7 +24,8 @@ NATIVE, ALL, OPEN = "graphs of native layers", "graphs of all layers", "graphs o
 PENALIZED = "graphs with regularizers"
 KINDS = (NATIVE, ALL, OPEN, PENALIZED)
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
-LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy")
+LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy", {"loss": "huber", "delta": 0.125},
+          "log_cosh", [{"loss": "mse", "weight": 0.75}, {"loss": "mae", "weight": 2.0}])
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
 NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "LayerNormalization",
             "GroupNormalization", "UnitNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "DepthToSpace", "Permute",
@@ -356,7 +357,7 @@ def evaluate(built, experiment, arrays):
     keras, known = reference.keras, model.variables(built, experiment)
     model.set_weights(built, experiment, {name: arrays[name] for name in known})
     fixed = [variable.value for variable in built.non_trainable_variables]
-    loss = keras.losses.get(experiment.loss)
+    loss = keras.losses.get(model.keras_loss(experiment.loss))
 
     def run(trainable, rest):
         x, target, *moving = rest

@@ -6,7 +6,8 @@ probabilities; behind a sigmoid layer it goes back to the logits and clips nothi
 clip's edge JAX passes half of the gradient and the others, like us, all of it; no case lies there.
 
 Mean absolute error where output and target are equal: on TensorFlow and torch, as with us, the
-gradient there is 0; on JAX it is that of a larger target. No case has equal ones.
+gradient there is 0; on JAX it is that of a larger target. No case has equal ones. So it is of the percentage
+error; and an output of just 1, where the relative entropy clips, is no case.
 """
 
 import functools
@@ -23,7 +24,16 @@ CLASSES = {
     "mse": "MeanSquaredError",
     "mean_absolute_error": "MeanAbsoluteError",
     "mae": "MeanAbsoluteError",
+    "huber": "Huber",
+    "log_cosh": "LogCosh",
+    "mean_squared_logarithmic_error": "MeanSquaredLogarithmicError",
+    "mean_absolute_percentage_error": "MeanAbsolutePercentageError",
+    "poisson": "Poisson",
+    "kl_divergence": "KLDivergence",
+    "cosine_similarity": "CosineSimilarity",
 }
+OF_PROBABILITIES = ("binary_crossentropy", "poisson", "kl_divergence", "mean_squared_logarithmic_error")
+NO_EQUALS = ("MeanAbsoluteError", "MeanAbsolutePercentageError")
 EDGES = [0.0, 1e-300, 1e-12, 5e-8, 2e-7, 1e-4]
 
 
@@ -34,9 +44,9 @@ def near_the_ends(rng, shape):
 
 
 @functools.cache
-def puller(name):
+def puller(name, **options):
     """Keras's loss, averaged as `fit` does."""
-    loss = getattr(reference.keras.losses, CLASSES[name])()
+    loss = getattr(reference.keras.losses, CLASSES[name])(**options)
     return reference.puller(lambda output, target: (loss(target[0], output[0]), []))
 
 
@@ -47,22 +57,28 @@ def draw(row, index, seed):
     output, target = near_the_ends(rng, shape), near_the_ends(rng, shape)
     if rng.random() < 0.3:
         target = target.round()
-    if row != "binary_crossentropy" and rng.random() < 0.5:
-        # Only binary cross-entropy needs probabilities.
+    if row not in OF_PROBABILITIES and (rng.random() < 0.5 or row == "cosine_similarity"):
         output, target = 5 * rng.normal(size=(2, *shape))
-    if CLASSES[row] == "MeanAbsoluteError":
+    if CLASSES[row] in NO_EQUALS:
         output = np.where(output == target, output + 0.5, output)
+    if row == "kl_divergence":
+        output = np.where(output == 1.0, 0.75, output)
+    options = {"delta": float(rng.uniform(0.1, 3))} if row == "huber" else {}
 
     def wanted():
-        value, [gradient], _ = puller(row)([output], [target], np.ones(()))
+        value, [gradient], _ = puller(row, **options)([output], [target], np.ones(()))
         return {"value": value, "gradient": gradient}
 
     def judge(answer):
         scales = {"value": 0.0, "gradient": 1 / np.sqrt(output.size)}
+        if row == "cosine_similarity":
+            # Cosines of either sign cancel, and so does the slope of each pixel of one channel.
+            norms = np.linalg.norm(output, axis=-1)
+            scales = {"value": 1.0, "gradient": np.linalg.norm(1 / norms) / norms.size}
         return {name: distance(answer[name], want, scales[name])
                 for name, want in wanted().items()}
 
-    request = {"kind": "loss", "loss": row}
+    request = {"kind": "loss", "loss": {"loss": row} | options if options else row}
     return Case(f"loss {row}", index, request, {"output": output, "target": target}, judge, BAR, wanted)
 
 

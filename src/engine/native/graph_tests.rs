@@ -100,8 +100,11 @@ fn agrees(plan: &Plan) {
         let exact = libtorch.loss_and_gradient(&model, &batch, 0);
         let outputs = libtorch.outputs(&model, &batch.input);
         for kernels in f64::forms() {
-            let lowered =
-                lower::lower(&section_of(plan, Part::Whole), plan.config.train.loss).unwrap();
+            let lowered = lower::lower(
+                &section_of(plan, Part::Whole),
+                plan.config.train.loss.alone().unwrap(),
+            )
+            .unwrap();
             let mut native = Native::<f64>::assemble(plan, Part::Whole, lowered, threads, kernels);
             // Twice: what a step leaves in the buffers must not show in the next.
             for _ in 0..2 {
@@ -211,7 +214,7 @@ fn the_difference_from_the_image_as_the_output() {
     graph.merge("Add", &[Value::Input, noise]);
     let mut plan = graph.plan();
     // Keras's cross-entropy of bare outputs is as steep as 1 / output.
-    plan.config.train.loss = crate::nn::Loss::MeanSquaredError;
+    plan.config.train.loss = crate::nn::Loss::MeanSquaredError.into();
     agrees(&plan);
 }
 

@@ -1,10 +1,30 @@
 //! Losses of outputs as they are: Keras's formulas, as in `crate::nn::Loss`.
 
 use super::kernels::Real;
-use crate::nn::Loss;
+use super::lower::Unsupported;
+use crate::nn::{Loss, Losses};
 
 /// Keras's `backend.epsilon()`.
 pub(super) const EPSILON: f64 = 1e-7;
+
+/// The loss, where it is one that looks at each value by itself.
+///
+/// # Errors
+/// Names the loss where it is another.
+pub(super) fn elementwise(losses: &Losses) -> Result<Loss, Unsupported> {
+    match losses.alone() {
+        Some(
+            loss @ (Loss::BinaryCrossentropy
+            | Loss::MeanSquaredError
+            | Loss::MeanAbsoluteError
+            | Loss::Huber { .. }
+            | Loss::LogCosh
+            | Loss::Charbonnier { .. }
+            | Loss::Unknown),
+        ) => Ok(loss),
+        _ => Err(Unsupported { name: "train.loss".to_owned(), what: losses.name() }),
+    }
+}
 
 /// The summed loss; the outputs give way to the gradient times `scale`.
 pub(super) fn loss<T: Real>(loss: Loss, outputs: &mut [T], targets: &[T], scale: T) -> f64 {
@@ -37,6 +57,22 @@ fn at<T: Real>(loss: Loss, output: T, target: T) -> (T, T) {
         }
         Loss::MeanSquaredError => (error * error, error + error),
         Loss::MeanAbsoluteError => (error.abs(), if error == zero { zero } else { error.signum() }),
-        Loss::Unknown => unreachable!("a model without a loss is refused before it is asked for"),
+        Loss::Huber { delta } => {
+            let (delta, size, half) = (T::of(delta), error.abs(), T::of(0.5));
+            if size <= delta {
+                (half * error * error, error)
+            } else {
+                (delta * size - half * delta * delta, delta * error.signum())
+            }
+        }
+        Loss::LogCosh => {
+            let softplus = |x: T| x.max(zero) + (-x.abs()).exp().ln_1p();
+            (error + softplus(-(error + error)) - T::of(std::f64::consts::LN_2), error.tanh())
+        }
+        Loss::Charbonnier { epsilon } => {
+            let root = (error * error + T::of(epsilon * epsilon)).sqrt();
+            (root, error / root)
+        }
+        loss => unreachable!("{loss:?} is not elementwise, or unknown, which is refused before"),
     }
 }

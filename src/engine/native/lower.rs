@@ -75,7 +75,7 @@ pub(super) enum Merge {
 }
 
 /// What follows the last operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Head {
     /// The outputs meet the targets in this loss.
     Outputs(Loss),

@@ -83,6 +83,7 @@ use worker::{Share, Weights, Worker};
 /// # Errors
 /// Names the first layer that has none.
 pub(super) fn supports(plan: &Plan) -> Result<(), Unsupported> {
+    loss::elementwise(&plan.config.train.loss)?;
     lower::operations(&section_of(plan, Part::Whole)).map(drop)
 }
 
@@ -117,7 +118,8 @@ impl<T: Real> Native<T> {
     /// # Errors
     /// Names the first layer that has none.
     pub fn new(plan: &Plan, part: Part, threads: usize) -> Result<Self, Unsupported> {
-        let lowered = lower::lower(&section_of(plan, part), plan.config.train.loss)?;
+        let loss = loss::elementwise(&plan.config.train.loss)?;
+        let lowered = lower::lower(&section_of(plan, part), loss)?;
         Ok(Self::assemble(plan, part, lowered, threads, T::forms()[0]))
     }
 

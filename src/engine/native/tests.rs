@@ -29,7 +29,7 @@ struct Case {
 }
 
 fn lowered(plan: &Plan) -> (Vec<Operation>, Head) {
-    lower::lower(&section_of(plan, Part::Whole), plan.config.train.loss).unwrap()
+    lower::lower(&section_of(plan, Part::Whole), plan.config.train.loss.alone().unwrap()).unwrap()
 }
 
 fn operations(plan: &Plan) -> Vec<Operation> {
@@ -79,7 +79,7 @@ impl Case {
     fn plain(&self, mistake: Mistake) -> Results {
         let weights = Vec::<f32>::try_from(&self.weights).unwrap();
         let operations = operations(&self.plan);
-        let loss = self.plan.config.train.loss;
+        let loss = self.plan.config.train.loss.alone().unwrap();
         let plain = Plain { operations: &operations, weights: &weights, loss, mistake };
         let [loss, gradient, outputs] = plain.results(&self.batch);
         [loss.copy(), loss, gradient, outputs]

@@ -26,7 +26,6 @@ use crate::config::layers::Layer;
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
 use crate::infer::model_file::{carry_history, described, open_model};
-use crate::nn::Loss;
 use crate::plan::{Axis, Node, Part, Plan, Shape};
 use crate::system::atomic;
 use crate::system::exit::UsageError;
@@ -177,8 +176,8 @@ impl Exporter {
             return Vec::new();
         }
         let mut said = self.of_other_layers();
-        if train.loss == Loss::Unknown {
-            said.push("the model is not compiled: train.loss is \"unknown\"".to_owned());
+        if !keras::in_keras(&train.loss) {
+            said.push(format!("the model is not compiled: train.loss is {:?}", train.loss.name()));
             return said;
         }
         let keys = [

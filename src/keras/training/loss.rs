@@ -2,21 +2,30 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::schema::Field;
-use crate::keras::json::{Object, list, number, shown, text};
-use crate::nn::Loss;
+use crate::config::losses::LossTable;
+use crate::keras::json::{Object, list, number, shown, text, tidy};
 
-/// Keras's short names.
-const SHORT: [(&str, &str); 3] =
-    [("mse", "mean_squared_error"), ("mae", "mean_absolute_error"), ("bce", "binary_crossentropy")];
+/// Keras's other names.
+const SHORT: [(&str, &str); 8] = [
+    ("mse", "mean_squared_error"),
+    ("mae", "mean_absolute_error"),
+    ("bce", "binary_crossentropy"),
+    ("mape", "mean_absolute_percentage_error"),
+    ("msle", "mean_squared_logarithmic_error"),
+    ("kld", "kl_divergence"),
+    ("kullbackleiblerdivergence", "kl_divergence"),
+    ("huberloss", "huber"),
+];
+/// Names here that Keras does not have.
+const OURS: [&str; 3] = ["charbonnier", "ssim", super::UNKNOWN];
 /// What the mean over a batch is called; all the same where samples have no weights.
 const MEANS: [&str; 5] =
     ["sum_over_batch_size", "auto", "mean", "mean_with_sample_weight", "sum_over_nonzero_weights"];
 
-/// Convae's name for it; the error says what it is.
-pub fn loss(value: &Value) -> Result<&'static str, String> {
+/// Convae's words for it; the error says what it is.
+pub fn loss(value: &Value) -> Result<toml::Value, String> {
     match value {
-        Value::String(name) => known(name).ok_or_else(|| shown(value)),
+        Value::String(name) => known(name).map(toml::Value::from).ok_or_else(|| shown(value)),
         Value::Array(items) => match items.as_slice() {
             [one] => loss(one),
             _ => Err(shown(value)),
@@ -36,18 +45,24 @@ pub fn loss(value: &Value) -> Result<&'static str, String> {
     }
 }
 
-fn object(value: &Value) -> Result<&'static str, String> {
+fn object(value: &Value) -> Result<toml::Value, String> {
     let found = Object::of(value).filter(|object| !object.custom).ok_or_else(|| shown(value))?;
     if found.class == "function" {
         let name = found.config.as_str().ok_or_else(|| shown(value))?;
-        return known(name).ok_or_else(|| shown(value));
+        return known(name).map(toml::Value::from).ok_or_else(|| shown(value));
     }
     let name = known(found.class).ok_or_else(|| shown(value))?;
     let empty = Map::new();
     let options = found.config.as_object().unwrap_or(&empty);
-    match options.iter().find(|(key, value)| !is_neutral(key, value)) {
-        Some((key, value)) => Err(format!("{name} with {key} = {}", shown(value))),
-        None => Ok(name),
+    let delta = options.get("delta").and_then(number).filter(|_| name == "huber");
+    let own = |key: &str| key == "delta" && delta.is_some();
+    match (options.iter().find(|(key, value)| !own(key) && !is_neutral(key, value)), delta) {
+        (Some((key, value)), _) => Err(format!("{name} with {key} = {}", shown(value))),
+        (None, None | Some(1.0)) => Ok(name.into()),
+        (None, Some(delta)) => {
+            let keys = [("loss", toml::Value::from(name)), ("delta", tidy(delta).into())];
+            Ok(toml::Table::from_iter(keys.map(|(key, value)| (key.to_owned(), value))).into())
+        }
     }
 }
 
@@ -69,6 +84,6 @@ fn known(name: &str) -> Option<&'static str> {
     let wanted = bare(name);
     let long =
         SHORT.iter().find(|(short, _)| *short == wanted).map_or(wanted, |(_, long)| bare(long));
-    let names = Loss::choices().iter().map(|choice| choice.name);
-    names.filter(|name| *name != super::UNKNOWN).find(|name| bare(name) == long)
+    let names = LossTable::NAMES.iter().copied();
+    names.filter(|name| !OURS.contains(name)).find(|name| bare(name) == long)
 }

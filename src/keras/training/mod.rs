@@ -49,15 +49,15 @@ impl Training {
         let weights = said.get("loss_weights").filter(|weights| !is_one(weights));
         let loss = match (loss::loss(given), weights) {
             (Ok(name), None) => Ok(name),
-            (Ok(name), Some(weights)) => {
-                Err(format!("{name} with loss_weights = {}", shown(weights)))
+            (Ok(loss), Some(weights)) => {
+                Err(format!("{} with loss_weights = {}", said_of(&loss), shown(weights)))
             }
             (Err(what), _) => Err(what),
         };
         match loss {
-            Ok(name) => {
-                self.keys.insert("loss".to_owned(), name.into());
-                self.found.push(("loss", name.to_owned()));
+            Ok(loss) => {
+                self.found.push(("loss", said_of(&loss)));
+                self.keys.insert("loss".to_owned(), loss);
             }
             Err(what) => {
                 self.keys.insert("loss".to_owned(), UNKNOWN.into());
@@ -129,6 +129,11 @@ impl Training {
         ));
         self.found.push(("metrics", all));
     }
+}
+
+/// A loss for people.
+fn said_of(loss: &toml::Value) -> String {
+    loss.as_str().map_or_else(|| loss.to_string(), str::to_owned)
 }
 
 /// What else Keras's `compile` takes and convae does not.
@@ -236,6 +241,9 @@ mod tests {
                 "binary_crossentropy",
             ),
             (json!("mae"), "mean_absolute_error"),
+            (json!("logcosh"), "log_cosh"),
+            (json!({ "class_name": "KLDivergence", "config": { "name": "k" } }), "kl_divergence"),
+            (json!({ "class_name": "Huber", "config": { "delta": 1.0 } }), "huber"),
             (json!({ "class_name": "MeanAbsoluteError", "config": {} }), "mean_absolute_error"),
         ] {
             assert_eq!(
@@ -244,6 +252,14 @@ mod tests {
                 "{given}"
             );
         }
+    }
+
+    #[test]
+    fn the_delta_of_hubers_loss_is_taken_over() {
+        let (training, _) =
+            read(&json!({ "loss": { "class_name": "Huber", "config": { "delta": 0.5 } } }));
+        let loss = training.keys["loss"].as_table().unwrap();
+        assert_eq!((loss["loss"].as_str(), loss["delta"].as_float()), (Some("huber"), Some(0.5)));
     }
 
     #[test]
@@ -257,8 +273,8 @@ mod tests {
             ),
             (json!({ "class_name": "me>MeanSquaredError", "config": {} }), "MeanSquaredError"),
             (
-                json!({ "module": "keras.losses", "class_name": "Huber", "config": { "delta": 1.0 } }),
-                "Huber",
+                json!({ "module": "keras.losses", "class_name": "Tversky", "config": { "alpha": 1.0 } }),
+                "Tversky",
             ),
             (
                 json!({ "class_name": "BinaryCrossentropy", "config": { "from_logits": true } }),
@@ -386,10 +402,10 @@ mod tests {
 
     #[test]
     fn an_optimizer_that_convae_lacks_leaves_the_usual_one() {
-        let yogi = json!({ "class_name": "Yogi", "config": { "learning_rate": 0.001 } });
-        let (training, notes) = read(&json!({ "loss": "mse", "optimizer": yogi }));
+        let muon = json!({ "class_name": "Muon", "config": { "learning_rate": 0.001 } });
+        let (training, notes) = read(&json!({ "loss": "mse", "optimizer": muon }));
         assert!(!training.keys.contains_key("optimizer"));
-        assert!(notes[0].contains("Yogi"), "{notes:?}");
+        assert!(notes[0].contains("Muon"), "{notes:?}");
         let still = json!({ "class_name": "Adam", "config": { "learning_rate": 0.0 } });
         let (training, notes) = read(&json!({ "loss": "mse", "optimizer": still }));
         assert!(!training.keys.contains_key("optimizer"));

@@ -77,7 +77,7 @@ fn gather(
         epochs: records.table(),
         levels,
         trained_level,
-        loss: plan.config.train.loss.name().to_owned(),
+        loss: plan.config.train.loss.name(),
         measured: (measured, test.len()),
         best: samples(plan, test, &best, &evaluation, predictor)?,
         worst: samples(plan, test, &worst, &evaluation, predictor)?,
@@ -203,7 +203,7 @@ fn curves(plan: &Plan, records: &Records) -> Curves {
     let training = records.series("loss");
     Curves {
         title: format!("Loss of \"{}\"", plan.config.name),
-        loss: plan.config.train.loss.name().to_owned(),
+        loss: plan.config.train.loss.name(),
         running: points(records.curve()),
         // Of a single epoch the loss within it says more than its mean.
         training: if training.len() > 1 { points(training) } else { vec![] },

@@ -7,17 +7,17 @@ use crate::config::schema::Field;
 use crate::config::sections::{Adam, AdamW, Ftrl, Optimizer};
 use crate::formats::checkpoint::{Array, DType, Element};
 use crate::infer::export::Exporter;
-use crate::nn::Loss;
+use crate::nn::{Loss, Losses};
 
 /// What `compile` is called with; null where the model has no loss of ours.
 pub fn config(model: &Exporter) -> Value {
     let train = &model.plan.config.train;
-    if train.loss == Loss::Unknown {
+    if !in_keras(&train.loss) {
         return Value::Null;
     }
     json!({
         "optimizer": optimizer(model),
-        "loss": train.loss.name(),
+        "loss": loss(&train.loss),
         "loss_weights": null,
         "metrics": null,
         "weighted_metrics": null,
@@ -25,6 +25,26 @@ pub fn config(model: &Exporter) -> Value {
         "steps_per_execution": 1,
         "jit_compile": "auto",
     })
+}
+
+/// Whether Keras has the loss.
+pub fn in_keras(losses: &Losses) -> bool {
+    let ours = [Loss::Ssim, Loss::Unknown];
+    losses
+        .alone()
+        .is_some_and(|loss| !ours.contains(&loss) && !matches!(loss, Loss::Charbonnier { .. }))
+}
+
+fn loss(losses: &Losses) -> Value {
+    match losses.alone() {
+        Some(Loss::Huber { delta }) => json!({
+            "module": "keras.losses",
+            "class_name": "Huber",
+            "config": { "delta": delta },
+            "registered_name": null,
+        }),
+        _ => json!(losses.name()),
+    }
 }
 
 fn optimizer(model: &Exporter) -> Value {
@@ -65,7 +85,7 @@ fn named(member: &impl Field) -> (String, Map<String, Value>) {
 /// without them Keras warns when it opens the file. Of a model that is not compiled there are none.
 pub fn optimizer_state(model: &Exporter, weights: &[KerasWeight]) -> Vec<Array> {
     let train = &model.plan.config.train;
-    if train.loss == Loss::Unknown {
+    if !in_keras(&train.loss) {
         return Vec::new();
     }
     let trainable: Vec<&Array> =

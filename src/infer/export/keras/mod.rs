@@ -7,6 +7,8 @@
 mod compile;
 pub(super) mod config;
 
+pub use compile::in_keras;
+
 use std::path::Path;
 
 use anyhow::Context;
