@@ -313,6 +313,8 @@ section! {
         depthwise_initializer: Initializer = Initializer::GlorotUniform;
         /// What the size of the kernel's values adds to the loss.
         depthwise_regularizer: Option<Regularizer> = None;
+        /// What each step holds the kernel to.
+        depthwise_constraint: Option<Constraint> = None;
         /// Distance of the kernel's pixels from each other.
         dilation_rate: Pair = Pair(1, 1), in WINDOW;
         flatten bias: BiasOptions;
@@ -328,6 +330,8 @@ section! {
         pointwise_initializer: Initializer = Initializer::GlorotUniform;
         /// What the size of that kernel's values adds to the loss.
         pointwise_regularizer: Option<Regularizer> = None;
+        /// What each step holds that kernel to.
+        pointwise_constraint: Option<Constraint> = None;
         flatten depthwise: DepthwiseConv2D;
     }
 }
@@ -1009,17 +1013,21 @@ impl Layer {
     /// `pointwise_regularizer` of `pointwise_kernel`.
     #[must_use]
     pub fn regularizer(&self, weight: &str) -> Option<&Regularizer> {
-        let stem = match self {
-            Self::DepthwiseConv2D(_) if weight == "kernel" => "depthwise",
-            _ => weight.strip_suffix("_kernel").unwrap_or(weight),
-        };
-        self.option(&format!("{stem}_regularizer"))
+        self.option(&format!("{}_regularizer", self.stem(weight)))
     }
 
     /// What each step holds the weight to that Keras calls so.
     #[must_use]
     pub fn constraint(&self, weight: &str) -> Option<&Constraint> {
-        self.option(&format!("{weight}_constraint"))
+        self.option(&format!("{}_constraint", self.stem(weight)))
+    }
+
+    /// What the keys of a weight begin with: `pointwise` of `pointwise_kernel`.
+    fn stem<'a>(&self, weight: &'a str) -> &'a str {
+        match self {
+            Self::DepthwiseConv2D(_) if weight == "kernel" => "depthwise",
+            _ => weight.strip_suffix("_kernel").unwrap_or(weight),
+        }
     }
 
     /// What the layer's output adds to the loss.
