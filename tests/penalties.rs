@@ -1,4 +1,5 @@
 //! What regularizers add to the loss: of weights on both engines, of outputs on libtorch, and what is refused.
+//! What a Sampling adds.
 
 use convae::config::regularizers::{L1L2, OrthogonalRegularizer, Regularizer, Vectors};
 use convae::config::{ConfigError, Source};
@@ -151,6 +152,68 @@ fn a_pooling_after_a_watched_relu_leaves_its_penalty_as_it_is() {
     let linear = "{ layer = \"Activation\", activation = \"linear\" }";
     assert!(penalty(linear) > 1e-4);
     near("pooled", penalty(pooled), penalty(linear));
+}
+
+/// Mean and log-variance of two values a pixel.
+fn variational(kl_weight: &str) -> String {
+    let draw = "layer = \"Sampling\", name = \"z\", inputs = [\"mean\", \"log_var\"]";
+    format!(
+        "{{ layer = \"Dense\", name = \"mean\", units = 2 }}, \
+         {{ layer = \"Dense\", name = \"log_var\", units = 2, inputs = [\"input\"] }}, \
+         {{ {draw}{kl_weight} }}, {{ layer = \"Dense\", units = 1 }}"
+    )
+}
+
+/// The divergence of the batch by plain loops, and its gradient for weights in the order of the model: of the
+/// mean two factors and two biases, and as many of the log-variance.
+fn divergence(weights: &[f64]) -> (f64, Vec<f64>) {
+    let (mut value, mut gradient) = (0.0, vec![0.0; weights.len()]);
+    for x in batch().input.iter().map(|&x| f64::from(x)) {
+        for unit in 0..2 {
+            let at = |first: usize| weights[first + unit] * x + weights[first + 2 + unit];
+            let (mean, log_var) = (at(0), at(4));
+            value += -0.5 * (1.0 + log_var - mean * mean - log_var.exp()) / 2.0;
+            for (first, slope) in [(0, mean), (4, -0.5 * (1.0 - log_var.exp()))] {
+                gradient[first + unit] += slope * x / 2.0;
+                gradient[first + 2 + unit] += slope / 2.0;
+            }
+        }
+    }
+    (value, gradient)
+}
+
+#[test]
+fn a_sampling_adds_the_divergence_of_its_draws_in_training_and_in_validation() {
+    let weights: Vec<f64> = (0..11_u8).map(|i| f64::from(i % 5) / 4.0 - 0.45).collect();
+    let figures = |kl_weight: &str| {
+        let mut trainer = trainer(&variational(kl_weight), "libtorch");
+        trainer.predictor.parameters().set_values(&Tensor::from_slice(&weights));
+        let validated = trainer.predictor.loss(&batch()).double_value(&[]);
+        let (loss, gradient) = step(&mut trainer);
+        (validated, loss, gradient)
+    };
+    // Both draw the same noise.
+    let (plain, with) = (figures(""), figures(", kl_weight = 0.25"));
+    let (value, gradient) = divergence(&weights);
+    near("validation", with.0 - plain.0, 0.25 * value);
+    near("training", with.1 - plain.1, 0.25 * value);
+    for (index, wanted) in gradient.iter().enumerate() {
+        let found = (&with.2 - &plain.2).double_value(&[index as i64]);
+        near(&format!("the gradient of weight {index}"), found, 0.25 * wanted);
+    }
+    let without = figures(", kl_weight = 0.0");
+    assert_eq!((without.0, without.1), (plain.0, plain.1));
+}
+
+#[test]
+fn a_sampling_that_cannot_add_its_divergence_is_refused() {
+    let error = plan_of(&variational(", kl_weight = -1.0"), "auto").unwrap_err().to_string();
+    for words in ["kl_weight", "is -1", "from 0"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let plan = plan_of(&variational(", kl_weight = 1.0"), "native").unwrap();
+    let error = Trainer::new(&plan, Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("no stage for z (Sampling)"), "{error}");
 }
 
 #[test]

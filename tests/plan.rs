@@ -39,12 +39,13 @@ use reference::normalization::Norm;
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
-const SHIPPED: [&str; 8] = [
+const SHIPPED: [&str; 9] = [
     "plain.toml",
     "denoise.toml",
     "blog-denoise.toml",
     "blog-conv.toml",
     "blog-simple.toml",
+    "blog-sparse.toml",
     "blog-deep.toml",
     "superres.toml",
     "inpaint.toml",

@@ -81,7 +81,7 @@ def schedule(rate: float, given: dict[str, Any]) -> Any:
 def keras_layer(layer: Layer) -> keras.layers.Layer:
     """Options that the config does not name keep Keras's own defaults."""
     options = {key: _option(key, value) for key, value in layer.options.items()}
-    kind = DepthToSpace if layer.kind == "DepthToSpace" else getattr(keras.layers, layer.kind)
+    kind = OWN_LAYERS.get(layer.kind) or getattr(keras.layers, layer.kind)
     return kind(name=layer.name, **options)
 
 
@@ -105,6 +105,27 @@ class DepthToSpace(keras.layers.Layer):
         if channels % self.block**2:
             raise ValueError(f"{channels} channels are no blocks of {self.block}")
         return count, height * self.block, width * self.block, channels // self.block**2
+
+
+class Sampling(keras.layers.Layer):
+    """That of the variational autoencoder among Keras's examples, with its divergence, where nothing is drawn."""
+
+    def __init__(self, kl_weight: float = 0.0, **options: Any):
+        super().__init__(**options)
+        self.kl_weight = kl_weight
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if training:
+            raise Failure(f"{self.name} (Sampling) draws random numbers while training, which no other library repeats")
+        mean, log_var = inputs
+        values = -0.5 * (1 + log_var - keras.ops.square(mean) - keras.ops.exp(log_var))
+        axes = tuple(range(1, len(mean.shape)))
+        self.add_loss(self.kl_weight * keras.ops.mean(keras.ops.sum(values, axis=axes)))
+        return mean
+
+
+OWN_LAYERS = {"DepthToSpace": DepthToSpace, "Sampling": Sampling}
+"""Layers of the config that Keras does not have."""
 
 
 def variables(model: keras.Model, experiment: Experiment) -> dict[str, tuple[Layer, str, Any]]:

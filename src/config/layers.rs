@@ -422,6 +422,15 @@ section! {
 }
 
 section! {
+    /// Of a mean and the logarithm of a variance: a draw while training, else the mean.
+    pub struct Sampling {
+        /// What the loss gains for each unit of the draw's Kullback-Leibler divergence from the standard normal
+        /// distribution: the sum over a sample's values, as a mean over the batch.
+        kl_weight: f64 = 0.0, in Bounds::closed(0.0, 1e9);
+    }
+}
+
+section! {
     /// Enlarges height and width by whole factors.
     pub struct UpSampling2D {
         /// Factors for height and width.
@@ -747,7 +756,7 @@ family! {
         /// Smallest of its inputs, value by value.
         Minimum(Bare) = "Minimum",
         /// Of a mean and the logarithm of a variance: a draw while training, else the mean.
-        Sampling(Bare) = "Sampling",
+        Sampling(Sampling) = "Sampling",
         /// Its inputs side by side.
         Concatenate(Concatenate) = "Concatenate",
     }

@@ -26,7 +26,7 @@ pub struct Model {
     pub weights: Tensor,
     /// These views.
     pub trainable: Vec<Tensor>,
-    /// What the outputs of layers added to the loss when they were computed last.
+    /// What the layers' values added to the loss when they were computed last.
     pub activity: ActivityPenalty,
 }
 
@@ -48,8 +48,9 @@ impl ModuleT for Module {
     }
 }
 
-/// The penalties of layers' outputs, which Keras adds up as it calls the layers (`layers/layer.py`,
-/// `__call__`): a layer that is used twice adds two. (Keras on JAX forgets those before its last call.)
+/// The penalties of layers' outputs, and of what a Sampling reads, which Keras adds up as it calls the layers
+/// (`layers/layer.py`, `__call__`, `add_loss`): a layer that is used twice adds two. (Keras on JAX forgets those
+/// before its last call.)
 #[derive(Debug, Clone, Default)]
 pub struct ActivityPenalty(Arc<Mutex<Option<Tensor>>>);
 
@@ -150,7 +151,9 @@ impl Model {
             (Network::Chain { encoder, decoder }, Part::Whole) => {
                 decoder.forward_t(&encoder.forward_t(input, train), train)
             }
-            (Network::Graph { graph, modules }, _) => run_graph(graph, modules, part, input, train),
+            (Network::Graph { graph, modules }, _) => {
+                run_graph(graph, modules, part, input, train, &self.activity)
+            }
         }
     }
 }
@@ -179,6 +182,7 @@ fn run_graph(
     part: Part,
     input: &Tensor,
     train: bool,
+    activity: &ActivityPenalty,
 ) -> Tensor {
     let section = graph.section(part).expect("who asks for a part has found that it stands alone");
     let place = |value: Value| match value {
@@ -207,7 +211,7 @@ fn run_graph(
             .collect();
         let output = match modules[index].as_ref().or(modules[graph.owner(index)].as_ref()) {
             Some(module) => module.forward_t(&inputs[0], train),
-            None => merge(node, &inputs, train),
+            None => merge(node, &inputs, train, activity),
         };
         values[index + 1] = Some(output);
     }
@@ -215,7 +219,7 @@ fn run_graph(
 }
 
 /// Keras's formulas (`layers/merging`), from the first input to the last.
-fn merge(node: &Node, inputs: &[Tensor], train: bool) -> Tensor {
+fn merge(node: &Node, inputs: &[Tensor], train: bool, activity: &ActivityPenalty) -> Tensor {
     let (first, others) = inputs.split_first().expect("a merge has inputs");
     let fold = |step: fn(&Tensor, &Tensor) -> Tensor| {
         others.iter().fold(first.shallow_clone(), |all, one| step(&all, one))
@@ -230,7 +234,12 @@ fn merge(node: &Node, inputs: &[Tensor], train: bool) -> Tensor {
         Layer::Concatenate(concatenate) => {
             Tensor::cat(inputs, channels_first_axis(&node.output, concatenate.axis) as i64)
         }
-        Layer::Sampling(_) => nn::sampled(first, &others[0], train),
+        Layer::Sampling(layers::Sampling { kl_weight }) => {
+            if *kl_weight > 0.0 {
+                activity.add(nn::kl_divergence_from_normal(first, &others[0]) * *kl_weight);
+            }
+            nn::sampled(first, &others[0], train)
+        }
         layer => unreachable!("{} has a module", layer.name()),
     }
 }
@@ -380,7 +389,9 @@ fn layer_module(
         Layer::Rescaling(layer) => {
             Box::new(nn::Rescaling { scale: layer.scale, offset: layer.offset })
         }
-        Layer::Identity(_) => Box::new(Activate(Activation::Linear)),
+        Layer::Identity(_) | Layer::ActivityRegularization(_) => {
+            Box::new(Activate(Activation::Linear))
+        }
         Layer::GaussianDropout(layer) => Box::new(nn::GaussianDropout { rate: layer.rate }),
         Layer::AlphaDropout(layer) => Box::new(nn::AlphaDropout { rate: layer.rate }),
         Layer::SpatialDropout2D(layer) => Box::new(nn::SpatialDropout2D { rate: layer.rate }),
@@ -406,7 +417,6 @@ fn layer_module(
         }
         Layer::LeakyReLU(leaky) => Box::new(LeakyReLU { negative_slope: leaky.negative_slope }),
         Layer::Activation(layer) => Box::new(Activate(layer.activation)),
-        Layer::ActivityRegularization(_) => Box::new(Activate(Activation::Linear)),
         Layer::Add(_)
         | Layer::Subtract(_)
         | Layer::Multiply(_)

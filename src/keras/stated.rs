@@ -190,7 +190,8 @@ pub fn well_known(leaf: &Leaf, one: &Use) -> Option<(Words, String)> {
 
 /// What is to be known of a Sampling.
 const DRAWN: &str = "in training it draws from the mean and the log-variance that it reads, in that order, and \
-                     gives the mean else; a training here does not add their divergence (KL) to the loss";
+                     gives the mean else; a training here adds their divergence (KL) to the loss once you set \
+                     kl_weight on it";
 
 /// One number for both sides.
 fn block_size(config: &Map<String, Json>) -> Option<i64> {

@@ -720,7 +720,7 @@ fn a_models_encoder_and_decoder_are_its_chain_and_the_last_output_goes_on() {
         "enc: gives 3 outputs, of which the decoder gets the last",
         "VAE: is a model by a class of its own, whose code is in no file; it opens as its decoder",
         "z: is taken for Sampling by its class",
-        "(KL)",
+        "(KL) to the loss once you set kl_weight on it",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }

@@ -32,7 +32,8 @@ pub use norm::{
 pub use parameters::{Parameter, Parameters};
 pub use pool::{AveragePooling2D, GlobalPooling, MaxPooling2D, PoolOptions};
 pub use random::{
-    AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D, sampled,
+    AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D,
+    kl_divergence_from_normal, sampled,
 };
 pub use resize::{
     Cropping2D, DepthToSpace, Flatten, Interpolation, Permute, Reshape, UpSampling2D, ZeroPadding2D,

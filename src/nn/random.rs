@@ -99,6 +99,13 @@ pub fn sampled(mean: &Tensor, log_variance: &Tensor, train: bool) -> Tensor {
     mean + (log_variance * 0.5).exp() * mean.randn_like()
 }
 
+/// The Kullback-Leibler divergence of such draws from the standard normal distribution: the sum over a sample's
+/// values, as a mean over the batch; a scalar. Source: the same example, `kl_loss`.
+pub fn kl_divergence_from_normal(mean: &Tensor, log_variance: &Tensor) -> Tensor {
+    let values = (log_variance + 1.0 - mean.square() - log_variance.exp()) * -0.5;
+    values.sum(mean.kind()) / mean.size()[0] as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

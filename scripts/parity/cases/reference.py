@@ -36,8 +36,8 @@ BACKEND = keras.config.backend()
 
 def build_layer(table):
     """A layer of the config language."""
-    options = {key: value for key, value in table.items() if key != "layer"}
-    return model.keras_layer(Layer(table["layer"], "encoder", None, options))
+    options = {key: value for key, value in table.items() if key not in ("layer", "name", "inputs")}
+    return model.keras_layer(Layer(table["layer"], "encoder", table.get("name"), options))
 
 
 def puller(function):

@@ -5,6 +5,7 @@ import tomllib
 
 import numpy as np
 
+from ..config import INPUT, PARTS
 from . import layers, reference
 from .case import Case, generator
 from .probe import ROOT
@@ -18,10 +19,13 @@ def keras_layers(model):
     keras = reference.keras
     keras.utils.clear_session()
     shape = tuple(model.get("input_shape", [28, 28, 1]))
-    inputs = outputs = keras.Input(shape)
-    for table in model["encoder"] + model["decoder"]:
-        outputs = reference.build_layer(table)(outputs)
-    return keras.Model(inputs, outputs)
+    values, before = {INPUT: keras.Input(shape)}, INPUT
+    for table in (table for part in PARTS for table in model.get(part, [])):
+        layer = reference.build_layer(table)
+        read = [values[name] for name in table.get("inputs", [before])]
+        before = layer.name
+        values[before] = layer(read if len(read) > 1 else read[0])
+    return keras.Model(values[INPUT], values[before])
 
 
 def rows_of(model):
@@ -53,9 +57,9 @@ def random_model(rng):
 def fitting(rng, current):
     """A random layer that takes the shape and does not make it too large."""
     while True:
-        table, _ = layers.DRAWS[layers.pick(rng, list(layers.DRAWS))](rng)
-        if len(current) == 1 and table["layer"] in layers.OF_PICTURES:
-            continue
+        table, shape = layers.DRAWS[layers.pick(rng, list(layers.DRAWS))](rng)
+        if len(shape) - 1 != len(current):
+            continue  # it was drawn for a picture, and here is a vector
         if table["layer"] == "Reshape":
             table["target_shape"] = layers.pick(rng, [[-1], [1, -1, current[-1]]])
         try:

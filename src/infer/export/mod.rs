@@ -205,7 +205,7 @@ impl Exporter {
         let drawing = self.nodes().find(|(_, node)| matches!(node.layer, Layer::Sampling(_)));
         let mean = drawing.map(|(_, node)| {
             format!(
-                "the file's `{}` gives its mean, in training too: Keras has no Sampling",
+                "the file's `{}` gives its mean, in training too, and adds nothing to the loss: Keras has no Sampling",
                 node.name
             )
         });
