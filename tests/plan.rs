@@ -147,7 +147,9 @@ encoder = [
   { layer = "AveragePooling1D", pool_size = [2] },
   { layer = "Dense", units = 5, activation = "tanh" },
   { layer = "Activation", activation = "softmax" },
-  { layer = "Flatten" },
+  { layer = "SpatialDropout1D", rate = 0.1 },
+  { layer = "GlobalAveragePooling1D", keepdims = true },
+  { layer = "GlobalMaxPooling1D" },
   { layer = "Dense", units = 6, activation = "relu" },
 ]
 decoder = [
@@ -333,8 +335,10 @@ fn a_model_of_every_layer_of_signals_has_the_layers_that_keras_makes_of_it() {
             ("average_pooling1d", &[3, 4], 0, 0),
             ("dense", &[3, 5], 25, 0),
             ("activation", &[3, 5], 0, 0),
-            ("flatten", &[15], 0, 0),
-            ("dense_1", &[6], 96, 0),
+            ("spatial_dropout1d", &[3, 5], 0, 0),
+            ("global_average_pooling1d", &[1, 5], 0, 0),
+            ("global_max_pooling1d", &[5], 0, 0),
+            ("dense_1", &[6], 36, 0),
             ("dense_2", &[8], 56, 0),
             ("reshape", &[4, 2], 0, 0),
             ("conv1d_transpose", &[12, 3], 27, 0),
@@ -625,8 +629,9 @@ fn window(Windows { size, strides, padding }: Windows) -> Window {
 /// A kernel of PyTorch's, `(out, in / groups, h, w)`, as Keras has it, with zeros where it skips pixels or
 /// channels: `(h', w', in, out)`.
 fn whole_kernel(kernel: &Tensor, rate: Pair, groups: i64) -> Vec<f64> {
+    let kernel = if kernel.dim() == 3 { kernel.unsqueeze(2) } else { kernel.shallow_clone() };
     let [filters, each, height, width] = kernel.size()[..] else {
-        panic!("a kernel has four axes")
+        panic!("a kernel of images has four axes")
     };
     let (down, across) = (rate.0 as i64, rate.1 as i64);
     let sides = [(height - 1) * down + 1, (width - 1) * across + 1, each * groups, filters];

@@ -689,6 +689,12 @@ family! {
         ZeroPadding1D(ZeroPadding1D) = "ZeroPadding1D",
         /// Removes steps at both ends of a signal.
         Cropping1D(Cropping1D) = "Cropping1D",
+        /// Mean of each channel of a signal.
+        GlobalAveragePooling1D(GlobalPooling) = "GlobalAveragePooling1D",
+        /// Largest value of each channel of a signal.
+        GlobalMaxPooling1D(GlobalPooling) = "GlobalMaxPooling1D",
+        /// While training, zeroes whole channels of a signal and enlarges the others to keep the mean.
+        SpatialDropout1D(SpatialDropout2D) = "SpatialDropout1D",
         /// Weighted sums over the last axis.
         Dense(Dense) = "Dense",
         /// All values in one row, channels last.
@@ -852,6 +858,9 @@ macro_rules! of_signals {
             | Layer::UpSampling1D(_)
             | Layer::ZeroPadding1D(_)
             | Layer::Cropping1D(_)
+            | Layer::GlobalAveragePooling1D(_)
+            | Layer::GlobalMaxPooling1D(_)
+            | Layer::SpatialDropout1D(_)
     };
 }
 pub(crate) use of_signals;
@@ -958,6 +967,9 @@ impl Layer {
             Self::Cropping1D(crop) => {
                 Self::Cropping2D(Cropping2D { cropping: crop.cropping.in_2d() })
             }
+            Self::GlobalAveragePooling1D(pool) => Self::GlobalAveragePooling2D(pool.clone()),
+            Self::GlobalMaxPooling1D(pool) => Self::GlobalMaxPooling2D(pool.clone()),
+            Self::SpatialDropout1D(dropout) => Self::SpatialDropout2D(dropout.clone()),
             _ => return None,
         })
     }

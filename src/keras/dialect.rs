@@ -94,6 +94,8 @@ fn class_of(class: &str, config: &mut Map<String, Value>) -> String {
         "ThresholdedReLU" => "ReLU",
         "GlobalAvgPool2D" => "GlobalAveragePooling2D",
         "GlobalMaxPool2D" => "GlobalMaxPooling2D",
+        "GlobalAvgPool1D" => "GlobalAveragePooling1D",
+        "GlobalMaxPool1D" => "GlobalMaxPooling1D",
         "DepthwiseConvolution2D" => "DepthwiseConv2D",
         "BatchNormalizationV1" | "BatchNormalizationV2" => "BatchNormalization",
         "Merge" => return merge(config),

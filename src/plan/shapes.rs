@@ -198,7 +198,8 @@ fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
     check_options(layer, input)?;
     if let Some(layer) = layer.in_2d() {
         let output = output_of_layer(&layer, &signal(input)?.computed())?;
-        return Ok(Shape(output.0[1..].to_vec()));
+        // A signal again, unless all of its steps became one vector.
+        return Ok(if output.0.len() == 3 { Shape(output.0[1..].to_vec()) } else { output });
     }
     match layer.geometry() {
         Geometry::Convolution(conv) => {

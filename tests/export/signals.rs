@@ -42,6 +42,34 @@ pub fn all() -> Vec<Case> {
             &["Conv1DTranspose filters=3 kernel_size=2 strides=3"],
         ),
         case(
+            "signal-groups",
+            [12, 4],
+            &[
+                "Conv1D filters=4 kernel_size=3 groups=2 dilation_rate=2 padding='same'",
+                "SpatialDropout1D rate=0.5",
+                "Conv1D name='a' filters=4 kernel_size=2 activation='relu' dilation_rate=3",
+            ],
+            &["Conv1DTranspose filters=4 kernel_size=2 dilation_rate=3"],
+        ),
+        case(
+            "signal-global",
+            [6, 2],
+            &[
+                "Conv1D name='a' filters=3 kernel_size=3 padding='same'",
+                "GlobalAveragePooling1D keepdims=true",
+                "Multiply name='b' inputs=['a','global_average_pooling1d']",
+                "GlobalMaxPooling1D",
+            ],
+            &[
+                "GlobalMaxPooling1D keepdims=true inputs=['b']",
+                "Add name='c' inputs=['b','global_max_pooling1d_1']",
+                "GlobalAveragePooling1D",
+                "Concatenate inputs=['global_max_pooling1d','global_average_pooling1d_1']",
+                "Dense units=12",
+                "Reshape target_shape=[6,2]",
+            ],
+        ),
+        case(
             "signal-margins",
             [9, 3],
             &[

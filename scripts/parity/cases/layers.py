@@ -68,6 +68,20 @@ def convolution_1d(rng, kind):
     return of_signals(rng, table, shape[1] if padding == "valid" and kind == "Conv1D" else None), shape
 
 
+def dilated_1d(rng, kind):
+    table, shape = convolution_1d(rng, kind)
+    table.pop("strides", None)
+    limit = shape[1] if table["padding"] == "valid" and kind == "Conv1D" else None
+    rates = [n for n in RATES if limit is None or (table["kernel_size"] - 1) * n < limit]
+    return table | {"dilation_rate": pick(rng, rates)}, shape
+
+
+def grouped_1d(rng):
+    table, shape = convolution_1d(rng, "Conv1D")
+    groups = pick(rng, [n for n in CHANNELS if shape[2] % n == 0])
+    return table | {"groups": groups, "filters": groups * pick(rng, range(1, 4))}, shape
+
+
 def pooling_1d(rng, kind):
     shape, padding = signal(rng), pick(rng, ["valid", "same"])
     return of_signals(rng, {"layer": kind, "padding": padding}, shape[1] if padding == "valid" else None), shape
@@ -248,6 +262,15 @@ def activation(name):
 SIGNALS = {
     "Conv1D": lambda rng: convolution_1d(rng, "Conv1D"),
     "Conv1DTranspose": lambda rng: convolution_1d(rng, "Conv1DTranspose"),
+    "Conv1D dilated": lambda rng: dilated_1d(rng, "Conv1D"),
+    "Conv1DTranspose dilated": lambda rng: dilated_1d(rng, "Conv1DTranspose"),
+    "Conv1D grouped": grouped_1d,
+    "GlobalAveragePooling1D": lambda rng: (global_pooling(rng, "GlobalAveragePooling1D")[0], signal(rng)),
+    "GlobalMaxPooling1D": lambda rng: (global_pooling(rng, "GlobalMaxPooling1D")[0], signal(rng)),
+    "PReLU of signals": lambda rng: (
+        {"layer": "PReLU"} | some(rng, shared_axes=[axis for axis in (1, 2) if rng.random() < 0.5]), signal(rng)),
+    "LayerNormalization of signals": lambda rng: (sample_normalization(rng, "LayerNormalization")[0], signal(rng)),
+    "UnitNormalization of signals": lambda rng: ({"layer": "UnitNormalization"}, signal(rng)),
     "MaxPooling1D": lambda rng: pooling_1d(rng, "MaxPooling1D"),
     "AveragePooling1D": lambda rng: pooling_1d(rng, "AveragePooling1D"),
     "UpSampling1D": lambda rng: ({"layer": "UpSampling1D"} | some(rng, size=pick(rng, STRIDES)), signal(rng)),
@@ -345,7 +368,7 @@ def inputs(rng, kind, index, shape):
 
 
 WITH_KINKS = {"MaxPooling2D", "MaxPooling1D", "ReLU", "LeakyReLU", "PReLU", "ELU", "Activation",
-              "GlobalMaxPooling2D"}
+              "GlobalMaxPooling2D", "GlobalMaxPooling1D"}
 OF_PICTURES = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
                "ZeroPadding2D", "Cropping2D", "DepthToSpace", "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
 WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Conv1D", "Conv1DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU",
