@@ -30,6 +30,12 @@ fn noise() -> &'static Path {
     RUN.get_or_init(|| trained("denoise.toml")).path()
 }
 
+/// blog-vae.toml, trained on few digits.
+fn variational() -> &'static Path {
+    static RUN: OnceLock<Folder> = OnceLock::new();
+    RUN.get_or_init(|| trained("blog-vae.toml")).path()
+}
+
 /// A model whose code is ten values, in a row.
 fn dense() -> &'static Path {
     static RUN: OnceLock<Folder> = OnceLock::new();
@@ -236,7 +242,7 @@ fn both_engines_give_the_same_codes_and_draw_the_same_images() {
 
 #[test]
 fn decoding_what_was_encoded_draws_what_the_whole_model_gives() {
-    for (run, name) in [(plain(), "normal"), (dense(), "dense")] {
+    for (run, name) in [(plain(), "normal"), (dense(), "dense"), (variational(), "blog-vae")] {
         let folder = Folder::new();
         let input = run.join(format!("input_{name}.png"));
         let checkpoint = run.join(format!("{name}.pt"));
