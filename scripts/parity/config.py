@@ -21,6 +21,7 @@ DRAWING_LAYERS = {
     "Dropout": "rate",
     "GaussianDropout": "rate",
     "AlphaDropout": "rate",
+    "SpatialDropout1D": "rate",
     "SpatialDropout2D": "rate",
     "GaussianNoise": "stddev",
 }
@@ -166,6 +167,8 @@ def refuse_drawing(experiment: Experiment) -> None:
     """Layers that draw random numbers in training cannot be replayed: each library draws its own."""
     for layer in experiment.layers:
         rate = DRAWING_LAYERS.get(layer.kind)
+        if layer.kind == "Sampling":
+            raise Failure(f"{layer.part}.{layer.name} (Sampling) draws its output, which no other library repeats")
         if rate and layer.options.get(rate) != 0:
             raise Failure(
                 f"{layer.part}.{layer.name} ({layer.kind}) draws random numbers while training, which"

@@ -70,9 +70,11 @@ optimizer = { name = "SGD", momentum = 0.9, nesterov = true, clipnorm = 1.0 }
 """
 
 
+NOT_KERAS = ("Shared", "Sampling")
+"""Entries that Keras has no layer for: another entry's layer, and the draw of a variational autoencoder."""
 FIRST = {"filters": 3, "kernel_size": 3, "units": 3, "target_shape": [4, -1, 1], "rate": 0.5, "stddev": 0.5,
          "activation": "relu", "decay_steps": 4, "first_decay_steps": 4, "decay_rate": 0.5, "boundaries": [4],
-         "values": [0.5, 0.25]}
+         "values": [0.5, 0.25], "scale": 0.5, "dims": [2, 1, 3], "block_size": 2}
 """Of the keys that must be given."""
 
 
@@ -153,8 +155,8 @@ class KerasExport(Sandbox):
             given = {key["name"]: FIRST[key["name"]] if key["required"] else key["default"] for key in member["keys"]}
             return {key: value for key, value in given.items() if value is not None}
 
-        own = {name: member for name, member in keys.members("model.encoder[]").items() if name != "Shared"}
-        for name, member in own.items():  # Shared is another entry's layer, and none of Keras's
+        own = {name: member for name, member in keys.members("model.encoder[]").items() if name not in NOT_KERAS}
+        for name, member in own.items():
             with self.subTest(name):
                 keras_layer(config.Layer(name, "encoder", "one", options(member)))
         for name, member in keys.members("train.optimizer").items():

@@ -37,6 +37,7 @@ class Keys(Sandbox):
                 written = self.written(name, *sets)
                 tree = tomllib.loads(written.read_text())
                 self.assertLessEqual({"data", "corruption", "model", "train", "output"}, tree.keys())
+                tree["train"]["loss"] = {"loss": tree["train"]["loss"]}  # a name stands for a table
                 self.assertEqual(config.read(written, []).tree, tree)
 
     def written(self, name: str, *sets: str):
@@ -65,7 +66,7 @@ class Keys(Sandbox):
                     config.experiment(tree_with(place, table | {"no_such": 1}))
 
     def test_every_name_is_read_in_each_of_its_spellings_and_no_other(self) -> None:
-        self.assertEqual(keys.names("train", "loss")["mse"], "mean_squared_error")
+        self.assertEqual(reference()["train.loss"]["texts"]["mse"], "mean_squared_error")
         for place in reference():
             for table in tables(place):
                 for key, described in keys_at(place, table).items():
@@ -129,10 +130,13 @@ def tree_with(place: str, table: dict[str, Any]) -> dict[str, Any]:
     if not place:
         return table
     value: Any = table
-    for step in reversed(place.split(".")):
-        value = {step.removesuffix("[]"): [value] if step.endswith("[]") else value}
-    if place == "data.patches":
-        value["data"] |= {"kind": "images"}
+    steps = place.split(".")
+    for i, step in reversed(list(enumerate(steps))):
+        key, parent = step.removesuffix("[]"), ".".join(steps[:i])
+        value = {key: [value] if step.endswith("[]") else value}
+        if "by" in reference().get(parent, {}):  # a table of a kind that has the key
+            kinds = keys.members(parent).items()
+            value[reference()[parent]["by"]] = next(name for name, kind in kinds if key in keys.keys_of(kind))
     return value
 
 
