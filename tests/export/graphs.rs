@@ -21,6 +21,7 @@ pub fn all() -> Vec<Case> {
     }
     cases.push(merge("Subtract", "two", "'a','b'"));
     cases.push(merge("Sampling", "two", "'a','b'"));
+    cases.push(merge("Sampling kl_weight=0.25", "weighted", "'a','b'"));
     cases.push(merge("Subtract", "broadcast", "'pixel','grey'"));
     cases.extend(concatenations());
     cases.extend(skips());
@@ -29,12 +30,13 @@ pub fn all() -> Vec<Case> {
     cases
 }
 
-/// A merge of values of the one list in the other.
+/// A merge, with its options, of values of the one list in the other.
 fn merge(kind: &str, name: &str, inputs: &str) -> Case {
     let merged = format!("{kind} name='merged' inputs=[{inputs}]");
     // Every branch has to be read by somebody.
     let all = "Add inputs=['merged','a','b','grey','pixel','row']";
     let encoder = [BRANCHES.as_slice(), &[merged.as_str(), all]].concat();
+    let kind = kind.split(' ').next().expect("a layer");
     case(&format!("{}-{name}", kind.to_lowercase()), [6, 5, 3], &encoder, &[OUT])
 }
 
