@@ -142,8 +142,8 @@ class KerasImport(Sandbox):
             "kernel_constraint = NonNeg is left behind": layers.Dense(1, kernel_constraint="non_neg"),
             "bias_constraint = MaxNorm is left behind": layers.Dense(1, bias_constraint="max_norm"),
             "gamma_regularizer = L2 is left behind": layers.BatchNormalization(gamma_regularizer="l2"),
-            "kernel_initializer = Orthogonal is left behind": layers.Conv2D(1, 1, kernel_initializer="orthogonal"),
-            "bias_initializer = Ones is left behind": layers.Conv2D(1, 1, bias_initializer="ones"),
+            "gamma_initializer = Constant is left behind":
+                layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(2.0)),
             "mixed_float16 is left behind": layers.Conv2D(1, 3, dtype="mixed_float16"),
         }.items():
             with self.subTest(said):

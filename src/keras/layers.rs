@@ -514,7 +514,7 @@ fn todays_initializer(value: &Value) -> Value {
         return value.clone();
     };
     let mut options = options.as_object().cloned().unwrap_or_default();
-    options.remove("seed");
+    options.shift_remove("seed");
     let known = if class == "VarianceScaling" { variance_scaling(&options) } else { None };
     if known.is_some() {
         options.clear();
