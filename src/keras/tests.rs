@@ -365,7 +365,7 @@ fn initializers_of_every_keras_are_taken_over() {
         (object("VarianceScaling", &scaling), "\"glorot_uniform\""),
         (
             object("VarianceScaling", &wider),
-            "{ name = \"VarianceScaling\", scale = 3.0, mode = \"fan_out\", distribution = \"truncated_normal\" }",
+            "{ name = \"VarianceScaling\", scale = 3.0, mode = \"fan_out\", distribution = \"normal\" }",
         ),
         (orthogonal, "{ name = \"Orthogonal\", gain = 2.0 }"),
         (object("HeNormal", &json!({ "seed": null })), "\"he_normal\""),
