@@ -1,5 +1,5 @@
 //! One layer of a file as an entry of a config. An option that convae lacks is refused unless its value means
-//! what convae does anyway; what tells only how weights start, or pulls at them in training, is left behind
+//! what convae does anyway; a start of weights, or a pull at them in training, that convae lacks is left behind
 //! and said. The keys of each layer are asked of the config language itself, so that a new layer there needs
 //! no word here.
 
