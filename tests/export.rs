@@ -117,6 +117,7 @@ fn the_cases_have_every_layer_and_every_option() {
     // What a kernel started as, or a moving mean followed, shows in its values alone.
     let without_effect = [
         "kernel_initializer",
+        "bias_initializer",
         "depthwise_initializer",
         "pointwise_initializer",
         "alpha_initializer",

@@ -1,8 +1,8 @@
 //! How weights start, and what is minimised, against Keras's definitions.
 
 use convae::nn::{
-    Activation, Conv2D, Conv2DTranspose, ConvOptions, Dense, DenseOptions, Fans, Initializer, Loss,
-    Padding, Parameters,
+    Activation, Conv2D, Conv2DTranspose, ConvOptions, Dense, DenseOptions, Distribution, FanMode,
+    Fans, Initializer, Loss, Padding, Parameters,
 };
 use convae::system::random::{Purpose, Stream, stream};
 use tch::{Device, Kind, Tensor};
@@ -17,21 +17,21 @@ const FANS: Fans = Fans { r#in: 45, out: 63 };
 const CUT: f64 = 0.879_625_661_034_239_8;
 
 const UNIFORM: [Initializer; 3] =
-    [Initializer::GlorotUniform, Initializer::HeUniform, Initializer::LecunUniform];
+    [Initializer::GLOROT_UNIFORM, Initializer::HE_UNIFORM, Initializer::LECUN_UNIFORM];
 const NORMAL: [Initializer; 3] =
-    [Initializer::GlorotNormal, Initializer::HeNormal, Initializer::LecunNormal];
+    [Initializer::GLOROT_NORMAL, Initializer::HE_NORMAL, Initializer::LECUN_NORMAL];
 
 /// `scale / n` of Keras's `VarianceScaling`: glorot is 1 over the mean fan, he 2 over the fan in,
 /// lecun 1 over the fan in.
 fn variance(initializer: Initializer, fans: Fans) -> f64 {
     let (fan_in, fan_out) = (fans.r#in as f64, fans.out as f64);
     match initializer {
-        Initializer::GlorotUniform | Initializer::GlorotNormal => {
+        Initializer::GLOROT_UNIFORM | Initializer::GLOROT_NORMAL => {
             1.0 / f64::midpoint(fan_in, fan_out)
         }
-        Initializer::HeUniform | Initializer::HeNormal => 2.0 / fan_in,
-        Initializer::LecunUniform | Initializer::LecunNormal => 1.0 / fan_in,
-        Initializer::Zeros | Initializer::Ones => panic!("nothing is drawn"),
+        Initializer::HE_UNIFORM | Initializer::HE_NORMAL => 2.0 / fan_in,
+        Initializer::LECUN_UNIFORM | Initializer::LECUN_NORMAL => 1.0 / fan_in,
+        _ => panic!("another one"),
     }
 }
 
@@ -104,7 +104,7 @@ fn uniform_initializers_are_flat() {
 #[test]
 fn glorot_uniform_has_the_limit_of_its_formula() {
     let limit = (6.0 / (FANS.r#in + FANS.out) as f64).sqrt();
-    let values = draws(Initializer::GlorotUniform);
+    let values = draws(Initializer::GLOROT_UNIFORM);
     assert!(largest(&values) <= limit && largest(&values) > limit * (1.0 - 1e-4));
 }
 
@@ -143,8 +143,132 @@ fn normal_initializers_have_the_shape_of_a_cut_normal() {
 #[test]
 fn zeros_and_ones_are_what_they_say() {
     let draw = |initializer: Initializer| initializer.draw(4, FANS, &mut weights_stream(1, 0));
-    assert_eq!(draw(Initializer::Zeros), [0.0; 4]);
-    assert_eq!(draw(Initializer::Ones), [1.0; 4]);
+    assert_eq!(draw(Initializer::ZEROS), [0.0; 4]);
+    assert_eq!(draw(Initializer::ONES), [1.0; 4]);
+    assert_eq!(draw(Initializer::Constant(-0.3)), [-0.3; 4]);
+}
+
+/// Each of the general ones, with mean, variance and bounds. All are far from those of others.
+fn general() -> [(Initializer, f64, f64, Option<[f64; 2]>); 6] {
+    let scaled =
+        |scale, mode, distribution| Initializer::VarianceScaling { scale, mode, distribution };
+    let wide = |variance: f64, scale: f64| Some([-scale, scale].map(|side| side * variance.sqrt()));
+    let [fan_in, fan_out] = [FANS.r#in as f64, FANS.out as f64];
+    let mean = f64::midpoint(fan_in, fan_out);
+    [
+        (Initializer::Normal { mean: 0.5, stddev: 2.0 }, 0.5, 4.0, None),
+        (
+            Initializer::TruncatedNormal { mean: -1.0, stddev: 0.5 },
+            -1.0,
+            (0.5 * CUT).powi(2),
+            Some([-2.0, 0.0]),
+        ),
+        (
+            Initializer::Uniform { low: -0.25, high: 1.0 },
+            0.375,
+            1.25_f64.powi(2) / 12.0,
+            Some([-0.25, 1.0]),
+        ),
+        (
+            scaled(3.0, FanMode::FanOut, Distribution::Uniform),
+            0.0,
+            3.0 / fan_out,
+            wide(3.0 / fan_out, 3.0_f64.sqrt()),
+        ),
+        (
+            scaled(0.5, FanMode::FanIn, Distribution::TruncatedNormal),
+            0.0,
+            0.5 / fan_in,
+            wide(0.5 / fan_in, 2.0 / CUT),
+        ),
+        (scaled(2.0, FanMode::FanAvg, Distribution::UntruncatedNormal), 0.0, 2.0 / mean, None),
+    ]
+}
+
+#[test]
+fn general_initializers_have_the_mean_the_variance_and_the_bounds_of_their_options() {
+    for (initializer, mean, variance, bounds) in general() {
+        let values = draws(initializer);
+        let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
+        check_moments(initializer, &centred, variance);
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let Some([lowest, highest]) = bounds else {
+            // The outermost of a million normal numbers.
+            let far = largest(&centred) / variance.sqrt();
+            assert!(4.0 < far && far < 7.0, "{initializer:?}: {far} deviations");
+            continue;
+        };
+        let near = 1e-3 * (highest - lowest);
+        assert!(lowest <= low && low < lowest + near, "{initializer:?}: {low}, not {lowest}");
+        assert!(highest >= high && high > highest - near, "{initializer:?}: {high}, not {highest}");
+    }
+}
+
+#[test]
+fn fans_are_read_off_shapes_of_any_rank_and_glorot_is_one_of_variance_scaling() {
+    let glorot = Initializer::VarianceScaling {
+        scale: 1.0,
+        mode: FanMode::FanAvg,
+        distribution: Distribution::Uniform,
+    };
+    assert_eq!(glorot, Initializer::GLOROT_UNIFORM);
+    assert_eq!(Fans::of(&[]), Fans { r#in: 1, out: 1 });
+    assert_eq!(Fans::of(&[4]), Fans { r#in: 4, out: 4 });
+    assert_eq!(Fans::of(&[2, 3, 5, 7]), compute_fans(&[2, 3, 5, 7]));
+}
+
+/// The Gram-Schmidt process of the columns of a matrix of rows: Q where the diagonal of R is positive.
+fn gram_schmidt(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let column = |at: usize| -> Vec<f64> { rows.iter().map(|row| row[at]).collect() };
+    let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let mut found: Vec<Vec<f64>> = Vec::new();
+    for at in 0..rows[0].len() {
+        let mut rest = column(at);
+        for earlier in &found {
+            let along = product(&rest, earlier);
+            rest.iter_mut().zip(earlier).for_each(|(value, unit)| *value -= along * unit);
+        }
+        let length = product(&rest, &rest).sqrt();
+        found.push(rest.iter().map(|value| value / length).collect());
+    }
+    found
+}
+
+#[test]
+fn orthogonal_kernels_are_gram_schmidts_of_the_numbers_drawn() {
+    let gain = 1.5;
+    let unit_normal = Initializer::Normal { mean: 0.0, stddev: 1.0 };
+    for (name, build, shape) in learned() {
+        let stream = &mut weights_stream(8, 0);
+        let [kernel, _] = built(build, Initializer::Orthogonal { gain }, stream, Kind::Double);
+        // To Keras's layout: PyTorch's first two axes are Keras's last two in turn.
+        let kernel = if shape.len() == 4 { kernel.permute([2, 3, 1, 0]) } else { kernel.tr() };
+        let found = numbers(&kernel.contiguous());
+        let columns = *shape.last().unwrap();
+        let rows = found.len() / columns;
+        let [tall, narrow] = [rows.max(columns), rows.min(columns)];
+        let drawn = unit_normal.draw(tall * narrow, FANS, &mut weights_stream(8, 0));
+        let drawn: Vec<Vec<f64>> = drawn.chunks(narrow).map(<[f64]>::to_vec).collect();
+        let vectors = gram_schmidt(&drawn);
+        for row in 0..rows {
+            for column in 0..columns {
+                let wanted =
+                    if rows < columns { vectors[row][column] } else { vectors[column][row] };
+                let found = found[row * columns + column];
+                assert!((found - gain * wanted).abs() < 1e-12, "{name} at {row}, {column}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_identity_has_its_gain_on_the_diagonal() {
+    let identity = Initializer::Identity { gain: 0.25 };
+    let [kernel, _] = built(dense, identity, &mut weights_stream(1, 0), Kind::Double);
+    let wanted = |at: usize| if at / CHANNELS == at % CHANNELS { 0.25 } else { 0.0 };
+    let wanted: Vec<f64> = (0..CHANNELS * FILTERS).map(wanted).collect();
+    assert_eq!(numbers(&kernel), wanted);
 }
 
 // The fans of each layer.
@@ -176,7 +300,7 @@ fn conv_options(kernel_initializer: Initializer) -> ConvOptions {
         strides: (1, 1),
         padding: Padding::Same,
         activation: Activation::Linear,
-        use_bias: true,
+        bias_initializer: Some(Initializer::ZEROS),
         kernel_initializer,
         of_signals: false,
         dilation_rate: (1, 1),
@@ -197,7 +321,7 @@ fn dense(parameters: &mut Parameters, kernel_initializer: Initializer, stream: &
         inputs: CHANNELS,
         units: FILTERS,
         activation: Activation::Linear,
-        use_bias: true,
+        bias_initializer: Some(Initializer::ZEROS),
         kernel_initializer,
     };
     let _ = Dense::new(parameters, options, stream);
@@ -249,13 +373,13 @@ fn every_layer_draws_its_kernel_with_the_fans_that_keras_computes() {
 #[test]
 fn a_large_kernel_is_one_sequence_of_draws() {
     let (inputs, units) = (1_100, 2_000);
-    let initializer = Initializer::GlorotNormal;
+    let initializer = Initializer::GLOROT_NORMAL;
     let mut parameters = parameters(Kind::Double);
     let options = DenseOptions {
         inputs,
         units,
         activation: Activation::Linear,
-        use_bias: false,
+        bias_initializer: None,
         kernel_initializer: initializer,
     };
     let _ = Dense::new(&mut parameters, options, &mut weights_stream(7, 0));
@@ -267,7 +391,7 @@ fn a_large_kernel_is_one_sequence_of_draws() {
 #[test]
 fn biases_start_at_zero_whatever_the_kernel_does() {
     for (name, build, shape) in learned() {
-        for initializer in [Initializer::GlorotUniform, Initializer::Ones] {
+        for initializer in [Initializer::GLOROT_UNIFORM, Initializer::ONES] {
             let [_, bias] = built(build, initializer, &mut weights_stream(1, 0), Kind::Double);
             assert_eq!(numbers(&bias), vec![0.0; FILTERS], "{name}, kernel {shape:?}");
         }
@@ -279,7 +403,7 @@ fn equal_seeds_give_equal_weights_and_other_seeds_and_layers_others() {
     for (name, build, _) in learned() {
         let kernel = |seed, layer| {
             let stream = &mut weights_stream(seed, layer);
-            let [kernel, _] = built(build, Initializer::GlorotUniform, stream, Kind::Double);
+            let [kernel, _] = built(build, Initializer::GLOROT_UNIFORM, stream, Kind::Double);
             numbers(&kernel)
         };
         assert_eq!(kernel(1, 2), kernel(1, 2), "{name}");

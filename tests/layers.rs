@@ -162,8 +162,8 @@ fn conv_options(channels: usize, filters: usize, window: Window, use_bias: bool)
         strides: window.strides,
         padding: padding(window),
         activation: Activation::Linear,
-        use_bias,
-        kernel_initializer: Initializer::GlorotUniform,
+        bias_initializer: use_bias.then_some(Initializer::ZEROS),
+        kernel_initializer: Initializer::GLOROT_UNIFORM,
         of_signals: false,
         dilation_rate: (1, 1),
         groups: 1,
@@ -244,8 +244,8 @@ fn dense_options(inputs: usize, units: usize, use_bias: bool) -> DenseOptions {
         inputs,
         units,
         activation: Activation::Linear,
-        use_bias,
-        kernel_initializer: Initializer::GlorotUniform,
+        bias_initializer: use_bias.then_some(Initializer::ZEROS),
+        kernel_initializer: Initializer::GLOROT_UNIFORM,
     }
 }
 

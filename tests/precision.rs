@@ -138,8 +138,8 @@ fn dense_layers_of_every_pixel_and_of_a_million_rows() {
             inputs: 4,
             units: 5,
             activation: Activation::Linear,
-            use_bias: true,
-            kernel_initializer: Initializer::Zeros,
+            bias_initializer: Some(Initializer::ZEROS),
+            kernel_initializer: Initializer::ZEROS,
         };
         Dense::new(parameters, options, &mut Stream::seed_from_u64(1))
     };
@@ -160,8 +160,8 @@ fn the_outputs_of_convolutions_and_the_gradients_of_their_inputs_and_biases() {
         strides: (1, 1),
         padding: Padding::Same,
         activation: Activation::Linear,
-        use_bias: true,
-        kernel_initializer: Initializer::Zeros,
+        bias_initializer: Some(Initializer::ZEROS),
+        kernel_initializer: Initializer::ZEROS,
         of_signals: false,
         dilation_rate: (1, 1),
         groups: 1,

@@ -4,6 +4,7 @@ A replay takes these from the trace, so it cannot find a mistake in them.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,35 @@ from .rows import Row, within
 from .runs import Run, Weights
 
 # Keras's defaults and formulas: initializers/random_initializers.py.
-DEFAULT_INITIALIZER = "glorot_uniform"
+DEFAULT_INITIALIZER = {"name": "GlorotUniform"}
+DEFAULTS = {
+    "Constant": {"value": 0.0},
+    "RandomNormal": {"mean": 0.0, "stddev": 0.05},
+    "TruncatedNormal": {"mean": 0.0, "stddev": 0.05},
+    "RandomUniform": {"minval": -0.05, "maxval": 0.05},
+    "VarianceScaling": {"scale": 1.0, "mode": "fan_in", "distribution": "truncated_normal"},
+    "Orthogonal": {"gain": 1.0},
+    "Identity": {"gain": 1.0},
+}
+
+
+def _scaling(scale: float, mode: str, distribution: str) -> dict[str, Any]:
+    return {"name": "VarianceScaling", "scale": scale, "mode": mode, "distribution": distribution}
+
+
+NAMED = {
+    "Zeros": {"name": "Constant", "value": 0.0},
+    "Ones": {"name": "Constant", "value": 1.0},
+    "GlorotUniform": _scaling(1.0, "fan_avg", "uniform"),
+    "GlorotNormal": _scaling(1.0, "fan_avg", "truncated_normal"),
+    "HeUniform": _scaling(2.0, "fan_in", "uniform"),
+    "HeNormal": _scaling(2.0, "fan_in", "truncated_normal"),
+    "LecunUniform": _scaling(1.0, "fan_in", "uniform"),
+    "LecunNormal": _scaling(1.0, "fan_in", "truncated_normal"),
+}
+"""Those that are others with options."""
+ORTHOGONAL = 1e-5
+"""Rounding of a kernel in float32."""
 TRUNCATED_STDDEV = 0.87962566103423978
 """Deviation of a standard normal truncated at 2; Keras divides by it."""
 CONSTANTS = {"bias": 0.0, "beta": 0.0, "gamma": 1.0, "moving_mean": 0.0, "moving_variance": 1.0}
@@ -31,7 +60,7 @@ def check(experiment: Experiment, ours: Run, feed: Feed) -> list[Row]:
 
 
 def initial_weights(experiment: Experiment, weights: Weights) -> Row:
-    """Kernels are distributed as Keras's initializer says, all else is constant."""
+    """Every weight is distributed as Keras's initializer says, or constant."""
     if not experiment.draws_weights:
         return Row("initial weights", "-", "-", None, "a checkpoint's: model.weights")
     worst, culprit, at = 0.0, "", ""
@@ -49,19 +78,57 @@ def initial_weights(experiment: Experiment, weights: Weights) -> Row:
 
 def _from_initializer(layer: Layer, keras_name: str, array: np.ndarray) -> tuple[float, str]:
     """How far from the initializer's distribution, and what it is not."""
-    if keras_name != "kernel":
-        constant = CONSTANTS[keras_name]
-        return (0.0 if np.all(array == constant) else math.inf), f"it is not {constant:g} everywhere"
-    initializer = layer.options.get("kernel_initializer", DEFAULT_INITIALIZER)
-    if initializer in ("zeros", "ones"):
-        constant = float(initializer == "ones")
-        return (0.0 if np.all(array == constant) else math.inf), f"it is not {constant:g} everywhere"
-    scheme, shape = initializer.split("_")
-    field = math.prod(array.shape[:-2])
-    fan_in, fan_out = field * array.shape[-2], field * array.shape[-1]
-    variance = {"glorot": 2 / (fan_in + fan_out), "he": 2 / fan_in, "lecun": 1 / fan_in}[scheme]
-    what = f"not {initializer} with fans {fan_in} in, {fan_out} out"
-    return _kolmogorov(array.ravel(), _uniform(variance) if shape == "uniform" else _normal(variance)), what
+    table = _initializer_of(layer, keras_name)
+    name = table["name"]
+    options = {**DEFAULTS.get(name, {}), **table}
+    if name == "Constant":
+        return _all_are(array, np.full_like(array, options["value"]), f"{options['value']:g} everywhere")
+    if name == "Identity":
+        return _all_are(array, options["gain"] * np.eye(*array.shape), "the identity")
+    if name == "Orthogonal":
+        matrix = array.reshape(-1, array.shape[-1])
+        matrix = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+        error = np.abs(matrix.T @ matrix - options["gain"] ** 2 * np.eye(matrix.shape[1])).max()
+        return (0.0 if error < ORTHOGONAL * options["gain"] ** 2 else math.inf), "it is not orthogonal"
+    if name == "RandomUniform":
+        low, high = options["minval"], options["maxval"]
+        centre, cdf = (low + high) / 2, _uniform((high - low) ** 2 / 12)
+    elif name == "RandomNormal":
+        centre, cdf = options["mean"], _normal(options["stddev"])
+    elif name == "TruncatedNormal":
+        centre, cdf = options["mean"], _truncated(options["stddev"])
+    else:
+        centre, cdf = 0.0, _scaled(options, array.shape)
+    return _kolmogorov(array.ravel() - centre, cdf), f"not {name} for the shape {array.shape}"
+
+
+def _initializer_of(layer: Layer, keras_name: str) -> dict[str, Any]:
+    """The table of the weight's initializer, as one of the general ones."""
+    stem = keras_name.removesuffix("_kernel")
+    if layer.kind == "DepthwiseConv2D" and stem == "kernel":
+        stem = "depthwise"
+    constant = {"name": "Constant", "value": CONSTANTS.get(stem, 0.0)}
+    usual = DEFAULT_INITIALIZER if keras_name.endswith("kernel") else constant
+    table = layer.options.get(f"{stem}_initializer", usual)
+    return NAMED.get(table["name"], table)
+
+
+def _all_are(array: np.ndarray, wanted: np.ndarray, what: str) -> tuple[float, str]:
+    return (0.0 if np.array_equal(array, wanted.astype(array.dtype)) else math.inf), f"it is not {what}"
+
+
+def _scaled(options: dict[str, Any], shape: tuple[int, ...]):
+    """Of a `VarianceScaling`."""
+    field = math.prod(shape[:-2])
+    fan_in, fan_out = (field * shape[-2], field * shape[-1]) if len(shape) > 1 else shape * 2
+    count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[options["mode"]]
+    variance = options["scale"] / max(1.0, count)
+    deviation = math.sqrt(variance)
+    return {
+        "uniform": lambda: _uniform(variance),
+        "untruncated_normal": lambda: _normal(deviation),
+        "truncated_normal": lambda: _truncated(deviation / TRUNCATED_STDDEV),
+    }[options["distribution"]]()
 
 
 def _uniform(variance: float):
@@ -69,9 +136,12 @@ def _uniform(variance: float):
     return lambda x: np.clip((x / limit + 1) / 2, 0, 1)
 
 
-def _normal(variance: float):
-    """Truncated at two of the deviations before the cut."""
-    stddev = math.sqrt(variance) / TRUNCATED_STDDEV
+def _normal(stddev: float):
+    return lambda x: _phis(x / stddev)
+
+
+def _truncated(stddev: float):
+    """At two of the deviations before the cut."""
     low, high = _phi(-2.0), _phi(2.0)
     return lambda x: np.clip((_phis(x / stddev) - low) / (high - low), 0, 1)
 

@@ -138,6 +138,8 @@ class KerasImport(Sandbox):
     def test_what_changes_training_alone_is_taken_over_or_left_behind_and_said(self) -> None:
         for said, layer in {
             "is frozen in the file": layers.Conv2D(1, 3, trainable=False),
+            "gamma_initializer = Constant is left behind":
+                layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(2.0)),
             "mixed_float16 is left behind": layers.Conv2D(1, 3, dtype="mixed_float16"),
         }.items():
             with self.subTest(said):

@@ -4,10 +4,11 @@
 
 use super::ConfigError;
 use super::constraints::Constraint;
+use super::initializers::Initializer;
 use super::node::{Node, Value};
 use super::regularizers::{L1L2, Regularizer};
 use super::schema::{Bounds, Field, choice, family, refuse, section};
-use crate::nn::{Activation, Initializer, Interpolation, Padding, dilated};
+use crate::nn::{Activation, Interpolation, Padding, dilated};
 
 /// Largest number of channels, units or pixels along a side that a config may ask for.
 pub const LARGEST_SIDE: f64 = 65_536.0;
@@ -40,17 +41,6 @@ choice!(Activation {
 choice!(Padding { Valid = "valid", Same = "same" });
 
 choice!(Interpolation { Nearest = "nearest", Bilinear = "bilinear" });
-
-choice!(Initializer {
-    GlorotUniform = "glorot_uniform",
-    GlorotNormal = "glorot_normal",
-    HeUniform = "he_uniform",
-    HeNormal = "he_normal",
-    LecunUniform = "lecun_uniform",
-    LecunNormal = "lecun_normal",
-    Zeros = "zeros",
-    Ones = "ones",
-});
 
 /// Height and width; one number in the config means both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,7 +232,7 @@ section! {
     /// How a layer's kernel starts, and what holds it in training.
     pub struct KernelOptions {
         /// How the kernel starts.
-        kernel_initializer: Initializer = Initializer::GlorotUniform;
+        kernel_initializer: Initializer = Initializer::GlorotUniform(Bare {});
         /// What the size of the kernel's values adds to the loss.
         kernel_regularizer: Option<Regularizer> = None;
         /// What each step holds the kernel to.
@@ -251,8 +241,10 @@ section! {
 }
 
 section! {
-    /// What holds a layer's bias, and the values that it gives, in training.
+    /// How a layer's bias starts, and what holds it, and the values that it gives, in training.
     pub struct BiasOptions {
+        /// How the bias starts.
+        bias_initializer: Initializer = Initializer::Zeros(Bare {});
         /// What the size of the bias adds to the loss.
         bias_regularizer: Option<Regularizer> = None;
         /// What each step holds the bias to.
@@ -309,8 +301,8 @@ section! {
         activation: Activation = Activation::Linear;
         /// Whether a bias is added to each output channel.
         use_bias: bool = true;
-        /// How the kernel starts; the bias starts at 0.
-        depthwise_initializer: Initializer = Initializer::GlorotUniform;
+        /// How the kernel starts.
+        depthwise_initializer: Initializer = Initializer::GlorotUniform(Bare {});
         /// What the size of the kernel's values adds to the loss.
         depthwise_regularizer: Option<Regularizer> = None;
         /// What each step holds the kernel to.
@@ -326,8 +318,8 @@ section! {
     pub struct SeparableConv2D {
         /// Output channels.
         filters: usize, in SIDE;
-        /// How the second kernel, that of the sums, starts; the bias starts at 0.
-        pointwise_initializer: Initializer = Initializer::GlorotUniform;
+        /// How the second kernel, that of the sums, starts.
+        pointwise_initializer: Initializer = Initializer::GlorotUniform(Bare {});
         /// What the size of that kernel's values adds to the loss.
         pointwise_regularizer: Option<Regularizer> = None;
         /// What each step holds that kernel to.
@@ -638,7 +630,7 @@ section! {
         /// height and 2 the width. Where it lacks one of these, the model takes images of one size only.
         shared_axes: Vec<usize> = Vec::new(), in Bounds::closed(1.0, 3.0);
         /// How the fractions start.
-        alpha_initializer: Initializer = Initializer::Zeros;
+        alpha_initializer: Initializer = Initializer::Zeros(Bare {});
     }
 }
 
@@ -1028,6 +1020,12 @@ impl Layer {
             | Self::Minimum(_)
             | Self::Concatenate(_) => false,
         }
+    }
+
+    /// How the weight starts that Keras calls so, where a key says it.
+    #[must_use]
+    pub fn initializer(&self, weight: &str) -> Option<&Initializer> {
+        self.value_of(&format!("{}_initializer", self.stem(weight)))?.downcast_ref()
     }
 
     /// What the weight that Keras calls so adds to the loss: `kernel_regularizer` of `kernel`,

@@ -6,6 +6,7 @@ pub mod constraints;
 pub mod corruption;
 pub mod data;
 pub mod entry;
+pub mod initializers;
 pub mod layers;
 pub mod losses;
 pub mod node;

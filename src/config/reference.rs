@@ -7,6 +7,7 @@ use super::constraints::Constraint;
 use super::corruption::CorruptionKind;
 use super::data::{Data, Patches};
 use super::entry::{Connection, EntryLayer, Shared};
+use super::initializers::Initializer;
 use super::layers::Layer;
 use super::losses::LossTable;
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
@@ -81,6 +82,11 @@ fn entries() -> Vec<Entry> {
         owned(&["train.learning_rate_schedule"])
     );
     entries.push(layers());
+    family!(
+        Initializer,
+        "Initializers of a layer's weights, by `name`",
+        in_layers::<Initializer>()
+    );
     family!(Constraint, "Constraints of a layer's weights, by `name`", in_layers::<Constraint>());
     family!(Regularizer, "Regularizers of a layer, by `name`", in_layers::<Regularizer>());
     entries

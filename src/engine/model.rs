@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tch::nn::{ModuleT, SequentialT, seq_t};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::layers::{self, Convolution, Layer, Pair, Pooling, Sides, of_signals};
+use crate::config::layers::{
+    self, BiasOptions, Convolution, Layer, Pair, Pooling, Sides, of_signals,
+};
 use crate::config::regularizers::Regularizer;
 use crate::nn::{
     self, Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
@@ -335,12 +337,12 @@ fn layer_module(
         }
         Layer::SeparableConv2D(conv) => {
             let options = depthwise_options(&conv.depthwise, channels);
-            let pointwise = (conv.filters, conv.pointwise_initializer);
+            let pointwise = (conv.filters, (&conv.pointwise_initializer).into());
             Box::new(SeparableConv2D::new(parameters, options, pointwise, stream))
         }
         Layer::PReLU(layer) => {
             let shape = &node.weights[0].shape;
-            Box::new(PReLU::new(parameters, shape, layer.alpha_initializer, stream))
+            Box::new(PReLU::new(parameters, shape, (&layer.alpha_initializer).into(), stream))
         }
         Layer::MaxPooling2D(pool) => Box::new(MaxPooling2D(pool_options(pool))),
         Layer::AveragePooling2D(pool) => Box::new(AveragePooling2D(pool_options(pool))),
@@ -352,8 +354,8 @@ fn layer_module(
                 inputs: channels,
                 units: dense.units,
                 activation: dense.activation,
-                use_bias: dense.use_bias,
-                kernel_initializer: dense.kernel.kernel_initializer,
+                bias_initializer: bias_initializer(dense.use_bias, &dense.bias),
+                kernel_initializer: (&dense.kernel.kernel_initializer).into(),
             };
             Box::new(Dense::new(parameters, options, stream))
         }
@@ -443,8 +445,8 @@ fn conv_options(
         strides: tuple(conv.strides),
         padding: conv.padding,
         activation: conv.activation,
-        use_bias: conv.use_bias,
-        kernel_initializer: conv.kernel.kernel_initializer,
+        bias_initializer: bias_initializer(conv.use_bias, &conv.bias),
+        kernel_initializer: (&conv.kernel.kernel_initializer).into(),
         of_signals,
         dilation_rate: tuple(conv.dilation_rate),
         groups,
@@ -459,10 +461,14 @@ fn depthwise_options(conv: &layers::DepthwiseConv2D, channels: usize) -> Depthwi
         strides: tuple(conv.strides),
         padding: conv.padding,
         dilation_rate: tuple(conv.dilation_rate),
-        initializer: conv.depthwise_initializer,
-        use_bias: conv.use_bias,
+        initializer: (&conv.depthwise_initializer).into(),
+        bias_initializer: bias_initializer(conv.use_bias, &conv.bias),
         activation: conv.activation,
     }
+}
+
+fn bias_initializer(use_bias: bool, bias: &BiasOptions) -> Option<nn::Initializer> {
+    use_bias.then(|| (&bias.bias_initializer).into())
 }
 
 fn sample_norm(norm: &layers::LayerNormalization, channels: usize) -> nn::SampleNormOptions {

@@ -1,5 +1,5 @@
 //! One layer of a file as an entry of a config. An option that convae lacks is refused unless its value means
-//! what convae does anyway; what tells only how weights start, or pulls at them in training, is left behind
+//! what convae does anyway; a start of weights, or a pull at them in training, that convae lacks is left behind
 //! and said. The keys of each layer are asked of the config language itself, so that a new layer there needs
 //! no word here.
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::activation::{self, Found, activation};
 use super::dialect::{Modern, modern};
 use super::graph::{Leaf, Use, always_trains};
-use super::json::{number, plain, shown};
+use super::json::{number, plain, shown, text};
 use super::member::Family;
 use super::notes::Notes;
 use super::operations;
@@ -17,10 +17,10 @@ use super::refusal::Refusals;
 use super::stated::{Statements, is_foreign, well_known};
 use super::version::Version;
 use crate::config::constraints::Constraint;
+use crate::config::initializers::Initializer;
 use crate::config::layers::Layer;
 use crate::config::regularizers::Regularizer;
 use crate::config::schema::Key;
-use crate::plan::snake_case;
 
 /// The layers that join several inputs.
 pub const MERGES: [&str; 7] =
@@ -292,7 +292,7 @@ impl OneLayer<'_, '_> {
             match (option.as_str(), key) {
                 ("activation", Some(_)) => self.activation(value, class, &mut words),
                 (option, key) if option.ends_with("_initializer") => {
-                    self.initializer(option, value, key, &mut words);
+                    self.initializer(option, value, key.is_some(), &mut words);
                 }
                 // Which Keras writes beside the layer's own keys, that say the same.
                 ("activity_regularizer", None) if class == "ActivityRegularization" => {}
@@ -342,7 +342,10 @@ impl OneLayer<'_, '_> {
     }
 
     /// The weights are there already: how they began matters to a training from new ones only.
-    fn initializer(&mut self, option: &str, value: &Value, key: Option<&Key>, words: &mut Words) {
+    fn initializer(&mut self, option: &str, value: &Value, has_key: bool, words: &mut Words) {
+        if value.is_null() {
+            return;
+        }
         let usual = match option {
             "kernel_initializer" | "depthwise_initializer" | "pointwise_initializer" => {
                 "glorot_uniform"
@@ -350,16 +353,16 @@ impl OneLayer<'_, '_> {
             "gamma_initializer" | "moving_variance_initializer" => "ones",
             _ => "zeros",
         };
-        if let Some(name) = initializer(value, key.map_or(&[], |key| key.choices)) {
-            if key.is_some() {
-                words.keys.insert(option.to_owned(), name.into());
+        let family = Family { texts: Initializer::TEXTS, members: Initializer::reference() };
+        let given = match family.read(&todays_initializer(value)) {
+            Ok(found) if has_key => {
+                words.keys.insert(option.to_owned(), found);
+                return;
             }
-            return;
-        }
-        if value.is_null() || plain_initializer(value).as_deref() == Some(usual) {
-            return;
-        }
-        let given = shown(value);
+            Ok(found) if found.as_str() == Some(usual) => return,
+            Ok(_) => shown(value),
+            Err(what) => what,
+        };
         self.note(&format!(
             "{option} = {given} is left behind: new weights would begin with {usual}"
         ));
@@ -502,39 +505,56 @@ fn type_of(dtype: &Value) -> Option<&str> {
     }
 }
 
-/// The name of an initializer that convae has.
-fn initializer(value: &Value, choices: &[crate::config::schema::Choice]) -> Option<&'static str> {
-    let name = plain_initializer(value)?;
-    choices.iter().find(|choice| choice.name == name).map(|choice| choice.name)
-}
-
-/// Its name in a config's spelling, where it has no options of its own.
-fn plain_initializer(value: &Value) -> Option<String> {
+/// An initializer in today's words, without its seed: ours is the config's.
+fn todays_initializer(value: &Value) -> Value {
     if let Value::String(name) = value {
-        return Some(snake_case(name));
+        return todays_name(name).into();
     }
-    let class = value.get("class_name")?.as_str()?;
-    let options = value.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
-    if class == "VarianceScaling" {
-        return variance_scaling(&options).map(str::to_owned);
+    let (Some(class), Some(options)) = (text(value, "class_name"), value.get("config")) else {
+        return value.clone();
+    };
+    let mut options = options.as_object().cloned().unwrap_or_default();
+    options.shift_remove("seed");
+    let known = if class == "VarianceScaling" { variance_scaling(&options) } else { None };
+    if known.is_some() {
+        options.clear();
     }
-    let plain = options
-        .iter()
-        .all(|(key, value)| value.is_null() || matches!(key.as_str(), "dtype" | "seed"));
-    plain.then(|| snake_case(class))
+    let mut value = value.clone();
+    value["class_name"] = known.unwrap_or_else(|| todays_name(class)).into();
+    value["config"] = options.into();
+    value
 }
 
-/// Keras 2's common class for most of them.
+/// Keras's aliases (`initializers/__init__.py`).
+fn todays_name(name: &str) -> &str {
+    match name {
+        "normal" => "random_normal",
+        "uniform" => "random_uniform",
+        "zero" => "zeros",
+        "one" => "ones",
+        "IdentityInitializer" => "Identity",
+        "OrthogonalInitializer" => "Orthogonal",
+        name => name,
+    }
+}
+
+/// The one that Keras 2 writes by its class and its options.
 fn variance_scaling(options: &Map<String, Value>) -> Option<&'static str> {
     let text = |key: &str| options.get(key).and_then(Value::as_str);
+    let with_axes = ["input_axes", "output_axes"]
+        .iter()
+        .any(|&axes| options.get(axes).is_some_and(|axes| !axes.is_null()));
+    if with_axes {
+        return None;
+    }
     let scale = options.get("scale").and_then(number)?;
     Some(match (text("mode")?, text("distribution")?, scale) {
-        ("fan_avg", "uniform", 1.0) => "glorot_uniform",
-        ("fan_avg", "normal" | "truncated_normal", 1.0) => "glorot_normal",
-        ("fan_in", "uniform", 2.0) => "he_uniform",
-        ("fan_in", "normal" | "truncated_normal", 2.0) => "he_normal",
-        ("fan_in", "uniform", 1.0) => "lecun_uniform",
-        ("fan_in", "normal" | "truncated_normal", 1.0) => "lecun_normal",
+        ("fan_avg", "uniform", 1.0) => "GlorotUniform",
+        ("fan_avg", "normal" | "truncated_normal", 1.0) => "GlorotNormal",
+        ("fan_in", "uniform", 2.0) => "HeUniform",
+        ("fan_in", "normal" | "truncated_normal", 2.0) => "HeNormal",
+        ("fan_in", "uniform", 1.0) => "LecunUniform",
+        ("fan_in", "normal" | "truncated_normal", 1.0) => "LecunNormal",
         _ => return None,
     })
 }

@@ -42,6 +42,10 @@ impl Family {
             let said = said.ok_or_else(|| format!("{name} with {option} = {}", shown(value)))?;
             table.insert(option.clone(), said);
         }
-        Ok(toml::Value::Table(table))
+        let text = self.texts.iter().find(|(_, known)| known == name);
+        Ok(match text {
+            Some((text, _)) if table.len() == 1 => (*text).into(),
+            _ => toml::Value::Table(table),
+        })
     }
 }

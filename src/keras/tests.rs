@@ -334,7 +334,7 @@ fn regularizers_of_every_keras_are_taken_over() {
         ),
         (of_keras_3, "kernel_regularizer = { name = \"L1\", l1 = 0.25 }"),
         (json!("l2"), "kernel_regularizer = \"l2\""),
-        (nothing, "kernel_initializer = \"glorot_uniform\" }"),
+        (nothing, "kernel_initializer = \"glorot_uniform\", bias_initializer = \"zeros\" }"),
     ] {
         let mut one = conv("c", 1, &json!([[["in", 0, 0, {}]]]));
         one["config"]["kernel_regularizer"] = given.clone();
@@ -348,13 +348,53 @@ fn regularizers_of_every_keras_are_taken_over() {
 }
 
 #[test]
+fn initializers_of_every_keras_are_taken_over() {
+    let object = |class: &str, config: &Value| json!({ "class_name": class, "config": config });
+    let of_keras_3 = json!({ "module": "keras.initializers", "class_name": "RandomNormal",
+        "config": { "seed": 7, "mean": 0.0, "stddev": 0.25 }, "registered_name": null });
+    let of_keras_2 = object("Constant", &json!({ "value": 1 }));
+    let scaling =
+        json!({ "scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": null });
+    let wider = json!({ "scale": 3.0, "mode": "fan_out", "distribution": "normal", "seed": null,
+        "input_axes": null, "output_axes": null });
+    let generator = json!({ "class_name": "SeedGenerator", "config": { "seed": 1 } });
+    let orthogonal = object("OrthogonalInitializer", &json!({ "gain": 2.0, "seed": generator }));
+    for (given, wanted) in [
+        (of_keras_3, "{ name = \"RandomNormal\", mean = 0.0, stddev = 0.25 }"),
+        (of_keras_2, "{ name = \"Constant\", value = 1.0 }"),
+        (object("VarianceScaling", &scaling), "\"glorot_uniform\""),
+        (
+            object("VarianceScaling", &wider),
+            "{ name = \"VarianceScaling\", scale = 3.0, mode = \"fan_out\", distribution = \"normal\" }",
+        ),
+        (orthogonal, "{ name = \"Orthogonal\", gain = 2.0 }"),
+        (object("HeNormal", &json!({ "seed": null })), "\"he_normal\""),
+        (json!("uniform"), "\"random_uniform\""),
+        (json!("TruncatedNormal"), "\"truncated_normal\""),
+    ] {
+        let mut one = conv("c", 1, &json!([[["in", 0, 0, {}]]]));
+        one["config"]["kernel_initializer"] = given.clone();
+        one["config"]["bias_initializer"] = json!("one");
+        let ends = |name: &str| json!([[name, 0, 0]]);
+        let json =
+            model(&json!([input("in", &json!([null, 8, 8, 1])), one]), &ends("in"), &ends("c"));
+        let config = config(&json, "2.13.1");
+        let line = &layers(&config)[0];
+        let wanted = format!("kernel_initializer = {wanted}");
+        assert!(line.contains(&wanted), "{given}: {line}, not {wanted}");
+        assert!(line.contains("bias_initializer = \"ones\""), "{line}");
+        assert!(!notes(&json, "2.13.1").join(" ").contains("left behind"), "{given}");
+    }
+}
+
+#[test]
 fn what_changes_training_alone_is_left_behind_and_said() {
     let mut frozen = conv("frozen", 4, &json!([[["in", 0, 0, {}]]]));
     frozen["config"]["trainable"] = json!(false);
     frozen["config"]["kernel_regularizer"] =
         json!({ "class_name": "mine>Tight", "config": { "l2": 0.01 } });
-    frozen["config"]["kernel_initializer"] =
-        json!({ "class_name": "Orthogonal", "config": { "gain": 1.0 } });
+    frozen["config"]["kernel_initializer"] = json!({ "class_name": "STFT", "config": {} });
+    frozen["config"]["bias_initializer"] = json!({ "class_name": "mine>Zeros", "config": {} });
     let json = model(
         &json!([
             input("in", &json!([null, 8, 8, 1])),
@@ -367,7 +407,8 @@ fn what_changes_training_alone_is_left_behind_and_said() {
     let said = notes(&json, "2.13.1").join("\n");
     for words in [
         "frozen: kernel_regularizer = Tight is left behind",
-        "frozen: kernel_initializer = Orthogonal is left behind",
+        "frozen: kernel_initializer = STFT is left behind: new weights would begin with glorot_uniform",
+        "frozen: bias_initializer = Zeros is left behind",
         "frozen: is frozen in the file",
     ] {
         assert!(said.contains(words), "{words}: {said}");

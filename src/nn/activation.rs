@@ -3,7 +3,8 @@
 use tch::nn::ModuleT;
 use tch::{Kind, Tensor};
 
-use super::{Fans, Initializer, Parameters};
+use super::layout::CHANNELS_FIRST;
+use super::{Initializer, Parameters};
 use crate::system::random::Stream;
 
 /// Slope of Keras's activation `leaky_relu`; the layer `LeakyReLU` has another default.
@@ -120,20 +121,8 @@ impl PReLU {
         initializer: Initializer,
         stream: &mut Stream,
     ) -> Self {
-        let fans = fans_of_alpha(shape);
-        Self { alpha: parameters.draw("weight", shape, initializer, fans, stream) }
-    }
-}
-
-/// Keras reads them off the shape with the channels last, whatever it is of.
-fn fans_of_alpha(shape: &[usize]) -> Fans {
-    match *shape {
-        [values] => Fans { r#in: values, out: values },
-        [channels, ref sides @ .., last] => {
-            let window: usize = sides.iter().product();
-            Fans { r#in: window * last, out: window * channels }
-        }
-        [] => Fans { r#in: 1, out: 1 },
+        let axes = CHANNELS_FIRST[shape.len() - 1];
+        Self { alpha: parameters.draw("weight", shape, axes, initializer, stream) }
     }
 }
 

@@ -3,8 +3,9 @@
 use tch::Tensor;
 use tch::nn::ModuleT;
 
+use super::layout::{CONVOLUTION, CONVOLUTION_1D};
 use super::window::{dilated, padding_of, pair, size_of, to_i64};
-use super::{Activation, Fans, Initializer, Padding, Parameters};
+use super::{Activation, Initializer, Padding, Parameters};
 use crate::system::random::Stream;
 
 /// What both kinds of convolution are made from.
@@ -22,8 +23,8 @@ pub struct ConvOptions {
     pub padding: Padding,
     /// Applied after the bias.
     pub activation: Activation,
-    /// Whether each filter adds a learned offset, which starts at 0.
-    pub use_bias: bool,
+    /// How the learned offset of each filter starts, where it has one.
+    pub bias_initializer: Option<Initializer>,
     /// Draws the kernel.
     pub kernel_initializer: Initializer,
     /// Whether the images are signals, of one row: PyTorch's kernel has no height then.
@@ -43,7 +44,7 @@ impl ConvOptions {
     }
 }
 
-/// A kernel, with the bias that starts at 0.
+/// A kernel, with its bias.
 #[derive(Debug)]
 struct Kernel {
     weight: Tensor,
@@ -51,24 +52,24 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// `leading` are the kernel's first two axes, and its fans before the window multiplies them.
+    /// `leading` are the kernel's first two axes.
     fn new(
         parameters: &mut Parameters,
         options: &ConvOptions,
         leading: [usize; 2],
-        fans: Fans,
         stream: &mut Stream,
     ) -> Self {
         let (height, width) = options.kernel_size;
-        let window = height * width;
-        let fans = Fans { r#in: fans.r#in * window, out: fans.out * window };
         let shape = [leading[0], leading[1], height, width];
         let without_height = [leading[0], leading[1], width];
-        let shape = if options.of_signals { &without_height[..] } else { &shape };
-        Self {
-            weight: parameters.draw("weight", shape, options.kernel_initializer, fans, stream),
-            bias: options.use_bias.then(|| parameters.constant("bias", options.filters, 0.0)),
-        }
+        let (shape, axes) = if options.of_signals {
+            (&without_height[..], CONVOLUTION_1D)
+        } else {
+            (&shape[..], CONVOLUTION)
+        };
+        let weight = parameters.draw("weight", shape, axes, options.kernel_initializer, stream);
+        let draw = |bias| parameters.draw_vector("bias", options.filters, bias, stream);
+        Self { weight, bias: options.bias_initializer.map(draw) }
     }
 
     /// With the height that a kernel of signals lacks.
@@ -120,12 +121,10 @@ pub struct Conv2D {
 }
 
 impl Conv2D {
-    /// Draws the kernel from `stream`.
+    /// Draws kernel and bias from `stream`.
     pub fn new(parameters: &mut Parameters, options: ConvOptions, stream: &mut Stream) -> Self {
         let ConvOptions { channels, filters, groups, .. } = options;
-        let each = channels / groups;
-        let fans = Fans { r#in: each, out: filters };
-        let kernel = Kernel::new(parameters, &options, [filters, each], fans, stream);
+        let kernel = Kernel::new(parameters, &options, [filters, channels / groups], stream);
         Self { kernel, options }
     }
 }
@@ -148,12 +147,10 @@ pub struct Conv2DTranspose {
 }
 
 impl Conv2DTranspose {
-    /// Draws the kernel from `stream`.
+    /// Draws kernel and bias from `stream`.
     pub fn new(parameters: &mut Parameters, options: ConvOptions, stream: &mut Stream) -> Self {
         let ConvOptions { channels, filters, .. } = options;
-        // Keras reads the fans off its layout (kh, kw, filters, in), so the filters come in first.
-        let fans = Fans { r#in: filters, out: channels };
-        let kernel = Kernel::new(parameters, &options, [channels, filters], fans, stream);
+        let kernel = Kernel::new(parameters, &options, [channels, filters], stream);
         Self { kernel, options }
     }
 }

@@ -3,8 +3,9 @@
 use tch::nn::ModuleT;
 use tch::{Device, Tensor};
 
+use super::layout::DENSE;
 use super::resize::{channels_first, channels_last};
-use super::{Activation, Fans, Initializer, Parameters};
+use super::{Activation, Initializer, Parameters};
 use crate::system::random::Stream;
 
 /// Rows whose products are summed up at once.
@@ -28,19 +29,20 @@ pub struct DenseOptions {
     pub units: usize,
     /// Applied after the bias.
     pub activation: Activation,
-    /// Whether each unit adds a learned offset, which starts at 0.
-    pub use_bias: bool,
+    /// How the learned offset of each unit starts, where it has one.
+    pub bias_initializer: Option<Initializer>,
     /// Draws the kernel.
     pub kernel_initializer: Initializer,
 }
 
 impl Dense {
-    /// Draws the kernel from `stream`; the bias starts at 0.
+    /// Draws kernel and bias from `stream`.
     pub fn new(parameters: &mut Parameters, options: DenseOptions, stream: &mut Stream) -> Self {
-        let DenseOptions { inputs, units, activation, use_bias, kernel_initializer } = options;
-        let fans = Fans { r#in: inputs, out: units };
-        let weight = parameters.draw("weight", &[units, inputs], kernel_initializer, fans, stream);
-        Self { weight, bias: use_bias.then(|| parameters.constant("bias", units, 0.0)), activation }
+        let DenseOptions { inputs, units, activation, .. } = options;
+        let shape = [units, inputs];
+        let weight = parameters.draw("weight", &shape, DENSE, options.kernel_initializer, stream);
+        let draw = |bias| parameters.draw_vector("bias", units, bias, stream);
+        Self { weight, bias: options.bias_initializer.map(draw), activation }
     }
 
     /// `(rows, in)` to `(rows, units)`. The kernel's gradient is a sum over all rows, which are every pixel

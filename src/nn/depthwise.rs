@@ -4,8 +4,9 @@ use tch::Tensor;
 use tch::nn::ModuleT;
 
 use super::conv::{add_bias, convolve};
+use super::layout::{CONVOLUTION, DEPTHWISE};
 use super::window::dilated;
-use super::{Activation, Fans, Initializer, Padding, Parameters};
+use super::{Activation, Initializer, Padding, Parameters};
 use crate::system::random::Stream;
 
 /// What both layers filter each channel with.
@@ -25,8 +26,8 @@ pub struct DepthwiseOptions {
     pub dilation_rate: (usize, usize),
     /// Draws the kernel.
     pub initializer: Initializer,
-    /// Whether each output channel adds a learned offset, which starts at 0.
-    pub use_bias: bool,
+    /// How the learned offset of each output channel starts, where it has one.
+    pub bias_initializer: Option<Initializer>,
     /// Applied after the bias.
     pub activation: Activation,
 }
@@ -37,14 +38,22 @@ impl DepthwiseOptions {
         self.channels * self.depth_multiplier
     }
 
-    /// A kernel `(channels, depth_multiplier, kh, kw)`, with the fans of Keras's `(kh, kw, channels,
-    /// depth_multiplier)`.
+    /// A kernel `(channels, depth_multiplier, kh, kw)`.
     fn draw(&self, parameters: &mut Parameters, name: &str, stream: &mut Stream) -> Tensor {
         let Self { channels, depth_multiplier, kernel_size: (height, width), .. } = *self;
-        let window = height * width;
-        let fans = Fans { r#in: channels * window, out: depth_multiplier * window };
         let shape = [channels, depth_multiplier, height, width];
-        parameters.draw(name, &shape, self.initializer, fans, stream)
+        parameters.draw(name, &shape, DEPTHWISE, self.initializer, stream)
+    }
+
+    /// A bias for so many output channels.
+    fn draw_bias(
+        &self,
+        parameters: &mut Parameters,
+        filters: usize,
+        stream: &mut Stream,
+    ) -> Option<Tensor> {
+        let initializer = self.bias_initializer?;
+        Some(parameters.draw_vector("bias", filters, initializer, stream))
     }
 
     /// `(N, channels, H, W)` to `(N, channels * depth_multiplier, H', W')`.
@@ -66,14 +75,14 @@ pub struct DepthwiseConv2D {
 }
 
 impl DepthwiseConv2D {
-    /// Draws the kernel from `stream`.
+    /// Draws kernel and bias from `stream`.
     pub fn new(
         parameters: &mut Parameters,
         options: DepthwiseOptions,
         stream: &mut Stream,
     ) -> Self {
         let weight = options.draw(parameters, "weight", stream);
-        let bias = options.use_bias.then(|| parameters.constant("bias", options.filters(), 0.0));
+        let bias = options.draw_bias(parameters, options.filters(), stream);
         Self { weight, bias, options }
     }
 }
@@ -96,7 +105,7 @@ pub struct SeparableConv2D {
 }
 
 impl SeparableConv2D {
-    /// Draws both kernels from `stream`.
+    /// Draws both kernels and the bias from `stream`.
     pub fn new(
         parameters: &mut Parameters,
         options: DepthwiseOptions,
@@ -104,11 +113,10 @@ impl SeparableConv2D {
         stream: &mut Stream,
     ) -> Self {
         let depthwise = options.draw(parameters, "depthwise_weight", stream);
-        let between = options.filters();
-        let fans = Fans { r#in: between, out: filters };
-        let shape = [filters, between, 1, 1];
-        let pointwise = parameters.draw("pointwise_weight", &shape, initializer, fans, stream);
-        let bias = options.use_bias.then(|| parameters.constant("bias", filters, 0.0));
+        let shape = [filters, options.filters(), 1, 1];
+        let name = "pointwise_weight";
+        let pointwise = parameters.draw(name, &shape, CONVOLUTION, initializer, stream);
+        let bias = options.draw_bias(parameters, filters, stream);
         Self { depthwise, pointwise, bias, options }
     }
 }

@@ -9,6 +9,7 @@ mod conv;
 mod dense;
 mod depthwise;
 mod initializer;
+pub mod layout;
 mod loss;
 mod norm;
 mod parameters;
@@ -23,7 +24,7 @@ pub use activation::{
 pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
 pub use dense::{Dense, DenseOptions};
 pub use depthwise::{DepthwiseConv2D, DepthwiseOptions, SeparableConv2D};
-pub use initializer::{Fans, Initializer};
+pub use initializer::{Distribution, FanMode, Fans, Initializer};
 pub use loss::{Loss, Losses, SSIM_WINDOW};
 pub use norm::{
     BatchNormalization, GroupNormalization, LayerNormalization, NormOptions, SMALLEST_NORM,

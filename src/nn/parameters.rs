@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::layout::{VECTOR, in_keras};
 use super::window::to_i64;
 use super::{Fans, Initializer};
 use crate::system::random::Stream;
@@ -49,27 +50,38 @@ impl Parameters {
         self.prefix = prefix;
     }
 
-    /// A learned tensor, drawn from `stream`.
+    /// A learned tensor, drawn from `stream`, with Keras's axis for each of its own.
     pub(super) fn draw(
         &mut self,
         name: &str,
         shape: &[usize],
+        keras_axes: &[usize],
         initializer: Initializer,
-        fans: Fans,
         stream: &mut Stream,
     ) -> Tensor {
-        let count = shape.iter().product();
+        let in_keras = in_keras(shape, keras_axes);
         let shape: Vec<i64> = shape.iter().map(|&side| to_i64(side)).collect();
         // libtorch takes the memory: where there is too little, it says so instead of aborting.
-        let tensor = Tensor::zeros(shape, (self.kind, Device::Cpu));
-        let flat = tensor.view(-1);
-        let count = if self.drawn { count } else { 0 };
-        for start in (0..count).step_by(DRAWN_AT_ONCE) {
-            let values = initializer.draw(DRAWN_AT_ONCE.min(count - start), fans, stream);
-            let mut part = flat.narrow(0, to_i64(start), to_i64(values.len()));
-            part.copy_(&Tensor::from_slice(&values));
+        let mut tensor = Tensor::zeros(shape, (self.kind, Device::Cpu));
+        if self.drawn {
+            let axes: Vec<i64> = keras_axes.iter().map(|&axis| to_i64(axis)).collect();
+            match initializer.matrix(&in_keras, stream) {
+                Some(values) => tensor.copy_(&values.permute(axes)),
+                None => fill(&tensor, initializer, Fans::of(&in_keras), stream),
+            }
         }
         self.add(name, &tensor, true)
+    }
+
+    /// A learned vector, drawn from `stream`.
+    pub(super) fn draw_vector(
+        &mut self,
+        name: &str,
+        length: usize,
+        initializer: Initializer,
+        stream: &mut Stream,
+    ) -> Tensor {
+        self.draw(name, &[length], VECTOR, initializer, stream)
     }
 
     /// A learned vector that starts at one value.
@@ -140,5 +152,15 @@ impl Parameters {
             }
             flat
         })
+    }
+}
+
+/// With values that each stand for themselves, drawn in PyTorch's order.
+fn fill(tensor: &Tensor, initializer: Initializer, fans: Fans, stream: &mut Stream) {
+    let (flat, count) = (tensor.view(-1), tensor.numel());
+    for start in (0..count).step_by(DRAWN_AT_ONCE) {
+        let values = initializer.draw(DRAWN_AT_ONCE.min(count - start), fans, stream);
+        let mut part = flat.narrow(0, to_i64(start), to_i64(values.len()));
+        part.copy_(&Tensor::from_slice(&values));
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A config's two lists are the short form of a graph in which each node reads the one before.
 
-use super::regularizers::{check_constraints, check_regularizers};
+use super::regularizers::{check_constraints, check_initializers, check_regularizers};
 use super::shapes::{Shape, ShapeError, output_of};
 use super::weights::{Weight, weights_of};
 use crate::config::layers::Layer;
@@ -142,6 +142,7 @@ impl Graph {
         let shapes: Vec<&Shape> = inputs.iter().map(|&value| self.shape(value)).collect();
         let output = output_of(&layer, &shapes)?;
         let weights = weights_of(&layer, shapes[0]);
+        check_initializers(&layer, &weights)?;
         check_regularizers(&layer, &output, &weights)?;
         check_constraints(&layer, &weights)?;
         self.nodes.push(Node { name, part, layer, shares: None, inputs, output, weights });

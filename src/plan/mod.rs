@@ -22,7 +22,7 @@ mod weights;
 pub(crate) use build::name_refusal;
 pub use graph::{Graph, Node, Part, Section, SkipConnection, Value};
 pub use loader::loader;
-pub(crate) use names::{Names, snake_case};
+pub(crate) use names::Names;
 pub use objective::Objective;
 pub use receptive_field::Axis;
 pub(crate) use resize::LARGEST_PERIOD;

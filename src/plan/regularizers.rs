@@ -1,9 +1,35 @@
-//! Which regularizers and constraints fit which weights.
+//! Which initializers, regularizers and constraints fit which weights.
 
 use super::shapes::{Shape, ShapeError};
 use super::weights::Weight;
+use crate::config::initializers::Initializer;
 use crate::config::layers::Layer;
 use crate::config::regularizers::{OrthogonalRegularizer, Regularizer, Vectors};
+
+/// Keras's `Identity` makes matrices, and `Orthogonal` weights of two axes or more.
+///
+/// # Errors
+/// Names the key of the first that would start something else.
+pub(super) fn check_initializers(layer: &Layer, weights: &[Weight]) -> Result<(), ShapeError> {
+    for weight in weights {
+        let Some(initializer) = layer.initializer(weight.keras_name) else { continue };
+        let sides = weight.keras_shape();
+        let fits = match initializer {
+            Initializer::Identity(_) => sides.len() == 2,
+            Initializer::Orthogonal(_) => sides.len() >= 2,
+            _ => true,
+        };
+        if !fits {
+            let (weight, name) = (weight.keras_name, initializer.name());
+            let problem = format!(
+                "starts its {weight} with {name}, and the {weight} has shape {sides:?} in Keras's layout"
+            );
+            let remedy = "give Identity to the kernel of a Dense, Orthogonal to any kernel, or use another initializer";
+            return Err(ShapeError { problem, remedy: remedy.to_owned() });
+        }
+    }
+    Ok(())
+}
 
 /// Keras's `OrthogonalRegularizer` takes a matrix, and compares at least two of its vectors.
 ///
@@ -16,8 +42,11 @@ pub(super) fn check_regularizers(
 ) -> Result<(), ShapeError> {
     for weight in weights {
         if let Some(regularizer) = layer.regularizer(weight.keras_name) {
-            let sides: Vec<usize> = in_keras(weight);
-            check(&format!("{}_regularizer", weight.keras_name), regularizer, &sides)?;
+            check(
+                &format!("{}_regularizer", weight.keras_name),
+                regularizer,
+                &weight.keras_shape(),
+            )?;
         }
     }
     match layer.activity_regularizer() {
@@ -40,7 +69,7 @@ pub(super) fn check_constraints(layer: &Layer, weights: &[Weight]) -> Result<(),
         let count = weight.shape.len() as i64;
         let stray = constraint.axes().iter().find(|&&axis| axis < -count || axis >= count);
         if let Some(axis) = stray {
-            let (key, sides) = (weight.keras_name, in_keras(weight));
+            let (key, sides) = (weight.keras_name, weight.keras_shape());
             let problem = format!(
                 "has {key}_constraint with axis = {axis}, and the {key} has shape {sides:?} in Keras's layout"
             );
@@ -49,12 +78,6 @@ pub(super) fn check_constraints(layer: &Layer, weights: &[Weight]) -> Result<(),
         }
     }
     Ok(())
-}
-
-fn in_keras(weight: &Weight) -> Vec<usize> {
-    let mut sides = vec![0; weight.shape.len()];
-    weight.keras_axes.iter().zip(&weight.shape).for_each(|(&axis, &side)| sides[axis] = side);
-    sides
 }
 
 fn check(key: &str, regularizer: &Regularizer, sides: &[usize]) -> Result<(), ShapeError> {

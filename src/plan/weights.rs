@@ -6,6 +6,9 @@ use super::shapes::Shape;
 use crate::config::layers::{
     Conv1D, Conv2D, DepthwiseConv2D, Layer, LayerNormalization, PReLU, Pair, SeparableConv2D,
 };
+use crate::nn::layout::{
+    CHANNELS_FIRST, CONVOLUTION, CONVOLUTION_1D, DENSE, DEPTHWISE, VECTOR, in_keras,
+};
 
 /// A weight tensor of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,20 +31,13 @@ impl Weight {
     pub fn count(&self) -> usize {
         self.shape.iter().fold(1, |all, &side| all.saturating_mul(side))
     }
-}
 
-/// Conv2D `(h, w, in, out)` is `(out, in, h, w)`; Conv2DTranspose `(h, w, out, in)` is `(in, out, h, w)`.
-const CONVOLUTION: &[usize] = &[3, 2, 0, 1];
-/// Conv1D `(k, in, out)` is `(out, in, k)`; Conv1DTranspose `(k, out, in)` is `(in, out, k)`.
-const CONVOLUTION_1D: &[usize] = &[2, 1, 0];
-/// DepthwiseConv2D `(h, w, in, each)` is `(in, each, h, w)`: with one filter for each channel what PyTorch has for
-/// a convolution of as many groups as channels.
-const DEPTHWISE: &[usize] = &[2, 3, 0, 1];
-/// A sample of 1, 2 or 3 axes with its channels first.
-const CHANNELS_FIRST: [&[usize]; 3] = [&[0], &[1, 0], &[2, 0, 1]];
-/// Dense `(in, out)` is `(out, in)`.
-const DENSE: &[usize] = &[1, 0];
-const VECTOR: &[usize] = &[0];
+    /// Its shape in Keras's layout.
+    #[must_use]
+    pub fn keras_shape(&self) -> Vec<usize> {
+        in_keras(&self.shape, self.keras_axes)
+    }
+}
 
 /// In Keras's order, for an input of this shape.
 pub(super) fn weights_of(layer: &Layer, input: &Shape) -> Vec<Weight> {

@@ -14,7 +14,14 @@ from .case import Case
 STANDARD_ERRORS = 4.0
 RANDOM = ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
           "lecun_normal"]
-NAMES = [*RANDOM, "zeros", "ones"]
+RANDOM_OPTIONS = {
+    "RandomNormal": {"mean": 0.5, "stddev": 2.0},
+    "TruncatedNormal": {"mean": -1.0, "stddev": 0.25},
+    "RandomUniform": {"minval": -0.25, "maxval": 1.0},
+    "VarianceScaling": {"scale": 3.0, "mode": "fan_out", "distribution": "untruncated_normal"},
+}
+CONSTANT_OPTIONS = {"Constant": {"value": -0.375}}
+NAMES = [*RANDOM, "zeros", "ones", *RANDOM_OPTIONS, *CONSTANT_OPTIONS]
 # A million weights each, and fans in and out that no other reading of the layout would give.
 LAYERS = [
     ({"layer": "Conv2D", "filters": 125, "kernel_size": [4, 8], "padding": "same"}, [1, 1, 250]),
@@ -23,7 +30,7 @@ LAYERS = [
 ]
 # The outermost of a million draws is this near the bound, but for one seed in a billion: uniform
 # ones thin out evenly, normal ones have density 0.0566 at two deviations, and two sides.
-NEAREST = {"uniform": 1 - 2.1e-5, "normal": 1 - 1e-4}
+NEAREST = {"uniform": 1 - 2.1e-5, "truncated_normal": 1 - 1e-4}
 
 
 class Asked(Exception):
@@ -41,7 +48,7 @@ def asked_of_the_generator(table, shape):
 
     layer = reference.build_layer(table)
     with mock.patch.multiple(random, uniform=catch("uniform"),
-                             truncated_normal=catch("normal")):
+                             truncated_normal=catch("truncated_normal"), normal=catch("normal")):
         try:
             layer.build([1, *shape])
         except Asked as asked:
@@ -58,27 +65,27 @@ def truncated_moments():
 
 
 def expected(kind, options):
-    """Bound, mean, variance and fourth moment."""
+    """Largest distance from the mean, mean, variance and fourth moment."""
     if kind == "uniform":
         low, high = options["minval"], options["maxval"]
-        assert low == -high
-        return high, 0.0, high**2 / 3, high**4 / 5
-    variance, fourth = truncated_moments()
+        reach = (high - low) / 2
+        return reach, (low + high) / 2, reach**2 / 3, reach**4 / 5
+    cut, variance, fourth = (math.inf, 1.0, 3.0) if kind == "normal" else (2.0, *truncated_moments())
     scale = options["stddev"]
-    return 2 * scale, options["mean"], scale**2 * variance, scale**4 * fourth
+    return cut * scale, options["mean"], scale**2 * variance, scale**4 * fourth
 
 
 def judge_random(table, shape, weights):
     """Errors in standard errors; a bound that is overstepped or not reached is infinitely wrong."""
     kind, options = asked_of_the_generator(table, shape)
     bound, mean, variance, fourth = expected(kind, options)
-    values, count = weights["weight0"].ravel(), weights["weight0"].size
+    values, count = weights["weight0"].ravel() - mean, weights["weight0"].size
     outermost = np.abs(values).max() / bound
-    within = NEAREST[kind] <= outermost <= 1 + 4e-16
+    within = NEAREST.get(kind, 0.0) <= outermost <= 1 + 4e-16
     errors = {
         f"outermost value over bound, {outermost:.9f},": 0.0 if within else np.inf,
-        "mean": abs(values.mean() - mean) / math.sqrt(variance / count),
-        "variance": abs(np.mean((values - mean) ** 2) - variance)
+        "mean": abs(values.mean()) / math.sqrt(variance / count),
+        "variance": abs(np.mean(values**2) - variance)
         / math.sqrt((fourth - variance**2) / count),
         "neighbours": abs(np.mean(values[1:] * values[:-1])) / (variance / math.sqrt(count)),
         "bias": np.inf if weights["weight1"].any() else 0.0,
@@ -98,8 +105,10 @@ def draw(row, index, seed):
     """One case: one kind of kernel."""
     name = row.removeprefix("initializer ")
     table, shape = LAYERS[index]
-    table = table | {"kernel_initializer": name}
-    judge = judge_random if name in RANDOM else judge_constant
+    options = RANDOM_OPTIONS | CONSTANT_OPTIONS
+    initializer = {"name": name} | options[name] if name in options else name
+    table = table | {"kernel_initializer": initializer}
+    judge = judge_random if name in RANDOM or name in RANDOM_OPTIONS else judge_constant
     request = {"kind": "start", "layer": table, "input": shape,
                "seed": 100 * seed + NAMES.index(name)}
     return Case(row, index, request, {}, lambda answer: judge(table, shape, answer),
