@@ -762,6 +762,18 @@ encoder = [
 ]
 decoder = [
   { layer = "Dense", units = 32 },
+  { layer = "Reshape", target_shape = [16, 2] },
+  { layer = "Conv1D", filters = 2, kernel_size = 3, padding = "same" },
+  { layer = "MaxPooling1D" },
+  { layer = "AveragePooling1D", pool_size = 2, strides = 1, padding = "same" },
+  { layer = "UpSampling1D" },
+  { layer = "ZeroPadding1D" },
+  { layer = "Cropping1D" },
+  { layer = "Conv1DTranspose", filters = 2, kernel_size = 3, padding = "same" },
+  { layer = "SpatialDropout1D", rate = 0.1 },
+  { layer = "GlobalAveragePooling1D", keepdims = true },
+  { layer = "GlobalMaxPooling1D" },
+  { layer = "Dense", units = 32 },
   { layer = "Reshape", target_shape = [2, 2, 8] },
   { layer = "DepthToSpace", block_size = 2 },
   { layer = "GlobalAveragePooling2D", keepdims = true },

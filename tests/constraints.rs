@@ -88,3 +88,13 @@ fn a_config_with_constraints_reads_back_as_itself() {
     );
     assert_eq!(Source::parse(&written, "again", &[]).unwrap().config, plan.config);
 }
+
+#[test]
+fn an_axis_is_named_once() {
+    for axes in ["[0, -4]", "[1, 1]"] {
+        let keys = format!("kernel_constraint = {{ name = \"MaxNorm\", axis = {axes} }}");
+        let refused = plan_of(&keys, "native").unwrap_err().to_string();
+        assert!(refused.contains("has kernel_constraint with axis = "), "{refused}");
+        assert!(refused.contains("give axes from -4 to 3, each once"), "{refused}");
+    }
+}

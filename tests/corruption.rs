@@ -450,7 +450,7 @@ fn every_shipped_config_can_be_looked_at() {
         let config = root().join(format!("configs/{name}.toml"));
         corrupt(&config, folder.path()).set(&data).succeeds();
     }
-    assert_eq!(names(folder.path()).len(), 6);
+    assert_eq!(names(folder.path()).len(), 7);
 }
 
 #[test]

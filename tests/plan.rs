@@ -1524,3 +1524,36 @@ fn another_seed_and_the_test_set_have_other_noise() {
     assert_ne!(seen(&test, 1, false), base);
     assert_eq!(seen(&test, 1, false), seen(&test, 2, false));
 }
+
+#[test]
+fn squeeze_and_excitation_takes_images_of_any_size() {
+    let text = "name = \"x\"\n[model]\ninput_shape = [-1, -1, 1]\nlayers = [\n\
+        { layer = \"Conv2D\", name = \"a\", filters = 4, kernel_size = 3, padding = \"same\" },\n\
+        { layer = \"GlobalAveragePooling2D\" },\n{ layer = \"Dense\", units = 4 },\n\
+        { layer = \"Reshape\", name = \"b\", target_shape = [1, 1, 4] },\n\
+        { layer = \"Multiply\", inputs = [\"a\", \"b\"] },\n{ layer = \"Conv2D\", filters = 1, kernel_size = 1 }]\n";
+    assert_eq!(plan(text).open, [true, true]);
+}
+
+#[test]
+fn what_signals_and_other_values_cannot_have_is_refused() {
+    let signal = "name = \"x\"\n[model]\ninput_shape = [16, 2]\nlayers = [\n\
+        { layer = \"Conv1D\", filters = 2, kernel_size = 3, padding = \"same\" }]\n";
+    let jpeg = plan_of(&format!("corruption = {{ kind = \"jpeg\" }}\n{signal}"), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(jpeg.contains("the samples have 2 channels"), "{jpeg}");
+    let npz = "[data]\nkind = \"npz\"\nfile = \"a.npy\"\nany_values = true\n";
+    for loss in [
+        "[{ loss = \"bce\" }, { loss = \"mse\" }]",
+        "{ loss = \"bce\", weight = 0.5 }",
+        "\"poisson\"",
+    ] {
+        let text = format!("{signal}{npz}[train]\nloss = {loss}\n");
+        let refused = plan_of(&text, &[]).unwrap_err().to_string();
+        assert!(refused.contains("for values in 0..1"), "{refused}");
+    }
+    let ssim = format!("{signal}[train]\nloss = \"ssim\"\n");
+    let refused = plan(&ssim).objective().unwrap_err().to_string();
+    assert!(refused.contains("which is no image"), "{refused}");
+}

@@ -8,7 +8,9 @@ use convae::data::corruption::Split;
 use convae::data::{Batch, Dataset, Target};
 use convae::formats::image_file::{ImageFile, Samples};
 use convae::plan::loader;
+use convae::train::Trainer;
 use convae::{Plan, Source};
+use tch::Device;
 use tempfile::TempDir;
 
 const CONV: &str = r#"{ layer = "Conv2D", filters = 2, kernel_size = 3, padding = "same" }"#;
@@ -439,4 +441,35 @@ fn a_model_of_open_size_says_what_it_lacks() {
     let data = images(&dir) + "\npatches = { size = 4 }";
     let plan = plan(&config(&data, "[-1, -1, 1]", &[CONV, pool, UP], 1, NONE));
     assert_eq!(plan.for_data().unwrap().input_shape, [4, 4, 1]);
+}
+
+/// Without corruption the target is what the model sees, in the sides of what it gives.
+#[test]
+fn an_output_of_another_rank_has_the_same_loss_on_both_engines() {
+    let flat = r#"{ layer = "Flatten" }, { layer = "Dense", units = 36 }"#;
+    let image = r#"{ layer = "Reshape", target_shape = [6, 6, 1] },
+        { layer = "Conv2D", filters = 1, kernel_size = 3, padding = "same" }"#;
+    let signal = r#"{ layer = "Reshape", target_shape = [6, 6] },
+        { layer = "Conv1D", filters = 6, kernel_size = 3, padding = "same" }"#;
+    for (shape, layers) in [
+        ("[6, 6, 1]", flat),
+        ("[6, 6]", image),
+        ("[36]", image),
+        ("[36]", signal),
+        ("[6, 6]", flat),
+    ] {
+        let loss = |engine: &str| {
+            let text = format!(
+                "name = \"x\"\n[model]\ninput_shape = {shape}\nlayers = [{layers}]\n[train]\nloss = \"mse\"\n\
+                 dtype = \"float64\"\ndevice = \"cpu\"\nengine = \"{engine}\"\n"
+            );
+            let plan = Plan::new(Source::parse(&text, "test.toml", &[]).unwrap()).unwrap();
+            let mut trainer = Trainer::new(&plan, Device::Cpu).unwrap();
+            let input = (0..72_u8).map(|i| f32::from(i % 11) / 11.0).collect();
+            let step = trainer.train_step(&Batch { len: 2, input, clean: None }, 1, 1);
+            step.loss.double_value(&[])
+        };
+        let [native, libtorch] = ["native", "libtorch"].map(loss);
+        assert!((native - libtorch).abs() < 1e-12, "{shape}: {native} and {libtorch}");
+    }
 }

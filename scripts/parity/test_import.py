@@ -148,8 +148,8 @@ class KerasImport(Sandbox):
             'kernel_regularizer = { name = "L2", l2 = 0.25 }': layers.Conv2D(1, 3, kernel_regularizer=L2(0.25)),
             'activity_regularizer = { name = "L2", l2 = 0.25 }': layers.Conv2D(1, 3, activity_regularizer=L2(0.25)),
             'gamma_regularizer = { name = "L2", l2 = 0.25 }': layers.BatchNormalization(gamma_regularizer=L2(0.25)),
-            'kernel_constraint = { name = "NonNeg" }': layers.Dense(1, kernel_constraint="non_neg"),
-            'bias_constraint = { name = "MaxNorm", ': layers.Dense(1, bias_constraint="max_norm"),
+            'kernel_constraint = "non_neg"': layers.Dense(1, kernel_constraint="non_neg"),
+            'bias_constraint = "max_norm"': layers.Dense(1, bias_constraint="max_norm"),
         }.items():
             with self.subTest(written):
                 self.opened(sequential(layers.Conv2D(4, 1), layer, layers.Conv2D(1, 1)))
@@ -209,7 +209,7 @@ class KerasImport(Sandbox):
     def test_an_optimizer_and_a_loss_that_convae_does_not_have_are_said_and_left_behind(self) -> None:
         loss = keras.losses.MeanSquaredError()
         for options, said in (
-            ({"optimizer": "adafactor", "loss": loss}, "the optimizer, Adafactor, is left behind"),
+            ({"optimizer": "muon", "loss": loss}, "the optimizer, Muon, is left behind"),
             ({"optimizer": "adam", "loss": keras.losses.Dice()}, "the loss, Dice, is none"),
             ({"optimizer": "adam", "loss": keras.losses.BinaryCrossentropy(from_logits=True)}, "from_logits = true"),
             ({"optimizer": keras.optimizers.Adam(loss_scale_factor=2.0), "loss": loss}, "loss_scale_factor = 2.0"),

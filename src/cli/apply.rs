@@ -1,5 +1,6 @@
 //! `convae apply`: a trained model on the user's images.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Cursor, IsTerminal, Read, Seek, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -118,6 +119,16 @@ fn check_arrays(args: &Apply) -> Result<bool, UsageError> {
 /// An array that fails does not stop the others.
 fn apply_to_arrays(args: &Apply, plan: &Plan, predictor: &mut Predictor) -> anyhow::Result<u8> {
     let folder = open_folder(args.out.as_deref())?;
+    let mut results = HashMap::new();
+    for array in &args.images {
+        if let Some(other) = results.insert(result_of(array, folder), array) {
+            let [array, other] = [array, other].map(|path| path.display());
+            return Err(UsageError(format!(
+                "the results of {other} and {array} would have one name; apply the model to each by itself"
+            ))
+            .into());
+        }
+    }
     let mut failed = 0;
     for array in &args.images {
         let out = result_of(array, folder);

@@ -70,8 +70,9 @@ pub fn run(args: &Import) -> anyhow::Result<u8> {
     let header = header(&args.file, &imported);
     print(&summary(&imported.plan))?;
     note_all(said(&imported));
+    let takes_images = imported.plan.graph.input.0.len() == 3;
     write_both(imported, &header, &config, &checkpoint)?;
-    note_all(next_steps(&config, &checkpoint));
+    note_all(next_steps(&config, &checkpoint, takes_images));
     Ok(0)
 }
 
@@ -168,12 +169,17 @@ fn add_state(checkpoint: &mut Checkpoint, state: Option<State>) -> anyhow::Resul
     Ok(())
 }
 
-fn next_steps(config: &Path, checkpoint: &Path) -> [String; 3] {
+fn next_steps(config: &Path, checkpoint: &Path, takes_images: bool) -> [String; 3] {
     let (config, checkpoint) = (config.display(), checkpoint.display());
+    let (samples, data) = if takes_images {
+        ("IMAGES", "data.kind=images --set data.train=PHOTOS")
+    } else {
+        ("SAMPLES.npy", "data.kind=npz --set data.file=SAMPLES.npz")
+    };
     [
         format!("Saved: {config} and {checkpoint}"),
-        format!("  convae apply --checkpoint {checkpoint} --out cleaned IMAGES"),
-        format!("  convae --config {config} --set data.kind=images --set data.train=PHOTOS"),
+        format!("  convae apply --checkpoint {checkpoint} --out cleaned {samples}"),
+        format!("  convae --config {config} --set {data}"),
     ]
 }
 

@@ -1042,7 +1042,8 @@ impl Layer {
     }
 
     /// What the keys of a weight begin with: `pointwise` of `pointwise_kernel`.
-    fn stem<'a>(&self, weight: &'a str) -> &'a str {
+    #[must_use]
+    pub fn stem<'a>(&self, weight: &'a str) -> &'a str {
         match self {
             Self::DepthwiseConv2D(_) if weight == "kernel" => "depthwise",
             _ => weight.strip_suffix("_kernel").unwrap_or(weight),

@@ -227,15 +227,22 @@ fn with_new_names<'a>(node: &'a Node, keys: &[Key]) -> Result<Cow<'a, Node>, Con
     Ok(node)
 }
 
-/// "write `epochs`" for a near miss, else all that is known.
+/// "did you mean `epochs`?" for a near miss, else all that is known; of many, those that are most alike.
 pub fn suggest(received: &str, known: &[&str]) -> String {
     /// Jaro-Winkler similarity from which two names pass for a slip of the pen.
     const NEAR: f64 = 0.8;
+    /// Names that one sentence lists.
+    const MOST: usize = 20;
     let likeness =
         |name: &str| strsim::jaro_winkler(&received.to_lowercase(), &name.to_lowercase());
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match nearest {
-        Some(name) if likeness(name) > NEAR => format!("did you mean `{name}`?"),
+    let mut by_likeness = known.to_vec();
+    by_likeness.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
+    match by_likeness[..] {
+        [name, ..] if likeness(name) > NEAR => format!("did you mean `{name}`?"),
+        _ if known.len() > MOST => {
+            let others = known.len() - MOST;
+            format!("known here: {} and {others} others", by_likeness[..MOST].join(", "))
+        }
         _ => format!("known here: {}", known.join(", ")),
     }
 }

@@ -46,10 +46,13 @@ impl Libtorch {
         let input = self.tensor(&batch.input, &self.shape);
         model.activity.take();
         let output = model.forward_t(&input, train);
-        let loss = match &batch.clean {
-            Some(clean) => self.loss.of(&output, &self.tensor(clean, &self.output)),
-            None => self.loss.of(&output, &input),
+        let target = match &batch.clean {
+            Some(clean) => self.tensor(clean, &self.output),
+            None if self.output == self.shape => input,
+            // The same values in other sides: a vector for an image.
+            None => self.tensor(&batch.input, &self.output),
         };
+        let loss = self.loss.of(&output, &target);
         let loss = match model.activity.take() {
             Some(penalty) => loss + penalty,
             None => loss,

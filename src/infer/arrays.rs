@@ -73,7 +73,7 @@ fn check_samples(graph: &Graph, array: &Path, shape: &[usize]) -> Result<(), Usa
         () if sample == graph.input || is_vector || lacks_channel => Ok(()),
         () => {
             let problem = format!("holds samples of {sample}, and the model takes {}", graph.input);
-            refuse(problem, "reshape it with numpy.reshape, or name another array")
+            refuse(problem, "give samples of that shape")
         }
     }
 }

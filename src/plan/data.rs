@@ -43,9 +43,11 @@ fn check_any_values(source: &Source) -> Result<(), ConfigError> {
         let remedy = "set clip=false where the kind has it, or take another kind";
         return Err(source.error("corruption", problem, remedy));
     }
-    if source.config.train.loss == Loss::BinaryCrossentropy {
-        let problem =
-            "is \"binary_crossentropy\", for values in 0..1, but `data.any_values` is set";
+    let of_unit = [Loss::BinaryCrossentropy, Loss::Poisson, Loss::Ssim];
+    let losses = source.config.train.loss.0.iter();
+    if let Some((loss, _)) = losses.into_iter().find(|(loss, _)| of_unit.contains(loss)) {
+        let name = loss.name();
+        let problem = format!("is {name:?}, for values in 0..1, but `data.any_values` is set");
         return Err(source.error("train.loss", problem, "set mean_squared_error, for one"));
     }
     Ok(())

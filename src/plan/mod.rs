@@ -172,10 +172,14 @@ fn check_clipping(source: &Source) -> Result<(), ConfigError> {
 }
 
 /// A JPEG file does not hold every image that a model may take.
-fn check_jpeg(source: &Source, [height, width, _]: [usize; 3]) -> Result<(), ConfigError> {
+fn check_jpeg(source: &Source, [height, width, channels]: [usize; 3]) -> Result<(), ConfigError> {
     let times = source.config.corruption.shrinking();
     let [height, width] = [height, width].map(|side| side.saturating_mul(times));
     let has_jpeg = source.config.corruption.0.iter().any(|kind| kind.name() == "jpeg");
+    if has_jpeg && !matches!(channels, 1 | 3) {
+        let problem = format!("has the kind jpeg, and the samples have {channels} channels");
+        return Err(source.error("corruption", problem, "take another kind: JPEG has 1 or 3"));
+    }
     if !has_jpeg || height.max(width) <= LARGEST_JPEG_SIDE {
         return Ok(());
     }

@@ -35,6 +35,12 @@ impl Plan {
         let losses = &self.config.train.loss;
         let has = |wanted: Loss| losses.0.iter().any(|(loss, _)| *loss == wanted);
         let [height, width, _] = self.output_shape();
+        let output = self.graph.shape(self.graph.output);
+        if has(Loss::Ssim) && output.0.len() != 3 {
+            let problem = format!("is \"ssim\", and the model gives {output}, which is no image");
+            let remedy = "give another loss, or end in a Reshape to [height, width, channels]";
+            return Err(self.source.error("train.loss", problem, remedy));
+        }
         if has(Loss::Ssim) && height.min(width) < SSIM_WINDOW {
             let problem = format!("is \"ssim\", and the model gives images of {height}x{width}");
             let remedy = format!("give another loss: its windows are {SSIM_WINDOW}x{SSIM_WINDOW}");

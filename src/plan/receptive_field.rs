@@ -267,6 +267,7 @@ impl Graph {
             return is_image && ![1, 2].iter().all(|axis| layer.shared_axes.contains(axis));
         }
         match node.layer.geometry() {
+            Geometry::Global(_) => false,
             _ if node.output.0.len() != 3 => true,
             Geometry::Flatten | Geometry::Reshape(_) => true,
             Geometry::Permute(dims) => !dims.iter().copied().eq(1..=dims.len()),

@@ -43,7 +43,7 @@ pub(super) fn check_regularizers(
     for weight in weights {
         if let Some(regularizer) = layer.regularizer(weight.keras_name) {
             check(
-                &format!("{}_regularizer", weight.keras_name),
+                &format!("{}_regularizer", layer.stem(weight.keras_name)),
                 regularizer,
                 &weight.keras_shape(),
             )?;
@@ -67,13 +67,19 @@ pub(super) fn check_constraints(layer: &Layer, weights: &[Weight]) -> Result<(),
     for weight in weights {
         let Some(constraint) = layer.constraint(weight.keras_name) else { continue };
         let count = weight.shape.len() as i64;
-        let stray = constraint.axes().iter().find(|&&axis| axis < -count || axis >= count);
-        if let Some(axis) = stray {
-            let (key, sides) = (weight.keras_name, weight.keras_shape());
+        let axes = constraint.axes();
+        let place = |axis: i64| if axis < 0 { axis + count } else { axis };
+        let is_wrong = |(i, &axis): (usize, &i64)| {
+            let place_of = place(axis);
+            let repeated = axes[..i].iter().any(|&other| place(other) == place_of);
+            (!(0..count).contains(&place_of) || repeated).then_some(axis)
+        };
+        if let Some(axis) = axes.iter().enumerate().find_map(is_wrong) {
+            let (key, sides) = (layer.stem(weight.keras_name), weight.keras_shape());
             let problem = format!(
-                "has {key}_constraint with axis = {axis}, and the {key} has shape {sides:?} in Keras's layout"
+                "has {key}_constraint with axis = {axis}, and that weight has shape {sides:?} in Keras's layout"
             );
-            let remedy = format!("give axes from {} to {}", -count, count - 1);
+            let remedy = format!("give axes from {} to {}, each once", -count, count - 1);
             return Err(ShapeError { problem, remedy });
         }
     }

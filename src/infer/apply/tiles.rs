@@ -146,7 +146,11 @@ impl<'a> Fit<'a> {
             "it is {width}x{height} pixels, the model takes {own_width}x{own_height} only (it has \
              a {} layer); resize it{}",
             layer.layer.name(),
-            if larger { ", or cut it into such tiles with --tile" } else { "" }
+            if larger && self.plan.whole_layer().is_none() {
+                ", or cut it into such tiles with --tile"
+            } else {
+                ""
+            }
         )
     }
 }

@@ -23,6 +23,7 @@ use clap::ValueEnum;
 use tch::Device;
 
 use crate::config::layers::Layer;
+use crate::config::sections::Data;
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
 use crate::infer::model_file::{carry_history, described, open_model};
@@ -223,7 +224,15 @@ impl Exporter {
         };
         let name = &self.plan.config.name;
         let sizes = self.sizes();
-        format!("{name}, an autoencoder by convae. {layouts}, 0 is black and 1 is white; {sizes}.")
+        format!("{name}, an autoencoder by convae. {layouts}, {}; {sizes}.", self.values())
+    }
+
+    /// What the values mean.
+    fn values(&self) -> &'static str {
+        match &self.plan.config.data {
+            Data::Npz(npz) if npz.any_values => "values of any range",
+            _ => "0 is black and 1 is white",
+        }
     }
 
     /// The nodes that the output needs, in topological order.

@@ -459,6 +459,15 @@ mod tests {
     }
 
     #[test]
+    fn a_decay_of_nadam_is_no_schedule_of_the_learning_rate() {
+        let said = json!({ "loss": "mse", "optimizer_config": { "class_name": "Nadam",
+            "config": { "learning_rate": 0.001, "decay": 0.004 } } });
+        let (training, notes) = read(&said);
+        assert!(!training.keys.contains_key("learning_rate_schedule"));
+        assert!(notes[0].contains("decay = 0.004 of Nadam is left behind"), "{notes:?}");
+    }
+
+    #[test]
     fn a_clipnorm_of_keras_before_tensorflows_own_is_of_all_gradients() {
         for (of_tensorflow, minor, key) in
             [(false, 2, "global_clipnorm"), (true, 2, "clipnorm"), (false, 4, "clipnorm")]

@@ -81,6 +81,12 @@ fn options(name: &str, keys: &[Key], config: &Value, version: Version, notes: &m
         let key = keys.iter().find(|key| key.name == option);
         match (option.as_str(), key) {
             ("learning_rate" | "lr", _) => rate(value, &mut found, notes),
+            // Of Nadam it is the momentum's.
+            ("decay" | "schedule_decay", _) if name == "Nadam" => notes.add(format!(
+                "{option} = {} of Nadam is left behind: here its momentum follows Keras 3's schedule, and its \
+                 steps differ",
+                shown(value)
+            )),
             ("decay", _) => decay(value, &mut found),
             (option, Some(_)) if OF_AVERAGES.contains(&option) && !averages => {}
             // Of all gradients together, at that time (`keras/optimizers.py`, `get_gradients`).
@@ -97,11 +103,14 @@ fn options(name: &str, keys: &[Key], config: &Value, version: Version, notes: &m
             (option, None) => unknown(option, value, notes),
         }
     }
-    if name == "RMSprop" && is_old(version, config) {
-        notes.add(
-            "RMSprop of Keras 2 adds its epsilon outside the root, here it stands inside: where a gradient is \
-             near 0 the steps differ",
-        );
+    if ["RMSprop", "Adagrad"].contains(&name) && is_old(version, config) {
+        notes.add(format!(
+            "{name} of Keras 2 adds its epsilon outside the root, here it stands inside: where a gradient is \
+             near 0 the steps differ"
+        ));
+    }
+    if name == "Adagrad" && version.is_multi_backend() {
+        found.keys.entry("initial_accumulator_value").or_insert_with(|| 0.0.into());
     }
     found
 }

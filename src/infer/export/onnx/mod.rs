@@ -101,7 +101,7 @@ fn metadata(model: &Exporter) -> Vec<Entry> {
     vec![
         entry("config.toml", model.plan.config.to_toml()),
         entry("layout", layout.to_owned()),
-        entry("values", "0 is black, 1 is white".to_owned()),
+        entry("values", model.values().to_owned()),
         entry("sizes", model.sizes()),
     ]
 }
@@ -130,7 +130,7 @@ fn value_info(
     ValueInfo {
         name: name.to_owned(),
         r#type: Some(proto::Type { tensor_type }),
-        doc_string: format!("{}, 0 is black and 1 is white", layout_of(shape)),
+        doc_string: format!("{}, {}", layout_of(shape), model.values()),
     }
 }
 
