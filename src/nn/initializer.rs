@@ -129,7 +129,7 @@ impl Initializer {
     /// The next `count` starting values of a weight with these fans, where each stands for itself.
     ///
     /// # Panics
-    /// For those of [`Initializer::matrix`].
+    /// For those that draw a matrix.
     #[must_use]
     pub fn draw(self, count: usize, fans: Fans, stream: &mut Stream) -> Vec<f64> {
         let each = 0..count;
