@@ -3,8 +3,12 @@
 //! A room uses the rooms below it and nothing above. `tests` modules are held to the same rule. What a
 //! file imports is read from its paths that begin with `crate::`, outside comments.
 
+#[path = "common/absent.rs"]
+mod absent;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// From the top floor to the ground: each room may use those after it.
 const FLOORS: [&str; 14] = [
@@ -14,6 +18,29 @@ const FLOORS: [&str; 14] = [
 
 /// Files beside the rooms.
 const TOP: [&str; 2] = ["lib.rs", "main.rs"];
+
+/// What the repository has at its top level; what a run or a script leaves there is none of it.
+const ROOT: [&str; 19] = [
+    ".cargo",
+    ".ci",
+    ".gitignore",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "build.rs",
+    "configs",
+    "docs",
+    "examples",
+    "fuzz",
+    "rustfmt.toml",
+    "scripts",
+    "src",
+    "tests",
+];
 
 /// A use of one room by another.
 struct Import {
@@ -33,6 +60,22 @@ fn nothing_but_the_rooms_lies_at_the_top() {
         }
     }
     assert!(strangers.is_empty(), "{}", strangers.join("\n"));
+}
+
+#[test]
+fn the_repository_has_nothing_else_at_its_top_level() {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
+    let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
+        return absent::skipped("this is no git repository");
+    };
+    let names = String::from_utf8(listed.stdout).unwrap();
+    let first = |path: &str| path.split('/').next().unwrap_or(path).to_owned();
+    let mut tops: Vec<String> = names.split_terminator('\0').map(first).collect();
+    tops.dedup();
+    assert_eq!(tops, ROOT);
 }
 
 #[test]

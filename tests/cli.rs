@@ -397,7 +397,7 @@ fn what_is_printed_has_no_letters_that_steer_a_terminal() {
         train(place.join("none.toml")).out(&run),
         convae().args(["summary", "--checkpoint"]).arg(&weights),
         convae().args(["report"]).arg(&run),
-        convae().args(["compare"]).arg(&run),
+        convae().within(folder.path()).args(["compare"]).arg(&run),
         convae().args(["compare", "--json"]).arg(&run),
         checkpoint("apply").out(place.join("out")).arg(&place),
         checkpoint("apply").out(place.join("out")).arg(&place), // kept

@@ -149,7 +149,8 @@ class KerasImport(Sandbox):
             'activity_regularizer = { name = "L2", l2 = 0.25 }': layers.Conv2D(1, 3, activity_regularizer=L2(0.25)),
             'gamma_regularizer = { name = "L2", l2 = 0.25 }': layers.BatchNormalization(gamma_regularizer=L2(0.25)),
             'kernel_constraint = "non_neg"': layers.Dense(1, kernel_constraint="non_neg"),
-            'bias_constraint = "max_norm"': layers.Dense(1, bias_constraint="max_norm"),
+            'bias_constraint = { name = "MaxNorm", max_value = 2.0, axis = 0 }':
+                layers.Dense(1, bias_constraint="max_norm"),
         }.items():
             with self.subTest(written):
                 self.opened(sequential(layers.Conv2D(4, 1), layer, layers.Conv2D(1, 1)))
