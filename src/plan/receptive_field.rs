@@ -217,7 +217,8 @@ impl Graph {
         let in_2d = node.layer.in_2d();
         let layer = in_2d.as_ref().unwrap_or(&node.layer);
         let of_layer = || Reads::of(layer, axis.length(input), axis);
-        (!node.layer.is_merge()).then(of_layer)
+        // A vector has no positions.
+        (!node.layer.is_merge() && input.0.len() > 1).then(of_layer)
     }
 
     /// Which nodes' values have positions that lie on the input's: not what a layer has made of the whole image.
