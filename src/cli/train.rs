@@ -114,6 +114,9 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &trainer)).transpose()?;
     let steps = loader(&plan, &data.train, Split::Train).steps();
     let mut checkpointer = FolderKeeper::new(&plan, &folder, steps, goes_on);
+    if goes_on {
+        checkpointer.prune(&state)?;
+    }
     let mut views = Views::begin(&folder, &plan, &state.history)?;
     let observers: &mut [&mut dyn Observer] =
         &mut [&mut progress, &mut trace, &mut views.tensorboard, &mut views.csv];

@@ -28,6 +28,16 @@ impl<'a> FolderKeeper<'a> {
         Self { plan, folder, checkpoints: folder.checkpoints(), steps, has_one }
     }
 
+    /// Removes the checkpoints that this one leaves too old; also for a run that was killed before it did.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn prune(&self, state: &TrainingState) -> anyhow::Result<()> {
+        let regular = |place: Place| place.step == self.steps || self.wants_step(place.step);
+        let count = self.plan.config.train.keep_checkpoints;
+        self.checkpoints.keep_last(count, self.place(state), regular)
+    }
+
     fn place(&self, state: &TrainingState) -> Place {
         match state.step {
             0 => Place { epoch: state.epochs(), step: self.steps },
@@ -71,9 +81,7 @@ impl Checkpointer for FolderKeeper<'_> {
     fn keep(&mut self, state: &TrainingState, trainer: &Trainer) -> anyhow::Result<()> {
         self.write(state, trainer).map_err(|error| self.explain(error, state, trainer))?;
         self.has_one = true;
-        let regular = |place: Place| place.step == self.steps || self.wants_step(place.step);
-        let count = self.plan.config.train.keep_checkpoints;
-        self.checkpoints.keep_last(count, self.place(state), regular)?;
+        self.prune(state)?;
         let timings =
             serde_json::to_vec_pretty(&state.timings).context("the times are not JSON")?;
         // Nothing depends on them, so nothing waits for them either.
