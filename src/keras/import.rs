@@ -11,7 +11,7 @@ use super::matching::held;
 use super::notes::Notes;
 use super::optimizer_state::{State, state};
 use super::refusal::{KerasError, Refusals};
-use super::stated::{Statements, misfit};
+use super::stated::{Statements, is_shape, misfit};
 use super::training::{Training, UNKNOWN, training};
 use super::translate::{Entry, Model, Source, translate};
 use super::version::Version;
@@ -519,12 +519,7 @@ impl Draft<'_> {
                 leaf.map(|leaf| leaf.object).filter(|object| object.class == OLD_TRANSPOSED);
             let said = object.and_then(|object| object.config.get("output_shape")?.as_array());
             let Some(said) = said else { continue };
-            let sides = said.iter().skip(1).map(|side| side.as_u64().map(|side| side as usize));
-            let fits = said.len() == node.output.0.len() + 1
-                && sides
-                    .zip(&node.output.0)
-                    .all(|(said, side)| said.is_none_or(|said| said == *side));
-            if !fits {
+            if !is_shape(said, &node.output) {
                 let what = format!("gives {} here, and says another output_shape", node.output);
                 let way_out =
                     "build the model with Conv2DTranspose, give it these weights, and save it";

@@ -11,7 +11,7 @@ use super::operations;
 use crate::config::layers::Layer;
 use crate::config::schema::suggest;
 use crate::config::{self, Source};
-use crate::plan::Node;
+use crate::plan::{Node, Shape};
 
 /// What a layer is, by its name or its class.
 #[derive(Debug)]
@@ -208,12 +208,7 @@ fn block_size(config: &Map<String, Json>) -> Option<i64> {
 pub fn misfit(model: &Json, leaf: &Leaf, node: &Node) -> Option<String> {
     let mut shapes = Vec::new();
     collect_shapes(model, leaf.name, &mut shapes);
-    let fits = |shape: &&[Json]| {
-        let sides = shape.get(1..).unwrap_or_default();
-        let same =
-            |(side, own): (&Json, &usize)| side.as_u64().is_none_or(|side| side == *own as u64);
-        sides.len() == node.output.0.len() && sides.iter().zip(&node.output.0).all(same)
-    };
+    let fits = |shape: &&[Json]| is_shape(shape, &node.output);
     let first = *shapes.first()?;
     let given = || Json::Array(first.get(1..).unwrap_or_default().to_vec()).to_string();
     (!shapes.iter().any(fits)).then(|| {
@@ -224,6 +219,13 @@ pub fn misfit(model: &Json, leaf: &Leaf, node: &Node) -> Option<String> {
             node.layer.name()
         )
     })
+}
+
+/// Whether a shape with the batch, as a file says it, is this one; sides that it leaves open are any.
+pub fn is_shape(said: &[Json], shape: &Shape) -> bool {
+    let sides = said.get(1..).unwrap_or_default();
+    let same = |(side, own): (&Json, &usize)| side.as_u64().is_none_or(|side| side == *own as u64);
+    sides.len() == shape.0.len() && sides.iter().zip(&shape.0).all(same)
 }
 
 /// All shapes, with the batch, that a file gives for what layers of that name give.

@@ -2,12 +2,10 @@
 
 use tch::{Tensor, no_grad};
 
-use super::penalty::axes_of;
+use super::of_weight::{EPSILON, OfWeight};
 use crate::config::constraints::{Constraint, MaxNorm, MinMaxNorm};
+use crate::config::layers::Layer;
 use crate::plan::Graph;
-
-/// Keras's `backend.epsilon()`.
-const EPSILON: f64 = 1e-7;
 
 impl Constraint {
     /// What becomes of a weight in Keras's layout.
@@ -32,38 +30,21 @@ impl Constraint {
 
 /// The constraints of a model's weights.
 #[derive(Debug)]
-pub struct Constraints(Vec<Held>);
-
-/// Of one weight tensor.
-#[derive(Debug)]
-struct Held {
-    /// Its place among the trainable ones.
-    index: usize,
-    constraint: Constraint,
-    /// PyTorch's axis for each of Keras's.
-    axes: Vec<i64>,
-}
+pub struct Constraints(Vec<OfWeight<Constraint>>);
 
 impl Constraints {
     /// Of the weights of all layers.
     #[must_use]
     pub fn new(graph: &Graph) -> Self {
-        let weights = graph.nodes.iter().flat_map(|node| {
-            let trainable = node.weights.iter().filter(|weight| weight.trainable);
-            trainable.map(|weight| (node.layer.constraint(weight.keras_name), weight))
-        });
-        let held = weights.enumerate().filter_map(|(index, (constraint, weight))| {
-            Some(Held { index, constraint: constraint?.clone(), axes: axes_of(weight) })
-        });
-        Self(held.collect())
+        Self(OfWeight::all(graph, Layer::constraint))
     }
 
     /// Changes the weights in place.
     pub fn apply(&self, trainable: &[Tensor]) {
         no_grad(|| {
-            for Held { index, constraint, axes } in &self.0 {
-                let mut weight = trainable[*index].permute(axes.as_slice());
-                weight.copy_(&constraint.of(&weight));
+            for held in &self.0 {
+                let mut weight = held.in_keras(trainable);
+                weight.copy_(&held.said.of(&weight));
             }
         });
     }

@@ -15,6 +15,7 @@ mod ftrl;
 mod lamb;
 mod lion;
 mod nadam;
+mod of_weight;
 mod penalty;
 mod rmsprop;
 mod schedule;

@@ -27,12 +27,13 @@ impl Rule for Nadam {
     }
 }
 
-/// Keras keeps it as a variable of its own; it follows from the number of steps, and soon is nothing.
+/// Keras keeps it as a variable of its own; it follows from the number of steps, and is soon too small to
+/// change the 1 that it is taken from.
 fn product(factors: impl Iterator<Item = f64>) -> f64 {
     let mut product = 1.0;
     for factor in factors {
         product *= factor;
-        if product == 0.0 {
+        if product < f64::EPSILON / 4.0 {
             break;
         }
     }

@@ -3,11 +3,10 @@
 
 use tch::{Tensor, no_grad};
 
+use super::of_weight::{EPSILON, OfWeight};
+use crate::config::layers::Layer;
 use crate::config::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, Vectors};
-use crate::plan::{Graph, Weight};
-
-/// Keras's `backend.epsilon()`.
-const EPSILON: f64 = 1e-7;
+use crate::plan::Graph;
 
 impl Regularizer {
     /// Of some values, a matrix of them in Keras's layout: a scalar, which autograd can follow.
@@ -44,21 +43,11 @@ fn mean_cosine(rows: &Tensor) -> Tensor {
 
 /// The penalties of a model's weights.
 #[derive(Debug)]
-pub struct Penalty(Vec<WeightPenalty>);
+pub struct Penalty(Vec<OfWeight<Regularizer>>);
 
-/// Of one weight tensor.
-#[derive(Debug)]
-struct WeightPenalty {
-    /// Its place among the trainable ones.
-    index: usize,
-    regularizer: Regularizer,
-    /// PyTorch's axis for each of Keras's.
-    axes: Vec<i64>,
-}
-
-impl WeightPenalty {
-    fn of(&self, trainable: &[Tensor]) -> Tensor {
-        self.regularizer.of(&trainable[self.index].permute(self.axes.as_slice()))
+impl OfWeight<Regularizer> {
+    fn penalty(&self, trainable: &[Tensor]) -> Tensor {
+        self.said.of(&self.in_keras(trainable))
     }
 }
 
@@ -66,19 +55,12 @@ impl Penalty {
     /// Of the weights of all layers, those of a shared layer once.
     #[must_use]
     pub fn new(graph: &Graph) -> Self {
-        let weights = graph.nodes.iter().flat_map(|node| {
-            let trainable = node.weights.iter().filter(|weight| weight.trainable);
-            trainable.map(|weight| (node.layer.regularizer(weight.keras_name), weight))
-        });
-        let penalties = weights.enumerate().filter_map(|(index, (regularizer, weight))| {
-            Some(WeightPenalty { index, regularizer: regularizer?.clone(), axes: axes_of(weight) })
-        });
-        Self(penalties.collect())
+        Self(OfWeight::all(graph, Layer::regularizer))
     }
 
     /// A batch's loss with the penalty of these weights.
     pub fn added_to(&self, loss: Tensor, trainable: &[Tensor]) -> Tensor {
-        no_grad(|| self.0.iter().fold(loss, |loss, one| loss + one.of(trainable)))
+        no_grad(|| self.0.iter().fold(loss, |loss, one| loss + one.penalty(trainable)))
     }
 
     /// The same with the loss's gradient, `(P,)`, by all trainable weights.
@@ -89,7 +71,7 @@ impl Penalty {
         trainable: &[Tensor],
     ) -> (Tensor, Tensor) {
         for one in &self.0 {
-            let penalty = one.of(trainable);
+            let penalty = one.penalty(trainable);
             let weight = &trainable[one.index];
             let own = Tensor::run_backward(&[&penalty], &[weight], false, false).remove(0);
             let first: i64 =
@@ -99,11 +81,4 @@ impl Penalty {
         }
         (loss, gradient)
     }
-}
-
-/// PyTorch's axis for each of Keras's.
-pub(super) fn axes_of(weight: &Weight) -> Vec<i64> {
-    let mut axes = vec![0; weight.keras_axes.len()];
-    weight.keras_axes.iter().enumerate().for_each(|(own, &keras)| axes[keras] = own as i64);
-    axes
 }
