@@ -110,10 +110,13 @@ impl<'a> DataLoader<'a> {
             self.images.push(draw, index, &mut image, &mut partner)?;
             if let Some(output) = &mut output {
                 let clean = if partner.is_empty() { &image } else { &partner };
+                let start = output.len();
                 target.push_output(clean, output);
+                self.images.scale(index, &mut output[start..]);
             }
-            let (shape, index) = (target.drawn, self.images.number(index) as u64);
-            self.corruption.apply(&mut image, shape, self.seed, self.split, epoch, index);
+            let (shape, number) = (target.drawn, self.images.number(index) as u64);
+            self.corruption.apply(&mut image, shape, self.seed, self.split, epoch, number);
+            self.images.scale(index, &mut image);
             input.extend_from_slice(&image);
         }
         Ok(Batch { len: indices.len(), input, clean: output })
