@@ -18,6 +18,7 @@ use convae::config::corruption::{Corruption, CorruptionKind, Drawn, Gaussian, Re
 use convae::config::data::{Data, Mnist, SampleCounts};
 use convae::config::entry::EntryLayer;
 use convae::config::layers::{Conv2D, DepthwiseConv2D, Layer, Pair, Sides, Windows};
+use convae::config::method::SUPERVISED;
 use convae::config::schema::Section;
 use convae::config::sections::{Config, Optimizer};
 use convae::config::{ConfigError, Source};
@@ -1312,7 +1313,8 @@ fn noise(resample: Resample) -> Corruption {
 }
 
 fn loader<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize) -> DataLoader<'a> {
-    DataLoader { images, corruption, split: Split::Train, seed: 42, batch_size }
+    let method = &SUPERVISED;
+    DataLoader { images, corruption, method, split: Split::Train, seed: 42, batch_size }
 }
 
 #[test]

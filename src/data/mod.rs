@@ -12,6 +12,7 @@ mod gzip;
 mod idx;
 mod images;
 mod listing;
+mod method;
 mod npy;
 mod npz;
 mod part;
@@ -26,6 +27,7 @@ pub use batches::{Batch, DataLoader};
 pub use digest::Digests;
 pub use error::{DataError, Supply};
 pub use images::{Draw, Images};
+pub use method::{Neighbors, Supervision};
 pub use prefetch::Prefetch;
 pub(crate) use prefetch::join;
 
