@@ -70,8 +70,8 @@ fn folder() -> TempDir {
             })
             .collect();
         // The sum of twelve uniform numbers is nearly normal.
-        let mut noise = || (0..12).map(|_| random.random::<f32>()).sum::<f32>() - 6.0;
-        let noisy: Vec<f32> = clean.iter().map(|value| value + 0.1 * noise()).collect();
+        let mut normal = || (0..12).map(|_| random.random::<f32>()).sum::<f32>() - 6.0;
+        let noisy: Vec<f32> = clean.iter().map(|value| value + 0.1 * normal()).collect();
         for (kind, values) in [("clean", clean), ("noisy", noisy)] {
             let bits = values.iter().map(|value| (value * 65_535.0).clamp(0.0, 65_535.0) as u16);
             let image = ImageFile::new([32, 32, 1], Samples::Sixteen(bits.collect())).unwrap();
@@ -118,17 +118,20 @@ fn targets_are_the_noisy_images_and_evaluation_keeps_the_clean_ones() {
     let text = config(dir.path(), NOISE2VOID, "");
     let plan = plan(&text);
     let data = Dataset::open(&plan.config.data, plan.objective().unwrap().target).unwrap();
-    let plain = loader(&plan, &data.train, Split::Train).batch(1, &[0, 9]).unwrap();
+    let whole = loader(&plan, &data.train, Split::Train).batch(1, &[0, 9]).unwrap();
     let masked = method_loader(&plan, &data.train, Split::Train).batch(1, &[0, 9]).unwrap();
-    assert_eq!(masked.target(), plain.input);
-    assert_ne!(plain.target(), plain.input);
+    assert_eq!(masked.target(), whole.input);
+    assert_ne!(whole.target(), whole.input);
     let Supervision::Masked(places) = &masked.supervision else { panic!("masked") };
     // Cells of 7.07 pixels.
     assert_eq!(places.len(), 2 * 2 * 2);
     let changed = |image: usize| {
         let values = image * 256..(image + 1) * 256;
-        let pairs = masked.input[values.clone()].iter().zip(&plain.input[values]);
-        pairs.enumerate().filter(|(_, (a, b))| a != b).map(|(place, _)| place as u32)
+        let pairs = masked.input[values.clone()].iter().zip(&whole.input[values]);
+        pairs
+            .enumerate()
+            .filter(|(_, (a, b))| a.to_bits() != b.to_bits())
+            .map(|(place, _)| place as u32)
     };
     for image in 0..2 {
         let mut places = places[image * 4..(image + 1) * 4].to_vec();
