@@ -26,7 +26,11 @@ fn trainer(layers: &str, engine: &str) -> Trainer {
 
 /// Two images without a 0.
 fn batch() -> Batch {
-    Batch { len: 2, input: (0..12_u8).map(|i| f32::from(i) / 4.0 - 1.4).collect(), clean: None }
+    Batch {
+        len: 2,
+        input: (0..12_u8).map(|i| f32::from(i) / 4.0 - 1.4).collect(),
+        ..Batch::default()
+    }
 }
 
 fn step(trainer: &mut Trainer) -> (f64, Tensor) {
