@@ -13,7 +13,7 @@ use crate::engine::native::lower::{Kind, Operation};
 use crate::engine::native::pass::Direction;
 use crate::engine::native::stages::{Activate, ConvolutionOptions};
 use crate::engine::native::window::{Side, Window};
-use crate::nn::{Elu, LeakyReLU, Loss, Padding, PoolOptions, Rescaling, same_padding};
+use crate::nn::{Elu, LeakyReLU, Loss, PoolOptions, Rescaling};
 
 /// A model as [`super::lower::operations`] gives it, and a mistake that it makes on purpose.
 pub(super) struct Plain<'a> {
@@ -261,10 +261,7 @@ fn pixels(
     (y, x): (usize, usize),
 ) -> impl Iterator<Item = (usize, usize)> {
     let range = |place: usize, length: usize, window: usize, stride: usize| {
-        let before = match pool.padding {
-            Padding::Same => same_padding(length, window, stride).0,
-            Padding::Valid => 0,
-        };
+        let before = pool.padding.added(length, window, stride).0;
         (place * stride).saturating_sub(before)..(place * stride + window - before).min(length)
     };
     let rows = range(y, input.height, pool.pool_size.0, pool.strides.0);
