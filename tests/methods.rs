@@ -259,3 +259,74 @@ fn what_does_not_go_together_is_refused_with_its_key() {
         assert!(error.to_string().contains(sentence), "{error}\n{sentence}");
     }
 }
+
+/// Images of one value each, by their paths below the folder.
+fn shots(paths: &[(&str, u8)]) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    for (path, value) in paths {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let image = ImageFile::new([8, 8, 1], Samples::Eight(vec![*value; 64])).unwrap();
+        image.save(path).unwrap();
+    }
+    dir
+}
+
+/// First values of inputs and targets of the training and the test set, in 255ths.
+fn of_bursts(dir: &TempDir, data: &str) -> Result<[Vec<(u8, u8)>; 2], String> {
+    let text = format!(
+        "name = \"bursts\"\n[data]\nkind = \"images\"\ntrain = \"{}\"\nbursts = true\n{data}\n[model]\n\
+         input_shape = [8, 8, 1]\nlayers = [{CONV}, {}]\n",
+        dir.path().display(),
+        CONV.replace("filters = 8", "filters = 1")
+    );
+    let plan = plan(&text);
+    let target = plan.objective().unwrap().target;
+    let data = Dataset::open(&plan.config.data, target).map_err(|error| error.to_string())?;
+    let alone = Dataset::open_test(&plan.config.data, target).unwrap();
+    assert_eq!(alone.len(), data.test.len());
+    Ok([(&data.train, Split::Train), (&data.test, Split::Test)].map(|(images, split)| {
+        let all: Vec<usize> = (0..images.len()).collect();
+        let batch = loader(&plan, images, split).batch(1, &all).unwrap();
+        let value = |values: &[f32], image: usize| (values[image * 64] * 255.0).round() as u8;
+        all.iter().map(|&i| (value(&batch.input, i), value(batch.target(), i))).collect()
+    }))
+}
+
+#[test]
+fn any_two_shots_of_a_burst_are_a_sample_and_no_burst_is_in_both_sets() {
+    let dir = shots(&[
+        ("a/1.png", 10),
+        ("a/2.png", 11),
+        ("a/3.png", 12),
+        ("b/1.png", 20),
+        ("b/2.png", 21),
+        ("c/1.png", 30),
+        ("c/2.png", 31),
+        ("alone/1.png", 40),
+    ]);
+    let [train, test] = of_bursts(&dir, "test_fraction = 0.3").unwrap();
+    let a = [(10, 11), (10, 12), (11, 10), (11, 12), (12, 10), (12, 11)];
+    assert_eq!(train, [a.as_slice(), &[(20, 21), (21, 20)]].concat());
+    assert_eq!(test, [(30, 31), (31, 30)]);
+
+    let tested = shots(&[("d/1.png", 50), ("d/2.png", 51)]);
+    let [train, test] =
+        of_bursts(&dir, &format!("test = \"{}\"", tested.path().display())).unwrap();
+    assert_eq!((train.len(), test), (10, vec![(50, 51), (51, 50)]));
+}
+
+#[test]
+fn bursts_that_are_none_are_refused() {
+    let dir = shots(&[("a/1.png", 10), ("b/1.png", 20)]);
+    let error = of_bursts(&dir, "").unwrap_err();
+    assert!(
+        error.contains("has no burst: no folder in it, and no TIFF, holds two images"),
+        "{error}"
+    );
+    let dir = shots(&[("a/1.png", 10), ("a/2.png", 20)]);
+    let list = dir.path().join("list.txt");
+    fs::write(&list, "a/1.png\n").unwrap();
+    let error = of_bursts(&dir, &format!("test = \"{}\"", list.display())).unwrap_err();
+    assert!(error.contains("data.bursts needs a folder of bursts"), "{error}");
+}

@@ -102,7 +102,7 @@ fn factors_offsets_and_slopes_start_and_add_what_their_keys_say() {
                 .map(|weight| weight.lt(-1.0).sum(Kind::Int64).int64_value(&[]))
                 .sum::<i64>()
         };
-        assert_eq!(far_below(&plain) as f64, values, "{layer} starts at -2");
+        assert!((far_below(&plain) as f64 - values).abs() < 0.5, "{layer} starts at -2");
         assert_eq!(far_below(&with), 0, "{layer} is held");
     }
 }

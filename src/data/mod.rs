@@ -1,6 +1,7 @@
 //! The images: found, read from disk, checked, corrupted (`corruption`) and handed out in batches.
 
 mod batches;
+mod bursts;
 pub mod corruption;
 mod csv;
 mod cut;
