@@ -24,7 +24,7 @@ fn kernels(keys: &str, engine: &str) -> [Tensor; 2] {
     ["", keys].map(|keys| {
         let mut trainer = Trainer::new(&plan_of(keys, engine).unwrap(), Device::Cpu).unwrap();
         let input = (0..64_u8).map(|i| f32::from(i % 7) / 7.0).collect();
-        trainer.train_step(&Batch { len: 2, input, clean: None }, 1, 1);
+        trainer.train_step(&Batch { len: 2, input, ..Batch::default() }, 1, 1);
         no_grad(|| trainer.predictor.parameters().trainable()[0].permute([2, 3, 1, 0]).copy())
     })
 }

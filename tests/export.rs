@@ -121,6 +121,8 @@ fn the_cases_have_every_layer_and_every_option() {
         "depthwise_initializer",
         "pointwise_initializer",
         "alpha_initializer",
+        "beta_initializer",
+        "gamma_initializer",
         "momentum",
         "rate",
         "stddev",

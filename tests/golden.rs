@@ -190,6 +190,7 @@ fn run(model: &str, dtype: &str, engine: &str) -> Run {
         len: BATCH,
         input: input.to_vec(),
         clean: Some(clean.to_vec()),
+        ..Batch::default()
     });
     let (losses, mut gradients): (Vec<f64>, Vec<Vec<f64>>) = batches
         .zip(0..)

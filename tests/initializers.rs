@@ -37,7 +37,7 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
 const IMAGE: &[i64] = &[4, 3, 2];
 const SIGNAL: &[i64] = &[6, 4];
 /// A kernel of each kind, tall and wide in Keras's layout, with the place of the kernel and the key of its start.
-const KERNELS: [(&str, &[i64], usize, &str); 10] = [
+const KERNELS: [(&str, &[i64], usize, &str); 12] = [
     ("layer = \"Conv2D\", filters = 5, kernel_size = [2, 3]", IMAGE, 0, "kernel"),
     ("layer = \"Conv2D\", filters = 9, kernel_size = [2, 2]", IMAGE, 0, "kernel"),
     ("layer = \"Conv2D\", filters = 4, kernel_size = 2, groups = 2", IMAGE, 0, "kernel"),
@@ -63,6 +63,8 @@ const KERNELS: [(&str, &[i64], usize, &str); 10] = [
         "pointwise",
     ),
     ("layer = \"Dense\", units = 5", IMAGE, 0, "kernel"),
+    ("layer = \"SeparableConv1D\", filters = 3, kernel_size = 5", SIGNAL, 0, "depthwise"),
+    ("layer = \"SeparableConv1D\", filters = 3, kernel_size = 5", SIGNAL, 1, "pointwise"),
 ];
 
 #[test]

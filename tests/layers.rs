@@ -407,7 +407,7 @@ fn norm(
     options: NormOptions,
     stream: &mut Stream,
 ) -> (BatchNormalization, Norm) {
-    let layer = BatchNormalization::new(parameters, options);
+    let layer = BatchNormalization::new(parameters, options, stream);
     let mut reference = Norm::new(options.channels, options.momentum, options.epsilon);
     for (name, values) in [("weight", &mut reference.gamma), ("bias", &mut reference.beta)] {
         if let Some(weight) = weight(parameters, name) {
@@ -447,8 +447,8 @@ fn norms() -> impl Strategy<Value = NormOptions> {
             channels,
             momentum,
             epsilon,
-            center,
-            scale,
+            beta: center.then_some(Initializer::Constant(0.0)),
+            gamma: scale.then_some(Initializer::Constant(1.0)),
         },
     )
 }
@@ -506,7 +506,7 @@ proptest! {
         let expected = differences(|x| reference.train(x), &x, &upstream);
         assert_close("input gradient", &ImageBatch::of(&gradients[0]).values, &expected, TOLERANCE);
         let mut learned = gradients[1..].iter();
-        if options.scale {
+        if options.gamma.is_some() {
             // gamma multiplies what the layer would give with gamma 1 and beta 0.
             let (gamma, beta) = (vec![1.0; options.channels], vec![0.0; options.channels]);
             let plain = Norm { gamma, beta, ..reference };
@@ -515,7 +515,7 @@ proptest! {
             let expected = linear::by_channel(&product);
             assert_close("gamma", &numbers(learned.next().unwrap()), &expected, ROUNDING);
         }
-        if options.center {
+        if options.beta.is_some() {
             let expected = linear::by_channel(&upstream);
             assert_close("beta", &numbers(learned.next().unwrap()), &expected, ROUNDING);
         }
@@ -527,8 +527,13 @@ proptest! {
 fn batch_normalization_of_vectors_is_that_of_one_pixel_images() {
     let mut stream = stream(3);
     let mut parameters = parameters();
-    let options =
-        NormOptions { channels: 5, momentum: 0.9, epsilon: 1e-3, center: true, scale: true };
+    let options = NormOptions {
+        channels: 5,
+        momentum: 0.9,
+        epsilon: 1e-3,
+        beta: Some(Initializer::Constant(0.0)),
+        gamma: Some(Initializer::Constant(1.0)),
+    };
     let (layer, mut reference) = norm(&mut parameters, options, &mut stream);
     let x = ImageBatch::drawn([7, 1, 1, 5], &mut stream);
     let trained = layer.forward_t(&x.vectors(), true);
@@ -542,9 +547,14 @@ fn batch_normalization_of_vectors_is_that_of_one_pixel_images() {
 #[test]
 fn batch_normalization_starts_as_keras_starts_it_with_only_the_moving_statistics_fixed() {
     let mut parameters = parameters();
-    let options =
-        NormOptions { channels: 2, momentum: 0.99, epsilon: 1e-3, center: true, scale: true };
-    let _ = BatchNormalization::new(&mut parameters, options);
+    let options = NormOptions {
+        channels: 2,
+        momentum: 0.99,
+        epsilon: 1e-3,
+        beta: Some(Initializer::Constant(0.0)),
+        gamma: Some(Initializer::Constant(1.0)),
+    };
+    let _ = BatchNormalization::new(&mut parameters, options, &mut stream(3));
     let all: Vec<(Vec<f64>, bool)> =
         parameters.iter().map(|entry| (numbers(&entry.tensor), entry.trainable)).collect();
     // gamma, beta, moving mean, moving variance: Keras's order of weights.

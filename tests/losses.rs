@@ -25,7 +25,7 @@ fn batch() -> Batch {
     let wave = |i: u16, step: f32| (f32::from(i) * step).sin() / 2.0 + 0.5;
     let input: Vec<f32> = (0..144).map(|i| wave(i, 0.7)).collect();
     let clean = Some((0..144).map(|i| 2.0 * wave(i, 1.3)).collect());
-    Batch { len: 2, input, clean }
+    Batch { len: 2, input, clean, ..Batch::default() }
 }
 
 fn step(loss: &str, engine: &str) -> (f64, Vec<f64>) {

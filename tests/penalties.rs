@@ -26,7 +26,11 @@ fn trainer(layers: &str, engine: &str) -> Trainer {
 
 /// Two images without a 0.
 fn batch() -> Batch {
-    Batch { len: 2, input: (0..12_u8).map(|i| f32::from(i) / 4.0 - 1.4).collect(), clean: None }
+    Batch {
+        len: 2,
+        input: (0..12_u8).map(|i| f32::from(i) / 4.0 - 1.4).collect(),
+        ..Batch::default()
+    }
 }
 
 fn step(trainer: &mut Trainer) -> (f64, Tensor) {
@@ -70,6 +74,36 @@ fn weights_add_their_penalty_to_the_loss_and_to_its_gradient_on_both_engines() {
         assert!(off < ROUNDING, "{engine}: the kernel's gradient is {off} off");
         let rest = gradient.narrow(0, 12, gradient.numel() as i64 - 12).abs().max();
         assert!(rest.double_value(&[]) < ROUNDING, "{engine}: another weight has a penalty");
+    }
+}
+
+#[test]
+fn factors_offsets_and_slopes_start_and_add_what_their_keys_say() {
+    let constant = "{ name = \"Constant\", value = -2.0 }";
+    let l2 = "{ name = \"L2\", l2 = 0.5 }";
+    // Of an image of 3 x 2 pixels and one channel.
+    for (layer, weight, values) in [
+        ("BatchNormalization", "gamma", 1.0),
+        ("LayerNormalization", "beta", 1.0),
+        ("GroupNormalization\", groups = 1, name = \"g", "gamma", 1.0),
+        ("PReLU", "alpha", 6.0),
+        ("PReLU\", shared_axes = [2], name = \"p", "alpha", 3.0),
+    ] {
+        let start = format!("layer = \"{layer}\", {weight}_initializer = {constant}");
+        let keys = format!(", {weight}_regularizer = {l2}, {weight}_constraint = \"non_neg\"");
+        let mut plain = trainer(&format!("{{ {start} }}"), "libtorch");
+        let mut with = trainer(&format!("{{ {start}{keys} }}"), "libtorch");
+        let penalty = step(&mut with).0 - step(&mut plain).0;
+        near(layer, penalty, values * 0.5 * 4.0);
+        let far_below = |trainer: &Trainer| {
+            let trainable = trainer.predictor.parameters().trainable();
+            trainable
+                .iter()
+                .map(|weight| weight.lt(-1.0).sum(Kind::Int64).int64_value(&[]))
+                .sum::<i64>()
+        };
+        assert!((far_below(&plain) as f64 - values).abs() < 0.5, "{layer} starts at -2");
+        assert_eq!(far_below(&with), 0, "{layer} is held");
     }
 }
 

@@ -18,6 +18,7 @@ use convae::config::corruption::{Corruption, CorruptionKind, Drawn, Gaussian, Re
 use convae::config::data::{Data, Mnist, SampleCounts};
 use convae::config::entry::EntryLayer;
 use convae::config::layers::{Conv2D, DepthwiseConv2D, Layer, Pair, Sides, Windows};
+use convae::config::method::SUPERVISED;
 use convae::config::schema::Section;
 use convae::config::sections::{Config, Optimizer};
 use convae::config::{ConfigError, Source};
@@ -143,6 +144,8 @@ encoder = [
   { layer = "Cropping1D", cropping = [2, 1] },
   { layer = "Conv1D", filters = 4, kernel_size = 3, strides = 2, padding = "same", activation = "gelu", use_bias = false, kernel_initializer = "he_normal" },
   { layer = "BatchNormalization" },
+  { layer = "Conv1D", filters = 4, kernel_size = 3, dilation_rate = 2, padding = "causal", groups = 2 },
+  { layer = "SeparableConv1D", filters = 4, kernel_size = 2, padding = "same", depth_multiplier = 2, activation = "elu" },
   { layer = "MaxPooling1D", pool_size = 3, strides = 1, padding = "same" },
   { layer = "AveragePooling1D", pool_size = [2] },
   { layer = "Dense", units = 5, activation = "tanh" },
@@ -153,6 +156,8 @@ encoder = [
   { layer = "Dense", units = 6, activation = "relu" },
 ]
 decoder = [
+  { layer = "RepeatVector", n = 2 },
+  { layer = "Flatten" },
   { layer = "Dense", units = 8 },
   { layer = "Reshape", target_shape = [-1, 2] },
   { layer = "Conv1DTranspose", filters = 3, kernel_size = 4, strides = 3, padding = "same" },
@@ -331,6 +336,8 @@ fn a_model_of_every_layer_of_signals_has_the_layers_that_keras_makes_of_it() {
             ("cropping1d", &[12, 3], 0, 0),
             ("conv1d", &[6, 4], 36, 0),
             ("batch_normalization", &[6, 4], 8, 8),
+            ("conv1d_1", &[6, 4], 28, 0),
+            ("separable_conv1d", &[6, 4], 52, 0),
             ("max_pooling1d", &[6, 4], 0, 0),
             ("average_pooling1d", &[3, 4], 0, 0),
             ("dense", &[3, 5], 25, 0),
@@ -339,11 +346,13 @@ fn a_model_of_every_layer_of_signals_has_the_layers_that_keras_makes_of_it() {
             ("global_average_pooling1d", &[1, 5], 0, 0),
             ("global_max_pooling1d", &[5], 0, 0),
             ("dense_1", &[6], 36, 0),
-            ("dense_2", &[8], 56, 0),
+            ("repeat_vector", &[2, 6], 0, 0),
+            ("flatten", &[12], 0, 0),
+            ("dense_2", &[8], 104, 0),
             ("reshape", &[4, 2], 0, 0),
             ("conv1d_transpose", &[12, 3], 27, 0),
             ("up_sampling1d", &[24, 3], 0, 0),
-            ("conv1d_1", &[12, 3], 21, 0),
+            ("conv1d_2", &[12, 3], 21, 0),
         ],
     );
 }
@@ -676,7 +685,7 @@ fn learned(normal: ImageBatch, [gamma, beta]: [Option<Tensor>; 2]) -> ImageBatch
 /// Filters of one channel each, by a kernel `(in, each, h, w)`.
 fn depthwise(conv: &DepthwiseConv2D, kernel: &Tensor, x: &ImageBatch) -> ImageBatch {
     let kernel = kernel.flatten(0, 1).unsqueeze(1);
-    let filters = x.shape[3] * conv.depth_multiplier;
+    let filters = x.shape[3] * conv.each.depth_multiplier;
     let kernel = whole_kernel(&kernel, conv.dilation_rate, x.shape[3] as i64);
     linear::conv2d(x.shape, window(conv.windows()), filters, &kernel).forward(x)
 }
@@ -704,12 +713,16 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
         Layer::Conv2D(Conv2D { conv, groups }) => {
             let kernel = weight("weight").expect("a kernel");
             let kernel = whole_kernel(&kernel, conv.dilation_rate, *groups as i64);
+            let Pair(height, width) = conv.windows().size;
+            let before = Margins { top: height - 1, left: width - 1, bottom: 0, right: 0 };
+            let is_causal = conv.padding == Padding::Causal;
+            let x = if is_causal { linear::zero_padding(x.shape, before).forward(&x) } else { x };
             let layer = linear::conv2d(x.shape, window(conv.windows()), conv.filters, &kernel);
             activate(with_bias(layer.forward(&x)), conv.activation)
         }
         Layer::DepthwiseConv2D(conv) => activate(
             with_bias(depthwise(conv, &weight("weight").expect("a kernel"), &x)),
-            conv.activation,
+            conv.each.activation,
         ),
         Layer::SeparableConv2D(conv) => {
             let kernel = weight("depthwise_weight").expect("a kernel");
@@ -717,8 +730,8 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
             let factors = weight("pointwise_weight").expect("a second kernel");
             let factors = whole_kernel(&factors, Pair(1, 1), 1);
             let point = Window { size: (1, 1), strides: (1, 1), same: false };
-            let layer = linear::conv2d(each.shape, point, conv.filters, &factors);
-            activate(with_bias(layer.forward(&each)), conv.depthwise.activation)
+            let layer = linear::conv2d(each.shape, point, conv.pointwise.filters, &factors);
+            activate(with_bias(layer.forward(&each)), conv.depthwise.each.activation)
         }
         Layer::PReLU(_) => {
             let alpha = weight("weight").expect("an alpha").permute([1, 2, 0]);
@@ -770,6 +783,11 @@ fn infer(model: &Model, node: &Node, x: ImageBatch) -> ImageBatch {
             }
             _ => panic!("these configs reshape to no vectors"),
         },
+        Layer::RepeatVector(repeat) => {
+            let [signals, _, _, channels] = x.shape;
+            let repeated = x.values.chunks(channels).flat_map(|vector| vector.repeat(repeat.n));
+            ImageBatch { shape: [signals, 1, repeat.n, channels], values: repeated.collect() }
+        }
         Layer::BatchNormalization(norm) => {
             let mut reference = Norm::new(x.shape[3], norm.momentum, norm.epsilon);
             for (name, values) in [
@@ -1312,7 +1330,8 @@ fn noise(resample: Resample) -> Corruption {
 }
 
 fn loader<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize) -> DataLoader<'a> {
-    DataLoader { images, corruption, split: Split::Train, seed: 42, batch_size }
+    let method = &SUPERVISED;
+    DataLoader { images, corruption, method, split: Split::Train, seed: 42, batch_size }
 }
 
 #[test]

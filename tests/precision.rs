@@ -82,8 +82,14 @@ fn within(distances: &[f64], bar: f64) {
 }
 
 fn norm(channels: usize) -> impl Fn(&mut Parameters) -> BatchNormalization {
-    let options = NormOptions { channels, momentum: 0.9, epsilon: 1e-3, center: true, scale: true };
-    move |parameters| BatchNormalization::new(parameters, options)
+    let options = NormOptions {
+        channels,
+        momentum: 0.9,
+        epsilon: 1e-3,
+        beta: Some(Initializer::Constant(0.0)),
+        gamma: Some(Initializer::Constant(1.0)),
+    };
+    move |parameters| BatchNormalization::new(parameters, options, &mut Stream::seed_from_u64(0))
 }
 
 #[test]

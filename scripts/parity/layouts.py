@@ -11,6 +11,7 @@ _CONVOLUTION_1D = (2, 1, 0)  # of signals, without a height
 _DENSE = (1, 0)
 # Depthwise ones (in, each, h, w) -> (h, w, in, each).
 _DEPTHWISE = (2, 3, 0, 1)
+_DEPTHWISE_1D = (2, 0, 1)
 _KERNEL_AXES = {
     "Conv2D": _CONVOLUTION,
     "Conv2DTranspose": _CONVOLUTION,
@@ -19,6 +20,8 @@ _KERNEL_AXES = {
     "DepthwiseConv2D": _DEPTHWISE,
     "Dense": _DENSE,
 }
+_SEPARABLE_NAMES = {
+    "depthwise_weight": "depthwise_kernel", "pointwise_weight": "pointwise_kernel", "bias": "bias"}
 _NORM_NAMES = {
     "weight": "gamma",
     "bias": "beta",
@@ -28,14 +31,19 @@ _NORM_NAMES = {
 _KERNEL_NAMES = {"weight": "kernel", "bias": "bias"}
 _NAMES = {
     "BatchNormalization": _NORM_NAMES,
-    "SeparableConv2D": {
-        "depthwise_weight": "depthwise_kernel", "pointwise_weight": "pointwise_kernel", "bias": "bias"},
+    "SeparableConv1D": _SEPARABLE_NAMES,
+    "SeparableConv2D": _SEPARABLE_NAMES,
     "PReLU": {"weight": "alpha"},
     "LayerNormalization": {"weight": "gamma", "bias": "beta"},
     "GroupNormalization": {"weight": "gamma", "bias": "beta"},
     **{kind: _KERNEL_NAMES for kind in _KERNEL_AXES},
 }
-_AXES = {"depthwise_weight": _DEPTHWISE, "pointwise_weight": _CONVOLUTION}
+_AXES = {
+    ("SeparableConv1D", "depthwise_weight"): _DEPTHWISE_1D,
+    ("SeparableConv1D", "pointwise_weight"): _CONVOLUTION_1D,
+    ("SeparableConv2D", "depthwise_weight"): _DEPTHWISE,
+    ("SeparableConv2D", "pointwise_weight"): _CONVOLUTION,
+}
 
 
 def names_of(kind: str) -> dict[str, str]:
@@ -47,7 +55,7 @@ def _axes(kind: str, suffix: str, rank: int) -> tuple[int, ...] | None:
     """PyTorch's axes in Keras's order; None where they are the same."""
     if kind == "PReLU":
         return (*range(1, rank), 0)
-    return _KERNEL_AXES.get(kind) if suffix == "weight" else _AXES.get(suffix)
+    return _KERNEL_AXES.get(kind) if suffix == "weight" else _AXES.get((kind, suffix))
 
 
 def to_keras(kind: str, suffix: str, array: np.ndarray) -> np.ndarray:

@@ -138,8 +138,8 @@ class KerasImport(Sandbox):
     def test_what_changes_training_alone_is_taken_over_or_left_behind_and_said(self) -> None:
         for said, layer in {
             "is frozen in the file": layers.Conv2D(1, 3, trainable=False),
-            "gamma_initializer = Constant is left behind":
-                layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(2.0)),
+            "moving_mean_initializer = Constant is left behind":
+                layers.BatchNormalization(moving_mean_initializer=keras.initializers.Constant(2.0)),
             "mixed_float16 is left behind": layers.Conv2D(1, 3, dtype="mixed_float16"),
         }.items():
             with self.subTest(said):
@@ -148,6 +148,13 @@ class KerasImport(Sandbox):
             'kernel_regularizer = { name = "L2", l2 = 0.25 }': layers.Conv2D(1, 3, kernel_regularizer=L2(0.25)),
             'activity_regularizer = { name = "L2", l2 = 0.25 }': layers.Conv2D(1, 3, activity_regularizer=L2(0.25)),
             'gamma_regularizer = { name = "L2", l2 = 0.25 }': layers.BatchNormalization(gamma_regularizer=L2(0.25)),
+            'gamma_initializer = { name = "Constant", value = 2.0 }':
+                layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(2.0)),
+            'beta_regularizer = { name = "L2", l2 = 0.25 }': layers.LayerNormalization(beta_regularizer=L2(0.25)),
+            'gamma_constraint = "non_neg"': layers.GroupNormalization(1, gamma_constraint="non_neg"),
+            'alpha_regularizer = { name = "L2", l2 = 0.25 }':
+                layers.PReLU(shared_axes=[1, 2], alpha_regularizer=L2(0.25)),
+            'alpha_constraint = "non_neg"': layers.PReLU(shared_axes=[1, 2], alpha_constraint="non_neg"),
             'kernel_constraint = "non_neg"': layers.Dense(1, kernel_constraint="non_neg"),
             'bias_constraint = { name = "MaxNorm", max_value = 2.0, axis = 0 }':
                 layers.Dense(1, bias_constraint="max_norm"),

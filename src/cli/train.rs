@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::resume;
 use crate::config::Source;
+use crate::config::method::Method;
 use crate::data::Dataset;
 use crate::data::corruption::Split;
 use crate::engine::choose_device;
@@ -79,7 +80,7 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let target = plan.objective()?.target;
     let device = choose_device(&plan.config.train.device)?;
     let folder = RunFolder::choose(&plan, args.out.as_deref(), earlier)?;
-    args.trace.as_deref().map(Trace::check).transpose()?;
+    args.trace.as_deref().map(|dir| Trace::check(dir, &plan)).transpose()?;
     // Held already while checkpoints are read; where there are none, no folder is made for bad data.
     let held = (args.resume && folder.dir().is_dir()).then(|| folder.open(earlier)).transpose()?;
     let (saved, plan) = if args.resume { resume::find(&folder, plan)? } else { (None, plan) };
@@ -236,6 +237,12 @@ fn introduce(plan: &Plan, data: &Dataset, trainer: &Trainer) {
     ));
     if let Some(sentence) = data.train.target().said() {
         note(format_args!("{sentence}"));
+    }
+    if !matches!(train.method, Method::Supervised(_)) {
+        note(format_args!(
+            "Method {}: the targets are the noisy images, and losses are the method's own",
+            train.method.name()
+        ));
     }
     note(format_args!("Ctrl-C stops after the current step and saves; twice stops at once"));
 }

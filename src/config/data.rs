@@ -144,6 +144,9 @@ section! {
         /// Folder of test images, or a list of some of `train`: a text file with one path below
         /// that folder a line. Test images are never learned from, wherever they are.
         test: Option<PathBuf> = None;
+        /// Whether the images of a folder within `train` (and `test`), or the pages of a TIFF, are shots of one
+        /// thing with noise of their own: any two of them are a sample (Lehtinen et al., "Noise2Noise", 2018).
+        bursts: bool = false;
         flatten files: ImageFiles;
     }
 }

@@ -38,7 +38,31 @@ choice!(Activation {
     Exponential = "exponential",
 });
 
-choice!(Padding { Valid = "valid", Same = "same" });
+choice!(Padding { Valid = "valid", Same = "same" } unwritten { Causal = "causal" });
+
+/// What happens at the ends of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalPadding {
+    /// As of images.
+    Valid,
+    /// As of images.
+    Same,
+    /// All before the first step, so that no output reads a later one.
+    Causal,
+}
+
+choice!(SignalPadding { Valid = "valid", Same = "same", Causal = "causal" });
+
+impl SignalPadding {
+    /// The same of an image of one row.
+    fn in_2d(self) -> Padding {
+        match self {
+            Self::Valid => Padding::Valid,
+            Self::Same => Padding::Same,
+            Self::Causal => Padding::Causal,
+        }
+    }
+}
 
 choice!(Interpolation { Nearest = "nearest", Bilinear = "bilinear" });
 
@@ -287,14 +311,8 @@ section! {
 }
 
 section! {
-    /// Filters of one input channel each, without a sum over the channels.
-    pub struct DepthwiseConv2D {
-        /// Height and width of the kernel.
-        kernel_size: Pair, in WINDOW;
-        /// Step of the kernel.
-        strides: Pair = Pair(1, 1), in WINDOW;
-        /// `same`: side / stride, rounded up; `valid`: only whole windows.
-        padding: Padding = Padding::Valid;
+    /// Keys of layers that filter each channel by itself.
+    pub struct Depthwise {
         /// Filters of each input channel.
         depth_multiplier: usize = 1, in SIDE;
         /// Applied to the result.
@@ -307,15 +325,28 @@ section! {
         depthwise_regularizer: Option<Regularizer> = None;
         /// What each step holds the kernel to.
         depthwise_constraint: Option<Constraint> = None;
-        /// Distance of the kernel's pixels from each other.
-        dilation_rate: Pair = Pair(1, 1), in WINDOW;
         flatten bias: BiasOptions;
     }
 }
 
 section! {
-    /// A `DepthwiseConv2D`, whose channels are then summed up pixel by pixel.
-    pub struct SeparableConv2D {
+    /// Filters of one input channel each, without a sum over the channels.
+    pub struct DepthwiseConv2D {
+        /// Height and width of the kernel.
+        kernel_size: Pair, in WINDOW;
+        /// Step of the kernel.
+        strides: Pair = Pair(1, 1), in WINDOW;
+        /// `same`: side / stride, rounded up; `valid`: only whole windows.
+        padding: Padding = Padding::Valid;
+        /// Distance of the kernel's pixels from each other.
+        dilation_rate: Pair = Pair(1, 1), in WINDOW;
+        flatten each: Depthwise;
+    }
+}
+
+section! {
+    /// Keys of the sums over the channels.
+    pub struct Pointwise {
         /// Output channels.
         filters: usize, in SIDE;
         /// How the second kernel, that of the sums, starts.
@@ -324,6 +355,13 @@ section! {
         pointwise_regularizer: Option<Regularizer> = None;
         /// What each step holds that kernel to.
         pointwise_constraint: Option<Constraint> = None;
+    }
+}
+
+section! {
+    /// A `DepthwiseConv2D`, whose channels are then summed up pixel by pixel.
+    pub struct SeparableConv2D {
+        flatten pointwise: Pointwise;
         flatten depthwise: DepthwiseConv2D;
     }
 }
@@ -349,9 +387,6 @@ section! {
         kernel_size: Single, in WINDOW;
         /// Step of the kernel; transposed: enlargement.
         strides: Single = Single(1), in WINDOW;
-        /// `same`: steps / stride, rounded up, transposed steps * stride; `valid`: only whole
-        /// windows, transposed all that the kernel reaches.
-        padding: Padding = Padding::Valid;
         /// Applied to the result.
         activation: Activation = Activation::Linear;
         /// Whether a bias is added to each output channel.
@@ -366,9 +401,37 @@ section! {
 section! {
     /// 1D convolution.
     pub struct Conv1D {
+        /// `same`: steps / stride, rounded up; `causal`: the same number, each of its own and earlier steps; `valid`:
+        /// only whole windows.
+        padding: SignalPadding = SignalPadding::Valid;
         /// Into how many parts the input's channels are divided, each with its share of the filters.
         groups: usize = 1, in SIDE;
         flatten conv: Convolution1D;
+    }
+}
+
+section! {
+    /// Transposed 1D convolution.
+    pub struct Conv1DTranspose {
+        /// `same`: steps * stride; `valid`: all that the kernel reaches.
+        padding: Padding = Padding::Valid;
+        flatten conv: Convolution1D;
+    }
+}
+
+section! {
+    /// Filters of one channel each, whose channels are then summed up step by step.
+    pub struct SeparableConv1D {
+        /// Length of the kernel.
+        kernel_size: Single, in WINDOW;
+        /// Step of the kernel.
+        strides: Single = Single(1), in WINDOW;
+        /// `same`: steps / stride, rounded up; `valid`: only whole windows.
+        padding: Padding = Padding::Valid;
+        /// Distance of the kernel's steps from each other.
+        dilation_rate: Single = Single(1), in WINDOW;
+        flatten pointwise: Pointwise;
+        flatten each: Depthwise;
     }
 }
 
@@ -405,6 +468,14 @@ section! {
     pub struct Cropping1D {
         /// How many, at each end.
         cropping: Ends = Ends { before: 1, after: 1 }, in MARGIN;
+    }
+}
+
+section! {
+    /// A vector as every step of a signal.
+    pub struct RepeatVector {
+        /// Number of steps.
+        n: usize, in SIDE;
     }
 }
 
@@ -455,16 +526,16 @@ section! {
 }
 
 section! {
-    /// Normalises each channel over the batch; keeps moving statistics for inference.
-    pub struct BatchNormalization {
-        /// Share of the old moving statistics that a batch leaves.
-        momentum: f64 = 0.99, in Bounds::closed(0.0, 1.0);
-        /// Added to the variance.
-        epsilon: f64 = 0.001, in Bounds::above(0.0, 1.0);
+    /// The learned factor and offset of each channel.
+    pub struct ScaleAndOffset {
         /// Whether there is a learned offset (beta).
         center: bool = true;
         /// Whether there is a learned factor (gamma).
         scale: bool = true;
+        /// How the offset starts.
+        beta_initializer: Initializer = Initializer::Zeros(Bare {});
+        /// How the factor starts.
+        gamma_initializer: Initializer = Initializer::Ones(Bare {});
         /// What the size of the offset adds to the loss.
         beta_regularizer: Option<Regularizer> = None;
         /// What the size of the factor adds to the loss.
@@ -473,6 +544,17 @@ section! {
         beta_constraint: Option<Constraint> = None;
         /// What each step holds the factor to.
         gamma_constraint: Option<Constraint> = None;
+    }
+}
+
+section! {
+    /// Normalises each channel over the batch; keeps moving statistics for inference.
+    pub struct BatchNormalization {
+        /// Share of the old moving statistics that a batch leaves.
+        momentum: f64 = 0.99, in Bounds::closed(0.0, 1.0);
+        /// Added to the variance.
+        epsilon: f64 = 0.001, in Bounds::above(0.0, 1.0);
+        flatten learned: ScaleAndOffset;
     }
 }
 
@@ -521,10 +603,7 @@ section! {
     pub struct LayerNormalization {
         /// Added to the variance.
         epsilon: f64 = 0.001, in Bounds::above(0.0, 1.0);
-        /// Whether there is a learned offset (beta).
-        center: bool = true;
-        /// Whether there is a learned factor (gamma).
-        scale: bool = true;
+        flatten learned: ScaleAndOffset;
     }
 }
 
@@ -631,6 +710,10 @@ section! {
         shared_axes: Vec<usize> = Vec::new(), in Bounds::closed(1.0, 3.0);
         /// How the fractions start.
         alpha_initializer: Initializer = Initializer::Zeros(Bare {});
+        /// What the size of the fractions adds to the loss.
+        alpha_regularizer: Option<Regularizer> = None;
+        /// What each step holds the fractions to.
+        alpha_constraint: Option<Constraint> = None;
     }
 }
 
@@ -670,7 +753,9 @@ family! {
         /// 1D convolution, of a signal.
         Conv1D(Conv1D) = "Conv1D",
         /// Transposed 1D convolution: lengthens a signal by its strides.
-        Conv1DTranspose(Convolution1D) = "Conv1DTranspose",
+        Conv1DTranspose(Conv1DTranspose) = "Conv1DTranspose",
+        /// Filters of one channel of a signal each, whose channels are then summed up step by step.
+        SeparableConv1D(SeparableConv1D) = "SeparableConv1D",
         /// Largest value of each window of a signal.
         MaxPooling1D(Pooling1D) = "MaxPooling1D",
         /// Mean of each window of a signal; padding does not count.
@@ -693,6 +778,8 @@ family! {
         Flatten(Bare) = "Flatten",
         /// The same values in another shape, channels last.
         Reshape(Reshape) = "Reshape",
+        /// A vector as every step of a signal.
+        RepeatVector(RepeatVector) = "RepeatVector",
         /// Normalises each channel over the batch; keeps moving statistics for inference.
         BatchNormalization(BatchNormalization) = "BatchNormalization",
         /// While training, zeroes values at random and enlarges the others to keep the mean.
@@ -822,6 +909,8 @@ pub enum Geometry<'a> {
     Flatten,
     /// Another shape.
     Reshape(&'a Reshape),
+    /// A vector that many times.
+    Repeat(usize),
     /// Each channel of the whole image as one value, which is an image of one pixel or not.
     Global(bool),
     /// Channels as blocks of pixels of that side.
@@ -845,6 +934,7 @@ macro_rules! of_signals {
     () => {
         Layer::Conv1D(_)
             | Layer::Conv1DTranspose(_)
+            | Layer::SeparableConv1D(_)
             | Layer::MaxPooling1D(_)
             | Layer::AveragePooling1D(_)
             | Layer::UpSampling1D(_)
@@ -858,18 +948,31 @@ macro_rules! of_signals {
 pub(crate) use of_signals;
 
 impl Convolution1D {
-    fn in_2d(&self) -> Convolution {
+    fn in_2d(&self, padding: Padding) -> Convolution {
         Convolution {
             filters: self.filters,
             kernel_size: self.kernel_size.in_2d(),
             strides: self.strides.in_2d(),
-            padding: self.padding,
+            padding,
             activation: self.activation,
             use_bias: self.use_bias,
             kernel: self.kernel.clone(),
             bias: self.bias.clone(),
             dilation_rate: self.dilation_rate.in_2d(),
         }
+    }
+}
+
+impl SeparableConv1D {
+    fn in_2d(&self) -> SeparableConv2D {
+        let depthwise = DepthwiseConv2D {
+            kernel_size: self.kernel_size.in_2d(),
+            strides: self.strides.in_2d(),
+            padding: self.padding,
+            dilation_rate: self.dilation_rate.in_2d(),
+            each: self.each.clone(),
+        };
+        SeparableConv2D { pointwise: self.pointwise.clone(), depthwise }
     }
 }
 
@@ -891,17 +994,19 @@ impl Layer {
             Self::Conv2D(Conv2D { conv, .. }) => Geometry::Convolution(conv),
             Self::Conv2DTranspose(conv) => Geometry::Transposed(conv),
             Self::DepthwiseConv2D(conv) => {
-                Geometry::Depthwise(conv.windows(), Channels::Each(conv.depth_multiplier))
+                Geometry::Depthwise(conv.windows(), Channels::Each(conv.each.depth_multiplier))
             }
-            Self::SeparableConv2D(conv) => {
-                Geometry::Depthwise(conv.depthwise.windows(), Channels::Count(conv.filters))
-            }
+            Self::SeparableConv2D(conv) => Geometry::Depthwise(
+                conv.depthwise.windows(),
+                Channels::Count(conv.pointwise.filters),
+            ),
             Self::MaxPooling2D(pool) | Self::AveragePooling2D(pool) => Geometry::Pooling(pool),
             Self::UpSampling2D(up) => Geometry::UpSampling(up),
             of_signals!() => Geometry::Signal,
             Self::Dense(dense) => Geometry::Dense(dense),
             Self::Flatten(_) => Geometry::Flatten,
             Self::Reshape(reshape) => Geometry::Reshape(reshape),
+            Self::RepeatVector(repeat) => Geometry::Repeat(repeat.n),
             Self::GlobalAveragePooling2D(pool) | Self::GlobalMaxPooling2D(pool) => {
                 Geometry::Global(pool.keepdims)
             }
@@ -943,10 +1048,13 @@ impl Layer {
     #[must_use]
     pub fn in_2d(&self) -> Option<Self> {
         Some(match self {
-            Self::Conv1D(Conv1D { groups, conv }) => {
-                Self::Conv2D(Conv2D { groups: *groups, conv: conv.in_2d() })
+            Self::Conv1D(Conv1D { padding, groups, conv }) => {
+                Self::Conv2D(Conv2D { groups: *groups, conv: conv.in_2d(padding.in_2d()) })
             }
-            Self::Conv1DTranspose(conv) => Self::Conv2DTranspose(conv.in_2d()),
+            Self::Conv1DTranspose(Conv1DTranspose { padding, conv }) => {
+                Self::Conv2DTranspose(conv.in_2d(*padding))
+            }
+            Self::SeparableConv1D(conv) => Self::SeparableConv2D(conv.in_2d()),
             Self::MaxPooling1D(pool) => Self::MaxPooling2D(pool.in_2d()),
             Self::AveragePooling1D(pool) => Self::AveragePooling2D(pool.in_2d()),
             Self::UpSampling1D(up) => Self::UpSampling2D(UpSampling2D {
@@ -993,6 +1101,7 @@ impl Layer {
             | Self::Dense(_)
             | Self::Flatten(_)
             | Self::Reshape(_)
+            | Self::RepeatVector(_)
             | Self::BatchNormalization(_)
             | Self::LayerNormalization(_)
             | Self::GroupNormalization(_)

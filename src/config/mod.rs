@@ -9,6 +9,7 @@ pub mod entry;
 pub mod initializers;
 pub mod layers;
 pub mod losses;
+pub mod method;
 pub mod node;
 pub mod policies;
 mod reference;

@@ -10,6 +10,7 @@ use super::entry::{Connection, EntryLayer, Shared};
 use super::initializers::Initializer;
 use super::layers::Layer;
 use super::losses::LossTable;
+use super::method::Method;
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::regularizers::Regularizer;
 use super::schema::{Field, Key, Section, Unwritten};
@@ -76,6 +77,7 @@ fn entries() -> Vec<Entry> {
     family!(Scale, "`[data.scale]`, by `kind`", owned(&["data.scale"]));
     family!(CorruptionKind, "`[corruption]`, by `kind`", owned(&["corruption", "corruption[]"]));
     family!(LossTable, "Losses, by `loss`", owned(&["train.loss", "train.loss[]"]));
+    family!(Method, "Methods, by `name`", owned(&["train.method"]));
     family!(Optimizer, "`[train.optimizer]`, by `name`", owned(&["train.optimizer"]));
     family!(
         LearningRateSchedule,

@@ -438,12 +438,18 @@ pub(crate) use section;
 
 /// Gives an enum of named options its reader: `Variant = "name"`, with further spellings after `|`.
 macro_rules! choice {
-    ($Choice:ty { $($variant:ident = $name:literal $(| $alias:literal)*),+ $(,)? }) => {
+    (
+        $Choice:ty { $($variant:ident = $name:literal $(| $alias:literal)*),+ $(,)? }
+        $(unwritten { $unwritten:ident = $its_name:literal })?
+    ) => {
         impl $Choice {
             /// Its name in a config, which is Keras's.
             #[must_use]
             pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
+                match self {
+                    $(Self::$variant => $name,)+
+                    $(Self::$unwritten => $its_name,)?
+                }
             }
         }
 

@@ -7,6 +7,7 @@ pub use super::data::Data;
 use super::data::Mnist;
 use super::entry::LayerEntry;
 use super::layers::{InputShape, LARGEST_SIDE};
+use super::method::{Method, Supervised};
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
 use super::schema::{Bounds, choice, family, section};
 use crate::nn::{Loss, Losses};
@@ -89,6 +90,8 @@ section! {
         /// What is minimised, or several such losses, whose sum is. `unknown` is that of a model that came with a loss which convae does not have:
         /// it predicts, and is neither trained nor evaluated before this key says otherwise.
         loss: Losses = Losses::from(Loss::BinaryCrossentropy);
+        /// What it learns from: clean targets, or the noisy images alone.
+        method: Method = Method::Supervised(Supervised::defaults());
         /// How the weights follow the gradient.
         optimizer: Optimizer = Optimizer::Adam(Adam::defaults());
         /// How the learning rate follows the number of steps; constant where not set.

@@ -1,10 +1,12 @@
-//! Batches in a seeded order, corrupted on the way: what the trainer and the evaluator eat.
+//! Batches in a seeded order, corrupted on the way: what the trainer and the evaluator consume.
 
 use rand::seq::SliceRandom;
 
 use super::error::DataError;
 use super::images::{Draw, Images};
+use super::method::{Sample, Supervision};
 use super::prefetch::{Prefetch, prefetch};
+use crate::config::method::Method;
 use crate::config::sections::Corruption;
 use crate::data::corruption::Split;
 use crate::system::random::{Purpose, stream};
@@ -18,6 +20,8 @@ pub struct Batch {
     pub input: Vec<f32>,
     /// What it should give, in the output's shape; `None` where that is the input itself.
     pub clean: Option<Vec<f32>>,
+    /// Which of its values the loss looks at.
+    pub supervision: Supervision,
 }
 
 impl Batch {
@@ -35,6 +39,8 @@ pub struct DataLoader<'a> {
     pub images: &'a Images,
     /// Applied to each image of a batch.
     pub corruption: &'a Corruption,
+    /// Makes samples of the images after that.
+    pub method: &'a Method,
     /// Which of the two sets the images are, for their noise.
     pub split: Split,
     /// The run's; order and noise follow from it.
@@ -53,7 +59,8 @@ impl<'a> DataLoader<'a> {
     /// Whether what the model sees differs from what it should give.
     #[must_use]
     pub fn changes_images(&self) -> bool {
-        self.images.are_paired()
+        !matches!(self.method, Method::Supervised(_))
+            || self.images.are_paired()
             || !self.images.target().is_input()
             || self.corruption.changes_images()
     }
@@ -103,12 +110,13 @@ impl<'a> DataLoader<'a> {
         let room = |shape: [usize; 3]| indices.len() * shape.iter().product::<usize>();
         let mut input = Vec::with_capacity(room(target.input));
         let mut output = self.changes_images().then(|| Vec::with_capacity(room(target.output)));
+        let mut supervision = Supervision::Full;
         let (mut image, mut partner) = (Vec::new(), Vec::new());
         for &index in indices {
             image.clear();
             partner.clear();
             self.images.push(draw, index, &mut image, &mut partner)?;
-            if let Some(output) = &mut output {
+            if let (Method::Supervised(_), Some(output)) = (self.method, &mut output) {
                 let clean = if partner.is_empty() { &image } else { &partner };
                 let start = output.len();
                 target.push_output(clean, output);
@@ -117,8 +125,14 @@ impl<'a> DataLoader<'a> {
             let (shape, number) = (target.drawn, self.images.number(index) as u64);
             self.corruption.apply(&mut image, shape, self.seed, self.split, epoch, number);
             self.images.scale(index, &mut image);
-            input.extend_from_slice(&image);
+            match self.method.sample(&image, target.input, (draw, number), &mut supervision) {
+                None => input.extend_from_slice(&image),
+                Some(Sample { input: seen, target: wanted }) => {
+                    input.extend(seen);
+                    output.get_or_insert_default().extend(wanted);
+                }
+            }
         }
-        Ok(Batch { len: indices.len(), input, clean: output })
+        Ok(Batch { len: indices.len(), input, clean: output, supervision })
     }
 }

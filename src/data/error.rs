@@ -140,6 +140,22 @@ pub enum DataError {
         /// The folder.
         clean: PathBuf,
     },
+    /// No folder, and no TIFF, has two images.
+    #[error(
+        "{} has no burst: no folder in it, and no TIFF, holds two images or more; give each burst a folder, \
+         or set data.bursts=false", path.display())]
+    NoBursts {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A list of images says of no burst whether it is tested on.
+    #[error(
+        "data.test is the list {}, and data.bursts needs a folder of bursts; name one, or leave data.test out",
+        list.display())]
+    BurstList {
+        /// The file.
+        list: PathBuf,
+    },
     /// Two files of one folder differ by their endings only, so a partner cannot be told.
     #[error(
         "{} and {} differ by their endings only, so which of them belongs to the pair cannot be \
@@ -322,6 +338,8 @@ impl DataError {
             | Self::NoFolder { .. }
             | Self::NothingFound { .. }
             | Self::NoPairs { .. }
+            | Self::NoBursts { .. }
+            | Self::BurstList { .. }
             | Self::Twins { .. }
             | Self::NotText { .. }
             | Self::NotListed { .. }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::bursts;
 use super::error::DataError;
 use super::part::Part;
 use super::stored::split_at;
@@ -57,6 +58,9 @@ impl Listing {
 
 /// The images of a folder.
 pub(super) fn images(data: &ImageFolder) -> Result<Listing, DataError> {
+    if data.bursts {
+        return bursts::listing(data);
+    }
     let all = folder("data.train", &data.train)?;
     match data.test.as_deref() {
         Some(test) if !test.is_file() => {
@@ -84,6 +88,9 @@ pub(super) fn pairs(data: &Pairs) -> Result<Listing, DataError> {
 /// The test images alone: a folder of theirs does not need the training folder.
 pub(super) fn test_images(data: &ImageFolder) -> Result<(Vec<Entry>, Part), DataError> {
     match data.test.as_deref() {
+        Some(test) if data.bursts && !test.is_file() => {
+            Ok((bursts::test_pairs(test)?, Part::Whole))
+        }
         Some(test) if !test.is_file() => Ok((folder("data.test", test)?, Part::Whole)),
         _ => images(data).map(|listing| listing.test),
     }
@@ -116,7 +123,7 @@ fn both(keys: [&'static str; 2], noisy: &Path, clean: &Path) -> Result<Vec<Entry
     Ok(pairs)
 }
 
-fn folder(key: &'static str, path: &Path) -> Result<Vec<Entry>, DataError> {
+pub(super) fn folder(key: &'static str, path: &Path) -> Result<Vec<Entry>, DataError> {
     if !path.is_dir() {
         return Err(DataError::NoFolder { key, path: path.to_owned() });
     }
@@ -163,7 +170,7 @@ fn by_name(entries: &[Entry]) -> Result<HashMap<(PathBuf, Option<usize>), &Image
 }
 
 /// Nothing is learned from the test set, wherever its files are; `tested` names it.
-fn without(
+pub(super) fn without(
     mut all: Vec<Entry>,
     test: &[Entry],
     folder: &Path,
@@ -183,7 +190,7 @@ fn without(
 
 /// The test set is what a list names, or the last part; where `patches` are cut from a single image, the
 /// last part of that image.
-fn divide(
+pub(super) fn divide(
     mut all: Vec<Entry>,
     folder: &Path,
     list: Option<&Path>,

@@ -1,6 +1,7 @@
 //! The images: found, read from disk, checked, corrupted (`corruption`) and handed out in batches.
 
 mod batches;
+mod bursts;
 pub mod corruption;
 mod csv;
 mod cut;
@@ -12,6 +13,7 @@ mod gzip;
 mod idx;
 mod images;
 mod listing;
+mod method;
 mod npy;
 mod npz;
 mod part;
@@ -27,6 +29,7 @@ pub use batches::{Batch, DataLoader};
 pub use digest::Digests;
 pub use error::{DataError, Supply};
 pub use images::{Draw, Images};
+pub use method::{Neighbors, Supervision};
 pub use prefetch::Prefetch;
 pub(crate) use prefetch::join;
 pub use scale::{Affine, Constant, Measure, Scaling};

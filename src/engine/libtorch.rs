@@ -52,7 +52,17 @@ impl Libtorch {
             // The same values in other sides: a vector for an image.
             None => self.tensor(&batch.input, &self.output),
         };
-        let loss = self.loss.of(&output, &target);
+        let loss = match batch.supervision.masked() {
+            None => self.loss.of(&output, &target),
+            Some(places) => {
+                let places = places_of(places, batch.len).to_device(self.device);
+                let masked = |tensor: &Tensor| {
+                    let flat = channels_last(tensor).reshape([batch.len as i64, -1]);
+                    flat.gather(1, &places, false)
+                };
+                self.loss.of(&masked(&output), &masked(&target))
+            }
+        };
         let loss = match model.activity.take() {
             Some(penalty) => loss + penalty,
             None => loss,
@@ -67,6 +77,12 @@ impl Libtorch {
             .to_device(self.device)
             .to_kind(self.kind)
     }
+}
+
+/// Of as many values of each image, `(N, values)`.
+fn places_of(places: &[u32], images: usize) -> Tensor {
+    let places: Vec<i64> = places.iter().copied().map(i64::from).collect();
+    Tensor::from_slice(&places).view([images as i64, -1])
 }
 
 /// With the batch.

@@ -6,7 +6,7 @@ use tch::nn::{ModuleT, SequentialT, seq_t};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::layers::{
-    self, BiasOptions, Convolution, Layer, Pair, Pooling, Sides, of_signals,
+    self, BiasOptions, Convolution, Layer, Pair, Pooling, ScaleAndOffset, Sides, of_signals,
 };
 use crate::config::regularizers::Regularizer;
 use crate::nn::{
@@ -333,11 +333,13 @@ fn layer_module(
             Box::new(Conv2DTranspose::new(parameters, conv_options(conv, 1), stream))
         }
         Layer::DepthwiseConv2D(conv) => {
-            Box::new(DepthwiseConv2D::new(parameters, depthwise_options(conv, channels), stream))
+            let options = depthwise_options(conv, channels, of_signals);
+            Box::new(DepthwiseConv2D::new(parameters, options, stream))
         }
         Layer::SeparableConv2D(conv) => {
-            let options = depthwise_options(&conv.depthwise, channels);
-            let pointwise = (conv.filters, (&conv.pointwise_initializer).into());
+            let options = depthwise_options(&conv.depthwise, channels, of_signals);
+            let pointwise = &conv.pointwise;
+            let pointwise = (pointwise.filters, (&pointwise.pointwise_initializer).into());
             Box::new(SeparableConv2D::new(parameters, options, pointwise, stream))
         }
         Layer::PReLU(layer) => {
@@ -361,23 +363,24 @@ fn layer_module(
         }
         Layer::Flatten(_) => Box::new(Flatten),
         Layer::Reshape(_) => Box::new(Reshape { shape: node.output.computed().0 }),
+        Layer::RepeatVector(layer) => Box::new(nn::RepeatVector { n: layer.n }),
         Layer::BatchNormalization(norm) => {
             let options = NormOptions {
                 channels,
                 momentum: norm.momentum,
                 epsilon: norm.epsilon,
-                center: norm.center,
-                scale: norm.scale,
+                beta: norm.learned.beta(),
+                gamma: norm.learned.gamma(),
             };
-            Box::new(BatchNormalization::new(parameters, options))
+            Box::new(BatchNormalization::new(parameters, options, stream))
         }
         Layer::LayerNormalization(norm) => {
-            Box::new(nn::LayerNormalization::new(parameters, sample_norm(norm, channels)))
+            Box::new(nn::LayerNormalization::new(parameters, sample_norm(norm, channels), stream))
         }
         Layer::GroupNormalization(layer) => {
             let groups = layer.groups_of(channels).expect("the plan has checked it");
             let options = sample_norm(&layer.norm, channels);
-            Box::new(nn::GroupNormalization::new(parameters, groups, options))
+            Box::new(nn::GroupNormalization::new(parameters, groups, options, stream))
         }
         Layer::UnitNormalization(_) => Box::new(nn::UnitNormalization),
         Layer::GlobalAveragePooling2D(pool) => {
@@ -453,17 +456,23 @@ fn conv_options(
     }
 }
 
-fn depthwise_options(conv: &layers::DepthwiseConv2D, channels: usize) -> DepthwiseOptions {
+fn depthwise_options(
+    conv: &layers::DepthwiseConv2D,
+    channels: usize,
+    of_signals: bool,
+) -> DepthwiseOptions {
+    let each = &conv.each;
     DepthwiseOptions {
         channels,
-        depth_multiplier: conv.depth_multiplier,
+        depth_multiplier: each.depth_multiplier,
         kernel_size: tuple(conv.kernel_size),
         strides: tuple(conv.strides),
         padding: conv.padding,
         dilation_rate: tuple(conv.dilation_rate),
-        initializer: (&conv.depthwise_initializer).into(),
-        bias_initializer: bias_initializer(conv.use_bias, &conv.bias),
-        activation: conv.activation,
+        of_signals,
+        initializer: (&each.depthwise_initializer).into(),
+        bias_initializer: bias_initializer(each.use_bias, &each.bias),
+        activation: each.activation,
     }
 }
 
@@ -475,8 +484,20 @@ fn sample_norm(norm: &layers::LayerNormalization, channels: usize) -> nn::Sample
     nn::SampleNormOptions {
         channels,
         epsilon: norm.epsilon,
-        center: norm.center,
-        scale: norm.scale,
+        beta: norm.learned.beta(),
+        gamma: norm.learned.gamma(),
+    }
+}
+
+impl ScaleAndOffset {
+    /// How beta starts, where there is one.
+    fn beta(&self) -> Option<nn::Initializer> {
+        self.center.then(|| (&self.beta_initializer).into())
+    }
+
+    /// How gamma starts, where there is one.
+    fn gamma(&self) -> Option<nn::Initializer> {
+        self.scale.then(|| (&self.gamma_initializer).into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! How good a model is on a set of per_image: its loss, and how close its input and its output are to
+//! How good a model is on a set of images: its loss, and how close its input and its output are to
 //! the targets, image by image. One pass over the set; printing is the command's.
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -13,7 +13,7 @@ use crate::formats::image_file::{Orientation, Walk, lies_down};
 use crate::infer::apply::mirrored;
 use crate::infer::metrics::{MetricError, psnr, ssim};
 use crate::nn::channels_first;
-use crate::plan::{Plan, loader};
+use crate::plan::{Plan, loader, method_loader};
 
 /// Why a set was not evaluated to its end.
 #[derive(Debug, thiserror::Error)]
@@ -21,17 +21,17 @@ pub enum EvaluationError {
     /// An image could not be read any more.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Two per_image could not be compared.
+    /// Two images could not be compared.
     #[error(transparent)]
     Metric(#[from] MetricError),
 }
 
-/// How close per_image are to their targets.
+/// How close images are to their targets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Quality {
-    /// In decibels; infinite for equal per_image, which JSON writes as null.
+    /// In decibels; infinite for equal images, which JSON writes as null.
     pub psnr: f64,
-    /// `None` where the per_image are too small for it.
+    /// `None` where the images are too small for it.
     pub ssim: Option<f64>,
 }
 
@@ -71,7 +71,7 @@ pub struct ImageQuality {
     pub output: Quality,
 }
 
-/// Of a set of per_image, and of each.
+/// Of a set of images, and of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// As training calls it val_loss.
@@ -103,7 +103,7 @@ pub fn left_out(input: Option<Means>, output: Means) -> Option<String> {
     (!told.is_empty()).then_some(sentence)
 }
 
-/// Runs the model over all per_image, corrupted as the plan says.
+/// Runs the model over all images, corrupted as the plan says.
 ///
 /// # Errors
 /// When an image cannot be read any more.
@@ -115,7 +115,7 @@ pub fn measure(
     measure_first(plan, test, test.len(), predictor)
 }
 
-/// The same of the first `count` per_image, at least one.
+/// The same of the first `count` images, at least one.
 ///
 /// # Errors
 /// As [`measure`].
@@ -311,7 +311,7 @@ impl Evaluation {
     }
 }
 
-/// The loss over a set of per_image, each batch weighted by its size as in Keras.
+/// The loss over a set of images, each batch weighted by its size as in Keras.
 ///
 /// # Errors
 /// When an image cannot be read any more.
@@ -320,7 +320,7 @@ pub fn mean_loss(
     images: &Images,
     predictor: &mut Predictor,
 ) -> Result<f64, DataError> {
-    let test = loader(plan, images, Split::Test);
+    let test = method_loader(plan, images, Split::Test);
     let order = test.order(0, false);
     let mut loss = RunningLoss::default();
     test.prefetch(0, &order, |batches| {

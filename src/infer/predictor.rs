@@ -5,7 +5,8 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use crate::data::Batch;
+use crate::config::method::Method;
+use crate::data::{Batch, Neighbors, Supervision};
 use crate::engine::{self, Engine, Model, Step, device_name, kind_of};
 use crate::formats::checkpoint::Checkpoint;
 use crate::infer::model_file::{OpenError, check_size, restore_model};
@@ -26,6 +27,8 @@ pub struct Predictor {
     penalty: Penalty,
     constraints: Constraints,
     engine: Box<dyn Engine>,
+    /// Computes the halves of images that Neighbor2Neighbor trains on.
+    half: Option<Box<dyn Engine>>,
     /// Why the engine is not the native one, where the plan leaves the choice.
     not_native: Option<String>,
     device: Device,
@@ -40,8 +43,9 @@ impl Predictor {
     /// When the plan asks for an engine that cannot run its model.
     pub fn drawn(plan: &Plan, device: Device) -> Result<Self, UsageError> {
         let engine = engine::choose(plan, Part::Whole, device)?;
+        let half = half_engine(plan, device)?;
         let model = Model::new(plan, device, kind_of(plan.config.train.dtype));
-        Ok(Self::assemble(plan, Part::Whole, device, model, engine))
+        Ok(Self { half, ..Self::assemble(plan, Part::Whole, device, model, engine) })
     }
 
     /// A part of a model with a checkpoint's weights; none are drawn. `path` is for messages.
@@ -71,7 +75,8 @@ impl Predictor {
         let [input, output] = plan.graph.ends(part).map(|value| plan.graph.shape(value).values());
         let penalty = Penalty::new(&plan.graph);
         let constraints = Constraints::new(&plan.graph);
-        Self { model, penalty, constraints, engine, not_native, device, values: (input, output) }
+        let values = (input, output);
+        Self { model, penalty, constraints, engine, half: None, not_native, device, values }
     }
 
     /// The outputs of some samples, one after the other, channels last; so are the inputs.
@@ -88,7 +93,10 @@ impl Predictor {
 
     /// The batch's loss with all penalties, as Keras shows it, a scalar on the device.
     pub fn loss(&mut self, batch: &Batch) -> Tensor {
-        let loss = self.engine.loss(&self.model, batch);
+        let loss = match &batch.supervision {
+            Supervision::Neighbors(_) => half_of(&mut self.half).loss(&self.model, batch),
+            _ => self.engine.loss(&self.model, batch),
+        };
         self.penalty.added_to(loss, &self.model.trainable)
     }
 
@@ -109,10 +117,42 @@ impl Predictor {
     }
 
     /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`.
-    pub(crate) fn loss_and_gradient(&mut self, batch: &Batch, seed: u64) -> Step {
-        let Step { loss, gradient } = self.engine.loss_and_gradient(&self.model, batch, seed);
+    ///
+    /// Of [`Supervision::Neighbors`] `gamma` is the regularizer's factor.
+    pub(crate) fn loss_and_gradient(&mut self, batch: &Batch, gamma: f64, seed: u64) -> Step {
+        let Step { loss, gradient } = match &batch.supervision {
+            Supervision::Neighbors(neighbors) => self.regularized(batch, neighbors, gamma, seed),
+            _ => self.engine.loss_and_gradient(&self.model, batch, seed),
+        };
         let (loss, gradient) = self.penalty.added_to_step(loss, gradient, &self.model.trainable);
         Step { loss, gradient }
+    }
+
+    /// Neighbor2Neighbor's loss of a first image `a` and a second one `b` that are picked of a whole one `y`,
+    /// with the model `f` and `r = pick(f(y))_1 - pick(f(y))_2`, which counts as a constant:
+    ///
+    /// ```text
+    /// mean((f(a) - b)^2) + gamma mean((f(a) - b - r)^2)
+    ///     = (1 + gamma) mean((f(a) - t)^2) + gamma / (1 + gamma) mean(r^2),   t = b + gamma / (1 + gamma) r
+    /// ```
+    ///
+    /// So it is the mean squared error with another target.
+    fn regularized(&mut self, batch: &Batch, neighbors: &Neighbors, gamma: f64, seed: u64) -> Step {
+        let [first, second] = neighbors.pick(&self.engine.predict(&self.model, &neighbors.whole));
+        let share = gamma / (1.0 + gamma);
+        let differences = first.iter().zip(&second).map(|(a, b)| f64::from(a - b));
+        let targets = batch.target().iter().zip(differences.clone());
+        let target: Vec<f32> = targets.map(|(&b, r)| (f64::from(b) + share * r) as f32).collect();
+        let constant = share * differences.map(|r| r * r).sum::<f64>() / target.len() as f64;
+        let batch = Batch {
+            len: batch.len,
+            input: batch.input.clone(),
+            clean: Some(target),
+            supervision: Supervision::Full,
+        };
+        let Step { loss, gradient } =
+            half_of(&mut self.half).loss_and_gradient(&self.model, &batch, seed);
+        Step { loss: loss * (1.0 + gamma) + constant, gradient: gradient * (1.0 + gamma) }
     }
 
     /// How many samples [`Predictor::predict`] should get at once.
@@ -169,4 +209,18 @@ impl Predictor {
             None => name,
         }
     }
+}
+
+/// For halves of the plan's images, where its method trains on such.
+fn half_engine(plan: &Plan, device: Device) -> Result<Option<Box<dyn Engine>>, UsageError> {
+    let Method::Neighbor2Neighbor(_) = plan.config.train.method else { return Ok(None) };
+    let [height, width, _] = plan.input_shape;
+    let half = plan.with_input_size([height / 2, width / 2]).map_err(|error| {
+        UsageError(format!("`train.method` is neighbor2neighbor, but a layer {}", error.problem))
+    })?;
+    Ok(Some(engine::choose(&half, Part::Whole, device)?.0))
+}
+
+fn half_of(half: &mut Option<Box<dyn Engine>>) -> &mut dyn Engine {
+    half.as_deref_mut().expect("only a plan of Neighbor2Neighbor makes batches of halves")
 }

@@ -90,6 +90,7 @@ fn class_of(class: &str, config: &mut Map<String, Value>) -> String {
             "Conv2DTranspose"
         }
         "Convolution2DTranspose" => "Conv2DTranspose",
+        "SeparableConvolution1D" => "SeparableConv1D",
         "SeparableConvolution2D" => "SeparableConv2D",
         "ThresholdedReLU" => "ReLU",
         "GlobalAvgPool2D" => "GlobalAveragePooling2D",

@@ -72,14 +72,14 @@ impl Kernel {
         Self { weight, bias: options.bias_initializer.map(draw) }
     }
 
-    /// With the height that a kernel of signals lacks.
-    fn weight(&self) -> Tensor {
-        if self.weight.dim() == 3 { self.weight.unsqueeze(2) } else { self.weight.shallow_clone() }
-    }
-
     fn add_bias(&self, y: Tensor) -> Tensor {
         add_bias(y, self.bias.as_ref())
     }
+}
+
+/// A kernel with the height that one of signals lacks.
+pub(super) fn with_height(kernel: &Tensor) -> Tensor {
+    if kernel.dim() == 3 { kernel.unsqueeze(2) } else { kernel.shallow_clone() }
 }
 
 /// To `(N, filters, H, W)`, in place. What libtorch's convolutions add themselves gets its gradient
@@ -133,7 +133,7 @@ impl ModuleT for Conv2D {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let ConvOptions { strides, padding, activation, dilation_rate, groups, .. } = self.options;
         let windows = (self.options.window(), strides, padding);
-        let y = convolve(x, &self.kernel.weight(), windows, dilation_rate, groups);
+        let y = convolve(x, &with_height(&self.kernel.weight), windows, dilation_rate, groups);
         activation.apply(&self.kernel.add_bias(y))
     }
 }
@@ -164,7 +164,7 @@ impl ModuleT for Conv2DTranspose {
         let rows = Extent::of(height, window.0, strides.0, padding);
         let columns = Extent::of(width, window.1, strides.1, padding);
         let y = x.conv_transpose2d(
-            &self.kernel.weight(),
+            &with_height(&self.kernel.weight),
             None::<Tensor>,
             pair(strides),
             [0, 0],
@@ -187,11 +187,8 @@ struct Extent {
 
 impl Extent {
     fn of(length: usize, kernel: usize, stride: usize, padding: Padding) -> Self {
-        let overhang = kernel.saturating_sub(stride);
-        let (start, kept) = match padding {
-            Padding::Valid => (0, length * stride + overhang),
-            Padding::Same => (overhang / 2, length * stride),
-        };
+        let (start, end) = padding.cut(kernel, stride);
+        let kept = length * stride + kernel.saturating_sub(stride) - start - end;
         let missing = stride.saturating_sub(kernel);
         Self { start: to_i64(start), length: to_i64(kept), missing: to_i64(missing) }
     }

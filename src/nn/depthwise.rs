@@ -3,8 +3,8 @@
 use tch::Tensor;
 use tch::nn::ModuleT;
 
-use super::conv::{add_bias, convolve};
-use super::layout::{CONVOLUTION, DEPTHWISE};
+use super::conv::{add_bias, convolve, with_height};
+use super::layout::{CONVOLUTION, CONVOLUTION_1D, DEPTHWISE, DEPTHWISE_1D};
 use super::window::dilated;
 use super::{Activation, Initializer, Padding, Parameters};
 use crate::system::random::Stream;
@@ -24,6 +24,8 @@ pub struct DepthwiseOptions {
     pub padding: Padding,
     /// Distance of the kernel's pixels, down and across; at least 1.
     pub dilation_rate: (usize, usize),
+    /// Whether the images are signals, of one row: PyTorch's kernels have no height then.
+    pub of_signals: bool,
     /// Draws the kernel.
     pub initializer: Initializer,
     /// How the learned offset of each output channel starts, where it has one.
@@ -38,11 +40,15 @@ impl DepthwiseOptions {
         self.channels * self.depth_multiplier
     }
 
-    /// A kernel `(channels, depth_multiplier, kh, kw)`.
+    /// A kernel `(channels, depth_multiplier, kh, kw)`, of signals `(channels, depth_multiplier, kw)`.
     fn draw(&self, parameters: &mut Parameters, name: &str, stream: &mut Stream) -> Tensor {
         let Self { channels, depth_multiplier, kernel_size: (height, width), .. } = *self;
-        let shape = [channels, depth_multiplier, height, width];
-        parameters.draw(name, &shape, DEPTHWISE, self.initializer, stream)
+        let (shape, axes) = if self.of_signals {
+            (vec![channels, depth_multiplier, width], DEPTHWISE_1D)
+        } else {
+            (vec![channels, depth_multiplier, height, width], DEPTHWISE)
+        };
+        parameters.draw(name, &shape, axes, self.initializer, stream)
     }
 
     /// A bias for so many output channels.
@@ -61,7 +67,7 @@ impl DepthwiseOptions {
         let Self { kernel_size, strides, padding, dilation_rate, channels, .. } = *self;
         let window =
             (dilated(kernel_size.0, dilation_rate.0), dilated(kernel_size.1, dilation_rate.1));
-        let kernel = kernel.flatten(0, 1).unsqueeze(1);
+        let kernel = with_height(&kernel.flatten(0, 1).unsqueeze(1));
         convolve(x, &kernel, (window, strides, padding), dilation_rate, channels)
     }
 }
@@ -95,7 +101,7 @@ impl ModuleT for DepthwiseConv2D {
 }
 
 /// Filters of one channel each, then sums over the channels, pixel by pixel; `(filters, channels *
-/// depth_multiplier, 1, 1)` are their factors. Source: Keras `layers/convolutional/base_separable_conv.py`.
+/// depth_multiplier, 1, 1)` are their factors (of signals without the height). Source: Keras `layers/convolutional/base_separable_conv.py`.
 #[derive(Debug)]
 pub struct SeparableConv2D {
     depthwise: Tensor,
@@ -114,8 +120,13 @@ impl SeparableConv2D {
     ) -> Self {
         let depthwise = options.draw(parameters, "depthwise_weight", stream);
         let shape = [filters, options.filters(), 1, 1];
+        let (shape, axes) = if options.of_signals {
+            (&shape[..3], CONVOLUTION_1D)
+        } else {
+            (&shape[..], CONVOLUTION)
+        };
         let name = "pointwise_weight";
-        let pointwise = parameters.draw(name, &shape, CONVOLUTION, initializer, stream);
+        let pointwise = parameters.draw(name, shape, axes, initializer, stream);
         let bias = options.draw_bias(parameters, filters, stream);
         Self { depthwise, pointwise, bias, options }
     }
@@ -124,7 +135,8 @@ impl SeparableConv2D {
 impl ModuleT for SeparableConv2D {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let each = self.options.convolve(x, &self.depthwise);
-        let y = each.conv2d(&self.pointwise, None::<Tensor>, [1, 1], [0, 0], [1, 1], 1);
+        let pointwise = with_height(&self.pointwise);
+        let y = each.conv2d(&pointwise, None::<Tensor>, [1, 1], [0, 0], [1, 1], 1);
         self.options.activation.apply(&add_bias(y, self.bias.as_ref()))
     }
 }

@@ -7,6 +7,8 @@ pub const CONVOLUTION_1D: &[usize] = &[2, 1, 0];
 /// DepthwiseConv2D `(h, w, in, each)` is `(in, each, h, w)`: with one filter for each channel what PyTorch has for
 /// a convolution of as many groups as channels.
 pub const DEPTHWISE: &[usize] = &[2, 3, 0, 1];
+/// That of signals, `(k, in, each)`.
+pub const DEPTHWISE_1D: &[usize] = &[1, 2, 0];
 /// A sample of 1, 2 or 3 axes with its channels first.
 pub const CHANNELS_FIRST: [&[usize]; 3] = [&[0], &[1, 0], &[2, 0, 1]];
 /// Dense `(in, out)` is `(out, in)`.

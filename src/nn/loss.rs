@@ -53,6 +53,23 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// Whether it is a mean over values of which each is looked at by itself.
+    #[must_use]
+    pub fn is_elementwise(self) -> bool {
+        match self {
+            Self::BinaryCrossentropy
+            | Self::MeanSquaredError
+            | Self::MeanAbsoluteError
+            | Self::Huber { .. }
+            | Self::LogCosh
+            | Self::MeanSquaredLogarithmicError
+            | Self::MeanAbsolutePercentageError
+            | Self::Poisson
+            | Self::Charbonnier { .. } => true,
+            Self::KlDivergence | Self::CosineSimilarity | Self::Ssim | Self::Unknown => false,
+        }
+    }
+
     /// Output and target of one shape to a scalar.
     ///
     /// # Panics

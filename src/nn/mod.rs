@@ -37,7 +37,8 @@ pub use random::{
     kl_divergence_from_normal, sampled,
 };
 pub use resize::{
-    Cropping2D, DepthToSpace, Flatten, Interpolation, Permute, Reshape, UpSampling2D, ZeroPadding2D,
+    Cropping2D, DepthToSpace, Flatten, Interpolation, Permute, RepeatVector, Reshape, UpSampling2D,
+    ZeroPadding2D,
 };
 pub(crate) use resize::{channels_first, channels_last};
-pub use window::{Padding, conv_transpose_length, dilated, same_padding, window_length};
+pub use window::{Padding, conv_transpose_length, dilated, window_length};

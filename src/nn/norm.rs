@@ -3,9 +3,10 @@
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::Parameters;
 use super::resize::{channels_first, channels_last};
 use super::window::to_i64;
+use super::{Initializer, Parameters};
+use crate::system::random::Stream;
 
 /// Normalises each channel: by the batch's statistics while training, by the moving ones after.
 ///
@@ -30,20 +31,20 @@ pub struct NormOptions {
     pub momentum: f64,
     /// Added to the variance; above 0.
     pub epsilon: f64,
-    /// Whether there is a beta, the learned offset.
-    pub center: bool,
-    /// Whether there is a gamma, the learned factor.
-    pub scale: bool,
+    /// How beta starts, the learned offset, where there is one.
+    pub beta: Option<Initializer>,
+    /// How gamma starts, the learned factor, where there is one.
+    pub gamma: Option<Initializer>,
 }
 
 impl BatchNormalization {
-    /// Gamma and the moving variance start at 1, beta and the moving mean at 0. The names are
-    /// those of `torch.nn.BatchNorm2d`.
-    pub fn new(parameters: &mut Parameters, options: NormOptions) -> Self {
-        let NormOptions { channels, momentum, epsilon, center, scale } = options;
+    /// The moving variance starts at 1, the moving mean at 0. The names are those of `torch.nn.BatchNorm2d`.
+    pub fn new(parameters: &mut Parameters, options: NormOptions, stream: &mut Stream) -> Self {
+        let NormOptions { channels, momentum, epsilon, beta, gamma } = options;
+        let mut draw = |name, start| parameters.draw_vector(name, channels, start, stream);
         Self {
-            gamma: scale.then(|| parameters.constant("weight", channels, 1.0)),
-            beta: center.then(|| parameters.constant("bias", channels, 0.0)),
+            gamma: gamma.map(|start| draw("weight", start)),
+            beta: beta.map(|start| draw("bias", start)),
             moving_mean: parameters.moving("running_mean", channels, 0.0),
             moving_variance: parameters.moving("running_var", channels, 1.0),
             momentum,
@@ -105,13 +106,13 @@ pub struct SampleNormOptions {
     pub channels: usize,
     /// Added to the variance; above 0.
     pub epsilon: f64,
-    /// Whether there is a beta, the learned offset.
-    pub center: bool,
-    /// Whether there is a gamma, the learned factor.
-    pub scale: bool,
+    /// How beta starts, the learned offset, where there is one.
+    pub beta: Option<Initializer>,
+    /// How gamma starts, the learned factor, where there is one.
+    pub gamma: Option<Initializer>,
 }
 
-/// Gamma, which starts at 1, and beta, which starts at 0.
+/// Gamma and beta of the normalisations without moving statistics.
 #[derive(Debug)]
 struct GammaAndBeta {
     gamma: Option<Tensor>,
@@ -120,11 +121,12 @@ struct GammaAndBeta {
 }
 
 impl GammaAndBeta {
-    fn new(parameters: &mut Parameters, options: SampleNormOptions) -> Self {
-        let SampleNormOptions { channels, epsilon, center, scale } = options;
+    fn new(parameters: &mut Parameters, options: SampleNormOptions, stream: &mut Stream) -> Self {
+        let SampleNormOptions { channels, epsilon, beta, gamma } = options;
+        let mut draw = |name, start| parameters.draw_vector(name, channels, start, stream);
         Self {
-            gamma: scale.then(|| parameters.constant("weight", channels, 1.0)),
-            beta: center.then(|| parameters.constant("bias", channels, 0.0)),
+            gamma: gamma.map(|start| draw("weight", start)),
+            beta: beta.map(|start| draw("bias", start)),
             epsilon,
         }
     }
@@ -137,8 +139,12 @@ pub struct LayerNormalization(GammaAndBeta);
 
 impl LayerNormalization {
     /// The names are those of `torch.nn.LayerNorm`.
-    pub fn new(parameters: &mut Parameters, options: SampleNormOptions) -> Self {
-        Self(GammaAndBeta::new(parameters, options))
+    pub fn new(
+        parameters: &mut Parameters,
+        options: SampleNormOptions,
+        stream: &mut Stream,
+    ) -> Self {
+        Self(GammaAndBeta::new(parameters, options, stream))
     }
 }
 
@@ -162,8 +168,13 @@ pub struct GroupNormalization {
 
 impl GroupNormalization {
     /// The names are those of `torch.nn.GroupNorm`.
-    pub fn new(parameters: &mut Parameters, groups: usize, options: SampleNormOptions) -> Self {
-        Self { groups, learned: GammaAndBeta::new(parameters, options) }
+    pub fn new(
+        parameters: &mut Parameters,
+        groups: usize,
+        options: SampleNormOptions,
+        stream: &mut Stream,
+    ) -> Self {
+        Self { groups, learned: GammaAndBeta::new(parameters, options, stream) }
     }
 }
 

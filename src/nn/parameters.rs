@@ -84,11 +84,6 @@ impl Parameters {
         self.draw(name, &[length], VECTOR, initializer, stream)
     }
 
-    /// A learned vector that starts at one value.
-    pub(super) fn constant(&mut self, name: &str, length: usize, value: f64) -> Tensor {
-        self.add(name, &Tensor::full([to_i64(length)], value, (Kind::Double, Device::Cpu)), true)
-    }
-
     /// A vector of moving statistics.
     pub(super) fn moving(&mut self, name: &str, length: usize, value: f64) -> Tensor {
         self.add(name, &Tensor::full([to_i64(length)], value, (Kind::Double, Device::Cpu)), false)

@@ -105,6 +105,20 @@ impl ModuleT for Reshape {
     }
 }
 
+/// A vector `(N, F)` as every step of a signal, which is an image of one row: `(N, F, 1, n)`. Source: Keras
+/// `layers/reshaping/repeat_vector.py`.
+#[derive(Debug)]
+pub struct RepeatVector {
+    /// Number of steps.
+    pub n: usize,
+}
+
+impl ModuleT for RepeatVector {
+    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.unsqueeze(-1).unsqueeze(-1).repeat([1, 1, 1, to_i64(self.n)])
+    }
+}
+
 /// Each pixel's channels as a block of pixels, row by row: `(N, C, H, W)` to `(N, C / block^2, H * block, W *
 /// block)`. Source: TensorFlow `tf.nn.depth_to_space`, of channels-last images.
 #[derive(Debug)]

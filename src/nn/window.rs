@@ -7,6 +7,35 @@ pub enum Padding {
     Valid,
     /// As many windows as strides fit, the missing pixels shared out, the odd one at the end.
     Same,
+    /// As many windows as strides fit, all missing pixels before the first; of convolutions of signals alone.
+    Causal,
+}
+
+impl Padding {
+    /// Pixels that are added before and after a side of `length`. Source of `causal`: Keras
+    /// `layers/convolutional/conv1d.py`, `_compute_causal_padding`.
+    #[must_use]
+    pub fn added(self, length: usize, window: usize, stride: usize) -> (usize, usize) {
+        match self {
+            Self::Valid => (0, 0),
+            Self::Same => same_padding(length, window, stride),
+            Self::Causal => (window - 1, 0),
+        }
+    }
+
+    /// Pixels that a transposed convolution cuts off before and after what an unpadded one gives.
+    ///
+    /// # Panics
+    /// When it is causal, which no config says of one.
+    #[must_use]
+    pub fn cut(self, window: usize, stride: usize) -> (usize, usize) {
+        let overhang = window.saturating_sub(stride);
+        match self {
+            Self::Valid => (0, 0),
+            Self::Same => (overhang / 2, overhang - overhang / 2),
+            Self::Causal => unreachable!("a transposed convolution is not causal"),
+        }
+    }
 }
 
 /// Length of a kernel whose pixels are `rate` apart, from the first to the last.
@@ -25,7 +54,7 @@ pub fn window_length(
     padding: Padding,
 ) -> Option<usize> {
     match padding {
-        Padding::Same => Some(length.div_ceil(stride)),
+        Padding::Same | Padding::Causal => Some(length.div_ceil(stride)),
         Padding::Valid => length.checked_sub(window).map(|rest| rest / stride + 1),
     }
 }
@@ -39,16 +68,13 @@ pub fn conv_transpose_length(
     stride: usize,
     padding: Padding,
 ) -> Option<usize> {
-    let enlarged = length.checked_mul(stride)?;
-    match padding {
-        Padding::Same => Some(enlarged),
-        Padding::Valid => enlarged.checked_add(kernel.saturating_sub(stride)),
-    }
+    let (before, after) = padding.cut(kernel, stride);
+    let unpadded = length.checked_mul(stride)?.checked_add(kernel.saturating_sub(stride))?;
+    Some(unpadded - before - after)
 }
 
 /// Pixels that `same` adds before and after a side, the extra one after.
-#[must_use]
-pub fn same_padding(length: usize, window: usize, stride: usize) -> (usize, usize) {
+fn same_padding(length: usize, window: usize, stride: usize) -> (usize, usize) {
     let windows = length.div_ceil(stride);
     let total = ((windows - 1) * stride + window).saturating_sub(length);
     (total / 2, total - total / 2)
@@ -61,11 +87,8 @@ pub(super) fn padding_of(
     strides: (usize, usize),
     padding: Padding,
 ) -> [i64; 4] {
-    if padding == Padding::Valid {
-        return [0; 4];
-    }
-    let (top, bottom) = same_padding(size.0, window.0, strides.0);
-    let (left, right) = same_padding(size.1, window.1, strides.1);
+    let (top, bottom) = padding.added(size.0, window.0, strides.0);
+    let (left, right) = padding.added(size.1, window.1, strides.1);
     [left, right, top, bottom].map(to_i64)
 }
 

@@ -2,21 +2,29 @@
 
 use super::Plan;
 use crate::config::data::ImageFiles;
+use crate::config::method::SUPERVISED;
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
 use crate::data::{DataLoader, Images, first_shape};
 use crate::system::exit::UsageError;
 
-/// The images with the plan's corruption and batch size.
+/// The images with the plan's corruption and batch size, beside what the data have for a target.
 #[must_use]
 pub fn loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> DataLoader<'a> {
     DataLoader {
         images,
         corruption: &plan.config.corruption,
+        method: &SUPERVISED,
         split,
         seed: plan.seed(),
         batch_size: plan.config.train.batch_size,
     }
+}
+
+/// The same as samples of the plan's method, which is what training learns from and its losses are of.
+#[must_use]
+pub fn method_loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> DataLoader<'a> {
+    DataLoader { method: &plan.config.train.method, ..loader(plan, images, split) }
 }
 
 impl Plan {

@@ -5,6 +5,7 @@ mod build;
 mod data;
 mod graph;
 mod loader;
+mod method;
 mod names;
 mod objective;
 mod policies;
@@ -21,7 +22,7 @@ mod weights;
 
 pub(crate) use build::name_refusal;
 pub use graph::{Graph, Node, Part, Section, SkipConnection, Value};
-pub use loader::loader;
+pub use loader::{loader, method_loader};
 pub(crate) use names::Names;
 pub use objective::Objective;
 pub use receptive_field::Axis;

@@ -24,7 +24,9 @@ impl Plan {
     /// # Errors
     /// Why the model can only predict, and what to change.
     pub fn objective(&self) -> Result<Objective, ConfigError> {
-        Ok(Objective { loss: self.loss()?, target: self.target()? })
+        let objective = Objective { loss: self.loss()?, target: self.target()? };
+        self.check_method()?;
+        Ok(objective)
     }
 
     /// The loss that the config names.

@@ -7,7 +7,7 @@ use super::shapes::axis_of;
 use super::{Graph, Node, Plan, Shape, ShapeError, Value, view};
 use crate::config::layers::{Geometry, InputShape, Layer, Pair, Pooling, Windows};
 use crate::config::sections::Config;
-use crate::nn::{Interpolation, Padding, same_padding};
+use crate::nn::Interpolation;
 
 /// A side of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -344,10 +344,7 @@ impl Reads {
             Geometry::Transposed(conv) => {
                 let Windows { size, strides, padding } = conv.windows();
                 let (window, stride) = (axis.of_pair(size), axis.of_pair(strides));
-                let start = match padding {
-                    Padding::Valid => 0,
-                    Padding::Same => window.saturating_sub(stride) / 2,
-                };
+                let start = padding.cut(window, stride).0;
                 Self::Spread { window: window as isize, stride, start: start as isize }
             }
             Geometry::UpSampling(up) => {
@@ -363,6 +360,7 @@ impl Reads {
             Geometry::Dense(_)
             | Geometry::Flatten
             | Geometry::Reshape(_)
+            | Geometry::Repeat(_)
             | Geometry::Global(_)
             | Geometry::Permute(_)
             | Geometry::Elementwise
@@ -374,10 +372,7 @@ impl Reads {
 
     fn windows(windows: Windows, length: usize, axis: Axis) -> Self {
         let (window, stride) = (axis.of_pair(windows.size), axis.of_pair(windows.strides));
-        let before = match windows.padding {
-            Padding::Valid => 0,
-            Padding::Same => same_padding(length, window, stride).0,
-        };
+        let before = windows.padding.added(length, window, stride).0;
         Self::Window { window: window as isize, stride, before: before as isize }
     }
 

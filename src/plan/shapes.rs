@@ -233,6 +233,13 @@ fn output_of_layer(layer: &Layer, input: &Shape) -> Result<Shape, ShapeError> {
         }
         Geometry::Flatten => Ok(Shape(vec![input.values()])),
         Geometry::Reshape(reshape) => reshaped(input, &reshape.target_shape),
+        Geometry::Repeat(steps) => match input.0[..] {
+            [values] => Ok(Shape(vec![steps, values])),
+            _ => misfit(
+                format!("needs a vector, but receives {input}"),
+                "put a Flatten or a global pooling before it",
+            ),
+        },
         Geometry::Global(keepdims) => {
             let [_, _, channels] = image(input)?;
             Ok(Shape(if keepdims { vec![1, 1, channels] } else { vec![channels] }))

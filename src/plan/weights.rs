@@ -4,10 +4,11 @@
 
 use super::shapes::Shape;
 use crate::config::layers::{
-    Conv1D, Conv2D, DepthwiseConv2D, Layer, LayerNormalization, PReLU, Pair, SeparableConv2D,
+    Conv1D, Conv1DTranspose, Conv2D, Depthwise, Layer, PReLU, Pair, Pointwise, ScaleAndOffset,
+    SeparableConv2D,
 };
 use crate::nn::layout::{
-    CHANNELS_FIRST, CONVOLUTION, CONVOLUTION_1D, DENSE, DEPTHWISE, VECTOR, in_keras,
+    CHANNELS_FIRST, CONVOLUTION, CONVOLUTION_1D, DENSE, DEPTHWISE, DEPTHWISE_1D, VECTOR, in_keras,
 };
 
 /// A weight tensor of a layer.
@@ -53,43 +54,45 @@ pub(super) fn weights_of(layer: &Layer, input: &Shape) -> Vec<Weight> {
             let shape = vec![channels, conv.filters, h, w];
             kernel_and_bias(shape, CONVOLUTION, conv.use_bias.then_some(conv.filters))
         }
-        Layer::Conv1D(Conv1D { groups, conv }) => {
+        Layer::Conv1D(Conv1D { groups, conv, .. }) => {
             let shape = vec![conv.filters, channels / groups, conv.kernel_size.0];
             kernel_and_bias(shape, CONVOLUTION_1D, conv.use_bias.then_some(conv.filters))
         }
-        Layer::Conv1DTranspose(conv) => {
+        Layer::Conv1DTranspose(Conv1DTranspose { conv, .. }) => {
             let shape = vec![channels, conv.filters, conv.kernel_size.0];
             kernel_and_bias(shape, CONVOLUTION_1D, conv.use_bias.then_some(conv.filters))
         }
         Layer::DepthwiseConv2D(conv) => {
-            let bias = conv.use_bias.then(|| conv.depth_multiplier.saturating_mul(channels));
-            kernel_and_bias(depthwise(conv, channels), DEPTHWISE, bias)
+            let filters = conv.each.depth_multiplier;
+            let Pair(h, w) = conv.kernel_size;
+            let bias = conv.each.use_bias.then(|| filters.saturating_mul(channels));
+            kernel_and_bias(vec![channels, filters, h, w], DEPTHWISE, bias)
         }
-        Layer::SeparableConv2D(conv) => separable(conv, channels),
+        Layer::SeparableConv2D(SeparableConv2D { pointwise, depthwise }) => {
+            let Pair(h, w) = depthwise.kernel_size;
+            let layouts = [DEPTHWISE, CONVOLUTION];
+            separable(pointwise, &depthwise.each, channels, &[h, w], layouts)
+        }
+        Layer::SeparableConv1D(conv) => {
+            let layouts = [DEPTHWISE_1D, CONVOLUTION_1D];
+            separable(&conv.pointwise, &conv.each, channels, &[conv.kernel_size.0], layouts)
+        }
         Layer::PReLU(layer) => vec![alpha(layer, input)],
         Layer::Dense(dense) => {
             let shape = vec![dense.units, channels];
             kernel_and_bias(shape, DENSE, dense.use_bias.then_some(dense.units))
         }
-        Layer::LayerNormalization(norm) => scale_and_offset(norm, channels),
-        Layer::GroupNormalization(layer) => scale_and_offset(&layer.norm, channels),
+        Layer::LayerNormalization(norm) => scale_and_offset(&norm.learned, channels),
+        Layer::GroupNormalization(layer) => scale_and_offset(&layer.norm.learned, channels),
         Layer::BatchNormalization(norm) => {
-            let vector = |suffix, keras_name, trainable| Weight {
-                suffix,
-                keras_name,
-                shape: vec![channels],
-                keras_axes: VECTOR,
-                trainable,
+            let moving = |suffix, keras_name| Weight {
+                trainable: false,
+                ..learned(suffix, keras_name, vec![channels], VECTOR)
             };
-            [
-                norm.scale.then(|| vector("weight", "gamma", true)),
-                norm.center.then(|| vector("bias", "beta", true)),
-                Some(vector("running_mean", "moving_mean", false)),
-                Some(vector("running_var", "moving_variance", false)),
-            ]
-            .into_iter()
-            .flatten()
-            .collect()
+            let mut weights = scale_and_offset(&norm.learned, channels);
+            weights.push(moving("running_mean", "moving_mean"));
+            weights.push(moving("running_var", "moving_variance"));
+            weights
         }
         _ => Vec::new(),
     }
@@ -105,7 +108,7 @@ fn kernel_and_bias(
     [kernel].into_iter().chain(bias).collect()
 }
 
-fn scale_and_offset(norm: &LayerNormalization, channels: usize) -> Vec<Weight> {
+fn scale_and_offset(norm: &ScaleAndOffset, channels: usize) -> Vec<Weight> {
     let gamma = norm.scale.then(|| learned("weight", "gamma", vec![channels], VECTOR));
     let beta = norm.center.then(|| learned("bias", "beta", vec![channels], VECTOR));
     gamma.into_iter().chain(beta).collect()
@@ -120,24 +123,21 @@ fn learned(
     Weight { suffix, keras_name, shape, keras_axes, trainable: true }
 }
 
-/// Input channels, filters of each, height, width.
-fn depthwise(conv: &DepthwiseConv2D, channels: usize) -> Vec<usize> {
-    let Pair(h, w) = conv.kernel_size;
-    vec![channels, conv.depth_multiplier, h, w]
-}
-
-fn separable(conv: &SeparableConv2D, channels: usize) -> Vec<Weight> {
-    let between = conv.depthwise.depth_multiplier.saturating_mul(channels);
-    let first = depthwise(&conv.depthwise, channels);
-    let bias = conv.depthwise.use_bias.then(|| learned("bias", "bias", vec![conv.filters], VECTOR));
+/// A kernel of those sides for each channel, and one of a single position for the sums.
+fn separable(
+    pointwise: &Pointwise,
+    each: &Depthwise,
+    channels: usize,
+    sides: &[usize],
+    [first, second]: [&'static [usize]; 2],
+) -> Vec<Weight> {
+    let between = each.depth_multiplier.saturating_mul(channels);
+    let kernel = [&[channels, each.depth_multiplier], sides].concat();
+    let sums = [vec![pointwise.filters, between], vec![1; sides.len()]].concat();
+    let bias = each.use_bias.then(|| learned("bias", "bias", vec![pointwise.filters], VECTOR));
     [
-        learned("depthwise_weight", "depthwise_kernel", first, DEPTHWISE),
-        learned(
-            "pointwise_weight",
-            "pointwise_kernel",
-            vec![conv.filters, between, 1, 1],
-            CONVOLUTION,
-        ),
+        learned("depthwise_weight", "depthwise_kernel", kernel, first),
+        learned("pointwise_weight", "pointwise_kernel", sums, second),
     ]
     .into_iter()
     .chain(bias)

@@ -26,6 +26,10 @@ pub enum Purpose {
     TrainPatches = 16,
     /// Where a test image is cut; the index is the sample's.
     TestPatches = 17,
+    /// Which pixels of a training image are masked, or paired; the index is the sample's.
+    TrainMethod = 18,
+    /// Which pixels of a test image are masked, or paired; the index is the sample's.
+    TestMethod = 19,
 }
 
 /// The stream of (seed, purpose, epoch, index): the four are the cipher's key, so two streams

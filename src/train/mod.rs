@@ -29,7 +29,7 @@ pub use trainer::Trainer;
 use crate::data::corruption::Split;
 use crate::data::{DataError, DataLoader, Dataset};
 use crate::infer::evaluation::mean_loss;
-use crate::plan::{Plan, loader};
+use crate::plan::{Plan, method_loader};
 use crate::system::interrupt;
 use policies::Action;
 
@@ -99,7 +99,7 @@ fn train_epochs(
     observers: &mut [&mut dyn Observer],
     checkpointer: &mut dyn Checkpointer,
 ) -> Result<Outcome, TrainError> {
-    let training = loader(plan, &data.train, Split::Train);
+    let training = method_loader(plan, &data.train, Split::Train);
     let mut steering = Steering::new(&plan.config.train);
     steering.restore(&state.policies, state.remembered.as_ref(), trainer);
     while state.wants_more(plan) {

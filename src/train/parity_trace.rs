@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
+use crate::config::method::Method;
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
 use crate::data::{Batch, DataLoader, Dataset, Target};
@@ -53,8 +54,15 @@ impl Trace {
     /// Refuses a folder that is in use, before anything expensive.
     ///
     /// # Errors
-    /// When `dir` is there and not empty.
-    pub fn check(dir: &Path) -> Result<(), UsageError> {
+    /// When `dir` is there and not empty, or the plan has a method that a replay does not know.
+    pub fn check(dir: &Path, plan: &Plan) -> Result<(), UsageError> {
+        if !matches!(plan.config.train.method, Method::Supervised(_)) {
+            return Err(UsageError(format!(
+                "train.method is {}, and Keras's replay of a trace knows supervised training alone; leave \
+                 --trace out",
+                plan.config.train.method.name()
+            )));
+        }
         let empty =
             std::fs::read_dir(dir).map_or(!dir.exists(), |mut files| files.next().is_none());
         if empty {

@@ -3,6 +3,7 @@
 use rand::Rng;
 use tch::Device;
 
+use crate::config::method::Method;
 use crate::data::Batch;
 use crate::engine::Step;
 use crate::formats::checkpoint::load;
@@ -22,6 +23,8 @@ pub struct Trainer {
     /// Holds what a resumed run needs beside the weights.
     pub optimizer: Optimizer,
     seed: u64,
+    /// Of Neighbor2Neighbor's regularizer: its factor after each epoch rises by this.
+    gamma: f64,
 }
 
 impl Trainer {
@@ -35,7 +38,11 @@ impl Trainer {
         let (weights, lengths) = predictor.weights();
         let optimizer = Optimizer::new(&train.optimizer, weights, lengths)
             .paced(train.learning_rate_schedule.clone(), train.warmup_steps);
-        Ok(Self { predictor, optimizer, seed: plan.seed() })
+        let gamma = match &train.method {
+            Method::Neighbor2Neighbor(own) => own.gamma / train.epochs as f64,
+            _ => 0.0,
+        };
+        Ok(Self { predictor, optimizer, seed: plan.seed(), gamma })
     }
 
     /// Takes over the weights that the config names for a start, if any, and the state of the optimizer that
@@ -74,7 +81,8 @@ impl Trainer {
     /// One step of gradient descent; `epoch` and `step` name the random numbers that it may draw.
     pub fn train_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Step {
         let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
-        let step = self.predictor.loss_and_gradient(batch, seed);
+        let gamma = self.gamma * epoch as f64;
+        let step = self.predictor.loss_and_gradient(batch, gamma, seed);
         self.optimizer.step(self.predictor.weights().0, &step.gradient);
         self.predictor.constrain();
         step

@@ -52,6 +52,32 @@ pub fn all() -> Vec<Case> {
             &["Conv1DTranspose filters=4 kernel_size=2 dilation_rate=3"],
         ),
         case(
+            "signal-causal",
+            [13, 4],
+            &[
+                "Conv1D filters=4 kernel_size=3 padding='causal' dilation_rate=2 activation='tanh'",
+                "Conv1D filters=4 kernel_size=4 padding='causal' strides=2 groups=2",
+                "Conv1D filters=4 kernel_size=2 padding='causal' strides=3",
+            ],
+            &["UpSampling1D size=5", "Cropping1D cropping=[0,2]"],
+        ),
+        case(
+            "signal-separable",
+            [12, 3],
+            &[
+                "SeparableConv1D filters=4 kernel_size=3 padding='same' dilation_rate=2 depth_multiplier=2",
+                "SeparableConv1D filters=5 kernel_size=4 padding='same' strides=2 activation='tanh'",
+            ],
+            &["UpSampling1D", "SeparableConv1D filters=3 kernel_size=1 use_bias=false"],
+        ),
+        case("vector-repeated-once", [1, 3], &["Flatten", "Dense units=3"], &["RepeatVector n=1"]),
+        case(
+            "vector-repeated",
+            [12, 3],
+            &["Flatten", "Dense units=5"],
+            &["RepeatVector n=12", "Conv1D filters=3 kernel_size=3 padding='same'"],
+        ),
+        case(
             "signal-global",
             [6, 2],
             &[

@@ -46,8 +46,12 @@ fn compute(mut trainer: Trainer, engine: &str, given: &Arrays, answer: &mut Arra
         no_grad(|| parameter.tensor.shallow_clone().copy_(value));
     }
     let [x, target] = [given.get("x")?, given.get("target")?];
-    let batch =
-        Batch { len: x.size()[0] as usize, input: singles(x), clean: Some(singles(target)) };
+    let batch = Batch {
+        len: x.size()[0] as usize,
+        input: singles(x),
+        clean: Some(singles(target)),
+        ..Batch::default()
+    };
     answer.insert(format!("{engine} y"), trainer.predictor.outputs(&batch.input));
     let step = trainer.train_step(&batch, 1, 1);
     answer.insert(format!("{engine} loss"), step.loss);

@@ -30,7 +30,12 @@ impl Question {
         let losses: Vec<Tensor> = (0..x.size()[0])
             .map(|step| {
                 let (input, clean) = (singles(&x.get(step)), singles(&target.get(step)));
-                let batch = Batch { len: x.size()[1] as usize, input, clean: Some(clean) };
+                let batch = Batch {
+                    len: x.size()[1] as usize,
+                    input,
+                    clean: Some(clean),
+                    ..Batch::default()
+                };
                 trainer.train_step(&batch, 1, step as u64 + 1).loss
             })
             .collect();

@@ -100,7 +100,8 @@ def fitting(graph, value):
 
 
 REGULARIZED = {"Conv2D": ("kernel", "bias", "activity"), "Conv2DTranspose": ("kernel", "bias", "activity"),
-               "Dense": ("kernel", "bias", "activity"), "BatchNormalization": ("beta", "gamma")}
+               "Dense": ("kernel", "bias", "activity"), "BatchNormalization": ("beta", "gamma"),
+               "LayerNormalization": ("beta", "gamma"), "GroupNormalization": ("beta", "gamma"), "PReLU": ("alpha",)}
 
 
 def penalties(rng, table, shape):

@@ -82,6 +82,19 @@ def grouped_1d(rng):
     return table | {"groups": groups, "filters": groups * pick(rng, range(1, 4))}, shape
 
 
+def causal(rng):
+    """With strides, gaps or groups; as far as it reaches before the first step."""
+    table, shape = pick(rng, [lambda: convolution_1d(rng, "Conv1D"), lambda: dilated_1d(rng, "Conv1D"),
+                              lambda: grouped_1d(rng)])()
+    return table | {"padding": "causal"}, shape
+
+
+def separable_1d(rng):
+    """With strides or gaps, and activations."""
+    table, shape = pick(rng, [convolution_1d, dilated_1d])(rng, "Conv1D")
+    return table | some(rng, depth_multiplier=pick(rng, range(1, 4))) | {"layer": "SeparableConv1D"}, shape
+
+
 def pooling_1d(rng, kind):
     shape, padding = signal(rng), pick(rng, ["valid", "same"])
     return of_signals(rng, {"layer": kind, "padding": padding}, shape[1] if padding == "valid" else None), shape
@@ -265,6 +278,9 @@ SIGNALS = {
     "Conv1D dilated": lambda rng: dilated_1d(rng, "Conv1D"),
     "Conv1DTranspose dilated": lambda rng: dilated_1d(rng, "Conv1DTranspose"),
     "Conv1D grouped": grouped_1d,
+    "Conv1D causal": causal,
+    "SeparableConv1D": separable_1d,
+    "RepeatVector": lambda rng: ({"layer": "RepeatVector", "n": pick(rng, SIDES)}, vector(rng)),
     "GlobalAveragePooling1D": lambda rng: (global_pooling(rng, "GlobalAveragePooling1D")[0], signal(rng)),
     "GlobalMaxPooling1D": lambda rng: (global_pooling(rng, "GlobalMaxPooling1D")[0], signal(rng)),
     "PReLU of signals": lambda rng: (
@@ -371,8 +387,8 @@ WITH_KINKS = {"MaxPooling2D", "MaxPooling1D", "ReLU", "LeakyReLU", "PReLU", "ELU
               "GlobalMaxPooling2D", "GlobalMaxPooling1D"}
 OF_PICTURES = {"Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "UpSampling2D",
                "ZeroPadding2D", "Cropping2D", "DepthToSpace", "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
-WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Conv1D", "Conv1DTranspose", "DepthwiseConv2D", "SeparableConv2D", "PReLU",
-                "Dense", "BatchNormalization", "LayerNormalization", "GroupNormalization"}
+WITH_WEIGHTS = {"Conv2D", "Conv2DTranspose", "Conv1D", "Conv1DTranspose", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
+                "PReLU", "Dense", "BatchNormalization", "LayerNormalization", "GroupNormalization"}
 
 
 def compare(answer, wanted, given):

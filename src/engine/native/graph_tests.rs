@@ -94,7 +94,8 @@ fn agrees(plan: &Plan) {
         let count = images * plan.input_shape.iter().product::<usize>();
         let mut values =
             || -> Vec<f32> { (0..count).map(|_| random.random_range(0.0..1.0)).collect() };
-        let batch = Batch { len: images, input: values(), clean: Some(values()) };
+        let batch =
+            Batch { len: images, input: values(), clean: Some(values()), ..Batch::default() };
         let model = Model::new(plan, Device::Cpu, Kind::Double);
         let mut libtorch = Libtorch::new(plan, Part::Whole, Device::Cpu, Kind::Double);
         let exact = libtorch.loss_and_gradient(&model, &batch, 0);

@@ -25,7 +25,7 @@ use super::stages::{Activate, ConvolutionOptions};
 use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides, of_signals};
-use crate::nn::{Activation, Interpolation, Loss, Padding, PoolOptions, same_padding};
+use crate::nn::{Activation, Interpolation, Loss, PoolOptions};
 use crate::plan::{Node, Section, Shape, Value, axis_of};
 
 /// One operation with what goes in and comes out. Values are told apart by numbers, 0 being what the model
@@ -284,6 +284,7 @@ fn translate(
             return Ok((None, Some(Activate::Activation(activation))));
         }
         Layer::BatchNormalization(_)
+        | Layer::RepeatVector(_)
         | Layer::Dropout(_)
         | Layer::GaussianNoise(_)
         | Layer::DepthwiseConv2D(_)
@@ -321,10 +322,7 @@ fn conv2d(
     first: usize,
 ) -> ConvolutionOptions {
     let side = |fine, coarse, taps, stride| {
-        let offset = match conv.padding {
-            Padding::Same => same_padding(fine, taps, stride).0 as isize,
-            Padding::Valid => 0,
-        };
+        let offset = conv.padding.added(fine, taps, stride).0 as isize;
         Side { fine, coarse, taps, stride, offset }
     };
     let (Pair(height, width), Pair(down, across)) = (conv.kernel_size, conv.strides);
@@ -345,10 +343,7 @@ fn conv2d_transpose(
     first: usize,
 ) -> ConvolutionOptions {
     let side = |coarse, fine, taps: usize, stride| {
-        let offset = match conv.padding {
-            Padding::Same => (taps.saturating_sub(stride) / 2) as isize,
-            Padding::Valid => 0,
-        };
+        let offset = conv.padding.cut(taps, stride).0 as isize;
         Side { fine, coarse, taps, stride, offset }
     };
     let (Pair(height, width), Pair(down, across)) = (conv.kernel_size, conv.strides);

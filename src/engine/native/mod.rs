@@ -164,6 +164,11 @@ impl<T: Real> Native<T> {
         self.output.iter().product()
     }
 
+    /// Values of a batch that the loss looks at.
+    fn judged_values(&self, batch: &Batch) -> usize {
+        batch.supervision.masked().map_or(batch.len * self.output_values(), <[u32]>::len)
+    }
+
     /// Gives each worker its share of the images and its one of `parts`: the first ones to the first
     /// worker, and so on. That one works on this thread, which would else only wait. Returns those
     /// who had something to do.
@@ -246,7 +251,7 @@ impl<T: Real> Engine for Native<T> {
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, _seed: u64) -> Step {
         self.read(&model.weights);
-        let (kernels, count) = (self.kernels, batch.len * self.output_values());
+        let (kernels, count) = (self.kernels, self.judged_values(batch));
         let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
             worker.loss_and_gradient(weights, &Share { batch, images }, count);
         });
@@ -260,7 +265,7 @@ impl<T: Real> Engine for Native<T> {
 
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {
         self.read(&model.weights);
-        let count = batch.len * self.output_values();
+        let count = self.judged_values(batch);
         let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
             worker.evaluate(weights, &Share { batch, images }, count);
         });
@@ -279,8 +284,8 @@ impl<T: Real> Engine for Native<T> {
 
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
         self.read(&model.weights);
-        let count = batch.len * self.output_values();
-        let mut outputs: Vec<T> = zeros(count);
+        let count = self.judged_values(batch);
+        let mut outputs: Vec<T> = zeros(batch.len * self.output_values());
         let parts = outputs.chunks_mut(self.share(batch.len) * self.output_values());
         let workers = self.divide(batch.len, parts, |worker, weights, images, part| {
             worker.judge(weights, &Share { batch, images }, count, part);

@@ -9,6 +9,7 @@ use tch::{Device, Kind};
 
 use super::*;
 use crate::config::Source;
+use crate::data::Supervision;
 use crate::engine::libtorch::Libtorch;
 use crate::engine::values_of;
 use plain::{Mistake, Plain};
@@ -54,7 +55,12 @@ impl Case {
         let count = images * shape.iter().product::<usize>();
         let mut values =
             |count| -> Vec<f32> { (0..count).map(|_| random.random_range(0.0..1.0)).collect() };
-        let batch = Batch { len: images, input: values(count), clean: Some(values(count)) };
+        let batch = Batch {
+            len: images,
+            input: values(count),
+            clean: Some(values(count)),
+            ..Batch::default()
+        };
         Self { plan, batch, weights, text }
     }
 
@@ -270,6 +276,26 @@ fn every_activation() {
         LAST,
         "",
     );
+}
+
+#[test]
+fn a_loss_of_masked_values_alone() {
+    let encoder = "{ layer = \"Conv2D\", filters = 4, kernel_size = 3, padding = \"same\", activation = \"relu\" }";
+    for (last, loss) in [("sigmoid", "bce"), ("sigmoid", "mse"), ("linear", "mae")] {
+        let last = format!(
+            "{{ layer = \"Conv2D\", filters = 2, kernel_size = 3, padding = \"same\", activation = \"{last}\" }}"
+        );
+        let train = format!("loss = \"{loss}\"");
+        for images in [1, 5] {
+            let mut case = Case::new([5, 6, 2], encoder, &last, &train, images);
+            let masked = (0..images as u32).flat_map(|image| [7 + image, 59, 0]);
+            case.batch.supervision = Supervision::Masked(masked.collect());
+            for threads in [1, 3] {
+                case.check::<f32>(threads);
+                case.check::<f64>(threads);
+            }
+        }
+    }
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(super) struct Worker<T: Real> {
     /// Room for what one image should give, and for what it gave.
     targets: Vec<T>,
     outputs: Vec<T>,
+    /// Of these what the loss looks at, where that is not all.
+    chosen: Vec<T>,
     /// Version of the weights that the stages have packed.
     loaded: Option<u64>,
     /// Summed up over the last batch, over all values.
@@ -89,6 +91,7 @@ impl<T: Real> Worker<T> {
             images,
             targets: zeros(values),
             outputs: zeros(values),
+            chosen: Vec::new(),
             loaded: None,
             loss: 0.0,
             gradient: zeros(weights),
@@ -101,7 +104,7 @@ impl<T: Real> Worker<T> {
         self.loss = 0.0;
         for images in self.micro_batches(share.images.clone()) {
             self.forward(&share.batch.input, &images);
-            self.loss_and_gradient_of_outputs(share.batch.target(), &images, count);
+            self.loss_and_gradient_of_outputs(share.batch, &images, count);
             self.backward(images.len());
         }
         for stage in self.steps.iter_mut().filter_map(Step::stage) {
@@ -115,7 +118,7 @@ impl<T: Real> Worker<T> {
         self.loss = 0.0;
         for images in self.micro_batches(share.images.clone()) {
             self.forward(&share.batch.input, &images);
-            self.loss_and_gradient_of_outputs(share.batch.target(), &images, count);
+            self.loss_and_gradient_of_outputs(share.batch, &images, count);
         }
     }
 
@@ -133,7 +136,7 @@ impl<T: Real> Worker<T> {
         for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
             self.forward(&share.batch.input, &images);
             self.write_outputs(output);
-            self.loss_and_gradient_of_outputs(share.batch.target(), &images, count);
+            self.loss_and_gradient_of_outputs(share.batch, &images, count);
         }
     }
 
@@ -199,15 +202,11 @@ impl<T: Real> Worker<T> {
     }
 
     /// Adds up the loss, and leaves its gradient at the last edge.
-    fn loss_and_gradient_of_outputs(
-        &mut self,
-        targets: &[f32],
-        images: &Range<usize>,
-        count: usize,
-    ) {
+    fn loss_and_gradient_of_outputs(&mut self, batch: &Batch, images: &Range<usize>, count: usize) {
         let Edge { values, gradient } = self.edges.last_mut().expect("there is an input");
         let size = values.grid.size.values();
-        let targets = targets[images.start * size..images.end * size].chunks_exact(size);
+        let masked = batch.supervision.masked();
+        let each = masked.map(|places| places.len() / batch.len);
         let bound = |p: f64| T::of((T::of(p).wide() / (1.0 - T::of(p).wide())).ln());
         let scale = T::of(1.0 / count as f64);
         let limits = LogitLoss {
@@ -215,16 +214,32 @@ impl<T: Real> Worker<T> {
             largest: bound(1.0 - loss::EPSILON),
             scale,
         };
+        let head = |kernels: &Kernels<T>, outputs: &mut [T], targets: &[T]| match self.head {
+            Head::Logits => kernels.logit_loss(limits, outputs, targets),
+            Head::Outputs(of) => loss::loss(of, outputs, targets, scale),
+        };
         // A whole image at once: its rows may be too short to fill vectors.
-        for (image, target) in targets.enumerate() {
-            let places = self.targets.iter_mut().zip(target);
-            places.for_each(|(to, &from)| *to = T::of(f64::from(from)));
-            values.copy_images(image, &mut self.outputs);
-            self.loss += match self.head {
-                Head::Logits => self.kernels.logit_loss(limits, &mut self.outputs, &self.targets),
-                Head::Outputs(of) => loss::loss(of, &mut self.outputs, &self.targets, scale),
-            };
-            gradient.take_image(image, &self.outputs);
+        for (slot, image) in images.clone().enumerate() {
+            let target = &batch.target()[image * size..(image + 1) * size];
+            values.copy_images(slot, &mut self.outputs);
+            if let (Some(places), Some(each)) = (masked, each) {
+                let places = &places[image * each..(image + 1) * each];
+                let (chosen, targets) = (&mut self.chosen, &mut self.targets);
+                chosen.clear();
+                chosen.extend(places.iter().map(|&place| self.outputs[place as usize]));
+                let wanted = places.iter().map(|&place| f64::from(target[place as usize]));
+                targets.iter_mut().zip(wanted).for_each(|(to, from)| *to = T::of(from));
+                self.loss += head(self.kernels, chosen, &targets[..each]);
+                self.outputs.fill(T::zero());
+                for (&place, &slope) in places.iter().zip(&*chosen) {
+                    self.outputs[place as usize] = slope;
+                }
+            } else {
+                let places = self.targets.iter_mut().zip(target);
+                places.for_each(|(to, &from)| *to = T::of(f64::from(from)));
+                self.loss += head(self.kernels, &mut self.outputs, &self.targets);
+            }
+            gradient.take_image(slot, &self.outputs);
         }
     }
 

@@ -75,11 +75,11 @@ fn detail_of(name: &str, layer: &Layer) -> String {
             convolution(name, conv.kernel_size, conv.strides, conv.activation)
         }
         Layer::DepthwiseConv2D(conv) => {
-            convolution(name, conv.kernel_size, conv.strides, conv.activation)
+            convolution(name, conv.kernel_size, conv.strides, conv.each.activation)
         }
         Layer::SeparableConv2D(conv) => {
             let conv = &conv.depthwise;
-            convolution(name, conv.kernel_size, conv.strides, conv.activation)
+            convolution(name, conv.kernel_size, conv.strides, conv.each.activation)
         }
         Layer::MaxPooling2D(pool) | Layer::AveragePooling2D(pool) => {
             format!("{name} {}", sides(pool.pool_size))

@@ -3,7 +3,7 @@
 use super::Stage;
 use crate::engine::native::grid::{Edge, Field, Size};
 use crate::engine::native::kernels::Real;
-use crate::nn::{Padding, PoolOptions, same_padding};
+use crate::nn::PoolOptions;
 
 /// Which source pixels each result pixel looks at.
 #[derive(Debug, Clone)]
@@ -18,10 +18,7 @@ impl Windows {
     /// Padding holds no pixels, so windows are cut at the edges.
     fn new(options: PoolOptions, input: Size, output: Size) -> Self {
         let side = |length: usize, windows: usize, window: usize, stride: usize| {
-            let before = match options.padding {
-                Padding::Same => same_padding(length, window, stride).0,
-                Padding::Valid => 0,
-            };
+            let before = options.padding.added(length, window, stride).0;
             let cut = |place: usize| place.saturating_sub(before).min(length);
             (0..windows).map(|i| cut(i * stride)..cut(i * stride + window)).collect()
         };

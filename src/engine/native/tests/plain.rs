@@ -13,7 +13,7 @@ use crate::engine::native::lower::{Kind, Operation};
 use crate::engine::native::pass::Direction;
 use crate::engine::native::stages::{Activate, ConvolutionOptions};
 use crate::engine::native::window::{Side, Window};
-use crate::nn::{Elu, LeakyReLU, Loss, Padding, PoolOptions, Rescaling, same_padding};
+use crate::nn::{Elu, LeakyReLU, Loss, PoolOptions, Rescaling};
 
 /// A model as [`super::lower::operations`] gives it, and a mistake that it makes on purpose.
 pub(super) struct Plain<'a> {
@@ -55,11 +55,22 @@ impl Plain<'_> {
         let values: Vec<Vec<Vec<f32>>> = images.map(|image| self.forward(image)).collect();
         let last: Vec<f32> =
             values.iter().flat_map(|values| values.last().unwrap()).copied().collect();
-        let (loss, slopes) = derivative(&last, |outputs| {
-            self.loss.of(outputs, &Tensor::from_slice(batch.target()).to_kind(Precision::Double))
+        let each = last.len() / batch.len;
+        let target = Tensor::from_slice(batch.target()).to_kind(Precision::Double);
+        let masked = batch.supervision.masked().map(|places| {
+            let of_each = places.len() / batch.len;
+            let places = places.iter().enumerate();
+            let places = places.map(|(i, &place)| (i / of_each * each + place as usize) as i64);
+            Tensor::from_slice(&places.collect::<Vec<_>>())
+        });
+        let (loss, slopes) = derivative(&last, |outputs| match &masked {
+            None => self.loss.of(outputs, &target),
+            Some(places) => {
+                self.loss.of(&outputs.index_select(0, places), &target.index_select(0, places))
+            }
         });
         let mut gradient = vec![0.0; self.weights.len()];
-        for (values, slopes) in values.iter().zip(slopes.chunks_exact(last.len() / batch.len)) {
+        for (values, slopes) in values.iter().zip(slopes.chunks_exact(each)) {
             self.backward(values, slopes, &mut gradient);
         }
         [Tensor::from_slice(&loss), Tensor::from_slice(&gradient), Tensor::from_slice(&last)]
@@ -250,10 +261,7 @@ fn pixels(
     (y, x): (usize, usize),
 ) -> impl Iterator<Item = (usize, usize)> {
     let range = |place: usize, length: usize, window: usize, stride: usize| {
-        let before = match pool.padding {
-            Padding::Same => same_padding(length, window, stride).0,
-            Padding::Valid => 0,
-        };
+        let before = pool.padding.added(length, window, stride).0;
         (place * stride).saturating_sub(before)..(place * stride + window - before).min(length)
     };
     let rows = range(y, input.height, pool.pool_size.0, pool.strides.0);

@@ -9,7 +9,7 @@ use crate::config::layers::{
     Pair, Pooling, ReLU, Sides, UpSampling2D, Windows, of_signals,
 };
 use crate::infer::export::LayerWeights;
-use crate::nn::{Interpolation, Padding, SMALLEST_NORM, same_padding};
+use crate::nn::{Interpolation, Padding, SMALLEST_NORM};
 use crate::plan::{Node, Shape, channels_first_axis};
 
 /// The end of an axis in a `Slice`.
@@ -76,14 +76,14 @@ fn lower_layer(
         }
         Layer::DepthwiseConv2D(conv) => {
             depthwise(graph, input, weights, conv, ["weight", "bias"], flexible);
-            activate(graph, conv.activation);
+            activate(graph, conv.each.activation);
         }
         Layer::SeparableConv2D(conv) => {
             let first = &conv.depthwise;
             depthwise(graph, input, weights, first, ["depthwise_weight", ""], flexible);
             let point = vec![kernel_shape(Pair(1, 1))];
             weighted(graph, weights, ["pointwise_weight", "bias"], "Conv", point);
-            activate(graph, first.activation);
+            activate(graph, first.each.activation);
         }
         Layer::Conv2DTranspose(conv) => {
             kernel(graph, weights, "ConvTranspose", transposed(conv));
@@ -107,6 +107,13 @@ fn lower_layer(
             let shape = graph.ints(&shape);
             graph.op("Reshape", &[shape], vec![]);
             channels_first(graph, output.0.len());
+        }
+        Layer::RepeatVector(repeat) => {
+            // (N, F) to (N, F, 1, n).
+            let row = graph.ints(&[0, -1, 1, 1]);
+            graph.op("Reshape", &[row], vec![]);
+            let times = graph.ints(&[1, 1, 1, repeat.n as i64]);
+            graph.op("Tile", &[times], vec![]);
         }
         Layer::BatchNormalization(norm) => {
             let channels = input.0.last().copied().unwrap_or(1);
@@ -340,7 +347,7 @@ fn depthwise(
 ) {
     let array = weights.get(kernel).expect("the layer has a kernel");
     let Pair(height, width) = conv.kernel_size;
-    let filters = input.channels() * conv.depth_multiplier;
+    let filters = input.channels() * conv.each.depth_multiplier;
     let mut inputs = vec![graph.weight(kernel, array, &[filters, 1, height, width])];
     if let Some(array) = weights.get(bias) {
         inputs.push(graph.weight(bias, array, array.shape()));
@@ -381,11 +388,12 @@ fn window(
         return attributes;
     }
     let overlap = height >= down && width >= across;
-    if flexible && overlap && (down > 1 || across > 1) {
+    let at_run_time = flexible && overlap && padding == Padding::Same;
+    if at_run_time && (down > 1 || across > 1) {
         attributes.push(Attribute::text("auto_pad", "SAME_UPPER"));
     } else {
-        let (top, bottom) = same_padding(input.0[0], height, down);
-        let (left, right) = same_padding(input.0[1], width, across);
+        let (top, bottom) = padding.added(input.0[0], height, down);
+        let (left, right) = padding.added(input.0[1], width, across);
         attributes.push(Attribute::ints("pads", &[top, left, bottom, right]));
     }
     attributes
@@ -396,14 +404,7 @@ fn window(
 fn transposed(conv: &Convolution) -> Vec<Attribute> {
     let Windows { size: Pair(height, width), strides: Pair(down, across), padding } =
         conv.windows();
-    let cut = |kernel: usize, stride: usize| match padding {
-        Padding::Valid => (0, 0),
-        Padding::Same => {
-            let overhang = kernel.saturating_sub(stride);
-            (overhang / 2, overhang - overhang / 2)
-        }
-    };
-    let ((top, bottom), (left, right)) = (cut(height, down), cut(width, across));
+    let ((top, bottom), (left, right)) = (padding.cut(height, down), padding.cut(width, across));
     let missing = [down.saturating_sub(height), across.saturating_sub(width)];
     let attributes = [
         kernel_shape(conv.kernel_size),

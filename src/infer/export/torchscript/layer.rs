@@ -20,19 +20,23 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
     let axes = input.0.len();
     let in_2d = layer.in_2d();
     // PyTorch's kernel of signals has no height.
-    let kernel = if in_2d.is_some() { "torch.unsqueeze(self.weight, 2)" } else { "self.weight" };
+    let with_height = |kernel: &str| {
+        if in_2d.is_some() { format!("torch.unsqueeze({kernel}, 2)") } else { kernel.to_owned() }
+    };
+    let kernel = &with_height("self.weight");
     match in_2d.as_ref().unwrap_or(layer) {
         Layer::Conv2D(conv) => convolution(conv, kernel, held),
         Layer::DepthwiseConv2D(conv) => {
-            let mut lines = depthwise(conv, input.channels(), "weight", held);
-            lines.extend(activated(conv.activation));
+            let mut lines = depthwise(conv, input.channels(), kernel, held);
+            lines.extend(activated(conv.each.activation));
             lines
         }
         Layer::SeparableConv2D(conv) => {
-            let mut lines = depthwise(&conv.depthwise, input.channels(), "depthwise_weight", &[]);
-            let (kernel, bias) = ("self.pointwise_weight", or_none("bias", held));
-            lines.push(convolve(kernel, &bias, Pair(1, 1), Pair(1, 1), 1));
-            lines.extend(activated(conv.depthwise.activation));
+            let kernel = with_height("self.depthwise_weight");
+            let mut lines = depthwise(&conv.depthwise, input.channels(), &kernel, &[]);
+            let (kernel, bias) = (with_height("self.pointwise_weight"), or_none("bias", held));
+            lines.push(convolve(&kernel, &bias, Pair(1, 1), Pair(1, 1), 1));
+            lines.extend(activated(conv.depthwise.each.activation));
             lines
         }
         Layer::PReLU(_) => {
@@ -54,6 +58,10 @@ pub fn code(layer: &Layer, [input, output]: [&Shape; 2], held: &[&str]) -> Vec<S
                 channels_first(output.0.len()),
             ]
         }
+        Layer::RepeatVector(repeat) => vec![
+            "x = torch.unsqueeze(torch.unsqueeze(x, 2), 3)".to_owned(),
+            format!("x = torch.repeat(x, [1, 1, 1, {}])", repeat.n),
+        ],
         Layer::BatchNormalization(norm) => vec![format!(
             "x = torch.batch_norm(x, {}, {}, self.running_mean, self.running_var, False, 0., {:?}, \
              False)",
@@ -218,11 +226,15 @@ fn list(Pair(height, width): Pair) -> String {
 }
 
 /// Keras's `same`: the windows' overhang is shared out, the odd pixel at the end. With a stride it
-/// depends on the size of the image.
-fn pad_same(
+/// depends on the size of the image. `causal`: all of it at the begin.
+fn padded(
     Windows { size: Pair(height, width), strides: Pair(down, across), padding }: Windows,
     value: &str,
 ) -> Vec<String> {
+    if padding == Padding::Causal {
+        let (top, left) = (height - 1, width - 1);
+        return vec![format!("x = torch.constant_pad_nd(x, [{left}, 0, {top}, 0], {value})")];
+    }
     let none = height == 1 && width == 1 && down == 1 && across == 1;
     if padding == Padding::Valid || none {
         return Vec::new();
@@ -249,17 +261,17 @@ fn pad_same(
 }
 
 fn convolution(Conv2D { conv, groups }: &Conv2D, kernel: &str, held: &[&str]) -> Vec<String> {
-    let mut lines = pad_same(conv.windows(), "0.");
+    let mut lines = padded(conv.windows(), "0.");
     let bias = or_none("bias", held);
     lines.push(convolve(kernel, &bias, conv.strides, conv.dilation_rate, *groups));
     lines.extend(activated(conv.activation));
     lines
 }
 
-/// Filters of one channel each, by the kernel of this name.
+/// Filters of one channel each, by the kernel that this expression gives.
 fn depthwise(conv: &DepthwiseConv2D, channels: usize, kernel: &str, held: &[&str]) -> Vec<String> {
-    let mut lines = pad_same(conv.windows(), "0.");
-    let kernel = format!("torch.unsqueeze(torch.flatten(self.{kernel}, 0, 1), 1)");
+    let mut lines = padded(conv.windows(), "0.");
+    let kernel = format!("torch.unsqueeze(torch.flatten({kernel}, 0, 1), 1)");
     let bias = or_none("bias", held);
     lines.push(convolve(&kernel, &bias, conv.strides, conv.dilation_rate, channels));
     lines
@@ -284,8 +296,8 @@ fn transposed(conv: &Convolution, kernel: &str, held: &[&str]) -> Vec<String> {
     )];
     if conv.padding == Padding::Same {
         for (axis, kernel, stride) in [(2, height, down), (3, width, across)] {
-            let overhang = kernel.saturating_sub(stride);
-            lines.push(cut(axis, overhang / 2, overhang - overhang / 2));
+            let (before, after) = conv.padding.cut(kernel, stride);
+            lines.push(cut(axis, before, after));
         }
     }
     lines.extend(activated(conv.activation));
@@ -309,7 +321,7 @@ fn pooled(pool: &Pooling) -> Windows {
 /// Padding is minus infinity, so that it never wins.
 fn max_pooling(pool: &Pooling) -> Vec<String> {
     let strides = pool.strides.unwrap_or(pool.pool_size);
-    let mut lines = pad_same(pooled(pool), "-inf");
+    let mut lines = padded(pooled(pool), "-inf");
     let (size, strides) = (list(pool.pool_size), list(strides));
     lines.push(format!("x = torch.max_pool2d(x, {size}, {strides}, [0, 0], [1, 1], False)"));
     lines
@@ -319,7 +331,7 @@ fn max_pooling(pool: &Pooling) -> Vec<String> {
 fn average_pooling(pool: &Pooling) -> Vec<String> {
     let strides = pool.strides.unwrap_or(pool.pool_size);
     let (size, steps) = (list(pool.pool_size), list(strides));
-    let pad = pad_same(pooled(pool), "0.");
+    let pad = padded(pooled(pool), "0.");
     if pad.is_empty() {
         return vec![format!(
             "x = torch.avg_pool2d(x, {size}, {steps}, [0, 0], False, True, None)"

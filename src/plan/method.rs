@@ -1,0 +1,110 @@
+//! Whether a method goes with the model, the loss and the data of a plan.
+
+use super::{Plan, Shape};
+use crate::config::ConfigError;
+use crate::config::method::{Block, Method, Noise2Void};
+use crate::config::sections::Data;
+use crate::nn::Loss;
+
+impl Plan {
+    /// Refuses a method that does not go with the rest of the plan.
+    ///
+    /// # Errors
+    /// Naming the key, and what to change.
+    pub(super) fn check_method(&self) -> Result<(), ConfigError> {
+        let method = &self.config.train.method;
+        if let Method::Supervised(_) = method {
+            return Ok(());
+        }
+        let name = method.name();
+        let refuse = |path: &str, problem: String, remedy: &str| {
+            Err(self.source.error(path, problem, remedy))
+        };
+        let [input, output] = [self.input_shape, self.output_shape()];
+        if input != output {
+            let [input, output] = [input, output].map(|shape| Shape(shape.to_vec()));
+            let problem = format!("is {name}, and the model gives {output} for {input}");
+            return refuse("train.method", problem, "end in the shape of the input");
+        }
+        if self.config.corruption.shrinking() > 1 {
+            let problem = format!("makes images smaller, and train.method is {name}");
+            return refuse("corruption", problem, "remove the downscale");
+        }
+        let mut losses = self.config.train.loss.0.iter().map(|&(loss, _)| loss);
+        match method {
+            Method::Supervised(_) => Ok(()),
+            Method::Noise2Void(own) => {
+                if let Some(loss) = losses.find(|loss| !loss.is_elementwise()) {
+                    let problem =
+                        format!("is {}, and noise2void's is of single pixels", loss.name());
+                    return refuse("train.loss", problem, "take mean_squared_error");
+                }
+                self.check_mask(own)
+            }
+            Method::Neighbor2Neighbor(_) => {
+                if self.config.train.loss != Loss::MeanSquaredError {
+                    let problem = format!(
+                        "is {}, for which the regularizer has no formula",
+                        self.config.train.loss.name()
+                    );
+                    return refuse("train.loss", problem, "take mean_squared_error");
+                }
+                let [height, width, _] = input;
+                if height % 2 == 1 || width % 2 == 1 {
+                    let problem = format!("is {name}, and the images are {height}x{width}");
+                    return refuse("train.method", problem, "take images or patches of even sides");
+                }
+                if self.open != [true; 2] {
+                    let problem = format!("is {name}, which trains on halves of {height}x{width}");
+                    let remedy =
+                        "set -1 for height and width in model.input_shape, and data.patches.size";
+                    return refuse("train.method", problem, remedy);
+                }
+                match self.with_input_size([height / 2, width / 2]) {
+                    Ok(_) => Ok(()),
+                    Err(error) => {
+                        let problem = format!(
+                            "is {name}, which trains on halves of {height}x{width}, of which a layer {}",
+                            error.problem
+                        );
+                        refuse("train.method", problem, "take larger patches")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something of an image has to be seen, and what replaces a pixel to lie beyond its block.
+    fn check_mask(&self, own: &Noise2Void) -> Result<(), ConfigError> {
+        let refuse = |key: &str, problem: String, remedy: &str| {
+            Err(self.source.error(&format!("train.method.{key}"), problem, remedy))
+        };
+        let Block(hidden) = own.hidden;
+        if own.window.is_multiple_of(2) {
+            return refuse("window", format!("is {}", own.window), "give an odd number");
+        }
+        if hidden.iter().all(|side| side.is_none_or(|side| side >= own.window)) {
+            let problem = format!("is {}, and all of that is hidden", own.window);
+            return refuse("window", problem, "make it larger than a side of hidden");
+        }
+        let [height, width, _] = self.input_shape;
+        let cells = own.cells([height, width]);
+        let covered = |axis: usize, length: usize| {
+            hidden[axis].is_none_or(|side| side >= length / cells[axis])
+        };
+        if covered(0, height) && covered(1, width) {
+            let problem = format!("hides all of an image of {height}x{width}");
+            return refuse("hidden", problem, "make it smaller, or mask fewer pixels with masked");
+        }
+        let turns = match &self.config.data {
+            Data::Images(images) => &images.files.patches,
+            Data::Pairs(pairs) => &pairs.files.patches,
+            _ => &None,
+        };
+        if hidden[0] != hidden[1] && turns.as_ref().is_some_and(|patches| patches.rotations) {
+            let problem = "is no square, and data.patches.rotations turns the noise";
+            return refuse("hidden", problem.to_owned(), "set data.patches.rotations=false");
+        }
+        Ok(())
+    }
+}
