@@ -170,8 +170,8 @@ pub fn image(input: &[u8]) {
     const MOST: u64 = 1 << 16;
     /// Pages that are looked at.
     const PAGES: usize = 8;
-    // 40 bytes a pixel, and what the decoders may take beside.
-    let limit = MOST as usize * 40 + 72 * MIB + 16 * input.len();
+    // 48 bytes a pixel, and what the decoders may take beside.
+    let limit = MOST as usize * 48 + 72 * MIB + 16 * input.len();
     // Of a directory, its tags and as much to find it by.
     let mut album = match within(64 * KIB + 64 * input.len(), || Album::of(Cursor::new(input))) {
         Ok(album) => album,

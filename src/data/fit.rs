@@ -182,6 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn floats_of_any_range_are_resized_as_16_bits_are() {
+        let values: Vec<u16> = (0..30 * 40).map(|i| (i * i * 7 % 20_000) as u16 + 20_000).collect();
+        let of = |samples| {
+            let image = ImageFile::new([30, 40, 1], samples).unwrap();
+            resized(image, [17, 19], Resize::Fill).samples
+        };
+        let floats = values.iter().map(|&value| (f32::from(value) - 30_000.0) * 0.1).collect();
+        let Samples::Float(found) = of(Samples::Float(floats)) else {
+            panic!("floats stay floats")
+        };
+        let Samples::Sixteen(expected) = of(Samples::Sixteen(values)) else { unreachable!() };
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found / 0.1 + 30_000.0 - f32::from(expected)).abs() < 1.0);
+        }
+        let flat = resized(
+            ImageFile::new([4, 4, 1], Samples::Float(vec![7.5; 16])).unwrap(),
+            [2, 2],
+            Resize::Exact,
+        );
+        assert_eq!(flat.samples, Samples::Float(vec![7.5; 4]));
+    }
+
+    #[test]
     fn a_sliver_keeps_at_least_one_row() {
         let image = grey(1, 100, |_, _| 255);
         let fit = rows(&resized(image.clone(), [10, 10], Resize::Fit));

@@ -44,7 +44,9 @@ impl Affine {
     /// The model's values back to their own unit.
     pub fn undo(self, values: &mut [f32]) {
         if self != Self::UNIT {
-            values.iter_mut().for_each(|value| *value = self.undone(*value));
+            for value in values {
+                *value = self.undone(*value);
+            }
         }
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn framed(graph: &Graph, Affine { offset, factor }: Affine) -> Graph 
     nodes.push(node("unscale", last, back, behind(graph.output), graph.output));
     let code = match graph.code {
         Value::Input => Value::Input,
-        code => behind(code),
+        Value::Node(_) => behind(graph.code),
     };
     Graph { input: graph.input.clone(), output: Value::Node(nodes.len() - 1), nodes, code }
 }
