@@ -18,7 +18,7 @@ use convae::data::Dataset;
 use convae::formats::checkpoint::{self, Checkpoint};
 use convae::formats::codes::Codes;
 use convae::formats::hdf5::{self, Group, Source as Bytes};
-use convae::formats::image_file::{Album, Format, ImageFile, decode_bytes, measure};
+use convae::formats::image_file::{Album, Format, ImageFile, Samples, decode_bytes, measure};
 use convae::formats::keras_file::KerasFile;
 use convae::keras::{KerasError, Options, import_open};
 use convae::plan::Plan;
@@ -207,7 +207,12 @@ fn an_image(image: ImageFile, most: usize) {
     if height * width > SMALL {
         return;
     }
+    let floats = matches!(image.samples, Samples::Float(_));
     for format in [Format::Png, Format::Tiff] {
+        if floats && format == Format::Png {
+            assert!(image.encode(format).is_err(), "a PNG holds no floats");
+            continue;
+        }
         let bytes = image.encode(format).expect("what was read can be written");
         let again = decode_bytes(&bytes, most as u64).expect("what we write we read");
         assert_eq!((again.shape, &again.samples), (image.shape, &image.samples));

@@ -74,6 +74,15 @@ impl Images {
         Ok(Self { source: Source::Stored(stored, partner, each), target, scaling, beyond })
     }
 
+    /// Parts of one set, which are all shown in one unit: if one goes beyond 0..1, they all do.
+    pub(super) fn judged_alike(mut parts: Vec<Self>) -> Vec<Self> {
+        let beyond = parts.iter().any(|part| part.beyond);
+        for part in &mut parts {
+            part.beyond = beyond;
+        }
+        parts
+    }
+
     /// How values become the model's, measured where it had to be.
     #[must_use]
     pub fn scaling(&self) -> Scaling {

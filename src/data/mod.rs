@@ -143,7 +143,7 @@ impl Dataset {
             let files = Files::open((entries, part), "test images", wanted, options, &budget)?;
             Ok(files.numbered(&numbers).into())
         };
-        sizes.into_iter().map(set).collect()
+        sizes.into_iter().map(set).collect::<Result<_, _>>().map(Images::judged_alike)
     }
 
     /// The test images alone.

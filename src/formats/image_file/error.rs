@@ -97,6 +97,9 @@ pub enum ImageProblem {
         /// Pixels allowed.
         most: u64,
     },
+    /// A format without room for such values.
+    #[error("a PNG holds no floats, and its result is one by its name; name it .tif")]
+    Floats,
     /// The encoder refused.
     #[error("it cannot be encoded ({0}); give another format")]
     Encode(String),

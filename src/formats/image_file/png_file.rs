@@ -34,7 +34,7 @@ pub(super) fn frames(file: &[u8]) -> u32 {
 /// A file, compressed quickly.
 pub(super) fn encode(image: &ImageFile) -> Result<Vec<u8>, ImageProblem> {
     if matches!(image.samples, Samples::Float(_)) {
-        return Err(ImageProblem::Encode("a PNG holds no floats".to_owned()));
+        return Err(ImageProblem::Floats);
     }
     let mut bytes = Vec::new();
     write(image, &mut bytes).map_err(|error| ImageProblem::Encode(error.to_string()))?;
