@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use convae::config::Source;
 use convae::formats::checkpoint::{Checkpoint, save};
-use convae::formats::image_file::{Format, ImageFile, MOST_PIXELS, Samples, decode, decode_bytes};
+use convae::formats::image_file::{
+    Format, ImageFile, MOST_PIXELS, Orientation, Samples, decode, decode_bytes,
+};
 use convae::formats::npy::Header;
 use convae::infer::Predictor;
 use convae::infer::apply::{Engines, Fit, TiledPredictor};
@@ -950,4 +952,125 @@ fn arrays_and_tables_become_arrays_of_what_the_model_gives() {
     apply("out").arg(&archive).fails(&["several.npz: it is an archive", "numpy.save"]);
     let itself = convae().arg("apply").arg("--checkpoint").arg(&weights).out(folder.path());
     itself.arg("--overwrite").arg(&signals).fails(&["would be replaced by its result"]);
+}
+
+// ---- augment ----
+
+/// What the model gives for an image on one way to see it, turned back, as floats.
+fn seen(
+    (plan, checkpoint): &(Plan, Checkpoint),
+    image: &ImageFile,
+    [there, back]: [Orientation; 2],
+) -> Vec<f32> {
+    let floats = ImageFile::new(image.shape, Samples::Float(image.scaled())).unwrap();
+    let fit = Fit::new(plan, None).unwrap();
+    let engines = Engines::new(Path::new("case"), plan, checkpoint, Device::Cpu).unwrap();
+    let mut predictor = TiledPredictor::new(plan, fit, engines, false).unwrap();
+    let output = predictor.outputs(vec![floats.turned(there)]).pop().unwrap().unwrap().1;
+    output.turned(back).scaled()
+}
+
+#[test]
+fn augmented_results_are_the_mean_of_those_on_flips_and_turns_each_turned_back() {
+    use Orientation::{
+        FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270,
+        Rotate270FlipH,
+    };
+    let turns = [
+        [NoTransforms; 2],
+        [Rotate90, Rotate270],
+        [Rotate180; 2],
+        [Rotate270, Rotate90],
+        [FlipHorizontal; 2],
+        [FlipVertical; 2],
+        [Rotate90FlipH; 2],
+        [Rotate270FlipH; 2],
+    ];
+    let up = layer("UpSampling2D", "");
+    for (shape, decoder, tile) in [
+        ([16, 16, 1], conv(4, SAME) + &last(1), 20),
+        ([16, 16, 3], conv(4, SAME) + &up + &last(3), 20),
+    ] {
+        let folder = Folder::new();
+        let config = config(shape, "", &decoder);
+        let model = saved(&folder, &config);
+        let image = noise([37, 52, shape[2]]);
+        let path = write(&folder, "a.tif", &image);
+        let page = write(&folder, "b.tif", &image);
+        ImageFile::save_pages(&page, &[image.clone(), image.clone()]).unwrap();
+        for count in [4, 8] {
+            let outputs: Vec<Vec<f32>> = turns[..count]
+                .iter()
+                .map(|&turn| seen(&untrained(&config), &image, turn))
+                .collect();
+            let out = folder.at(&format!("out{count}"));
+            apply(&model)
+                .out(&out)
+                .args(["--augment", &count.to_string()])
+                .arg("--tile")
+                .arg(tile.to_string())
+                .arg(&path)
+                .arg(&page)
+                .assert()
+                .success();
+            let result = read(&out.join("a.tif"));
+            let Samples::Sixteen(values) = &result.samples else { panic!("16 bits stay 16") };
+            for (i, &value) in values.iter().enumerate() {
+                let mean = outputs.iter().map(|output| f64::from(output[i])).sum::<f64>();
+                let expected = (mean / count as f64).clamp(0.0, 1.0) * 65_535.0;
+                assert!((f64::from(value) - expected).abs() < 1.5, "{i}: {value}, {expected}");
+            }
+            let pages = ImageFile::open_pages(out.join("b.tif")).unwrap();
+            assert_eq!(pages, [result.clone(), result]);
+        }
+    }
+}
+
+#[test]
+fn a_model_that_commutes_with_turns_gives_its_plain_result() {
+    let folder = Folder::new();
+    let point = layer("Conv2D", ", filters = 1, kernel_size = 1, activation = \"sigmoid\"");
+    let model = saved(&folder, &config([16, 16, 1], "", &point));
+    let images = folder.at("in");
+    write(&folder, "in/a.png", &eight([30, 41, 1]));
+    write(&folder, "in/b.png", &eight([9, 5, 3]));
+    for (out, count) in [("one", "1"), ("eight", "8"), ("four", "4")] {
+        apply(&model)
+            .out(folder.at(out))
+            .args(["--augment", count, "--per-channel"])
+            .arg(&images)
+            .succeeds();
+        for name in ["a.png", "b.png"] {
+            let path = format!("{out}/{name}");
+            assert_eq!(read(&folder.at(&path)), read(&folder.at(&format!("one/{name}"))));
+        }
+    }
+}
+
+#[test]
+fn a_model_of_one_size_that_is_no_square_takes_flips_alone() {
+    let folder = Folder::new();
+    let fixed = layer("Reshape", ", target_shape = [8, 12, 1]");
+    let model = saved(&folder, &config([8, 12, 1], "", &(conv(2, SAME) + &last(1) + &fixed)));
+    let path = write(&folder, "a.png", &eight([8, 12, 1]));
+    apply(&model).out(folder.at("out")).args(["--augment", "4"]).arg(&path).succeeds();
+    let refused = apply(&model).out(folder.at("out")).args(["--augment", "8"]).arg(&path).assert();
+    sentence(refused.code(2), &["--augment is 8", "turned by a quarter", "--augment 4"]);
+    let odd = apply(&model).out(folder.at("out")).args(["--augment", "3"]).arg(&path).assert();
+    assert!(text(&odd.code(2).get_output().stderr).contains("give 1, 4 or 8"));
+}
+
+#[test]
+fn results_that_would_not_lie_on_one_another_are_refused() {
+    let folder = Folder::new();
+    let even = layer("Conv2D", ", filters = 1, kernel_size = 2, padding = \"valid\"");
+    let model = saved(&folder, &config([16, 16, 1], "", &even));
+    let path = write(&folder, "a.png", &eight([15, 16, 1]));
+    let refused = apply(&model).out(folder.at("out")).args(["--augment", "8"]).arg(&path).assert();
+    sentence(refused.code(2), &["1 pixels less than it takes", "leave --augment away"]);
+    let half = conv(2, SAME) + &layer("MaxPooling2D", "") + &last(1);
+    let model = saved(&folder, &config([16, 16, 1], "", &half));
+    let refused = apply(&model).out(folder.at("out")).args(["--augment", "4"]).arg(&path).assert();
+    let stderr = text(&refused.code(1).get_output().stderr);
+    assert!(stderr.contains("a.png: it is 16x15 pixels, and --augment needs"), "{stderr}");
 }

@@ -405,6 +405,7 @@ proptest! {
             test,
             test_fraction: Some(0.5),
             any_values: false,
+            scale: None,
             samples: SampleCounts::defaults(),
         });
         prop_assert_eq!(pixels(&data, [height, width, channels]), values);

@@ -340,7 +340,7 @@ fn pages_of_two_files_are_pairs() {
 #[test]
 fn floats_beyond_0_to_1_are_refused_wherever_images_are_taken() {
     let folder = Folder::new();
-    let words = "it has floats from 0 to 255, which have to lie in 0..1";
+    let words = "it has floats from 0 to 255, and the model's config does not say";
     let path = floats(&folder, "in/a.tif", &[0.0, 100.0, 255.0]);
     let says = |call: Convae| {
         let stderr = text(&call.assert().code(1).get_output().stderr);
@@ -352,15 +352,34 @@ fn floats_beyond_0_to_1_are_refused_wherever_images_are_taken() {
     let mut command = call("apply").arg("-").command();
     let output = command.stdin(fs::File::open(&path).unwrap()).output().unwrap();
     assert!(text(&output.stderr).contains(words) && output.stdout.is_empty());
-    assert!(ImageFile::open(&path).unwrap_err().to_string().contains(words));
     floats(&folder, "in/b.tif", &[0.5]);
     let data = format!("kind = \"images\"\ntrain = {:?}\n", folder.at("in"));
     assert!(dataset(&data).unwrap_err().to_string().contains(words));
     floats(&folder, "in/c.tif", &[0.25]);
     let skipping = dataset(&format!("{data}on_error = \"skip\"\ntest_fraction = 0.3\n")).unwrap();
     assert_eq!((skipping.train.len(), skipping.train.skipped()), (1, 1));
-    // 0.5 is 32768 of 65535.
-    assert_eq!(skipping.train.clean(0).unwrap()[0].to_bits(), (32_768.0_f32 / 65_535.0).to_bits());
+    assert_eq!(skipping.train.clean(0).unwrap()[0].to_bits(), 0.5_f32.to_bits());
+}
+
+#[test]
+fn floats_stay_floats_page_by_page_and_nothing_is_clipped() {
+    let folder = Folder::new();
+    let page = |factor: f32| {
+        let values = (0..28 * 28).map(|i| i as f32 / 784.0 * factor).collect();
+        ImageFile::new([28, 28, 1], Samples::Float(values)).unwrap()
+    };
+    let path = folder.at("a.tif");
+    ImageFile::save_pages(&path, &[page(1.0), page(0.001)]).unwrap();
+    assert_eq!(ImageFile::open_pages(&path).unwrap(), [page(1.0), page(0.001)]);
+    call("apply").out(folder.at("out")).arg(&path).succeeds();
+    let results = ImageFile::open_pages(folder.at("out/a.tif")).unwrap();
+    for result in &results {
+        let Samples::Float(values) = &result.samples else { panic!("floats stay floats") };
+        // Those of 16 bits would all be multiples of this.
+        let steps = values.iter().map(|value| f64::from(*value) * 65_535.0);
+        assert!(steps.into_iter().any(|step| (step - step.round()).abs() > 0.1));
+    }
+    assert_eq!(results.len(), 2);
 }
 
 #[test]
@@ -371,7 +390,7 @@ fn colour_of_floats_that_are_no_numbers_is_refused() {
     let values = [0.5, f32::NAN, 1.0];
     TiffEncoder::new(&mut file).unwrap().write_image::<RGB32Float>(1, 1, &values).unwrap();
     let refused = ImageFile::open(&path).unwrap_err().to_string();
-    assert!(refused.contains("from 0.5 to 1 and NaN"), "{refused}");
+    assert!(refused.contains("it holds NaN in row 0, column 0"), "{refused}");
 }
 
 #[test]

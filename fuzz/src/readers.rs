@@ -130,6 +130,7 @@ fn images(path: &Path, limit: usize) {
             test: "x_test".to_owned(),
             test_fraction,
             any_values: false,
+            scale: None,
             samples: SampleCounts::defaults(),
         })
     };

@@ -11,7 +11,7 @@ use crate::data::{DataError, DataLoader, Dataset, Target};
 use crate::plan::Plan;
 use crate::plan::loader;
 use crate::report::range_of;
-use crate::report::showcase::pictures;
+use crate::report::showcase::{as_shown, pictures};
 use crate::report::{GridRow, Raster, write_grid};
 use crate::system::exit::UsageError;
 use crate::system::output_folder;
@@ -47,6 +47,7 @@ pub fn run(args: &Corrupt) -> anyhow::Result<u8> {
     let file = choose_file(args, &plan)?;
     let plan = plan.for_data()?;
     let data = Dataset::open(&plan.config.data, plan.target()?)?;
+    let plan = plan.with_scale_of(&data)?;
     output_folder::make(&args.out)?;
 
     let shown: Vec<usize> = (0..plan.config.output.grid_samples.min(data.train.len())).collect();
@@ -81,13 +82,14 @@ fn choose_file(args: &Corrupt, plan: &Plan) -> Result<PathBuf, UsageError> {
 fn rows(
     plan: &Plan,
     loader: DataLoader<'_>,
-    shown: &[usize],
+    indices: &[usize],
 ) -> Result<Vec<(String, Vec<Raster>)>, DataError> {
     let corruption = &plan.config.corruption;
     let Target { output, drawn, .. } = *loader.images.target();
     let batch = |count: usize, epoch: u64| {
         let corruption = Corruption(corruption.0[..count].to_vec());
-        DataLoader { corruption: &corruption, ..loader }.batch(epoch, shown)
+        let batch = DataLoader { corruption: &corruption, ..loader }.batch(epoch, indices)?;
+        Ok::<_, DataError>(as_shown(loader.images, indices, batch))
     };
     let all = corruption.0.len();
     let uncorrupted = batch(0, 1)?;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::CheckpointArgs;
+use crate::data::Scaling;
 use crate::engine::choose_device;
 use crate::formats::codes::Codes;
 use crate::infer::Predictor;
@@ -51,12 +52,14 @@ pub fn run(args: &Decode) -> anyhow::Result<u8> {
     let mut decoder =
         Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Decoder, device)?;
     let files = files(args, &codes)?;
+    let scaling = Scaling::of_trained(&plan.config.data)?;
     output_folder::make(&args.out)?;
 
     let step = decoder.at_once();
     let inputs = codes.values.chunks(step * codes.length());
     for (input, files) in inputs.zip(files.chunks(step)) {
-        let output = decoder.predict(input);
+        let mut output = decoder.predict(input);
+        scaling.show(&mut output);
         let is_image = plan.graph.shape(plan.graph.output).0.len() == 3;
         let drawn = if is_image {
             rasters(&output, plan.output_shape())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CheckpointArgs;
-use crate::data::Dataset;
+use crate::data::{Dataset, Scaling};
 use crate::engine::choose_device;
 use crate::formats::codes::{Codes, ENDINGS};
 use crate::formats::image_file::FoundImage;
@@ -107,7 +107,8 @@ pub fn sized(plan: &Plan, files: Vec<FoundImage>) -> anyhow::Result<(Plan, Galle
             "the model does not take images of {width}x{height} pixels: {reason}; resize them"
         ))
     })?;
-    Ok((plan, Gallery::of_files(files, [height, width, channels])))
+    let scaling = Scaling::of_trained(&plan.config.data)?;
+    Ok((plan, Gallery::of_files(files, [height, width, channels], scaling)))
 }
 
 fn encode(plan: &Plan, gallery: &Gallery, encoder: &mut Predictor) -> (Codes, usize) {

@@ -5,14 +5,20 @@ use clap::Args;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
+use tch::Device;
 
-use super::CheckpointArgs;
+use super::{CheckpointArgs, one_of_orientations};
 use crate::config::Source;
 use crate::config::schema::Field;
 use crate::config::sections::Data;
 use crate::data::{Dataset, Images, Target};
 use crate::engine::choose_device;
-use crate::infer::evaluation::{Evaluation, ImageQuality, Means, Quality, left_out, measure};
+use crate::formats::checkpoint::Checkpoint;
+use crate::formats::image_file::lies_down;
+use crate::infer::apply::orientations;
+use crate::infer::evaluation::{
+    Evaluation, ImageQuality, Means, Quality, Views, left_out, measure, measure_augmented,
+};
 use crate::infer::{Predictor, VALUES_AT_ONCE};
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
@@ -29,6 +35,10 @@ pub struct Evaluate {
     /// corruption.
     #[arg(long, value_name = "LEVEL,...", value_delimiter = ',')]
     pub noise: Vec<String>,
+    /// Takes the mean of the model's outputs on 4 quarter turns of an image, or on all 8 flips and turns, each
+    /// turned back.
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = one_of_orientations)]
+    pub augment: u32,
     /// Also prints PSNR and SSIM of each image.
     #[arg(long)]
     pub per_file: bool,
@@ -53,6 +63,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let (plan, checkpoint) = model.open()?;
     plan.loss()?;
     let device = choose_device(&plan.config.train.device)?;
+    let whole = plan.clone();
     let sets = sets(plan.clone())?;
     let paired = sets.iter().any(|(_, images)| images.are_paired());
     if paired && !levels.is_empty() {
@@ -64,8 +75,12 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     for (plan, images) in &sets {
         let mut predictor =
             Predictor::restore(&model.checkpoint, plan, &checkpoint, Part::Whole, device)?;
+        let mut views = views(args, (plan, &whole), &checkpoint, device)?;
         for (level, (noise, plan)) in plans(plan, &levels)?.into_iter().enumerate() {
-            let found = measure(&plan, images, &mut predictor)?;
+            let found = match &mut views {
+                Some(views) => measure_augmented(&plan, images, &mut predictor, views)?,
+                None => measure(&plan, images, &mut predictor)?,
+            };
             check_numbers(&found)?;
             if parts.len() <= level {
                 parts.push((noise, Vec::new()));
@@ -83,6 +98,30 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         output::print(&text(args, &plan, count, &results))?;
     }
     Ok(0)
+}
+
+/// How the model sees the images of a set, where it is in several ways; `whole` is the plan before it had their size.
+fn views(
+    args: &Evaluate,
+    (plan, whole): (&Plan, &Plan),
+    checkpoint: &Checkpoint,
+    device: Device,
+) -> anyhow::Result<Option<Views>> {
+    if args.augment == 1 {
+        return Ok(None);
+    }
+    let orientations = orientations(plan, args.augment)?;
+    let [height, width, _] = plan.input_shape;
+    let turned = orientations.iter().any(|&orientation| lies_down(orientation));
+    let lying = if turned && height != width {
+        let plan = sized(whole, [width, height]).map_err(UsageError)?;
+        let path = &args.model.checkpoint;
+        let predictor = Predictor::restore(path, &plan, checkpoint, Part::Whole, device)?;
+        Some((plan, predictor))
+    } else {
+        None
+    };
+    Ok(Some(Views { orientations, lying }))
 }
 
 /// The test set with the plan for its size; of a model of open size, and files that are neither resized nor cut, a

@@ -131,6 +131,16 @@ impl CheckpointArgs {
     }
 }
 
+/// The number of orientations that an image can be seen in.
+fn one_of_orientations(text: &str) -> Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "4" => Ok(4),
+        "8" => Ok(8),
+        _ => Err("give 1, 4 or 8".to_owned()),
+    }
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -8,7 +8,7 @@ use clap::builder::RangedU64ValueParser;
 
 use super::CheckpointArgs;
 use super::encode::sized;
-use crate::data::Dataset;
+use crate::data::{Dataset, Scaling};
 use crate::engine::choose_device;
 use crate::formats::image_file::ImagePlace;
 use crate::infer::Predictor;
@@ -111,7 +111,10 @@ fn galleries(args: &Neighbours, plan: &Plan) -> anyhow::Result<(Plan, Gallery, G
         sized(plan, found(&args.images)?)?
     };
     let among = match &args.among {
-        Some(folder) => Gallery::of_files(found(std::slice::from_ref(folder))?, sized.input_shape),
+        Some(folder) => {
+            let scaling = Scaling::of_trained(data)?;
+            Gallery::of_files(found(std::slice::from_ref(folder))?, sized.input_shape, scaling)
+        }
         None if sized.input_shape == plan.input_shape => {
             Gallery::of_set(Dataset::open(data, plan.seen())?.train, None)
         }
@@ -185,8 +188,7 @@ fn search(encoder: &mut Predictor, among: &Gallery, asked: &mut [Query]) -> usiz
 
 /// Read once more: the many images that were compared are not kept.
 fn captioned(gallery: &Gallery, index: usize, lines: Vec<String>) -> anyhow::Result<Captioned> {
-    let read = gallery.read(index..index + 1).pop().context("one image was asked for")?;
-    let values = read.map_err(anyhow::Error::msg)?;
+    let values = gallery.shown(index).map_err(anyhow::Error::msg)?;
     let raster = rasters(&values, gallery.shape()).pop().context("it has all its values")?;
     Ok(Captioned { raster, lines })
 }

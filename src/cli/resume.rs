@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, anyhow};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Scaling};
 use crate::plan::Plan;
 use crate::run::folder::RunFolder;
 use crate::run::resume::{Kind, Saved, changes, check, read};
@@ -12,12 +12,12 @@ use crate::system::exit::UsageError;
 use crate::system::terminal::{complain, note};
 use crate::train::{History, Timings, Trainer, TrainingState};
 
-/// The last checkpoint that is whole; damaged ones are named. `None` where there never was one, so that
-/// the run begins anew.
+/// The last checkpoint that is whole, and the plan with the scale that its training has measured; damaged ones are
+/// named. `None` where there never was one, so that the run begins anew.
 ///
 /// # Errors
 /// When all are damaged, or the config is no longer one that the run can go on with.
-pub fn find(folder: &RunFolder, plan: &Plan) -> anyhow::Result<Option<Saved>> {
+pub fn find(folder: &RunFolder, mut plan: Plan) -> anyhow::Result<(Option<Saved>, Plan)> {
     let checkpoints = folder.checkpoints();
     let places = checkpoints.newest_first()?;
     if places.is_empty() {
@@ -25,7 +25,7 @@ pub fn find(folder: &RunFolder, plan: &Plan) -> anyhow::Result<Option<Saved>> {
         note(format_args!(
             "There is no checkpoint in {dir} to go on from, so training begins anew"
         ));
-        return Ok(None);
+        return Ok((None, plan));
     }
     let mut newer: Option<anyhow::Error> = None;
     for place in places {
@@ -34,10 +34,13 @@ pub fn find(folder: &RunFolder, plan: &Plan) -> anyhow::Result<Option<Saved>> {
                 if let Some(error) = newer {
                     complain(format_args!("{error:#}; the checkpoint before it is used"));
                 }
-                check_plan(&saved, plan)?;
+                if let Scaling::Set(_, affine) = Scaling::of(&saved.config.data) {
+                    plan.config.data.keep_measured(affine.offset, affine.factor);
+                }
+                check_plan(&saved, &plan)?;
                 let file = checkpoints.file(place);
                 note(format_args!("Going on from {}", file.display()));
-                return Ok(Some(saved));
+                return Ok((Some(saved), plan));
             }
             Err(error) => {
                 if let Some(error) = newer.replace(error) {

@@ -83,9 +83,10 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     args.trace.as_deref().map(|dir| Trace::check(dir, &plan)).transpose()?;
     // Held already while checkpoints are read; where there are none, no folder is made for bad data.
     let held = (args.resume && folder.dir().is_dir()).then(|| folder.open(earlier)).transpose()?;
-    let saved = if args.resume { resume::find(&folder, &plan)? } else { None };
+    let (saved, plan) = if args.resume { resume::find(&folder, plan)? } else { (None, plan) };
     let opening = Instant::now();
     let data = Dataset::open(&plan.config.data, target)?;
+    let plan = plan.with_scale_of(&data)?;
     if let Some(saved) = &saved {
         resume::check_data(saved, &data)?;
     }

@@ -119,6 +119,9 @@ section! {
         test_fraction: Option<f64> = None, in FRACTION;
         /// Takes floating point beyond 0..1 as it is: signals and tables have no black and no white.
         any_values: bool = false;
+        /// How values become the model's, like `"range"` or `{ kind = "mean_std", per = "image" }`; floats may lie
+        /// beyond 0..1 then.
+        scale: Option<Scale> = None;
         flatten samples: SampleCounts;
     }
 }
@@ -162,6 +165,112 @@ section! {
     }
 }
 
+/// Whether all images have one scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Per {
+    /// All of them, measured once on the training images.
+    Set,
+    /// Each its own.
+    Image,
+}
+
+choice!(Per { Set = "set", Image = "image" });
+
+family! {
+    /// How values become the model's: `(value - offset) / factor`, of values whose white is 1 (bytes / 255, 16 bits
+    /// / 65535, floats as they are). Results are brought back to the image's own unit and type.
+    pub enum Scale by "kind", like "{ kind = \"percentile\", per = \"image\" }" {
+        /// Values stay as they are, floats beyond 0..1 too.
+        Unit(UnitScale) = "unit" | "unit",
+        /// The least value becomes 0, the greatest 1.
+        Range(Measured) = "range" | "range",
+        /// Two percentiles become 0 and 1, so that a few odd pixels decide on nothing; what lies beyond them
+        /// is not clipped.
+        Percentile(PercentileScale) = "percentile" | "percentile",
+        /// The mean becomes 0, and a standard deviation 1.
+        MeanStd(Measured) = "mean_std" | "mean_std",
+    }
+}
+
+section! {
+    /// As they are.
+    pub struct UnitScale {}
+}
+
+section! {
+    /// What is measured on images.
+    pub struct Measured {
+        /// `set`: once on the training images, before their corruption, of pairs on the noisy ones; or `image`: on
+        /// each whole image by itself.
+        per: Per = Per::Set;
+        /// The value that becomes 0; measured where not set, and then kept in the checkpoint.
+        offset: Option<f64> = None;
+        /// The distance that becomes 1; measured where not set, and then kept in the checkpoint.
+        factor: Option<f64> = None, in Bounds::above(0.0, f64::INFINITY);
+    }
+}
+
+section! {
+    /// Between two percentiles.
+    pub struct PercentileScale {
+        /// Percent of the values that lie below what becomes 0.
+        low: f64 = 0.1, in Bounds::closed(0.0, 49.0);
+        /// Percent of the values that lie below what becomes 1.
+        high: f64 = 99.9, in Bounds::closed(51.0, 100.0);
+        flatten measured: Measured;
+    }
+}
+
+impl Scale {
+    /// Its measured numbers; `None` where nothing is measured.
+    #[must_use]
+    pub fn measured(&self) -> Option<&Measured> {
+        match self {
+            Self::Unit(_) => None,
+            Self::Range(measured) | Self::MeanStd(measured) => Some(measured),
+            Self::Percentile(own) => Some(&own.measured),
+        }
+    }
+
+    fn measured_mut(&mut self) -> Option<&mut Measured> {
+        match self {
+            Self::Unit(_) => None,
+            Self::Range(measured) | Self::MeanStd(measured) => Some(measured),
+            Self::Percentile(own) => Some(&mut own.measured),
+        }
+    }
+}
+
+impl Data {
+    /// What it says about values.
+    #[must_use]
+    pub fn scale(&self) -> Option<&Scale> {
+        match self {
+            Self::Npz(npz) => npz.scale.as_ref(),
+            Self::Images(images) => images.files.scale.as_ref(),
+            Self::Pairs(pairs) => pairs.files.scale.as_ref(),
+            Self::Mnist(_) | Self::FashionMnist(_) | Self::Idx(_) => None,
+        }
+    }
+
+    /// Keeps what was measured where one scale is for all images and none is written.
+    pub fn keep_measured(&mut self, offset: f64, factor: f64) {
+        let scale = match self {
+            Self::Npz(npz) => &mut npz.scale,
+            Self::Images(images) => &mut images.files.scale,
+            Self::Pairs(pairs) => &mut pairs.files.scale,
+            Self::Mnist(_) | Self::FashionMnist(_) | Self::Idx(_) => return,
+        };
+        if let Some(measured) = scale.as_mut().and_then(Scale::measured_mut)
+            && measured.per == Per::Set
+            && measured.offset.is_none()
+            && measured.factor.is_none()
+        {
+            (measured.offset, measured.factor) = (Some(offset), Some(factor));
+        }
+    }
+}
+
 section! {
     /// How image files become images; at most one of `resize` and `patches` is set.
     pub struct ImageFiles {
@@ -176,6 +285,9 @@ section! {
         /// Cuts patches of the model's size out of the images, like `{ on = "random",
         /// per_image = 16 }`.
         patches: Option<Patches> = None;
+        /// How values become the model's, like `"range"` or `{ kind = "mean_std", per = "image" }`. Where not set,
+        /// values stay as they are, and floats have to lie in 0..1.
+        scale: Option<Scale> = None;
         /// What an image that is damaged, or of a size that does not fit, does: `stop` the
         /// run before anything is learned, or `skip`, which names it and goes on without
         /// it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::constraints::Constraint;
 use super::corruption::CorruptionKind;
-use super::data::{Data, Patches};
+use super::data::{Data, Patches, Scale};
 use super::entry::{Connection, EntryLayer, Shared};
 use super::initializers::Initializer;
 use super::layers::Layer;
@@ -74,6 +74,7 @@ fn entries() -> Vec<Entry> {
         };
     }
     family!(Data, "`[data]`, by `kind`", owned(&["data"]));
+    family!(Scale, "`[data.scale]`, by `kind`", owned(&["data.scale"]));
     family!(CorruptionKind, "`[corruption]`, by `kind`", owned(&["corruption", "corruption[]"]));
     family!(LossTable, "Losses, by `loss`", owned(&["train.loss", "train.loss[]"]));
     family!(Method, "Methods, by `name`", owned(&["train.method"]));

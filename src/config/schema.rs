@@ -53,6 +53,7 @@ impl Bounds {
     pub fn describe(&self) -> String {
         let Self { low, high, .. } = self;
         match self.open {
+            (true, _) if high.is_infinite() => format!("above {low}"),
             (false, false) => format!("from {low} to {high}"),
             (true, false) => format!("above {low}, at most {high}"),
             (false, true) => format!("at least {low}, below {high}"),

@@ -118,11 +118,14 @@ impl<'a> DataLoader<'a> {
             self.images.push(draw, index, &mut image, &mut partner)?;
             if let (Method::Supervised(_), Some(output)) = (self.method, &mut output) {
                 let clean = if partner.is_empty() { &image } else { &partner };
+                let start = output.len();
                 target.push_output(clean, output);
+                self.images.scale(index, &mut output[start..]);
             }
-            let (shape, index) = (target.drawn, self.images.number(index) as u64);
-            self.corruption.apply(&mut image, shape, self.seed, self.split, epoch, index);
-            match self.method.sample(&image, target.input, (draw, index), &mut supervision) {
+            let (shape, number) = (target.drawn, self.images.number(index) as u64);
+            self.corruption.apply(&mut image, shape, self.seed, self.split, epoch, number);
+            self.images.scale(index, &mut image);
+            match self.method.sample(&image, target.input, (draw, number), &mut supervision) {
                 None => input.extend_from_slice(&image),
                 Some(Sample { input: seen, target: wanted }) => {
                     input.extend(seen);

@@ -7,7 +7,7 @@ use super::Draw;
 use super::target::Target;
 use crate::config::data::{Patches, Place, Resize};
 use crate::data::corruption::Split;
-use crate::formats::image_file::{Samples, WHITE_8, WHITE_16};
+use crate::formats::image_file::Samples;
 use crate::system::random::{Purpose, stream};
 
 /// How samples are taken from an image.
@@ -127,7 +127,7 @@ impl Spot {
             let row = shape[1] * channels;
             for y in 0..height {
                 let start = ((self.top + y) * width + self.left) * channels;
-                push_row(samples, start, row, to);
+                samples.push_scaled(start..start + row, to);
             }
             return;
         }
@@ -135,7 +135,7 @@ impl Spot {
             for x in 0..shape[1] {
                 let (y, x) = self.source(y, x, shape);
                 let start = ((self.top + y) * width + self.left + x) * channels;
-                push_row(samples, start, channels, to);
+                samples.push_scaled(start..start + channels, to);
             }
         }
     }
@@ -149,17 +149,6 @@ impl Spot {
             _ => (height - 1 - x, y),
         };
         (y, if self.mirrored { width - 1 - x } else { x })
-    }
-}
-
-fn push_row(samples: &Samples, start: usize, length: usize, to: &mut Vec<f32>) {
-    match samples {
-        Samples::Eight(all) => {
-            to.extend(all[start..start + length].iter().map(|&value| f32::from(value) / WHITE_8));
-        }
-        Samples::Sixteen(all) => {
-            to.extend(all[start..start + length].iter().map(|&value| f32::from(value) / WHITE_16));
-        }
     }
 }
 

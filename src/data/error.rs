@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::path::PathBuf;
 
 use crate::formats::image_file::ImageError;
+use crate::system::exit::UsageError;
 use crate::system::text_file;
 
 /// Where a file comes from, which decides how to get it again.
@@ -195,6 +196,20 @@ pub enum DataError {
         /// What would split them otherwise, beside the keys that are set.
         setting: &'static str,
     },
+    /// There is nothing to measure a scale on.
+    #[error(
+        "all values of the {set} are {value}, so there is no range to scale; use other images, or set \
+         data.scale.offset and data.scale.factor"
+    )]
+    Constant {
+        /// Which they are.
+        set: &'static str,
+        /// The one value.
+        value: f32,
+    },
+    /// A test set alone, whose scale is measured on the training set.
+    #[error(transparent)]
+    Unmeasured(#[from] UsageError),
     /// Every image was skipped.
     #[error("none of the {count} image(s) of {set} can be used; the first one: {first}")]
     NoneUsable {
@@ -329,6 +344,8 @@ impl DataError {
             | Self::NotText { .. }
             | Self::NotListed { .. }
             | Self::Split { .. }
+            | Self::Constant { .. }
+            | Self::Unmeasured(_)
             | Self::Size { .. }
             | Self::Small { .. }
             | Self::Untaken { .. }

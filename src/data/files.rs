@@ -9,10 +9,11 @@ use super::error::DataError;
 use super::fit::resized;
 use super::listing::Entry;
 use super::part::Part;
+use super::scale::{Affine, Constant, Measure, Scaling, Statistics, sampled_of_each};
 use super::scan::{Budget, scan};
 use super::target::Target;
 use crate::config::data::ImageFiles;
-use crate::formats::image_file::{ImageFile, ImagePlace, Samples};
+use crate::formats::image_file::{ImageError, ImageFile, ImagePlace};
 use crate::system::terminal::complain;
 
 /// Images that were all decoded once, so that each can be used.
@@ -21,6 +22,8 @@ pub(super) struct Files {
     target: Target,
     cut: Cut,
     part: Part,
+    /// Measured, where it had to be.
+    scaling: Scaling,
     max_pixels: u64,
     threads: usize,
     items: Vec<Item>,
@@ -42,6 +45,7 @@ pub(super) struct Item {
     pub size: [usize; 2],
     /// Of its file.
     pub digest: u32,
+    pub values: Values,
     /// Where memory has room for the whole set.
     pub kept: Option<Decoded>,
 }
@@ -54,6 +58,18 @@ pub(super) struct Decoded {
     pub clean: Option<ImageFile>,
     /// Whether its file has colours, of which a grey model sees the grey.
     pub lost_colour: bool,
+    pub values: Values,
+}
+
+/// What is known of an image's values.
+#[derive(Debug, Clone)]
+pub(super) struct Values {
+    /// To the model's, where each image has its own scale.
+    affine: Affine,
+    /// For a scale of all images, until that is measured.
+    statistics: Option<Statistics>,
+    /// Whether what the model should give has values beyond 0..1.
+    beyond: bool,
 }
 
 impl Files {
@@ -61,7 +77,7 @@ impl Files {
     pub(super) fn open(
         (entries, part): (Vec<Entry>, Part),
         set: &'static str,
-        target: Target,
+        (target, scaling): (Target, Scaling),
         options: &ImageFiles,
         budget: &Budget,
     ) -> Result<Self, DataError> {
@@ -70,15 +86,32 @@ impl Files {
             None => Cut::Whole(options.resize),
         };
         let (max_pixels, threads) = (options.max_pixels as u64, options.threads());
-        let reader = Reader { target, cut: &cut, part, max_pixels };
-        let (items, skipped) = scan(entries, set, reader, options, budget)?;
+        let sampled = sampled_of_each(entries.len());
+        let reader = Reader { target, cut: &cut, part, max_pixels, scaling, sampled };
+        let (mut items, skipped) = scan(entries, set, reader, options, budget)?;
+        let scaling = match scaling {
+            Scaling::Unmeasured(measure) => Scaling::Set(measure, measured(&mut items, set)?),
+            known => known,
+        };
         let mut starts = vec![0];
         for item in &items {
             let last = starts[starts.len() - 1];
             starts.push(last + cut.count(item.size, [target.drawn[0], target.drawn[1]]));
         }
         hint_at_memory(&items, starts[items.len()], set, options.memory_mb);
-        Ok(Self { target, cut, part, max_pixels, threads, items, starts, skipped, numbers: None })
+        let numbers = None;
+        Ok(Self {
+            target,
+            cut,
+            part,
+            scaling,
+            max_pixels,
+            threads,
+            items,
+            starts,
+            skipped,
+            numbers,
+        })
     }
 
     /// As a part of a larger set, in which its images, one sample each, have these places.
@@ -94,6 +127,24 @@ impl Files {
 
     pub(super) fn target(&self) -> &Target {
         &self.target
+    }
+
+    pub(super) fn scaling(&self) -> Scaling {
+        self.scaling
+    }
+
+    /// From a sample's values to the model's.
+    pub(super) fn affine(&self, sample: usize) -> Affine {
+        match self.scaling {
+            Scaling::Set(_, affine) => affine,
+            Scaling::EachImage(_) => self.items[self.image_of(sample)].values.affine,
+            Scaling::Unset | Scaling::Unmeasured(_) => Affine::UNIT,
+        }
+    }
+
+    /// Whether what the model should give has values beyond 0..1.
+    pub(super) fn go_beyond(&self) -> bool {
+        self.items.iter().any(|item| item.values.beyond)
     }
 
     /// Number of samples.
@@ -153,7 +204,7 @@ impl Files {
         format!("{width}x{height}")
     }
 
-    /// Appends a sample's values in 0..1, and those of its clean partner where it has one.
+    /// Appends a sample's values in units of white, and those of its clean partner where it has one.
     pub(super) fn push(
         &self,
         draw: Draw,
@@ -187,12 +238,25 @@ impl Files {
 
     fn reader(&self) -> Reader<'_> {
         let &Self { target, ref cut, part, max_pixels, .. } = self;
-        Reader { target, cut, part, max_pixels }
+        // What is measured was measured when they were opened.
+        let scaling = match self.scaling {
+            Scaling::Unset => Scaling::Unset,
+            _ => Scaling::Set(Measure::Unit, Affine::UNIT),
+        };
+        Reader { target, cut, part, max_pixels, scaling, sampled: 0 }
     }
 
     fn image_of(&self, sample: usize) -> usize {
         self.starts.partition_point(|&start| start <= sample) - 1
     }
+}
+
+/// The scale of all images together.
+fn measured(items: &mut [Item], set: &'static str) -> Result<Affine, DataError> {
+    let mut found = items.iter_mut().filter_map(|item| item.values.statistics.take());
+    let mut all = found.next().expect("a set has an image, and each is measured");
+    found.for_each(|other| all.add(&other));
+    all.affine().map_err(|Constant(value)| DataError::Constant { set, value })
 }
 
 /// An image that fitted once and does not any more was replaced while the model learned.
@@ -219,6 +283,13 @@ fn hint_at_memory(items: &[Item], samples: usize, set: &str, memory_mb: usize) {
     }
 }
 
+impl Values {
+    /// The same, without leaving the statistics behind in what is kept.
+    pub(super) fn taken(&mut self) -> Self {
+        Self { statistics: self.statistics.take(), ..*self }
+    }
+}
+
 impl Decoded {
     /// Height and width.
     pub(super) fn size(&self) -> [usize; 2] {
@@ -228,10 +299,7 @@ impl Decoded {
     /// What it takes in memory.
     pub(super) fn bytes(&self) -> usize {
         let images = [Some(&self.input), self.clean.as_ref()];
-        let bytes = |image: &ImageFile| match &image.samples {
-            Samples::Eight(values) => values.len(),
-            Samples::Sixteen(values) => values.len() * size_of::<u16>(),
-        };
+        let bytes = |image: &ImageFile| image.samples.len() * image.samples.value_bytes();
         images.into_iter().flatten().map(bytes).sum()
     }
 
@@ -249,6 +317,9 @@ pub(super) struct Reader<'a> {
     /// Of what patches are cut from.
     pub part: Part,
     pub max_pixels: u64,
+    pub scaling: Scaling,
+    /// Values that are kept for percentiles.
+    pub sampled: usize,
 }
 
 impl Reader<'_> {
@@ -270,7 +341,31 @@ impl Reader<'_> {
     }
 
     fn decode(self, place: &ImagePlace) -> Result<ImageFile, DataError> {
-        Ok(place.decode(self.max_pixels).map_err(DataError::Image)?.bare())
+        let image = place.decode(self.max_pixels).map_err(DataError::Image)?.bare();
+        if self.scaling == Scaling::Unset {
+            let refused = |problem| DataError::Image(ImageError { path: place.shown(), problem });
+            image.samples.check_unit().map_err(refused)?;
+        }
+        Ok(image)
+    }
+
+    /// What there is to know of the values of a whole image, before it is resized or cut.
+    fn look(
+        self,
+        place: &ImagePlace,
+        image: &ImageFile,
+        clean: Option<&ImageFile>,
+    ) -> Result<Values, DataError> {
+        let refused = |problem| DataError::Image(ImageError { path: place.shown(), problem });
+        let affine = self.scaling.of_image(&image.samples).map_err(refused)?;
+        let statistics = match self.scaling {
+            Scaling::Unmeasured(measure) => {
+                Some(Statistics::of(measure, &image.samples, self.sampled))
+            }
+            _ => None,
+        };
+        let beyond = clean.unwrap_or(image).samples.check_unit().is_err();
+        Ok(Values { affine, statistics, beyond })
     }
 
     /// The sizes of a pair are to each other as those of the model's input and output. Once they are resized
@@ -306,6 +401,7 @@ impl Reader<'_> {
         let size = |shape: [usize; 3]| [shape[0], shape[1]];
         let (found, expected) = (size(image.shape), size(self.target.drawn));
         let path = || place.shown();
+        let values = self.look(place, &image, clean.as_ref())?;
         let (input, clean) = match self.cut {
             Cut::Whole(Some(how)) => {
                 let clean = clean.map(|clean| resized(clean, size(self.target.clean), *how));
@@ -321,6 +417,6 @@ impl Reader<'_> {
             Cut::Patches(_) => (self.part.of(image, clean, &self.target))
                 .ok_or_else(|| DataError::Undivided { path: path(), found, expected })?,
         };
-        Ok(Decoded { input, clean, lost_colour })
+        Ok(Decoded { input, clean, lost_colour, values })
     }
 }

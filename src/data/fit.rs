@@ -55,8 +55,31 @@ fn scaled(image: ImageFile, size: [usize; 2]) -> ImageFile {
         (Samples::Eight(all), _) => Samples::Eight(resample::<Rgb<u8>>(all, from, size)),
         (Samples::Sixteen(all), 1) => Samples::Sixteen(resample::<Luma<u16>>(all, from, size)),
         (Samples::Sixteen(all), _) => Samples::Sixteen(resample::<Rgb<u16>>(all, from, size)),
+        (Samples::Float(all), 1) => {
+            Samples::Float(within(all, |all| resample::<Luma<f32>>(all, from, size)))
+        }
+        (Samples::Float(all), _) => {
+            Samples::Float(within(all, |all| resample::<Rgb<f32>>(all, from, size)))
+        }
     };
     ImageFile { shape: [size[0], size[1], channels], samples, ..image }
+}
+
+/// Floats of any range, brought to the middle third of 0..1 for the work: the library holds what it
+/// interpolates to 0..1, and Catmull-Rom overshoots.
+fn within(mut values: Vec<f32>, work: impl FnOnce(Vec<f32>) -> Vec<f32>) -> Vec<f32> {
+    let widened = |[low, high]: [f32; 2], &value: &f32| [low.min(value), high.max(value)];
+    let [low, high] = values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], widened);
+    let third = f64::from(high) - f64::from(low);
+    if third == 0.0 {
+        return work(vec![0.5; values.len()]).into_iter().map(|_| low).collect();
+    }
+    let low = f64::from(low) - third;
+    for value in &mut values {
+        *value = ((f64::from(*value) - low) / (3.0 * third)) as f32;
+    }
+    let back = |value: f32| (f64::from(value) * 3.0 * third + low) as f32;
+    work(values).into_iter().map(back).collect()
 }
 
 fn resample<P: Pixel + 'static>(
@@ -101,6 +124,9 @@ fn centred(image: &ImageFile, size: [usize; 2]) -> ImageFile {
                 result[to..to + length].copy_from_slice(&all[from..from + length]);
             }
             (Samples::Sixteen(all), Samples::Sixteen(result)) => {
+                result[to..to + length].copy_from_slice(&all[from..from + length]);
+            }
+            (Samples::Float(all), Samples::Float(result)) => {
                 result[to..to + length].copy_from_slice(&all[from..from + length]);
             }
             _ => unreachable!("both have the depth of the image"),

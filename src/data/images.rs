@@ -6,6 +6,7 @@ use std::path::Path;
 use super::error::{DataError, Supply};
 use super::files::Files;
 use super::idx;
+use super::scale::{Affine, Scaling};
 use super::stored::Stored;
 use super::target::Target;
 use crate::data::corruption::{Split, shrink};
@@ -27,18 +28,23 @@ pub struct Draw {
 pub struct Images {
     source: Source,
     target: Target,
+    scaling: Scaling,
+    /// Whether what the model should give has values beyond 0..1.
+    beyond: bool,
 }
 
 #[derive(Debug)]
 enum Source {
-    /// What the model sees, and the same images in other channels where it should give those.
-    Stored(Stored, Option<Stored>),
+    /// What the model sees, and the same images in other channels where it should give those; with the scale of
+    /// each, where each has its own.
+    Stored(Stored, Option<Stored>, Vec<Affine>),
     Files(Files),
 }
 
 impl From<Files> for Images {
     fn from(files: Files) -> Self {
-        Self { target: *files.target(), source: Source::Files(files) }
+        let (target, scaling, beyond) = (*files.target(), files.scaling(), files.go_beyond());
+        Self { source: Source::Files(files), target, scaling, beyond }
     }
 }
 
@@ -50,19 +56,65 @@ impl Images {
     pub fn open(path: &Path, samples: Option<usize>) -> Result<Self, DataError> {
         let stored = idx::open(path, samples, Supply::Mnist)?;
         let target = Target::from(stored.shape);
-        Ok(Self::of_stored(stored, target))
+        Self::of_stored(stored, target, Scaling::Unset)
     }
 
-    /// Images that have the size and the channels that the target asks for, or grey or RGB ones.
-    pub(super) fn of_stored(stored: Stored, target: Target) -> Self {
+    /// Images that have the size and the channels that the target asks for, or grey or RGB ones. A scale that is
+    /// to be measured is measured on them.
+    pub(super) fn of_stored(
+        stored: Stored,
+        target: Target,
+        scaling: Scaling,
+    ) -> Result<Self, DataError> {
         let [input, clean] = [target.drawn[2], target.clean[2]];
-        let source = if input == clean {
-            Source::Stored(stored.with_channels(input), None)
-        } else {
-            let partner = stored.clone().with_channels(clean);
-            Source::Stored(stored.with_channels(input), Some(partner))
-        };
-        Self { source, target }
+        let partner = (input != clean).then(|| stored.clone().with_channels(clean));
+        let stored = stored.with_channels(input);
+        let (scaling, each) = stored.measured(scaling)?;
+        let beyond = stored.pixels.check_unit().is_err();
+        Ok(Self { source: Source::Stored(stored, partner, each), target, scaling, beyond })
+    }
+
+    /// How values become the model's, measured where it had to be.
+    #[must_use]
+    pub fn scaling(&self) -> Scaling {
+        self.scaling
+    }
+
+    /// Whether what the model should give has values beyond 0..1.
+    #[must_use]
+    pub fn go_beyond(&self) -> bool {
+        self.beyond
+    }
+
+    /// From an image's values to the model's.
+    fn affine(&self, index: usize) -> Affine {
+        match (&self.source, self.scaling) {
+            (Source::Files(files), _) => files.affine(index),
+            (Source::Stored(.., each), Scaling::EachImage(_)) => each[index],
+            (_, Scaling::Set(_, affine)) => affine,
+            _ => Affine::UNIT,
+        }
+    }
+
+    /// Makes values of an image the model's.
+    pub fn scale(&self, index: usize, values: &mut [f32]) {
+        self.affine(index).apply(values);
+    }
+
+    /// The model's values of some images, one after the other, as metrics and people see them: in units of white, and
+    /// where images go beyond 0..1, with what the scale brings to 0..1 there.
+    #[must_use]
+    pub fn shown(&self, indices: &[usize], values: &[f32]) -> Vec<f32> {
+        let mut shown = values.to_vec();
+        let each = (values.len() / indices.len().max(1)).max(1);
+        for (&index, values) in indices.iter().zip(shown.chunks_exact_mut(each)) {
+            let affine = self.affine(index);
+            affine.undo(values);
+            if self.beyond {
+                self.scaling.measure().shown(affine).apply(values);
+            }
+        }
+        shown
     }
 
     /// Height, width and channels of what a model sees.
@@ -81,7 +133,7 @@ impl Images {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.source {
-            Source::Stored(stored, _) => stored.len(),
+            Source::Stored(stored, ..) => stored.len(),
             Source::Files(files) => files.len(),
         }
     }
@@ -151,7 +203,7 @@ impl Images {
     /// Digests of what the images are made of: one for each file, or one for an array.
     pub(super) fn digests(&self) -> Vec<u32> {
         match &self.source {
-            Source::Stored(stored, _) => vec![stored.digest()],
+            Source::Stored(stored, ..) => vec![stored.digest()],
             Source::Files(files) => files.digests(),
         }
     }
@@ -159,7 +211,7 @@ impl Images {
     /// The file that digest `index` is of.
     pub(super) fn file(&self, index: usize) -> &Path {
         match &self.source {
-            Source::Stored(stored, _) => &stored.file,
+            Source::Stored(stored, ..) => &stored.file,
             Source::Files(files) => files.file(index),
         }
     }
@@ -172,7 +224,7 @@ impl Images {
         }
     }
 
-    /// Appends an image's values in 0..1 before any corruption to `input`; the clean one's to `clean`, where
+    /// Appends an image's values in units of white, before any corruption and any scale, to `input`; the clean one's to `clean`, where
     /// that is another image.
     ///
     /// # Errors
@@ -188,7 +240,7 @@ impl Images {
         clean: &mut Vec<f32>,
     ) -> Result<(), DataError> {
         match &self.source {
-            Source::Stored(stored, partner) => {
+            Source::Stored(stored, partner, _) => {
                 stored.push(index, input);
                 if let Some(partner) = partner {
                     partner.push(index, clean);
@@ -199,7 +251,7 @@ impl Images {
         }
     }
 
-    /// An image's values in 0..1 as the test set has it: not mirrored, not turned, not corrupted but for
+    /// An image's values in units of white as the test set has it: not mirrored, not turned, not corrupted but for
     /// being made smaller; of a pair the clean one, where a model could see it.
     ///
     /// # Errors

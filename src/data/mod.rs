@@ -18,6 +18,7 @@ mod npy;
 mod npz;
 mod part;
 mod prefetch;
+mod scale;
 mod scan;
 mod stored;
 mod target;
@@ -31,6 +32,7 @@ pub use images::{Draw, Images};
 pub use method::{Neighbors, Supervision};
 pub use prefetch::Prefetch;
 pub(crate) use prefetch::join;
+pub use scale::{Affine, Constant, Measure, Scaling};
 
 use crate::config::data::{IdxFiles, ImageFiles, Npz, SampleCounts};
 use crate::config::sections::Data;
@@ -63,16 +65,19 @@ impl Dataset {
     /// # Errors
     /// When a file is missing, damaged, or holds images of another shape.
     pub fn open(data: &Data, target: impl Into<Target>) -> Result<Self, DataError> {
-        let target = target.into();
+        let (target, scaling) = (target.into(), Scaling::of(data));
         match data {
-            Data::Images(images) => of_files(listing::images(images)?, &images.files, target),
-            Data::Pairs(pairs) => of_files(listing::pairs(pairs)?, &pairs.files, target),
+            Data::Images(images) => {
+                of_files(listing::images(images)?, &images.files, (target, scaling))
+            }
+            Data::Pairs(pairs) => of_files(listing::pairs(pairs)?, &pairs.files, (target, scaling)),
             _ => {
                 // The first file is held against the model before the second is read.
                 let (train, rest) = stored_train(data, target)?;
                 let test = rest.map_or_else(|| stored_test(data, target), Ok)?;
-                let of = |stored| Images::of_stored(stored, target);
-                Ok(Self { train: of(train), test: of(test) })
+                let train = Images::of_stored(train, target, scaling)?;
+                let test = Images::of_stored(test, target, train.scaling())?;
+                Ok(Self { train, test })
             }
         }
     }
@@ -111,6 +116,7 @@ impl Dataset {
         data: &Data,
         target: impl Fn([usize; 2]) -> Result<Target, String>,
     ) -> Result<Vec<Images>, DataError> {
+        let scaling = Scaling::of_trained(data)?;
         let ((entries, part), options) = match data {
             Data::Images(images) => (listing::test_images(images)?, &images.files),
             Data::Pairs(pairs) => (listing::test_pairs(pairs)?, &pairs.files),
@@ -133,7 +139,8 @@ impl Dataset {
             let path = || entries[0].input.shown();
             let target =
                 target(size).map_err(|reason| DataError::Untaken { path: path(), size, reason })?;
-            let files = Files::open((entries, part), "test images", target, options, &budget)?;
+            let wanted = (target, scaling);
+            let files = Files::open((entries, part), "test images", wanted, options, &budget)?;
             Ok(files.numbered(&numbers).into())
         };
         sizes.into_iter().map(set).collect()
@@ -144,16 +151,17 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_test(data: &Data, target: impl Into<Target>) -> Result<Images, DataError> {
-        let target = target.into();
+        let (target, scaling) = (target.into(), Scaling::of_trained(data)?);
         let open = |entries, options: &ImageFiles| {
             let budget = Budget::new(options.memory());
             let entries = first(entries, options.test_samples);
-            Files::open(entries, "test images", target, options, &budget).map(Images::from)
+            let wanted = (target, scaling);
+            Files::open(entries, "test images", wanted, options, &budget).map(Images::from)
         };
         match data {
             Data::Images(images) => open(listing::test_images(images)?, &images.files),
             Data::Pairs(pairs) => open(listing::test_pairs(pairs)?, &pairs.files),
-            _ => stored_test(data, target).map(|stored| Images::of_stored(stored, target)),
+            _ => Images::of_stored(stored_test(data, target)?, target, scaling),
         }
     }
 }
@@ -191,12 +199,17 @@ pub fn samples(path: &Path) -> Result<(Vec<usize>, Vec<f32>), DataError> {
     npz::samples(path)
 }
 
-fn of_files(listing: Listing, options: &ImageFiles, target: Target) -> Result<Dataset, DataError> {
+fn of_files(
+    listing: Listing,
+    options: &ImageFiles,
+    (target, scaling): (Target, Scaling),
+) -> Result<Dataset, DataError> {
     let budget = Budget::new(options.memory());
     let divided = listing.train.1 != Part::Whole;
-    let open = |entries, set| Files::open(entries, set, target, options, &budget);
-    let train = open(first(listing.train, options.train_samples), "training images")?;
-    let test = open(first(listing.test, options.test_samples), "test images")?;
+    let open =
+        |entries, set, scaling| Files::open(entries, set, (target, scaling), options, &budget);
+    let train = open(first(listing.train, options.train_samples), "training images", scaling)?;
+    let test = open(first(listing.test, options.test_samples), "test images", train.scaling())?;
     if divided {
         complain(format_args!(
             "{} is the only image: training patches are cut from its first {} pixels, test patches from \

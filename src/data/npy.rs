@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use super::stored::Pixels;
+use super::stored::{Pixels, beyond};
 use crate::formats::npy::Header;
 
 /// Why an array is not taken; each sentence lacks its subject, the array.
@@ -100,7 +100,7 @@ pub(super) fn within(
     (shape, pixels): (Vec<usize>, Pixels),
     any_values: bool,
 ) -> Result<(Vec<usize>, Pixels), Refusal> {
-    match pixels.beyond().filter(|_| !any_values) {
+    match beyond(&pixels).filter(|_| !any_values) {
         None => Ok((shape, pixels)),
         Some(value) => Err(Refusal::Unfit(
             format!("has values beyond 0..1 (one is {value})"),

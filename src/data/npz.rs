@@ -151,7 +151,7 @@ fn refused(path: &Path, what: &str, refusal: npy::Refusal) -> DataError {
 /// Images out of an array; `what` names it.
 fn stored(npz: &Npz, what: &str, read: Read) -> Result<Stored, DataError> {
     let path = &npz.file;
-    let read = read.and_then(|read| npy::within(read, npz.any_values));
+    let read = read.and_then(|read| npy::within(read, npz.any_values || npz.scale.is_some()));
     let (shape, pixels) = read.map_err(|refusal| refused(path, what, refusal))?;
     let sides = of_one(&shape).ok_or_else(|| {
         let remedy = "give (N, height, width), (N, height, width, channels), (N, steps, channels) or (N, values)";

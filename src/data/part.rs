@@ -2,7 +2,7 @@
 //! set has an end of it, and they share no pixel.
 
 use super::target::Target;
-use crate::formats::image_file::{ImageFile, Samples};
+use crate::formats::image_file::ImageFile;
 
 /// What of each image is used.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,18 +70,14 @@ fn cropped(image: ImageFile, [start, end]: Rectangle) -> ImageFile {
         at(start[1])..at(end[1])
     };
     let rows = start[0]..end[0];
-    let samples = match &image.samples {
-        Samples::Eight(all) => Samples::Eight(rows.flat_map(|y| all[line(y)].to_vec()).collect()),
-        Samples::Sixteen(all) => {
-            Samples::Sixteen(rows.flat_map(|y| all[line(y)].to_vec()).collect())
-        }
-    };
+    let samples = image.samples.gathered(rows.map(line));
     ImageFile { shape: [end[0] - start[0], end[1] - start[1], channels], samples, ..image }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::image_file::Samples;
 
     /// Each pixel of the first channel is its place.
     fn image(height: usize, width: usize, channels: usize) -> ImageFile {

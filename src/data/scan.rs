@@ -133,10 +133,15 @@ pub(super) fn scan(
 }
 
 /// Keeps the decoded while there is room.
-fn item((place, entry): (usize, Entry), decoded: Decoded, digest: u32, budget: &Budget) -> Item {
-    let size = decoded.size();
+fn item(
+    (place, entry): (usize, Entry),
+    mut decoded: Decoded,
+    digest: u32,
+    budget: &Budget,
+) -> Item {
+    let (size, values) = (decoded.size(), decoded.values.taken());
     let kept = budget.take(decoded.bytes()).then_some(decoded);
-    Item { entry, place, size, digest, kept }
+    Item { entry, place, size, digest, values, kept }
 }
 
 /// What can be used, and why the rest cannot; or the first of the rest, where that ends the run.

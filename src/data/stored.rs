@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::formats::image_file::{ImageFile, Samples, WHITE_8, WHITE_16};
+use super::error::DataError;
+use super::scale::{Affine, Constant, Scaling, Statistics, sampled_of_each};
+use crate::formats::image_file::ImageFile;
+pub(super) use crate::formats::image_file::Samples as Pixels;
 
 /// Images of one shape, channels last.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,39 +18,10 @@ pub struct Stored {
     pub(super) pixels: Pixels,
 }
 
-/// The values as the file has them.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Pixels {
-    /// White is 255.
-    Eight(Vec<u8>),
-    /// White is 65535.
-    Sixteen(Vec<u16>),
-    /// White is 1.
-    Float(Vec<f32>),
-}
-
-impl Pixels {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Eight(values) => values.len(),
-            Self::Sixteen(values) => values.len(),
-            Self::Float(values) => values.len(),
-        }
-    }
-
-    /// The first value that is neither black, white nor between.
-    pub(super) fn beyond(&self) -> Option<f32> {
-        let Self::Float(values) = self else { return None };
-        values.iter().find(|value| !(0.0..=1.0).contains(*value)).copied()
-    }
-
-    fn split_off(&mut self, at: usize) -> Self {
-        match self {
-            Self::Eight(values) => Self::Eight(values.split_off(at)),
-            Self::Sixteen(values) => Self::Sixteen(values.split_off(at)),
-            Self::Float(values) => Self::Float(values.split_off(at)),
-        }
-    }
+/// The first value that is neither black, white nor between.
+pub(super) fn beyond(pixels: &Pixels) -> Option<f32> {
+    let Pixels::Float(values) = pixels else { return None };
+    values.iter().find(|value| !(0.0..=1.0).contains(*value)).copied()
 }
 
 impl Stored {
@@ -70,9 +44,41 @@ impl Stored {
 
     /// Takes off the images from `at` on.
     pub(super) fn split_off(&mut self, at: usize) -> Self {
-        let values = self.values();
-        let pixels = self.pixels.split_off(at * values);
+        let at = at * self.values();
+        let pixels = match &mut self.pixels {
+            Pixels::Eight(values) => Pixels::Eight(values.split_off(at)),
+            Pixels::Sixteen(values) => Pixels::Sixteen(values.split_off(at)),
+            Pixels::Float(values) => Pixels::Float(values.split_off(at)),
+        };
         Self { file: self.file.clone(), shape: self.shape, pixels }
+    }
+
+    /// The scale, measured where it has to be, and that of each image where each has its own.
+    pub(super) fn measured(&self, scaling: Scaling) -> Result<(Scaling, Vec<Affine>), DataError> {
+        let refuse = |what: String, value: f32| DataError::Array {
+            path: self.file.clone(),
+            problem: format!("all values of {what} are {value}, so there is no range to scale"),
+            remedy: "leave it out, or set data.scale.offset and data.scale.factor".to_owned(),
+        };
+        match scaling {
+            Scaling::Unmeasured(measure) => {
+                let found = Statistics::of(measure, &self.pixels, sampled_of_each(1)).affine();
+                let found =
+                    found.map_err(|Constant(value)| refuse("its images".to_owned(), value))?;
+                Ok((Scaling::Set(measure, found), Vec::new()))
+            }
+            Scaling::EachImage(measure) => {
+                let of_one = |index: usize| {
+                    let mut values = Vec::with_capacity(self.values());
+                    self.push(index, &mut values);
+                    let values = Pixels::Float(values);
+                    let found = Statistics::of(measure, &values, sampled_of_each(1)).affine();
+                    found.map_err(|Constant(value)| refuse(format!("its image {index}"), value))
+                };
+                Ok((scaling, (0..self.len()).map(of_one).collect::<Result<_, _>>()?))
+            }
+            known => Ok((known, Vec::new())),
+        }
     }
 
     /// Of all values.
@@ -90,39 +96,15 @@ impl Stored {
         if present == channels {
             return self;
         }
-        let (shape, count) = ([height, width, channels], self.len());
-        let converted = |samples| {
-            let all = ImageFile::new([count * height, width, present], samples);
-            all.expect("their number follows from the shape").with_channels(channels).samples
-        };
-        let of = |samples| match samples {
-            Samples::Eight(values) => Pixels::Eight(values),
-            Samples::Sixteen(values) => Pixels::Sixteen(values),
-        };
-        let pixels = match (self.pixels, present, channels) {
-            (Pixels::Eight(values), ..) => of(converted(Samples::Eight(values))),
-            (Pixels::Sixteen(values), ..) => of(converted(Samples::Sixteen(values))),
-            (Pixels::Float(values), 3, 1) => Pixels::Float(values.chunks(3).map(luma).collect()),
-            (Pixels::Float(values), 1, 3) => {
-                Pixels::Float(values.into_iter().flat_map(|value| [value; 3]).collect())
-            }
-            (same, ..) => same,
-        };
-        Self { file: self.file, shape, pixels }
+        let all = ImageFile::new([self.len() * height, width, present], self.pixels)
+            .expect("their number follows from the shape");
+        let pixels = all.with_channels(channels).samples;
+        Self { file: self.file, shape: [height, width, channels], pixels }
     }
 
-    /// Appends one image's values in 0..1; bytes are divided by 255 as the tutorial does.
+    /// Appends one image's values in units of white; bytes are divided by 255 as the tutorial does.
     pub(super) fn push(&self, index: usize, to: &mut Vec<f32>) {
-        let range = index * self.values()..(index + 1) * self.values();
-        match &self.pixels {
-            Pixels::Eight(all) => {
-                to.extend(all[range].iter().map(|&value| f32::from(value) / WHITE_8));
-            }
-            Pixels::Sixteen(all) => {
-                to.extend(all[range].iter().map(|&value| f32::from(value) / WHITE_16));
-            }
-            Pixels::Float(all) => to.extend_from_slice(&all[range]),
-        }
+        self.pixels.push_scaled(index * self.values()..(index + 1) * self.values(), to);
     }
 }
 
@@ -135,13 +117,6 @@ fn digest_of<T: Copy, const N: usize>(all: &[T], bytes: impl Fn(T) -> [u8; N]) -
         hasher.update(&part);
     }
     hasher.finalize()
-}
-
-/// The grey of a pixel, by the weights that [`ImageFile::with_channels`] has.
-fn luma(pixel: &[f32]) -> f32 {
-    let shares = [19_595.0, 38_470.0, 7_471.0];
-    let sum: f64 = pixel.iter().zip(shares).map(|(&value, share)| f64::from(value) * share).sum();
-    (sum / 65_536.0) as f32
 }
 
 /// Where the test set begins when it is the last `fraction` of so many images; `None` where one

@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use super::Predictor;
-use crate::data::samples;
+use crate::data::{Scaling, samples};
 use crate::formats::npy::Header;
-use crate::plan::{Graph, Shape};
+use crate::plan::{Graph, Plan, Shape};
 use crate::system::atomic;
 use crate::system::exit::UsageError;
 
@@ -35,15 +35,24 @@ pub fn result_of(array: &Path, folder: &Path) -> PathBuf {
 /// # Errors
 /// When the array cannot be read, has other samples than the model takes, or the result cannot be written.
 pub fn apply_to_array(
-    graph: &Graph,
+    plan: &Plan,
     predictor: &mut Predictor,
     array: &Path,
     out: &Path,
 ) -> anyhow::Result<usize> {
-    let (shape, values) = samples(array)?;
+    let graph = &plan.graph;
+    let (shape, mut values) = samples(array)?;
     check_samples(graph, array, &shape)?;
-    let each = predictor.at_once() * graph.input.values();
-    let output: Vec<f32> = values.chunks(each).flat_map(|part| predictor.predict(part)).collect();
+    let sample = graph.input.values();
+    let scales = Scaling::of_trained(&plan.config.data)?
+        .of_samples(&values, sample)
+        .map_err(|problem| anyhow!("{}: {problem}", array.display()))?;
+    values.chunks_exact_mut(sample).zip(&scales).for_each(|(part, scale)| scale.apply(part));
+    let each = predictor.at_once() * sample;
+    let mut output: Vec<f32> =
+        values.chunks(each).flat_map(|part| predictor.predict(part)).collect();
+    let results = output.chunks_exact_mut(predictor.output_values());
+    results.zip(&scales).for_each(|(part, scale)| scale.undo(part));
     if let Some(odd) = output.iter().find(|value| !value.is_finite()) {
         bail!("{}: the model's output holds {odd}; use another checkpoint", array.display());
     }

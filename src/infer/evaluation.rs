@@ -9,6 +9,7 @@ use super::{Predictor, RunningLoss};
 use crate::data::corruption::Split;
 use crate::data::{Batch, DataError, Images, Target};
 use crate::formats::codes::number;
+use crate::formats::image_file::{Orientation, Walk, lies_down};
 use crate::infer::apply::mirrored;
 use crate::infer::metrics::{MetricError, psnr, ssim};
 use crate::nn::channels_first;
@@ -124,6 +125,91 @@ pub fn measure_first(
     count: usize,
     predictor: &mut Predictor,
 ) -> Result<Evaluation, EvaluationError> {
+    measure_by(plan, test, count, |batch| judge(plan, test.target(), predictor, batch))
+}
+
+/// How a model sees images for the mean of several outputs.
+#[derive(Debug)]
+pub struct Views {
+    /// Each is turned back.
+    pub orientations: &'static [Orientation],
+    /// The model for images that lie down, where they have another size then.
+    pub lying: Option<(Plan, Predictor)>,
+}
+
+/// As [`measure`], with the mean of the outputs on images that are seen in several ways.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_augmented(
+    plan: &Plan,
+    test: &Images,
+    predictor: &mut Predictor,
+    views: &mut Views,
+) -> Result<Evaluation, EvaluationError> {
+    measure_by(plan, test, test.len(), |batch| {
+        let outputs = views.mean(plan, test.target(), predictor, batch);
+        (loss_of(plan, test.target(), predictor, &outputs, batch), outputs)
+    })
+}
+
+impl Views {
+    fn mean(
+        &mut self,
+        plan: &Plan,
+        target: &Target,
+        predictor: &mut Predictor,
+        batch: &Batch,
+    ) -> Vec<f32> {
+        let share = self.orientations.len() as f32;
+        let mut mean = vec![0.0; batch.len * target.output.iter().product::<usize>()];
+        for &orientation in self.orientations {
+            let [seen, given] = [target.input, target.output]
+                .map(|[height, width, _]| Walk::new(orientation, [height, width]));
+            let turned: Vec<f32> = (batch.input.chunks_exact(values_of(target.input)))
+                .flat_map(|image| turned(image, seen, target.input[2]))
+                .collect();
+            let outputs = match &mut self.lying {
+                Some((plan, lying)) if lies_down(orientation) => {
+                    outputs(plan, lying, &turned, seen.size)
+                }
+                _ => outputs(plan, predictor, &turned, seen.size),
+            };
+            let channels = target.output[2];
+            for (output, mean) in (outputs.chunks_exact(values_of(target.output)))
+                .zip(mean.chunks_exact_mut(values_of(target.output)))
+            {
+                for (place, pixel) in output.chunks_exact(channels).enumerate() {
+                    let start =
+                        given.pixel(place / given.size[1], place % given.size[1]) * channels;
+                    for (mean, value) in mean[start..].iter_mut().zip(pixel) {
+                        *mean += value / share;
+                    }
+                }
+            }
+        }
+        mean
+    }
+}
+
+fn values_of(shape: [usize; 3]) -> usize {
+    shape.iter().product()
+}
+
+/// An image of so many channels as it is seen.
+fn turned(image: &[f32], seen: Walk, channels: usize) -> Vec<f32> {
+    let places = (0..seen.size[0]).flat_map(|y| (0..seen.size[1]).map(move |x| (y, x)));
+    let pixel = |(y, x)| image[seen.pixel(y, x) * channels..][..channels].to_vec();
+    places.flat_map(pixel).collect()
+}
+
+/// The set's first images, batch by batch, with the loss and the outputs that `judge` finds.
+fn measure_by(
+    plan: &Plan,
+    test: &Images,
+    count: usize,
+    mut judge: impl FnMut(&Batch) -> (Tensor, Vec<f32>),
+) -> Result<Evaluation, EvaluationError> {
     let test_loader = loader(plan, test, Split::Test);
     let mut order = test_loader.order(0, false);
     order.truncate(count);
@@ -132,9 +218,10 @@ pub fn measure_first(
     test_loader.prefetch(0, &order, |batches| {
         for batch in batches {
             let batch = batch?;
-            let (batch_loss, output) = judge(plan, test.target(), predictor, &batch);
+            let (batch_loss, output) = judge(&batch);
             loss.add(&batch_loss, batch.len);
-            for (input, output) in qualities(test.target(), &batch, &output)? {
+            let indices: Vec<usize> = (per_image.len()..per_image.len() + batch.len).collect();
+            for (input, output) in qualities(test, &indices, &batch, &output)? {
                 let index = per_image.len();
                 let name = test.name(index).unwrap_or_else(|| number(index, test.len()));
                 per_image.push(ImageQuality { name, input, output });
@@ -145,33 +232,58 @@ pub fn measure_first(
     Ok(Evaluation::of(loss.mean(), per_image))
 }
 
-/// Loss and outputs of a batch. Images of a size that the model does not give back are continued as in a mirror
-/// to the plan's, as `apply` does, and what it gives beyond them is left out.
+/// Loss and outputs of a batch.
 fn judge(
     plan: &Plan,
     target: &Target,
     predictor: &mut Predictor,
     batch: &Batch,
 ) -> (Tensor, Vec<f32>) {
-    let ([height, width, seen], [rows, columns, _]) = (target.input, plan.input_shape);
-    if [height, width] == [rows, columns] {
+    let [height, width, _] = target.input;
+    if [height, width] == [plan.input_shape[0], plan.input_shape[1]] {
         return predictor.judge(batch);
     }
-    let images = batch.input.chunks_exact(height * width * seen);
+    let kept = outputs(plan, predictor, &batch.input, [height, width]);
+    (loss_of(plan, target, predictor, &kept, batch), kept)
+}
+
+/// Outputs for images of a size. Those of a size that the model does not give back are continued as in a mirror
+/// to the plan's, as `apply` does, and what it gives beyond them is left out.
+fn outputs(
+    plan: &Plan,
+    predictor: &mut Predictor,
+    images: &[f32],
+    [height, width]: [usize; 2],
+) -> Vec<f32> {
+    let ([rows, columns, seen], [.., given]) = (plan.input_shape, plan.output_shape());
+    if [height, width] == [rows, columns] {
+        return predictor.predict(images);
+    }
+    let images = images.chunks_exact(height * width * seen);
+    let shape = [height, width, seen];
     let padded: Vec<f32> =
-        images.flat_map(|image| mirrored(image, target.input, [rows, columns])).collect();
-    let [.., given] = target.output;
+        images.flat_map(|image| mirrored(image, shape, [rows, columns])).collect();
     let outputs = predictor.predict(&padded);
     let lines = outputs.chunks_exact(columns * given).enumerate();
-    let kept: Vec<f32> = lines
+    lines
         .filter(|(line, _)| line % rows < height)
         .flat_map(|(_, line)| line[..width * given].iter().copied())
-        .collect();
+        .collect()
+}
+
+/// The loss of outputs for a batch, with all penalties.
+fn loss_of(
+    plan: &Plan,
+    target: &Target,
+    predictor: &Predictor,
+    outputs: &[f32],
+    batch: &Batch,
+) -> Tensor {
     let shape = target.output.map(|side| side as i64);
     let images = [-1, shape[0], shape[1], shape[2]];
     let tensor = |values: &[f32]| channels_first(&Tensor::from_slice(values).view(images));
-    let loss = plan.config.train.loss.of(&tensor(&kept), &tensor(batch.target()));
-    (predictor.penalized(loss), kept)
+    let loss = plan.config.train.loss.of(&tensor(outputs), &tensor(batch.target()));
+    predictor.penalized(loss)
 }
 
 impl Evaluation {
@@ -220,22 +332,26 @@ pub fn mean_loss(
     })
 }
 
-/// Of the inputs, where they are not the targets and have their shape, and of the outputs of a batch.
+/// Of the inputs, where they are not the targets and have their shape, and of the outputs of a batch, all of them
+/// brought back from the model's scale.
 fn qualities(
-    target: &Target,
+    test: &Images,
+    indices: &[usize],
     batch: &Batch,
     outputs: &[f32],
 ) -> Result<Vec<(Option<Quality>, Quality)>, MetricError> {
+    let target = test.target();
     let (shape, comparable) = (target.output, target.output == target.input);
     let values: usize = shape.iter().product();
+    let [input, outputs, targets] =
+        [&batch.input, outputs, batch.target()].map(|values| test.shown(indices, values));
     let of = |all: &[f32], index: usize| {
         let range = index * values..(index + 1) * values;
-        quality(shape, &all[range.clone()], &batch.target()[range])
+        quality(shape, &all[range.clone()], &targets[range])
     };
     let both = |index| {
-        let input =
-            (comparable && batch.clean.is_some()).then(|| of(&batch.input, index)).transpose()?;
-        Ok((input, of(outputs, index)?))
+        let input = (comparable && batch.clean.is_some()).then(|| of(&input, index)).transpose()?;
+        Ok((input, of(&outputs, index)?))
     };
     (0..batch.len).into_par_iter().map(both).collect()
 }

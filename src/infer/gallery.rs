@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::data::Images;
+use crate::data::{Affine, Images, Scaling};
 use crate::formats::codes::number;
 use crate::formats::image_file::{FoundImage, ImageFile, ImagePlace, MOST_PIXELS, find_images};
 use crate::system::exit::UsageError;
@@ -16,6 +16,7 @@ use crate::system::exit::UsageError;
 #[derive(Debug)]
 pub struct Gallery {
     shape: [usize; 3],
+    scaling: Scaling,
     source: Source,
     /// Images read so far whose alpha channel was left out.
     transparent: AtomicUsize,
@@ -31,21 +32,23 @@ enum Source {
 }
 
 impl Gallery {
-    /// Image files, those in folders, and pages of TIFFs; each has to be of this shape.
+    /// Image files, those in folders, and pages of TIFFs; each has to be of this shape. Their values become the
+    /// model's as `scaling` says.
     #[must_use]
-    pub fn of_files(files: Vec<FoundImage>, shape: [usize; 3]) -> Self {
-        Self::new(shape, Source::Files(files))
+    pub fn of_files(files: Vec<FoundImage>, shape: [usize; 3], scaling: Scaling) -> Self {
+        Self::new(shape, scaling, Source::Files(files))
     }
 
     /// The first `count` images of a set, or all.
     #[must_use]
     pub fn of_set(images: Images, count: Option<usize>) -> Self {
         let count = count.map_or(images.len(), |count| count.min(images.len()));
-        Self::new(images.shape(), Source::Set(Box::new(images), count))
+        Self::new(images.shape(), images.scaling(), Source::Set(Box::new(images), count))
     }
 
-    fn new(shape: [usize; 3], source: Source) -> Self {
-        Self { shape, source, transparent: AtomicUsize::new(0), coloured: AtomicUsize::new(0) }
+    fn new(shape: [usize; 3], scaling: Scaling, source: Source) -> Self {
+        let [transparent, coloured] = [0, 0].map(AtomicUsize::new);
+        Self { shape, scaling, source, transparent, coloured }
     }
 
     /// Number of images, readable or not.
@@ -91,8 +94,7 @@ impl Gallery {
         place?.canonicalize()
     }
 
-    /// The values of some images in 0..1, channels last; or why one has none, as a sentence with
-    /// its path.
+    /// The model's values of some images, channels last; or why one has none, as a sentence with its path.
     #[must_use]
     pub fn read(&self, range: Range<usize>) -> Vec<Result<Vec<f32>, String>> {
         match &self.source {
@@ -101,9 +103,41 @@ impl Gallery {
             }
             Source::Set(images, _) => range
                 .into_par_iter()
-                .map(|index| images.clean(index).map_err(|error| error.to_string()))
+                .map(|index| {
+                    let mut values = images.clean(index).map_err(|error| error.to_string())?;
+                    images.scale(index, &mut values);
+                    Ok(values)
+                })
                 .collect(),
         }
+    }
+
+    /// An image as people see it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn shown(&self, index: usize) -> Result<Vec<f32>, String> {
+        match &self.source {
+            Source::Files(files) => {
+                let image = read(&files[index].place, self.shape)?.with_channels(self.shape[2]);
+                let affine = self.scale_of(&files[index].place, &image)?;
+                let mut values = image.scaled();
+                if image.samples.check_unit().is_err() {
+                    self.scaling.measure().shown(affine).apply(&mut values);
+                }
+                Ok(values)
+            }
+            Source::Set(images, _) => {
+                let mut values = images.clean(index).map_err(|error| error.to_string())?;
+                images.scale(index, &mut values);
+                Ok(images.shown(&[index], &values))
+            }
+        }
+    }
+
+    fn scale_of(&self, place: &ImagePlace, image: &ImageFile) -> Result<Affine, String> {
+        let refused = |problem| format!("{place}: {problem}");
+        self.scaling.of_image(&image.samples).map_err(refused)
     }
 
     /// Files read so far that have transparency, which is dropped; a set has said so itself.
@@ -124,7 +158,10 @@ impl Gallery {
         let coloured = channels == 1 && image.is_coloured();
         self.transparent.fetch_add(usize::from(image.alpha_dropped), Ordering::Relaxed);
         self.coloured.fetch_add(usize::from(coloured), Ordering::Relaxed);
-        Ok(image.with_channels(channels).scaled())
+        let image = image.with_channels(channels);
+        let mut values = image.scaled();
+        self.scale_of(place, &image)?.apply(&mut values);
+        Ok(values)
     }
 }
 

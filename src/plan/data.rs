@@ -1,13 +1,17 @@
 //! Which keys of `[data]` go with one another.
 
+use super::{Graph, Plan, Value};
 use crate::config::corruption::CorruptionKind;
-use crate::config::data::{ImageFiles, Place};
+use crate::config::data::{ImageFiles, Measured, Per, Place, Scale};
+use crate::config::layers::Layer;
 use crate::config::sections::Data;
 use crate::config::{ConfigError, Source};
-use crate::nn::Loss;
+use crate::data::{Dataset, Measure, Scaling};
+use crate::nn::{Activation, Loss};
 
 /// Refuses keys of which one would be passed over in silence.
-pub(super) fn check(source: &Source, input: [usize; 3]) -> Result<(), ConfigError> {
+pub(super) fn check(source: &Source, graph: &Graph, input: [usize; 3]) -> Result<(), ConfigError> {
+    check_scale(source, graph)?;
     let (test, fraction) = match &source.config.data {
         Data::Idx(idx) => (&idx.test, idx.test_fraction),
         Data::Images(images) => (&images.test, images.files.test_fraction),
@@ -28,6 +32,11 @@ pub(super) fn check(source: &Source, input: [usize; 3]) -> Result<(), ConfigErro
 
 /// What takes values for shades would change those beyond black and white in silence.
 fn check_any_values(source: &Source) -> Result<(), ConfigError> {
+    let why = "`data.any_values` is set";
+    check_corruption(source, why).and_then(|()| check_loss(source, why))
+}
+
+fn check_corruption(source: &Source, why: &str) -> Result<(), ConfigError> {
     let keeps = |kind: &CorruptionKind| match kind {
         CorruptionKind::Gaussian(gaussian) => !gaussian.clip,
         CorruptionKind::Speckle(speckle) => !speckle.clip,
@@ -37,20 +46,115 @@ fn check_any_values(source: &Source) -> Result<(), ConfigError> {
             false
         }
     };
-    if let Some(kind) = source.config.corruption.0.iter().find(|kind| !keeps(kind)) {
-        let problem =
-            format!("is {}, for values in 0..1, but `data.any_values` is set", kind.name());
-        let remedy = "set clip=false where the kind has it, or take another kind";
-        return Err(source.error("corruption", problem, remedy));
-    }
+    let Some(kind) = source.config.corruption.0.iter().find(|kind| !keeps(kind)) else {
+        return Ok(());
+    };
+    let problem = format!("is {}, for values in 0..1, but {why}", kind.name());
+    let remedy = "set clip=false where the kind has it, or take another kind";
+    Err(source.error("corruption", problem, remedy))
+}
+
+fn check_loss(source: &Source, why: &str) -> Result<(), ConfigError> {
     let of_unit = [Loss::BinaryCrossentropy, Loss::Poisson, Loss::Ssim];
     let losses = source.config.train.loss.0.iter();
-    if let Some((loss, _)) = losses.into_iter().find(|(loss, _)| of_unit.contains(loss)) {
-        let name = loss.name();
-        let problem = format!("is {name:?}, for values in 0..1, but `data.any_values` is set");
-        return Err(source.error("train.loss", problem, "set mean_squared_error, for one"));
+    let Some((loss, _)) = losses.into_iter().find(|(loss, _)| of_unit.contains(loss)) else {
+        return Ok(());
+    };
+    let problem = format!("is {:?}, for values in 0..1, but {why}", loss.name());
+    Err(source.error("train.loss", problem, "set mean_squared_error, for one"))
+}
+
+/// Refuses a scale whose numbers contradict one another, or whose values the model cannot give.
+fn check_scale(source: &Source, graph: &Graph) -> Result<(), ConfigError> {
+    let Some(scale) = source.config.data.scale() else { return Ok(()) };
+    if let Some(Measured { per, offset, factor }) = scale.measured() {
+        if offset.is_some() != factor.is_some() {
+            let (set, other) = match offset {
+                Some(_) => ("offset", "factor"),
+                None => ("factor", "offset"),
+            };
+            let problem = format!("is set, and `data.scale.{other}` is not");
+            return Err(source.error(
+                &format!("data.scale.{set}"),
+                problem,
+                "set both, or neither",
+            ));
+        }
+        if *per == Per::Image && offset.is_some() {
+            let problem = "is \"image\", but `data.scale.offset` is set for all images";
+            return Err(source.error(
+                "data.scale.per",
+                problem,
+                "set per=\"set\", or remove the numbers",
+            ));
+        }
     }
-    Ok(())
+    if let Scale::Range(_) | Scale::Unit(_) = scale {
+        return Ok(());
+    }
+    let name = scale.name();
+    check_loss(source, &format!("`data.scale` is {name:?}, which leads beyond them"))?;
+    let Some(activation) = last_activation(graph).filter(|activation| stays_above_0(*activation))
+    else {
+        return Ok(());
+    };
+    let problem = format!(
+        "is {name:?}, which makes values below 0, but the last activation is {:?}, which gives none",
+        activation.name()
+    );
+    let remedy = "end the model in activation=\"linear\", or set data.scale=\"range\"";
+    Err(source.error("data.scale", problem, remedy))
+}
+
+/// The function that gives the model's output, where it is one.
+fn last_activation(graph: &Graph) -> Option<Activation> {
+    let Value::Node(last) = graph.output else { return None };
+    match &graph.nodes[last].layer {
+        Layer::ReLU(_) => Some(Activation::Relu),
+        Layer::Softmax(_) => Some(Activation::Softmax),
+        layer => layer.value_of("activation")?.downcast_ref().copied(),
+    }
+}
+
+fn stays_above_0(activation: Activation) -> bool {
+    match activation {
+        Activation::Relu
+        | Activation::Relu6
+        | Activation::Sigmoid
+        | Activation::HardSigmoid
+        | Activation::Softplus
+        | Activation::Softmax
+        | Activation::Exponential => true,
+        Activation::Linear
+        | Activation::LeakyRelu
+        | Activation::Elu
+        | Activation::Selu
+        | Activation::Gelu
+        | Activation::Silu
+        | Activation::Mish
+        | Activation::Tanh
+        | Activation::Softsign => false,
+    }
+}
+
+impl Plan {
+    /// Keeps the scale that was measured on the training images.
+    ///
+    /// # Errors
+    /// When images go beyond 0..1, where the corruption would clip them, or the loss is for 0..1.
+    pub fn with_scale_of(mut self, data: &Dataset) -> Result<Self, ConfigError> {
+        if data.train.go_beyond() || data.test.go_beyond() {
+            let why = "the images have values beyond them";
+            check_corruption(&self.source, why)?;
+            if data.train.scaling().measure() == Measure::Unit {
+                check_loss(&self.source, why)?;
+            }
+        }
+        if let Scaling::Set(_, affine) = data.train.scaling() {
+            self.config.data.keep_measured(affine.offset, affine.factor);
+        }
+        Ok(self)
+    }
 }
 
 fn check_size(

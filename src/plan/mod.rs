@@ -73,7 +73,7 @@ impl Plan {
         policies::check(&source)?;
         let build::Built { graph, has_code, open } = build::build(&source)?;
         let input_shape = view::of_input(&source, &graph)?;
-        data::check(&source, input_shape)?;
+        data::check(&source, &graph, input_shape)?;
         check_jpeg(&source, input_shape)?;
         let (config, scales) = (source.config.clone(), [None; 2]);
         let source = Arc::new(source);

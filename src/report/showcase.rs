@@ -24,7 +24,8 @@ pub fn write_images(
     let shown = plan.config.output.grid_samples.min(test.len());
     let indices: Vec<usize> = (0..shown).collect();
     let batch = loader(plan, test, Split::Test).batch(0, &indices)?;
-    let output = predictor.predict(&batch.input);
+    let output = test.shown(&indices, &predictor.predict(&batch.input));
+    let batch = as_shown(test, &indices, batch);
 
     let range = range_of(&[&batch.input, &output]);
     let inputs = pictures(&batch.input, plan.input_shape, range);
@@ -33,6 +34,13 @@ pub fn write_images(
     write_png(&folder.image("output"), &outputs[0])?;
     write_digits(folder, plan, &batch, range, [&inputs, &outputs])?;
     Ok(write_loss_curves(&folder.image("loss"), &curves(plan, history))?)
+}
+
+/// A batch of these images as people see it.
+#[must_use]
+pub fn as_shown(test: &Images, indices: &[usize], batch: Batch) -> Batch {
+    let shown = |values: &Vec<f32>| test.shown(indices, values);
+    Batch { input: shown(&batch.input), clean: batch.clean.as_ref().map(shown), ..batch }
 }
 
 /// Input over output, and under them the target where it differs from the input.

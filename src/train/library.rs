@@ -45,6 +45,7 @@ pub fn train(plan: &Plan) -> anyhow::Result<TrainingResult> {
     let target = plan.objective()?.target;
     let device = choose_device(&plan.config.train.device)?;
     let data = Dataset::open(&plan.config.data, target)?;
+    let plan = &plan.clone().with_scale_of(&data)?;
     let mut trainer = Trainer::new(plan, device)?;
     trainer.start(plan)?;
     let mut history = History::new(plan, &trainer);

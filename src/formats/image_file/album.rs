@@ -166,7 +166,9 @@ impl<R: BufRead + Seek> Album<R> {
     /// Bytes of the values of all images of a TIFF as results, at most.
     #[must_use]
     pub fn most_bytes(&self) -> u64 {
-        let bytes = |found: &tiff::Found| u64::from(found.height) * u64::from(found.width) * 6;
+        let bytes = |found: &tiff::Found| {
+            u64::from(found.height) * u64::from(found.width) * 3 * u64::from(found.value_bytes)
+        };
         self.pages.images.iter().map(bytes).fold(0, u64::saturating_add)
     }
 

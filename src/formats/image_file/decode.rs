@@ -7,7 +7,7 @@ use std::panic::{UnwindSafe, catch_unwind};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{ImageFile, ImageProblem, Samples, jpeg, metadata, several};
+use super::{ImageFile, ImageProblem, Samples, jpeg, lies_down, metadata, several};
 
 /// Bytes that a decoder may take for each pixel: RGBA of 16 bits, and as much again to work with.
 const PIXEL_BYTES: u64 = 16;
@@ -37,7 +37,7 @@ pub(super) fn decode(
     if format == ImageFormat::Pnm {
         several::check_behind(&bytes[(source.position() as usize).min(bytes.len())..])?;
     }
-    Ok(turned(ImageFile { metadata, ..image }, orientation))
+    Ok(ImageFile { metadata, ..image }.turned(orientation))
 }
 
 /// Height and width of the image, upright, from the file's first bytes.
@@ -125,39 +125,6 @@ pub(super) fn cut(words: String) -> String {
         Some((end, _)) => format!("{}...", &words[..end]),
         None => words,
     }
-}
-
-/// Whether height and width change places.
-pub(super) fn lies_down(orientation: Orientation) -> bool {
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
-}
-
-/// The image upright.
-pub(super) fn turned(image: ImageFile, orientation: Orientation) -> ImageFile {
-    if orientation == Orientation::NoTransforms {
-        return image;
-    }
-    let ImageFile { shape: [height, width, channels], samples, alpha_dropped, metadata } = image;
-    let (width, height) = (width as u32, height as u32);
-    let mut turned = match (samples, channels) {
-        (Samples::Eight(values), 1) => {
-            image::GrayImage::from_raw(width, height, values).map(DynamicImage::from)
-        }
-        (Samples::Eight(values), _) => {
-            image::RgbImage::from_raw(width, height, values).map(DynamicImage::from)
-        }
-        (Samples::Sixteen(values), 1) => {
-            image::ImageBuffer::from_raw(width, height, values).map(DynamicImage::ImageLuma16)
-        }
-        (Samples::Sixteen(values), _) => {
-            image::ImageBuffer::from_raw(width, height, values).map(DynamicImage::ImageRgb16)
-        }
-    }
-    .expect("an image has as many values as its shape says");
-    turned.apply_orientation(orientation);
-    let metadata = if lies_down(orientation) { metadata.lying() } else { metadata };
-    ImageFile { alpha_dropped, metadata, ..without_alpha(turned) }
 }
 
 /// Grey or RGB, at the depth that the file has.

@@ -1,4 +1,4 @@
-//! Pixels to a file: PNG or TIFF, 8 or 16 bits a channel, whole or not at all.
+//! Pixels to a file: PNG of 8 or 16 bits a channel, or TIFF of these or of floats; whole or not at all.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::metadata::Metadata;
 use super::{ImageError, ImageFile, ImageProblem, TiffPages, png_file};
 use crate::system::atomic;
 
-/// The formats that we write; both keep every value.
+/// The formats that we write; both keep every value, and a PNG has no floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Compressed, quickly.
@@ -77,8 +77,7 @@ impl ImageFile {
             Format::Png => png_file::encode(self),
             Format::Tiff => {
                 let mut bytes = Vec::new();
-                let size = self.samples.len() as u64 * 2;
-                TiffPages::new(Cursor::new(&mut bytes), size)?.add(self)?;
+                TiffPages::new(Cursor::new(&mut bytes), self.bytes())?.add(self)?;
                 Ok(bytes)
             }
         }

@@ -48,19 +48,34 @@ pub enum ImageProblem {
         /// What we read in its place.
         instead: &'static str,
     },
-    /// Floating-point values that do not lie in 0..1. Nothing is guessed: values beyond it have a scale that
-    /// only their owner knows.
+    /// Floating-point values beyond 0..1 where nobody says how they become the model's. Nothing is guessed.
     #[error(
-        "it has floats {}, which have to lie in 0..1; scale them, or save it with 8 or 16 bits a \
-         channel", range(*low, *high, *nan)
+        "it has floats from {} to {}, and the model's config does not say how values beyond 0..1 become the \
+         model's; train with data.scale, like data.scale=\"range\"", short(*low), short(*high)
     )]
     Range {
-        /// The least that is a number.
-        low: f64,
+        /// The least.
+        low: f32,
         /// The greatest.
-        high: f64,
-        /// Whether there is a NaN.
-        nan: bool,
+        high: f32,
+    },
+    /// One value throughout, of which no scale can be measured.
+    #[error(
+        "all of its values are {0}, so there is no range to scale; leave it out, or set data.scale.per=\"set\""
+    )]
+    Constant(f32),
+    /// A value that is no number.
+    #[error(
+        "it holds {value} in row {row}, column {column} (counted from 0); put numbers in place of NaN and \
+         infinity"
+    )]
+    NotFinite {
+        /// NaN or infinity.
+        value: f32,
+        /// As it lies in the file.
+        row: usize,
+        /// As it lies in the file.
+        column: usize,
     },
     /// One image was asked for, and the file holds several.
     #[error("it holds {images} images; {remedy}")]
@@ -90,16 +105,8 @@ pub enum ImageProblem {
     Write(io::Error),
 }
 
-fn range(low: f64, high: f64, nan: bool) -> String {
-    match (low <= high, nan) {
-        (true, false) => format!("from {} to {}", short(low), short(high)),
-        (true, true) => format!("from {} to {} and NaN", short(low), short(high)),
-        (false, _) => "that are all NaN".to_owned(),
-    }
-}
-
 /// A number of few letters.
-fn short(value: f64) -> String {
+fn short(value: f32) -> String {
     if value == 0.0 || (1e-4..1e9).contains(&value.abs()) {
         value.to_string()
     } else {

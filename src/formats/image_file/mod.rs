@@ -8,6 +8,7 @@ mod error;
 mod find;
 mod jpeg;
 mod metadata;
+mod orientation;
 mod png_file;
 mod several;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 mod tiff;
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 pub use album::{
@@ -24,6 +26,7 @@ pub use encode::{Format, Loss};
 pub use error::{ImageError, ImageProblem};
 pub use find::{Found, FoundImage, find, find_images, is_called_an_image};
 pub use metadata::{Density, Metadata, Unit};
+pub use orientation::{Orientation, Walk, lies_down};
 pub use tiff::TiffPages;
 
 use crate::system::atomic;
@@ -32,8 +35,8 @@ use crate::system::atomic;
 /// kilobytes can claim more, and memory would end before they do.
 pub const MOST_PIXELS: u64 = 1 << 28;
 
-/// An image of 8 or 16 bits a channel, upright, without alpha.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An image of 8 or 16 bits a channel or of floats, upright, without alpha.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImageFile {
     /// Height, width and channels: 1 is grey, 3 is RGB.
     pub shape: [usize; 3],
@@ -46,21 +49,47 @@ pub struct ImageFile {
 }
 
 /// The values of an image, `height * width * channels` of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Samples {
     /// White is 255.
     Eight(Vec<u8>),
     /// White is 65,535.
     Sixteen(Vec<u16>),
+    /// White is 1, or whatever their owner says: they are taken and given as they are.
+    Float(Vec<f32>),
 }
 
 impl Samples {
+    /// Refuses floats beyond 0..1.
+    ///
+    /// # Errors
+    /// With the range that they have.
+    pub fn check_unit(&self) -> Result<(), ImageProblem> {
+        let Self::Float(values) = self else { return Ok(()) };
+        let widened = |[low, high]: [f32; 2], &value: &f32| [low.min(value), high.max(value)];
+        let [low, high] = values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], widened);
+        if low < 0.0 || high > 1.0 {
+            return Err(ImageProblem::Range { low, high });
+        }
+        Ok(())
+    }
+
+    /// Appends a part of the values in units of white.
+    pub fn push_scaled(&self, range: Range<usize>, to: &mut Vec<f32>) {
+        match self {
+            Self::Eight(all) => to.extend(all[range].iter().map(|&v| f32::from(v) / WHITE_8)),
+            Self::Sixteen(all) => to.extend(all[range].iter().map(|&v| f32::from(v) / WHITE_16)),
+            Self::Float(all) => to.extend_from_slice(&all[range]),
+        }
+    }
+
     /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Eight(values) => values.len(),
             Self::Sixteen(values) => values.len(),
+            Self::Float(values) => values.len(),
         }
     }
 
@@ -70,22 +99,35 @@ impl Samples {
         self.len() == 0
     }
 
-    /// Value `index` in 0..1.
+    /// Value `index` in units of white: in 0..1, but for floats.
     #[must_use]
     pub fn scaled(&self, index: usize) -> f32 {
         match self {
             Self::Eight(values) => f32::from(values[index]) / WHITE_8,
             Self::Sixteen(values) => f32::from(values[index]) / WHITE_16,
+            Self::Float(values) => values[index],
         }
     }
 
-    /// Sets value `index` to the nearest to `value`, which is first brought into 0..1; NaN is 0.
+    /// Sets value `index` to the nearest to `value`, which is first brought into 0..1, with 0 for NaN; a float
+    /// is set to `value` itself.
     pub fn set_scaled(&mut self, index: usize, value: f32) {
         // `as` sends NaN, which `clamp` lets through, to 0.
         let bent = |white: f32| (value.clamp(0.0, 1.0) * white).round();
         match self {
             Self::Eight(values) => values[index] = bent(WHITE_8) as u8,
             Self::Sixteen(values) => values[index] = bent(WHITE_16) as u16,
+            Self::Float(values) => values[index] = value,
+        }
+    }
+
+    /// Bytes of a value.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        match self {
+            Self::Eight(_) => size_of::<u8>(),
+            Self::Sixteen(_) => size_of::<u16>(),
+            Self::Float(_) => size_of::<f32>(),
         }
     }
 
@@ -95,6 +137,7 @@ impl Samples {
         match self {
             Self::Eight(_) => Self::Eight(vec![0; count]),
             Self::Sixteen(_) => Self::Sixteen(vec![0; count]),
+            Self::Float(_) => Self::Float(vec![0.0; count]),
         }
     }
 }
@@ -160,7 +203,7 @@ impl ImageFile {
     /// As [`ImageFile::write`].
     pub fn save_pages(path: impl AsRef<Path>, images: &[Self]) -> Result<(), ImageError> {
         let path = path.as_ref();
-        let bytes = images.iter().map(|image| image.samples.len() as u64 * 2).sum();
+        let bytes = images.iter().map(ImageFile::bytes).sum();
         let mut problem = None;
         let written = atomic::write(path, |file| {
             let pages = TiffPages::new(file, bytes)
@@ -185,13 +228,17 @@ impl ImageFile {
         self.write(path.as_ref(), Format::for_result_of(path.as_ref()))
     }
 
-    /// All values in 0..1.
+    /// All values in units of white: in 0..1, but for floats.
     #[must_use]
     pub fn scaled(&self) -> Vec<f32> {
-        match &self.samples {
-            Samples::Eight(values) => values.iter().map(|&v| f32::from(v) / WHITE_8).collect(),
-            Samples::Sixteen(values) => values.iter().map(|&v| f32::from(v) / WHITE_16).collect(),
-        }
+        let mut values = Vec::with_capacity(self.samples.len());
+        self.samples.push_scaled(0..self.samples.len(), &mut values);
+        values
+    }
+
+    /// Bytes of its values.
+    fn bytes(&self) -> u64 {
+        (self.samples.len() * self.samples.value_bytes()) as u64
     }
 
     /// The same image, grey (1) or RGB (3): grey is repeated, RGB becomes its luma by the weights of
@@ -209,7 +256,11 @@ impl ImageFile {
                 Samples::Sixteen(lumas(&values, |luma| luma as u16))
             }
             (1, 3, Samples::Eight(values)) => Samples::Eight(repeated(&values)),
+            (3, 1, Samples::Float(values)) => {
+                Samples::Float(values.chunks_exact(3).map(luma_of_floats).collect())
+            }
             (1, 3, Samples::Sixteen(values)) => Samples::Sixteen(repeated(&values)),
+            (1, 3, Samples::Float(values)) => Samples::Float(repeated(&values)),
             (_, _, same) => same,
         };
         Self { shape: [height, width, channels], samples, ..self }
@@ -222,6 +273,7 @@ impl ImageFile {
             && match &self.samples {
                 Samples::Eight(values) => values.chunks_exact(3).any(differs),
                 Samples::Sixteen(values) => values.chunks_exact(3).any(differs),
+                Samples::Float(values) => values.chunks_exact(3).any(differs),
             }
     }
 }
@@ -243,4 +295,10 @@ fn lumas<T: Copy + Into<u64>>(values: &[T], narrow: impl Fn(u64) -> T) -> Vec<T>
         narrow((sum + (1 << 15)) >> 16) // rounded to nearest
     };
     values.chunks_exact(3).map(luma).collect()
+}
+
+/// The grey of a pixel of floats, by the same weights.
+fn luma_of_floats(pixel: &[f32]) -> f32 {
+    let weighted = pixel.iter().zip(LUMA).map(|(&value, share)| f64::from(value) * share as f64);
+    (weighted.sum::<f64>() / 65_536.0) as f32
 }

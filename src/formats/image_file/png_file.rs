@@ -33,6 +33,9 @@ pub(super) fn frames(file: &[u8]) -> u32 {
 
 /// A file, compressed quickly.
 pub(super) fn encode(image: &ImageFile) -> Result<Vec<u8>, ImageProblem> {
+    if matches!(image.samples, Samples::Float(_)) {
+        return Err(ImageProblem::Encode("a PNG holds no floats".to_owned()));
+    }
     let mut bytes = Vec::new();
     write(image, &mut bytes).map_err(|error| ImageProblem::Encode(error.to_string()))?;
     Ok(bytes)
@@ -56,7 +59,7 @@ fn write(image: &ImageFile, bytes: &mut Vec<u8>) -> Result<(), EncodingError> {
     encoder.set_filter(Filter::Adaptive);
     let depth = match image.samples {
         Samples::Eight(_) => BitDepth::Eight,
-        Samples::Sixteen(_) => BitDepth::Sixteen,
+        Samples::Sixteen(_) | Samples::Float(_) => BitDepth::Sixteen,
     };
     encoder.set_depth(depth);
     let mut writer = encoder.write_header()?;
@@ -69,6 +72,7 @@ fn write(image: &ImageFile, bytes: &mut Vec<u8>) -> Result<(), EncodingError> {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
             writer.write_image_data(&bytes)?;
         }
+        Samples::Float(_) => unreachable!("`encode` has refused them"),
     }
     writer.finish()
 }

@@ -38,6 +38,7 @@ fn dynamic(image: &ImageFile) -> DynamicImage {
         (Samples::Sixteen(v), _) => {
             DynamicImage::ImageRgb16(image::ImageBuffer::from_raw(width, height, v).unwrap())
         }
+        (Samples::Float(_), _) => panic!("only TIFFs have floats"),
     }
 }
 

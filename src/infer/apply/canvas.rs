@@ -2,9 +2,9 @@
 //! goes on as in a mirror.
 
 use super::tiles::{Part, Side};
-use crate::formats::image_file::{ImageFile, Samples, WHITE_8, WHITE_16};
+use crate::formats::image_file::{ImageFile, Walk};
 
-/// A tile of an image.
+/// A tile of an image, or of one that is seen turned.
 #[derive(Debug, Clone, Copy)]
 pub struct Tile<'a> {
     /// Along the height: all tiles' length and this one's place.
@@ -39,50 +39,38 @@ pub fn mirrored_image(
 
 impl Tile<'_> {
     /// First channel and number of channels.
-    fn channels(&self, image: &ImageFile) -> (usize, usize) {
-        self.plane.map_or((0, image.shape[2]), |plane| (plane, 1))
+    fn channels(&self, all: usize) -> (usize, usize) {
+        self.plane.map_or((0, all), |plane| (plane, 1))
     }
 
-    /// Appends the tile's values in 0..1, channels last.
-    pub fn read(&self, image: &ImageFile, values: &mut Vec<f32>) {
-        match &image.samples {
-            Samples::Eight(samples) => self.read_as(image, samples, WHITE_8, values),
-            Samples::Sixteen(samples) => self.read_as(image, samples, WHITE_16, values),
-        }
-    }
-
-    fn read_as<S: Copy + Into<f32>>(
-        &self,
-        image: &ImageFile,
-        samples: &[S],
-        white: f32,
-        values: &mut Vec<f32>,
-    ) {
-        let [height, width, all] = image.shape;
-        let (first, count) = self.channels(image);
+    /// Appends the tile's values in units of white, channels last; `seen` is how the image lies.
+    pub fn read(&self, image: &ImageFile, seen: Walk, values: &mut Vec<f32>) {
+        let all = image.shape[2];
+        let (first, count) = self.channels(all);
+        let [height, width] = seen.size;
         let columns: Vec<usize> = (self.columns.1.origin..)
             .take(self.columns.0.tile)
-            .map(|x| mirrored(x, width) * all + first)
+            .map(|x| mirrored(x, width))
             .collect();
         for y in (self.rows.1.origin..).take(self.rows.0.tile) {
-            let row = &samples[mirrored(y, height) * width * all..][..width * all];
+            let y = mirrored(y, height);
             for &x in &columns {
-                values.extend(row[x..x + count].iter().map(|&sample| sample.into() / white));
+                let start = seen.pixel(y, x) * all + first;
+                image.samples.push_scaled(start..start + count, values);
             }
         }
     }
 
-    /// Puts what is kept of the tile's output in its place.
-    pub fn write(&self, output: &[f32], result: &mut ImageFile) {
-        let [_, width, all] = result.shape;
-        let (first, count) = self.channels(result);
+    /// Puts what is kept of the tile's output in its place among the values of a result of `all` channels.
+    pub fn write(&self, output: &[f32], all: usize, seen: Walk, mut put: impl FnMut(usize, f32)) {
+        let (first, count) = self.channels(all);
         for y in self.rows.1.keep.clone() {
             let row = (y - self.rows.1.start) * self.columns.0.given;
             for x in self.columns.1.keep.clone() {
                 let source = (row + x - self.columns.1.start) * count;
-                let target = (y * width + x) * all + first;
+                let target = seen.pixel(y, x) * all + first;
                 for channel in 0..count {
-                    result.samples.set_scaled(target + channel, output[source + channel]);
+                    put(target + channel, output[source + channel]);
                 }
             }
         }
@@ -92,6 +80,7 @@ impl Tile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::image_file::{Orientation, Samples};
 
     #[test]
     fn a_mirror_does_not_repeat_the_edge_and_never_ends() {
@@ -115,9 +104,12 @@ mod tests {
                     let columns = (&columns, &columns.parts[0]);
                     let tile = Tile { rows: (&rows, row), columns, plane };
                     let mut values = Vec::new();
-                    tile.read(&image, &mut values);
+                    let seen = Walk::new(Orientation::NoTransforms, [7, 5]);
+                    tile.read(&image, seen, &mut values);
                     assert_eq!(values.len(), 4 * 8 * plane.map_or(3, |_| 1));
-                    tile.write(&values, &mut result);
+                    tile.write(&values, 3, seen, |place, value| {
+                        result.samples.set_scaled(place, value);
+                    });
                 }
             }
             assert_eq!(result, image);

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::augment::UPRIGHT;
 use super::canvas::Tile;
 use super::engines::Engines;
 use super::tiles::{Fit, Side};
-use crate::formats::image_file::ImageFile;
+use crate::data::{Affine, Scaling};
+use crate::formats::image_file::{ImageFile, Orientation, Walk};
 use crate::plan::Plan;
 use crate::system::exit::UsageError;
 
@@ -26,15 +28,26 @@ pub struct TiledPredictor<'a> {
     channels: [usize; 2],
     /// Whether a grey model takes the channels of a coloured image one by one.
     per_channel: bool,
+    /// How values become the model's.
+    scaling: Scaling,
+    /// How it sees an image; of several outputs the mean is given.
+    orientations: &'static [Orientation],
 }
 
 /// An image that is ready to be computed.
 struct Sheet {
     image: ImageFile,
+    /// Of the image as it is seen.
     sides: [Rc<Side>; 2],
+    /// How image and result are seen.
+    seen: [Walk; 2],
     /// Each goes through the model by itself.
     planes: Vec<Option<usize>>,
     result: ImageFile,
+    /// From its values to the model's.
+    scale: Affine,
+    /// Of the outputs so far, where there are several.
+    mean: Option<Vec<f32>>,
 }
 
 /// Places in the sheets: which sheet, row of tiles, column of tiles, and plane.
@@ -60,7 +73,15 @@ impl<'a> TiledPredictor<'a> {
                 )));
             }
         }
-        Ok(Self { fit, engines, channels, per_channel: per_channel && channels == [1, 1] })
+        let per_channel = per_channel && channels == [1, 1];
+        let scaling = Scaling::of_trained(&plan.config.data)?;
+        Ok(Self { fit, engines, channels, per_channel, scaling, orientations: UPRIGHT })
+    }
+
+    /// The same with the mean of its outputs on an image that lies in each of these ways, turned back.
+    #[must_use]
+    pub fn averaged_over(self, orientations: &'static [Orientation]) -> Self {
+        Self { orientations, ..self }
     }
 
     /// How many times as many values results have as their images, at most.
@@ -85,14 +106,27 @@ impl<'a> TiledPredictor<'a> {
         images: Vec<ImageFile>,
     ) -> Vec<Result<(ImageFile, ImageFile), String>> {
         let mut sheets: Vec<_> = images.into_iter().map(|image| self.sheet(image)).collect();
-        for (size, places) in places(&sheets) {
+        for &orientation in self.orientations {
+            for sheet in &mut sheets {
+                let turned = sheet.as_mut().map(|sheet| sheet.turn(orientation, &self.fit));
+                if let Ok(Err(sentence)) = turned {
+                    *sheet = Err(sentence);
+                }
+            }
+            self.compute_all(&mut sheets);
+        }
+        sheets.into_iter().map(|sheet| sheet.map(Sheet::done)).collect()
+    }
+
+    /// All tiles of the sheets as they are seen.
+    fn compute_all(&mut self, sheets: &mut [Result<Sheet, String>]) {
+        for (size, places) in places(sheets) {
             let values = size[0] * size[1] * self.channels[0];
             let batch = (BATCH_VALUES / values).clamp(1, BATCH_TILES);
             for places in places.chunks(batch) {
-                self.compute(size, places, &mut sheets);
+                self.compute(size, places, sheets);
             }
         }
-        sheets.into_iter().map(|sheet| sheet.map(|s| (s.image, s.result))).collect()
     }
 
     fn compute(
@@ -112,15 +146,27 @@ impl<'a> TiledPredictor<'a> {
         let mut input = Vec::with_capacity(places.len() * values);
         for &place in &places {
             let Ok(sheet) = &sheets[place.0] else { continue };
-            tile(&sheet.sides, place).read(&sheet.image, &mut input);
+            let start = input.len();
+            tile(&sheet.sides, place).read(&sheet.image, sheet.seen[0], &mut input);
+            sheet.scale.apply(&mut input[start..]);
         }
         let output = predict(&input);
         // Tiles that are as large as one another give as much.
         let Some(Ok(first)) = places.first().map(|place| &sheets[place.0]) else { return };
         let values = first.sides[0].given * first.sides[1].given * given;
+        let share = self.orientations.len() as f32;
         for (place, output) in places.into_iter().zip(output.chunks_exact(values)) {
             let Ok(sheet) = &mut sheets[place.0] else { continue };
-            tile(&sheet.sides, place).write(output, &mut sheet.result);
+            let Sheet { sides, seen, result, scale, mean, .. } = sheet;
+            let tile = tile(sides, place);
+            match mean {
+                None => tile.write(output, result.shape[2], seen[1], |place, value| {
+                    result.samples.set_scaled(place, scale.undone(value));
+                }),
+                Some(mean) => tile.write(output, result.shape[2], seen[1], |place, value| {
+                    mean[place] += value / share;
+                }),
+            }
         }
     }
 
@@ -128,6 +174,9 @@ impl<'a> TiledPredictor<'a> {
     fn sheet(&self, image: ImageFile) -> Result<Sheet, String> {
         let [height, width, present] = image.shape;
         let sides = self.fit.sides([height, width])?;
+        if self.orientations.len() > 1 {
+            self.fit.check_flips([height, width])?;
+        }
         let [seen, given] = self.channels;
         let (image, planes) = match (seen, present) {
             (1, 3) if self.per_channel && image.is_coloured() => {
@@ -135,9 +184,34 @@ impl<'a> TiledPredictor<'a> {
             }
             _ => (image.with_channels(seen), vec![None]),
         };
+        let scale = self.scaling.of_image(&image.samples).map_err(|problem| problem.to_string())?;
         let channels = if planes.len() > 1 { planes.len() } else { given };
         let result = image.blank_of([sides[0].result, sides[1].result, channels]);
-        Ok(Sheet { image, sides, planes, result })
+        let seen = [&image, &result].map(|image| walk(image, Orientation::NoTransforms));
+        let mean = (self.orientations.len() > 1).then(|| vec![0.0; result.samples.len()]);
+        Ok(Sheet { image, sides, seen, planes, result, scale, mean })
+    }
+}
+
+/// Over an image that is seen so.
+fn walk(image: &ImageFile, orientation: Orientation) -> Walk {
+    Walk::new(orientation, [image.shape[0], image.shape[1]])
+}
+
+impl Sheet {
+    /// Lets the image be seen turned.
+    fn turn(&mut self, orientation: Orientation, fit: &Fit<'_>) -> Result<(), String> {
+        self.seen = [&self.image, &self.result].map(|image| walk(image, orientation));
+        self.sides = fit.sides(self.seen[0].size)?;
+        Ok(())
+    }
+
+    /// The image and its result.
+    fn done(mut self) -> (ImageFile, ImageFile) {
+        for (place, value) in self.mean.unwrap_or_default().into_iter().enumerate() {
+            self.result.samples.set_scaled(place, self.scale.undone(value));
+        }
+        (self.image, self.result)
     }
 }
 

@@ -5,6 +5,7 @@
 //! paths -> jobs -> readers -> tiles -> compute (batches; engines, one for each size) -> writers -> report
 //! ```
 
+mod augment;
 mod budget;
 mod canvas;
 mod compute;
@@ -16,6 +17,7 @@ mod report;
 mod stack;
 mod tiles;
 
+pub use augment::orientations;
 pub(super) use canvas::mirrored_image as mirrored;
 pub use compute::TiledPredictor;
 pub use engines::Engines;

@@ -111,6 +111,24 @@ impl<'a> Fit<'a> {
         Ok([rows, columns])
     }
 
+    /// Refuses an image whose results would not lie on one another once they are flipped back: of one that
+    /// becomes half as large, each pixel of the result has to stand for as many of the image's.
+    ///
+    /// # Errors
+    /// A sentence about the image.
+    pub fn check_flips(&self, [height, width]: [usize; 2]) -> Result<(), String> {
+        for (axis, length) in [(Axis::Rows, height), (Axis::Columns, width)] {
+            let Some(Scale { fine, coarse, .. }) = self.plan.scale(axis) else { continue };
+            if !(length * fine).is_multiple_of(coarse) {
+                return Err(format!(
+                    "it is {width}x{height} pixels, and --augment needs sides that are multiples of {coarse}, as \
+                     the model gives smaller images; crop it, or leave --augment away"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn side(&self, axis: Axis, length: usize) -> Option<Rc<Side>> {
         if let Some(side) = self.known.borrow().get(&(axis, length)) {
             return Some(Rc::clone(side));

@@ -8,11 +8,12 @@
 //! | [`Format::KerasWeights`] | `model.load_weights`: the weights alone | |
 //! | [`Format::Safetensors`] | safetensors: the weights alone | |
 //!
-//! 0 is black and 1 is white. N is free, and so are height and width, unless a layer (Flatten,
+//! 0 is black and 1 is white; where `data.scale` is set, the file scales by itself. N is free, and so are height and width, unless a layer (Flatten,
 //! Reshape) fixes them. Vectors are `(N, values)` and signals `(N, steps, channels)` in all of them.
 
 mod keras;
 mod onnx;
+mod scale;
 mod torchscript;
 
 use std::io::Write;
@@ -99,7 +100,10 @@ impl Exporter {
     /// # Errors
     /// As [`open_model`] and [`Predictor::restore`].
     pub fn open(path: &Path, config: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
-        let (plan, found) = open_model(path, config, overrides)?;
+        let (mut plan, found) = open_model(path, config, overrides)?;
+        if let Some(affine) = scale::of(&plan)? {
+            plan.graph = scale::framed(&plan.graph, affine);
+        }
         let predictor = Predictor::restore(path, &plan, &found, Part::Whole, Device::Cpu)?;
         let mut checkpoint = described(&plan, predictor.parameters());
         carry_history(&found, &mut checkpoint);
@@ -125,6 +129,7 @@ impl Exporter {
     /// # Errors
     /// When the format cannot hold the model, or the file cannot be written.
     pub fn export(&mut self, format: Format, path: &Path) -> anyhow::Result<()> {
+        scale::check(&self.plan, format)?;
         let bytes = match format {
             Format::Safetensors => {
                 let path = named(path, format)?;
@@ -167,6 +172,12 @@ impl Exporter {
             "height {height} and others that differ from it by multiples of {rows}, width {width} and \
              others that differ from it by multiples of {columns}"
         )
+    }
+
+    /// What a file of this format does about the data's scale, as a sentence; `None` where values stay as they are.
+    #[must_use]
+    pub fn scaled(&self, format: Format) -> Option<String> {
+        scale::said(&self.plan, format)
     }
 
     /// What the config asks of a training that a file of this format has no place for, in sentences.
@@ -231,6 +242,9 @@ impl Exporter {
     fn values(&self) -> &'static str {
         match &self.plan.config.data {
             Data::Npz(npz) if npz.any_values => "values of any range",
+            data if data.scale().is_some() => {
+                "values in units of white, where floats may lie beyond 0 to 1"
+            }
             _ => "0 is black and 1 is white",
         }
     }

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::plan::loader;
 use crate::report::html::{Level, RANKED, RunReport, Sample};
 use crate::report::range_of;
-use crate::report::showcase::pictures;
+use crate::report::showcase::{as_shown, pictures};
 use crate::report::{Curves, LossPoint, Raster};
 use crate::run::folder::RunFolder;
 use crate::system::text_file;
@@ -178,7 +178,8 @@ fn samples(
     predictor: &mut Predictor,
 ) -> anyhow::Result<Vec<Sample>> {
     let batch = loader(plan, test, Split::Test).batch(0, indices)?;
-    let output = predictor.predict(&batch.input);
+    let output = test.shown(indices, &predictor.predict(&batch.input));
+    let batch = as_shown(test, indices, batch);
     let range = range_of(&[&batch.input, &output]);
     let inputs = pictures(&batch.input, plan.input_shape, range);
     let of = |values: &[f32]| pictures(values, plan.output_shape(), range).into_iter();

@@ -81,12 +81,19 @@ pub(super) mod schemes {
     pub const READ: [u64; 7] = [NONE, GROUP_4, 5, JPEG, 8, 32_773, 32_946];
 }
 
+/// As SampleFormat says it.
+pub(super) const FLOAT: u64 = 3;
 /// Widest tile, in pixels.
 const WIDEST_TILE: u64 = 1 << 16;
 /// Bytes of a tile of an image that has fewer, unpacked.
 const SMALL_TILE: u64 = 16 << 20;
 
 impl Form {
+    /// Whether its values are floats.
+    pub fn is_float(&self) -> bool {
+        self.format == FLOAT
+    }
+
     /// The form of an image.
     ///
     /// # Errors
@@ -205,7 +212,7 @@ fn depth(colours: Colours, bits: &[u64], formats: &[u64]) -> Result<(u64, u64), 
         (1, Colours::Rgb) => &[8, 16, 32, 64],
         (1, Colours::Cmyk) => &[8, 16],
         (1, Colours::YCbCr) => &[8],
-        (3, Colours::Grey { .. } | Colours::Rgb) => &[16, 32, 64],
+        (FLOAT, Colours::Grey { .. } | Colours::Rgb) => &[16, 32, 64],
         _ => &[],
     };
     let words = match format {

@@ -64,6 +64,8 @@ pub(super) struct Found {
     /// In pixels, as it lies in the file; 0 where it does not say.
     pub height: u32,
     pub width: u32,
+    /// Of a value of its result: 2, or 4 of floats.
+    pub value_bytes: u8,
 }
 
 /// What a TIFF holds.
@@ -94,7 +96,8 @@ pub(super) fn contents(source: &mut (impl BufRead + Seek)) -> Result<Contents, I
         } else {
             let [height, width] = [number(tags::HEIGHT, 0)?, number(tags::WIDTH, 0)?]
                 .map(|side| u32::try_from(side).unwrap_or(u32::MAX));
-            contents.images.push(Found { place: page.place, height, width });
+            let value_bytes = if number(tags::SAMPLE_FORMAT, 1)? == form::FLOAT { 4 } else { 2 };
+            contents.images.push(Found { place: page.place, height, width, value_bytes });
         }
     }
     if contents.images.is_empty() {
@@ -136,12 +139,12 @@ pub(super) fn measure(
     image: Found,
     most: u64,
 ) -> Result<(usize, usize), ImageProblem> {
-    let Found { place, height, width } = image;
+    let Found { place, height, width, .. } = image;
     check_size([height, width], most)?;
     let directory = Directory::at(source, place)?;
     let orientation = orientation(source, &directory)?;
     let (height, width) = (height as usize, width as usize);
-    Ok(if super::decode::lies_down(orientation) { (width, height) } else { (height, width) })
+    Ok(if super::lies_down(orientation) { (width, height) } else { (height, width) })
 }
 
 fn check_size([height, width]: [u32; 2], most: u64) -> Result<(), ImageProblem> {
@@ -164,7 +167,7 @@ fn orientation(
     Ok(known.unwrap_or(Orientation::NoTransforms))
 }
 
-const INSTEAD: &str = "PNG, or as a TIFF of 8 or 16 bits a channel, grey or RGB";
+const INSTEAD: &str = "PNG, or as a TIFF of 8 or 16 bits or of floats, grey or RGB";
 
 fn kind(what: impl Into<String>) -> ImageProblem {
     ImageProblem::Kind { what: what.into(), instead: INSTEAD }

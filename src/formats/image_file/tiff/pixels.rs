@@ -1,4 +1,4 @@
-//! From strips and tiles to an image: one of 8 or 16 bits, grey or RGB, upright.
+//! From strips and tiles to an image: one of 8 or 16 bits or of floats, grey or RGB, upright.
 
 use std::io::{BufRead, Seek};
 
@@ -9,16 +9,16 @@ use super::form::{Alpha, Colours, Form};
 use super::patched::Patched;
 use super::strips::Strip;
 use super::{Directory, Found, check_size, damaged, kind, orientation, strips, tags};
-use crate::formats::image_file::decode::{OTHER_BYTES, cut, turned};
+use crate::formats::image_file::decode::{OTHER_BYTES, cut};
 use crate::formats::image_file::{ImageFile, ImageProblem, Samples, metadata};
 
 /// Reads an image of at most `most` pixels.
 ///
 /// # Errors
-/// When it is damaged, larger, of a kind that is not read, or of floats beyond 0..1.
+/// When it is damaged, larger, of a kind that is not read, or holds NaN or infinity.
 pub(crate) fn decode(
     source: &mut (impl BufRead + Seek),
-    Found { place, height, width }: Found,
+    Found { place, height, width, .. }: Found,
     most: u64,
 ) -> Result<ImageFile, ImageProblem> {
     check_size([height, width], most)?;
@@ -43,7 +43,7 @@ pub(crate) fn decode(
     let shape = [height as usize, width as usize, if form.is_grey() { 1 } else { 3 }];
     let alpha_dropped = form.alpha != Alpha::None;
     let image = ImageFile { alpha_dropped, metadata, ..ImageFile::new(shape, samples)? };
-    Ok(turned(image, orientation))
+    Ok(image.turned(orientation))
 }
 
 /// The values of a strip or tile, in the file's type. To the decoder it is an image of its own, whose channels
@@ -103,13 +103,11 @@ fn refused(error: TiffError) -> ImageProblem {
     }
 }
 
-/// An image in the making: its needed channels, of 8 bits where the file has no more, else of 16.
+/// An image in the making: its needed channels, as floats where the file has those, else of 8 bits where it has
+/// no more, else of 16.
 struct Canvas<'a> {
     form: &'a Form,
     samples: Samples,
-    /// What floats were found: the least, the greatest, and whether one is NaN.
-    range: [f64; 2],
-    nan: bool,
 }
 
 /// White at 16 bits.
@@ -118,12 +116,12 @@ const WHITE: f64 = 65_535.0;
 impl<'a> Canvas<'a> {
     fn new(form: &'a Form) -> Self {
         let count = form.height as usize * form.width as usize * form.needed();
-        let samples = if form.bits <= 8 {
-            Samples::Eight(vec![0; count])
-        } else {
-            Samples::Sixteen(vec![0; count])
+        let samples = match (form.is_float(), form.bits) {
+            (true, _) => Samples::Float(vec![0.0; count]),
+            (false, ..=8) => Samples::Eight(vec![0; count]),
+            (false, _) => Samples::Sixteen(vec![0; count]),
         };
-        Self { form, samples, range: [f64::INFINITY, f64::NEG_INFINITY], nan: false }
+        Self { form, samples }
     }
 
     /// Puts the values of a strip or tile in their places.
@@ -144,34 +142,23 @@ impl<'a> Canvas<'a> {
             (U64(all), Samples::Sixteen(to)) => {
                 copy(form, strip, &all, to, |value| part(value as f64, u64::MAX as f64));
             }
-            (F16(all), _) => self.put_floats(strip, &all, f64::from),
-            (F32(all), _) => self.put_floats(strip, &all, f64::from),
-            (F64(all), _) => self.put_floats(strip, &all, |value| value),
+            (F16(all), Samples::Float(to)) => copy(form, strip, &all, to, f32::from),
+            (F32(all), Samples::Float(to)) => copy(form, strip, &all, to, |value| value),
+            (F64(all), Samples::Float(to)) => copy(form, strip, &all, to, |value| value as f32),
             _ => return Err(kind("its values are of another type than it says")),
         }
         Ok(())
     }
 
-    fn put_floats<T: Copy>(&mut self, strip: &Strip, all: &[T], wide: impl Fn(T) -> f64) {
-        let Samples::Sixteen(to) = &mut self.samples else { return }; // floats have 16 bits at least
-        let (range, nan) = (&mut self.range, &mut self.nan);
-        copy(self.form, strip, all, to, |value| {
-            let value = wide(value);
-            *nan |= value.is_nan();
-            *range = [range[0].min(value), range[1].max(value)]; // NaN changes neither
-            (value * WHITE).round() as u16
-        });
-    }
-
     /// Grey or RGB.
     fn samples(self) -> Result<Samples, ImageProblem> {
-        let ([low, high], nan) = (self.range, self.nan);
-        if nan || low < 0.0 || high > 1.0 {
-            return Err(ImageProblem::Range { low, high, nan });
-        }
         Ok(match self.samples {
             Samples::Eight(values) => self.form.in_rgb_of_eight(values),
             Samples::Sixteen(values) => Samples::Sixteen(self.form.in_rgb(values, 65_535)),
+            Samples::Float(values) => {
+                self.form.check_finite(&values)?;
+                Samples::Float(self.form.in_rgb_of_floats(values))
+            }
         })
     }
 }
@@ -215,6 +202,36 @@ impl Form {
 
     fn is_grey(&self) -> bool {
         matches!(self.colours, Colours::Grey { .. })
+    }
+
+    /// Refuses NaN and infinity, with which no model can compute.
+    fn check_finite(&self, values: &[f32]) -> Result<(), ImageProblem> {
+        let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+        let (pixel, width) = (at / self.needed(), self.width as usize);
+        Err(ImageProblem::NotFinite {
+            value: values[at],
+            row: pixel / width,
+            column: pixel % width,
+        })
+    }
+
+    /// Grey or RGB from the needed channels, of which alpha's white is 1.
+    fn in_rgb_of_floats(&self, values: Vec<f32>) -> Vec<f32> {
+        let count = self.colours.count();
+        let values = if self.alpha == Alpha::Multiplied {
+            let divided = |pixel: &[f32]| {
+                let alpha = pixel[count];
+                let whole = |&value: &f32| if alpha == 0.0 { 0.0 } else { value / alpha };
+                pixel[..count].iter().map(whole).collect::<Vec<_>>()
+            };
+            values.chunks_exact(count + 1).flat_map(divided).collect()
+        } else {
+            values
+        };
+        match self.colours {
+            Colours::Grey { inverted: true } => values.into_iter().map(|v| 1.0 - v).collect(),
+            _ => values,
+        }
     }
 
     /// Values of 1, 2 or 4 bits, whose rows begin at whole bytes; white is 255, but places in a palette stay.

@@ -11,7 +11,8 @@ use tiff::encoder::{Compression, DeflateLevel, TiffEncoder};
 
 use super::{Directory, tags};
 use crate::formats::image_file::{
-    Album, ImageFile, ImageProblem, Loss, MOST_PIXELS, Metadata, Samples, decode_bytes, measure,
+    Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, Metadata, Samples, decode_bytes,
+    measure,
 };
 
 /// Types of values.
@@ -230,25 +231,28 @@ fn white_is_zero_where_the_file_says_so() {
 // ---- floats ----
 
 #[test]
-fn floats_in_0_to_1_are_read_and_all_others_refused_with_their_range() {
+fn floats_are_read_as_they_are_and_those_beyond_0_to_1_have_their_range_said() {
     for samples in [1, 3] {
         let sheet = |values: [f32; 3]| {
             let data = floats(&values.repeat(samples as usize));
             Sheet::new([3, 1], samples, 32, data).format(FLOAT, samples)
         };
         let image = read(&sheet([0.0, 0.5, 1.0])).unwrap();
-        let Samples::Sixteen(values) = image.samples else { panic!("floats have 16 bits") };
-        assert_eq!(values[..3], [0, 32_768, 65_535]);
+        assert!(image.samples.check_unit().is_ok());
         for (values, range) in [
             ([0.0, 100.0, 255.0], "from 0 to 255,"),
             ([-0.5, 0.0, 1.0], "from -0.5 to 1,"),
-            ([0.0, f32::NAN, 1.0], "from 0 to 1 and NaN,"),
-            ([f32::NAN; 3], "all NaN"),
-            ([0.0, f32::INFINITY, 1.0], "from 0 to inf"),
-            ([-1e38, 0.0, 1.0], "from -9.999999680285692e37 to 1,"),
+            ([-1e38, 0.0, 1.0], "from -1e38 to 1,"),
         ] {
-            let words = refusal(&sheet(values));
-            assert!(words.contains(range) && words.contains("0..1"), "{words}");
+            let image = read(&sheet(values)).unwrap();
+            assert_eq!(image.samples, Samples::Float(values.repeat(samples as usize)));
+            let words = image.samples.check_unit().unwrap_err().to_string();
+            assert!(words.contains(range) && words.contains("data.scale"), "{words}");
+        }
+        for (odd, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+            let words = refusal(&sheet([0.0, odd, 1.0]));
+            let place = format!("{name} in row {}, column 0", 1 / samples);
+            assert!(words.contains(&place), "{words}");
         }
     }
 }
@@ -256,13 +260,28 @@ fn floats_in_0_to_1_are_read_and_all_others_refused_with_their_range() {
 #[test]
 fn floats_of_16_and_64_bits_are_read_and_what_alpha_holds_is_of_no_account() {
     let half = Sheet::new([1, 2], 1, 16, vec![0, 0x38, 0, 0x3c]).format(FLOAT, 1); // 0.5 and 1
-    assert_eq!(samples(&half), Samples::Sixteen(vec![32_768, 65_535]));
+    assert_eq!(samples(&half), Samples::Float(vec![0.5, 1.0]));
     let data = [0.25_f64, 1.0].iter().flat_map(|value| value.to_le_bytes()).collect();
     let double = Sheet::new([1, 2], 1, 64, data).format(FLOAT, 1);
-    assert_eq!(samples(&double), Samples::Sixteen(vec![16_384, 65_535]));
+    assert_eq!(samples(&double), Samples::Float(vec![0.25, 1.0]));
     let rgba = Sheet::new([1, 1], 4, 32, floats(&[0.0, 0.5, 1.0, 77.0])).format(FLOAT, 4);
     let rgba = rgba.with(tags::EXTRA_SAMPLES, SHORT, vec![2]);
-    assert_eq!(samples(&rgba), Samples::Sixteen(vec![0, 32_768, 65_535]));
+    assert_eq!(samples(&rgba), Samples::Float(vec![0.0, 0.5, 1.0]));
+    let multiplied = Sheet::new([1, 2], 2, 32, floats(&[10.0, 0.5, 0.0, 0.0])).format(FLOAT, 2);
+    let multiplied = multiplied.with(tags::EXTRA_SAMPLES, SHORT, vec![1]);
+    assert_eq!(samples(&multiplied), Samples::Float(vec![20.0, 0.0]));
+}
+
+#[test]
+fn floats_are_written_as_they_are_and_no_png_takes_them() {
+    for channels in [1, 3] {
+        let values = [-3.5, 0.0, 1e-20, 4000.25, 7.0, 1e30].repeat(channels);
+        let image = ImageFile::new([2, 3, channels], Samples::Float(values)).unwrap();
+        let file = image.encode(Format::Tiff).unwrap();
+        assert_eq!(decode_bytes(&file, MOST_PIXELS).unwrap().samples, image.samples);
+        let refused = image.encode(Format::Png).unwrap_err().to_string();
+        assert!(refused.contains("a PNG holds no floats"), "{refused}");
+    }
 }
 
 // ---- channels ----

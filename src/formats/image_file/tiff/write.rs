@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 
 use tiff::TiffError;
-use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16};
+use tiff::encoder::colortype::{ColorType, Gray8, Gray16, Gray32Float, RGB8, RGB16, RGB32Float};
 use tiff::encoder::{
     ImageEncoder, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
 };
@@ -67,6 +67,8 @@ fn add<W: Write + Seek, K: TiffKind>(
         (Samples::Eight(values), _) => put::<RGB8, _, _>(encoder, image, values),
         (Samples::Sixteen(values), 1) => put::<Gray16, _, _>(encoder, image, values),
         (Samples::Sixteen(values), _) => put::<RGB16, _, _>(encoder, image, values),
+        (Samples::Float(values), 1) => put::<Gray32Float, _, _>(encoder, image, values),
+        (Samples::Float(values), _) => put::<RGB32Float, _, _>(encoder, image, values),
     }
 }
 

@@ -1,0 +1,351 @@
+//! How values become the model's, and back: `(value - offset) / factor`. The numbers come from the config, are
+//! measured once on the training images, or on each image by itself.
+
+use crate::config::data::{Data, Measured, Per, Scale};
+use crate::formats::image_file::{ImageProblem, Samples};
+use crate::system::exit::UsageError;
+
+/// Values of which percentiles are found, at most; of more, every so manyth is taken. The rank of a percentile
+/// of so many is known to 0.003 percent.
+const MOST_SAMPLED: usize = 1 << 22;
+
+/// From values to the model's: `(value - offset) / factor`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Affine {
+    /// The value that becomes 0.
+    pub offset: f64,
+    /// The distance that becomes 1, above 0.
+    pub factor: f64,
+}
+
+impl Affine {
+    /// Leaves values as they are.
+    pub const UNIT: Self = Self { offset: 0.0, factor: 1.0 };
+
+    /// Values to the model's.
+    pub fn apply(self, values: &mut [f32]) {
+        if self != Self::UNIT {
+            for value in values {
+                *value = ((f64::from(*value) - self.offset) / self.factor) as f32;
+            }
+        }
+    }
+
+    /// One of the model's values back to its own unit.
+    #[must_use]
+    pub fn undone(self, value: f32) -> f32 {
+        if self == Self::UNIT {
+            value
+        } else {
+            (f64::from(value) * self.factor + self.offset) as f32
+        }
+    }
+
+    /// The model's values back to their own unit.
+    pub fn undo(self, values: &mut [f32]) {
+        if self != Self::UNIT {
+            values.iter_mut().for_each(|value| *value = self.undone(*value));
+        }
+    }
+}
+
+/// What is looked for among values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Measure {
+    /// Nothing: values stay as they are.
+    Unit,
+    /// The least and the greatest become 0 and 1.
+    Range,
+    /// Two percentiles become 0 and 1.
+    Percentile([f64; 2]),
+    /// The mean becomes 0, a standard deviation 1.
+    MeanStd,
+}
+
+/// What a config says about values, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scaling {
+    /// Nothing: values stay as they are, and have to lie in 0..1.
+    Unset,
+    /// The same for all images.
+    Set(Measure, Affine),
+    /// The same for all images, and yet to be measured.
+    Unmeasured(Measure),
+    /// Each image by itself.
+    EachImage(Measure),
+}
+
+/// Why there is no scale for some values: all of them are this one.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("all values are {0}")]
+pub struct Constant(pub f32);
+
+impl Measure {
+    fn of(scale: &Scale) -> Self {
+        match scale {
+            Scale::Unit(_) => Self::Unit,
+            Scale::Range(_) => Self::Range,
+            Scale::Percentile(own) => Self::Percentile([own.low, own.high]),
+            Scale::MeanStd(_) => Self::MeanStd,
+        }
+    }
+
+    /// What people see of values beyond 0..1, as 0 to 1: what the scale brings there, or of a mean three
+    /// standard deviations on either side.
+    #[must_use]
+    pub fn shown(self, Affine { offset, factor }: Affine) -> Affine {
+        match self {
+            Self::MeanStd => Affine { offset: offset - 3.0 * factor, factor: 6.0 * factor },
+            Self::Unit | Self::Range | Self::Percentile(_) => Affine { offset, factor },
+        }
+    }
+}
+
+impl Scaling {
+    /// As a config says it.
+    #[must_use]
+    pub fn of(data: &Data) -> Self {
+        let Some(scale) = data.scale() else { return Self::Unset };
+        let measure = Measure::of(scale);
+        let Some(Measured { per, offset, factor }) = scale.measured() else {
+            return Self::Set(measure, Affine::UNIT);
+        };
+        match (per, offset, factor) {
+            (Per::Image, ..) => Self::EachImage(measure),
+            (Per::Set, Some(offset), Some(factor)) => {
+                Self::Set(measure, Affine { offset: *offset, factor: *factor })
+            }
+            (Per::Set, ..) => Self::Unmeasured(measure),
+        }
+    }
+
+    /// As the config of a trained model says it.
+    ///
+    /// # Errors
+    /// When its numbers are missing, which a training writes.
+    pub fn of_trained(data: &Data) -> Result<Self, UsageError> {
+        match Self::of(data) {
+            Self::Unmeasured(_) => Err(UsageError(
+                "data.scale has no offset and factor, which are measured in training and kept in its \
+                 checkpoint; give those of the training with --set data.scale.offset=NUMBER and --set \
+                 data.scale.factor=NUMBER"
+                    .to_owned(),
+            )),
+            known => Ok(known),
+        }
+    }
+
+    /// What is to be measured.
+    #[must_use]
+    pub fn measure(self) -> Measure {
+        match self {
+            Self::Unset => Measure::Unit,
+            Self::Set(measure, _) | Self::Unmeasured(measure) | Self::EachImage(measure) => measure,
+        }
+    }
+
+    /// The model's values as people see them where no image is known that they are of: in units of white where the
+    /// scale lies within 0..1, else with what the scale brings to 0..1 there.
+    pub fn show(self, values: &mut [f32]) {
+        let (measure, known) = match self {
+            Self::Unset => return,
+            Self::Set(measure, affine) => (measure, Some(affine)),
+            Self::Unmeasured(measure) | Self::EachImage(measure) => (measure, None),
+        };
+        match known {
+            Some(affine) if affine.offset >= 0.0 && affine.offset + affine.factor <= 1.0 => {
+                affine.undo(values);
+            }
+            _ => measure.shown(Affine::UNIT).apply(values),
+        }
+    }
+
+    /// For the model's samples out of an array, each of so many values, and the results that the model gives.
+    ///
+    /// # Errors
+    /// As [`of_image`](Self::of_image), with the sample's number.
+    pub fn of_samples(self, values: &[f32], each: usize) -> Result<Vec<Affine>, String> {
+        let of_one = |(index, values): (usize, &[f32])| match self {
+            // Arrays were always taken as they are.
+            Self::Unset => Ok(Affine::UNIT),
+            known => known
+                .of_image(&Samples::Float(values.to_vec()))
+                .map_err(|problem| format!("sample {index}: {problem}")),
+        };
+        values.chunks_exact(each.max(1)).enumerate().map(of_one).collect()
+    }
+
+    /// For the values of one whole image.
+    ///
+    /// # Errors
+    /// Where nothing is set and it has values beyond 0..1, or where it is measured and constant.
+    pub fn of_image(self, samples: &Samples) -> Result<Affine, ImageProblem> {
+        match self {
+            Self::Unset => samples.check_unit().map(|()| Affine::UNIT),
+            Self::Set(_, affine) => Ok(affine),
+            Self::Unmeasured(_) => Ok(Affine::UNIT),
+            Self::EachImage(measure) => {
+                let found = Statistics::of(measure, samples, MOST_SAMPLED);
+                found.affine().map_err(|Constant(value)| ImageProblem::Constant(value))
+            }
+        }
+    }
+}
+
+/// What is known of some values.
+#[derive(Debug, Clone)]
+pub(super) struct Statistics {
+    measure: Measure,
+    range: [f32; 2],
+    count: f64,
+    mean: f64,
+    /// Sum of squared distances from the mean.
+    squares: f64,
+    /// Some of the values, for percentiles.
+    sampled: Vec<f32>,
+}
+
+impl Statistics {
+    /// Of an image's values, keeping `most` of them at most.
+    pub fn of(measure: Measure, samples: &Samples, most: usize) -> Self {
+        /// Values that are looked at together.
+        const AT_ONCE: usize = 1 << 16;
+        let (length, mut part) = (samples.len(), Vec::new());
+        // An odd step does not meet the same columns in every row.
+        let step = length.div_ceil(most.max(1)) | 1;
+        let mut all = Self::nothing(measure);
+        for start in (0..length).step_by(AT_ONCE) {
+            part.clear();
+            samples.push_scaled(start..(start + AT_ONCE).min(length), &mut part);
+            all.add(&Self::of_part(measure, &part));
+            if let Measure::Percentile(_) = measure {
+                let first = start.next_multiple_of(step) - start;
+                all.sampled.extend(part.iter().skip(first).step_by(step));
+            }
+        }
+        all
+    }
+
+    fn nothing(measure: Measure) -> Self {
+        let range = [f32::INFINITY, f32::NEG_INFINITY];
+        Self { measure, range, count: 0.0, mean: 0.0, squares: 0.0, sampled: Vec::new() }
+    }
+
+    fn of_part(measure: Measure, values: &[f32]) -> Self {
+        let widened = |[low, high]: [f32; 2], &value: &f32| [low.min(value), high.max(value)];
+        let range = values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], widened);
+        let count = values.len() as f64;
+        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+        let squares = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum();
+        Self { measure, range, count, mean, squares, sampled: Vec::new() }
+    }
+
+    /// Takes further values in. Source: Chan, Golub and LeVeque, "Algorithms for computing the sample variance",
+    /// 1983, formula 2.1.
+    pub fn add(&mut self, other: &Self) {
+        let count = self.count + other.count;
+        let apart = other.mean - self.mean;
+        self.squares += other.squares + apart * apart * self.count * other.count / count;
+        self.mean += apart * other.count / count;
+        self.count = count;
+        self.range = [self.range[0].min(other.range[0]), self.range[1].max(other.range[1])];
+        self.sampled.extend(&other.sampled);
+    }
+
+    /// The scale that follows.
+    pub fn affine(mut self) -> Result<Affine, Constant> {
+        let [low, high] = self.range;
+        let [low, high] = match self.measure {
+            Measure::Unit => return Ok(Affine::UNIT),
+            Measure::Range => [low, high].map(f64::from),
+            Measure::Percentile(percents) => percents.map(|percent| self.percentile(percent)),
+            Measure::MeanStd => [self.mean, self.mean + (self.squares / self.count).sqrt()],
+        };
+        let affine = Affine { offset: low, factor: high - low };
+        if affine.factor > 0.0 { Ok(affine) } else { Err(Constant(low as f32)) }
+    }
+
+    /// As NumPy's `percentile` has it: between two values linear.
+    fn percentile(&mut self, percent: f64) -> f64 {
+        let place = percent / 100.0 * (self.sampled.len() as f64 - 1.0);
+        let (below, part) = (place.floor() as usize, place.fract());
+        let (_, &mut value, above) = self.sampled.select_nth_unstable_by(below, f32::total_cmp);
+        let next = above.iter().copied().min_by(f32::total_cmp).unwrap_or(value);
+        f64::from(value) + part * (f64::from(next) - f64::from(value))
+    }
+}
+
+/// How many values of each of so many images are kept for percentiles.
+pub(super) fn sampled_of_each(images: usize) -> usize {
+    (MOST_SAMPLED / images.max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn affine(measure: Measure, values: &[f32]) -> Result<Affine, Constant> {
+        Statistics::of(measure, &Samples::Float(values.to_vec()), MOST_SAMPLED).affine()
+    }
+
+    fn of(offset: f64, factor: f64) -> Affine {
+        Affine { offset, factor }
+    }
+
+    #[test]
+    fn each_kind_finds_its_numbers() {
+        let values = [3.0, -1.0, 7.0, 1.0, 0.0];
+        assert_eq!(affine(Measure::Range, &values), Ok(of(-1.0, 8.0)));
+        assert_eq!(affine(Measure::Unit, &values), Ok(Affine::UNIT));
+        // numpy.percentile([3, -1, 7, 1, 0], [10, 90]) is [-0.6, 5.4].
+        let found = affine(Measure::Percentile([10.0, 90.0]), &values).unwrap();
+        assert!((found.offset + 0.6).abs() < 1e-12 && (found.factor - 6.0).abs() < 1e-12);
+        // numpy.mean is 2, numpy.std is sqrt(8).
+        let found = affine(Measure::MeanStd, &values).unwrap();
+        assert!(
+            (found.offset - 2.0).abs() < 1e-12 && (found.factor - 8.0_f64.sqrt()).abs() < 1e-12
+        );
+        for measure in [Measure::Range, Measure::Percentile([0.1, 99.9]), Measure::MeanStd] {
+            assert_eq!(affine(measure, &[2.5; 100]), Err(Constant(2.5)));
+        }
+    }
+
+    #[test]
+    fn many_values_with_a_large_mean_keep_their_deviation() {
+        let values: Vec<f32> = (0..200_000).map(|i| 10_000.0 + (i % 5) as f32).collect();
+        let found = affine(Measure::MeanStd, &values).unwrap();
+        assert!(
+            (found.offset - 10_002.0).abs() < 1e-9 && (found.factor - 2.0_f64.sqrt()).abs() < 1e-9
+        );
+    }
+
+    #[test]
+    fn percentiles_of_some_values_are_near_those_of_all() {
+        let values = Samples::Float((0..500_000).map(|i| (i % 1000) as f32).collect());
+        let measure = Measure::Percentile([1.0, 99.0]);
+        let found = Statistics::of(measure, &values, 10_000);
+        assert!((9_000..=10_000).contains(&found.sampled.len()), "{}", found.sampled.len());
+        let found = found.affine().unwrap();
+        assert!(
+            (found.offset - 9.99).abs() < 1.0 && (found.factor - 979.0).abs() < 2.0,
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_scaled_and_undone_is_what_it_was() {
+        let scale = of(-37.25, 1234.5);
+        let values: Vec<f32> = (0..65_536).map(|i| i as f32 / 65_535.0).collect();
+        let mut there = values.clone();
+        scale.apply(&mut there);
+        scale.undo(&mut there);
+        let far = there.iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(far < 1e-4, "{far}");
+        let scale = of(0.1, 0.4);
+        let mut there = values.clone();
+        scale.apply(&mut there);
+        scale.undo(&mut there);
+        let back: Vec<u32> = there.iter().map(|v| (v * 65_535.0).round() as u32).collect();
+        assert_eq!(back, (0..65_536).collect::<Vec<_>>());
+    }
+}
