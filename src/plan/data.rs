@@ -43,9 +43,20 @@ fn check_any_values(source: &Source) -> Result<(), ConfigError> {
         let remedy = "set clip=false where the kind has it, or take another kind";
         return Err(source.error("corruption", problem, remedy));
     }
-    let of_unit = [Loss::BinaryCrossentropy, Loss::Poisson, Loss::Ssim];
-    let losses = source.config.train.loss.0.iter();
-    if let Some((loss, _)) = losses.into_iter().find(|(loss, _)| of_unit.contains(loss)) {
+    let of_unit = |loss: &Loss| {
+        matches!(
+            loss,
+            Loss::BinaryCrossentropy(_)
+                | Loss::BinaryFocalCrossentropy { .. }
+                | Loss::Poisson
+                | Loss::Dice { .. }
+                | Loss::Tversky { .. }
+                | Loss::Ssim
+                | Loss::MsSsim
+        )
+    };
+    let mut losses = source.config.train.loss.0.iter().map(|term| term.loss);
+    if let Some(loss) = losses.find(of_unit) {
         let name = loss.name();
         let problem = format!("is {name:?}, for values in 0..1, but `data.any_values` is set");
         return Err(source.error("train.loss", problem, "set mean_squared_error, for one"));
