@@ -174,10 +174,9 @@ impl Predictor {
         &self.model.parameters
     }
 
-    /// The trainable weights, `(P,)`, of which the layers' tensors are views, and the length of each.
-    pub(crate) fn weights(&mut self) -> (&mut Tensor, Vec<i64>) {
-        let lengths = self.model.trainable.iter().map(|tensor| tensor.numel() as i64).collect();
-        (&mut self.model.weights, lengths)
+    /// The trainable weights, `(P,)`, of which the layers' tensors are views.
+    pub(crate) fn weights(&mut self) -> &mut Tensor {
+        &mut self.model.weights
     }
 
     /// Holds the weights to their constraints.

@@ -13,6 +13,7 @@ mod json;
 mod layers;
 mod matching;
 mod member;
+mod mixed_state;
 mod names;
 mod notes;
 mod operations;
