@@ -50,9 +50,9 @@ class Method:
     def data(self, noisy: Noisy) -> list[str]:
         if self.clean:
             folders = [f"data.{key}={noisy.photos.folder / part}" for key, part in PARTS]
-            return [*folders, f"corruption.factor={noisy.level:.6f}"]
+            return [*folders, f"corruption.factor={noisy.level:.6f}", 'data.scale="unit"']
         folders = [f"data.{key}={noisy.folder(part)}" for key, part in PARTS]
-        return [*folders, 'data.scale={kind="mean_std"}']
+        return [*folders, 'data.scale="unit"']
 
     def apply(self, noisy: Noisy, binary: Path, folder: Path, augment: int) -> tuple[list[np.ndarray], float]:
         """The outputs for BSD68, and seconds an image."""
