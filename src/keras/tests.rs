@@ -482,6 +482,18 @@ fn several_inputs_or_outputs_are_named_and_one_that_is_idle_is_left_out() {
 }
 
 #[test]
+fn signals_of_any_length_are_opened_as_such() {
+    let layers = json!([input("in", &json!([null, null, 3])), {
+        "class_name": "Conv1D", "name": "c", "inbound_nodes": [[["in", 0, 0, {}]]],
+        "config": { "name": "c", "filters": 3, "kernel_size": [3], "padding": "causal" },
+    }]);
+    let json = model(&layers, &json!([["in", 0, 0]]), &json!([["c", 0, 0]]));
+    let config = config(&json, "2.13.1");
+    assert!(config.contains("input_shape = [-1, 3]"), "{config}");
+    assert!(config.contains("padding = \"causal\""), "{config}");
+}
+
+#[test]
 fn inputs_of_other_shapes_are_refused_with_the_way_out() {
     let of = |shape: Value| {
         refused(&model(
@@ -490,7 +502,7 @@ fn inputs_of_other_shapes_are_refused_with_the_way_out() {
             &json!([["c", 0, 0]]),
         ))
     };
-    assert!(of(json!([null, null, 3])).contains("takes signals of any length"));
+    assert!(of(json!([null, 8, null])).contains("takes inputs of shape [null,8,null]"));
     assert!(of(json!([null, null])).contains("takes inputs of shape [null,null]"));
     assert!(of(json!([null, 4, 28, 28, 1])).contains("takes inputs of shape [null,4,28,28,1]"));
     assert!(of(json!([null, 8, 8, null])).contains("images, with their channels"));

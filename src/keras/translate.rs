@@ -171,15 +171,9 @@ fn input_shape(input: &Input, findings: &mut Findings) -> Option<Vec<i64>> {
         if side.is_null() { Some(-1) } else { side.as_i64().filter(|side| *side > 0) }
     };
     let shape: Option<Vec<i64>> = sides.iter().skip(1).map(side).collect();
-    let is_open = |shape: &[i64]| shape.contains(&-1);
     match shape {
-        Some(shape) if shape.len() == 3 && shape[2] > 0 => Some(shape),
-        Some(shape) if matches!(shape.len(), 1 | 2) && !is_open(&shape) => Some(shape),
-        Some(shape) if shape.len() == 2 && shape[1] > 0 => {
-            let what = "takes signals of any length, and convae takes those of one".to_owned();
-            let way_out = "build the model with keras.Input((steps, channels)), give it these weights, and \
-                           save it";
-            refuse(what, way_out, findings)
+        Some(shape) if matches!(shape.len(), 1..=3) && !shape[shape.len() - 1..].contains(&-1) => {
+            Some(shape)
         }
         _ => {
             let what = format!(

@@ -146,7 +146,7 @@ impl Exporter {
         self.predictor.predict(images)
     }
 
-    /// Whether height and width of the images are free.
+    /// Whether height and width of the images, or the steps of the signals, are free.
     #[must_use]
     pub fn takes_other_sizes(&self) -> bool {
         self.plan.sized_layer().is_none()
@@ -157,7 +157,14 @@ impl Exporter {
     pub fn sizes(&self) -> String {
         let [height, width, _] = self.plan.input_shape;
         if self.plan.graph.input.0.len() != 3 {
-            return format!("shape {}", self.plan.graph.input);
+            let input = &self.plan.graph.input;
+            if !self.takes_other_sizes() {
+                return format!("shape {input}");
+            }
+            let period = self.plan.period(Axis::Columns);
+            return format!(
+                "{width} steps and others that differ from it by multiples of {period}"
+            );
         }
         if !self.takes_other_sizes() {
             return format!("height {height}, width {width}");

@@ -208,12 +208,16 @@ impl<'a> Functional<'a> {
         shapes.next().unwrap_or(Json::Null)
     }
 
-    /// With the batch; height and width of an image are null where they are free.
+    /// With the batch; height and width of an image, and the steps of a signal, are null where they are free.
     fn shape(&self, shape: &Shape) -> Json {
-        let is_image = shape.0.len() == 3;
-        let side = |(axis, side): (usize, &usize)| match self.open.get(axis) {
-            Some(true) if is_image => Json::Null,
-            _ => json!(side),
+        let rank = self.model.plan.graph.input.0.len();
+        let side = |(axis, side): (usize, &usize)| {
+            let is_open = match shape.0.len() {
+                3 => self.open.get(axis) == Some(&true),
+                2 => rank == 2 && axis == 0 && self.open[1],
+                _ => false,
+            };
+            if is_open { Json::Null } else { json!(side) }
         };
         std::iter::once(Json::Null).chain(shape.0.iter().enumerate().map(side)).collect()
     }
