@@ -66,7 +66,7 @@ fn inputs_of(plan: &Plan) -> Vec<Vec<usize>> {
     if plan.sized_layer().is_none() {
         let (rows, columns) = (plan.period(Axis::Rows), plan.period(Axis::Columns));
         for [down, across] in [[rows, 3 * columns], [2 * rows, columns]] {
-            let sides = vec![height + down, width + across, channels];
+            let sides = [height + down, width + across, channels];
             // A signal is an image of one row.
             inputs.push(sides[3 - plan.graph.input.0.len()..].to_vec());
         }

@@ -187,7 +187,9 @@ fn apply_into_file(args: &Apply, mut model: ArrayPredictor<'_>, out: &Path) -> a
         [(_, outputs)] if !is_archive => outputs.write(out)?,
         all => write_archive(out, all)?,
     }
-    all.iter().for_each(|(array, outputs)| tell(array, out, outputs));
+    for (array, outputs) in &all {
+        tell(array, out, outputs);
+    }
     Ok(0)
 }
 

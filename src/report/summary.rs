@@ -65,9 +65,8 @@ fn add_rows(table: &mut Table, plan: &Plan, is_chain: bool) {
 
 /// `(None, 28, 28, 1)`: the batch has no fixed size, nor have images of a model of open size.
 fn keras_shape(plan: &Plan, shape: &Shape) -> String {
-    let side = |(axis, side): (usize, &usize)| match plan.is_open(shape, axis) {
-        true => "None".to_owned(),
-        false => side.to_string(),
+    let side = |(axis, side): (usize, &usize)| {
+        if plan.is_open(shape, axis) { "None".to_owned() } else { side.to_string() }
     };
     let sides: Vec<String> = shape.0.iter().enumerate().map(side).collect();
     format!("(None, {})", sides.join(", "))

@@ -26,6 +26,8 @@ pub enum Purpose {
     TrainPatches = 16,
     /// Where a test image is cut; the index is the sample's.
     TestPatches = 17,
+    /// Codes of which images are drawn.
+    Codes = 18,
 }
 
 /// The stream of (seed, purpose, epoch, index): the four are the cipher's key, so two streams

@@ -176,6 +176,21 @@ impl Exporter {
         )
     }
 
+    /// The same of a file of this format.
+    #[must_use]
+    pub fn sizes_in(&self, format: Format) -> String {
+        let [height, width, _] = self.plan.input_shape;
+        if format == Format::Keras && self.is_fixed_in_keras() {
+            return format!("height {height}, width {width}");
+        }
+        self.sizes()
+    }
+
+    /// Whether Keras's model takes one size, and this one others too.
+    fn is_fixed_in_keras(&self) -> bool {
+        self.takes_other_sizes() && keras::config::has_depth_to_space(&self.plan)
+    }
+
     /// What the config asks of a training that a file of this format has no place for, in sentences.
     #[must_use]
     pub fn left_out(&self, format: Format) -> Vec<String> {
@@ -203,8 +218,7 @@ impl Exporter {
     /// What Keras has no layer for, and what stands in its place.
     fn of_other_layers(&self) -> Vec<String> {
         let [height, width, _] = self.plan.input_shape;
-        let is_fixed = self.takes_other_sizes() && keras::config::has_depth_to_space(&self.plan);
-        let said = is_fixed.then(|| {
+        let said = self.is_fixed_in_keras().then(|| {
             format!(
                 "the file's model takes images of {width}x{height} only: Keras has no DepthToSpace, and Reshape \
                  and Permute stand in its place"

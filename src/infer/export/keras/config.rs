@@ -126,7 +126,7 @@ impl<'a> Functional<'a> {
         let (height, width, channels) = (input[0], input[1], node.output.channels());
         let apart = Shape(vec![height, width, block, block, channels]);
         let turned = Shape(vec![height, block, width, block, channels]);
-        let names = ["blocks", "rows"].map(|step| format!("{}_{step}", node.name));
+        let names = ["blocks", "rows"].map(|step| self.name_beside(node, step));
         let reading = |name: &str, shape: &Shape| -> Vec<Json> {
             let tensor = |place: usize| self.tensor_of(shape, json!([name, place, 0]));
             (0..places.len())
@@ -146,6 +146,15 @@ impl<'a> Functional<'a> {
         ]
     }
 
+    /// A name for a layer that only the file has, which no other layer has.
+    fn name_beside(&self, node: &Node, step: &str) -> String {
+        let mut name = format!("{}_{step}", node.name);
+        while self.model.plan.graph.nodes.iter().any(|other| other.name == name) {
+            name.push('_');
+        }
+        name
+    }
+
     fn inbound(&self, node: &Node) -> Json {
         let tensors: Vec<Json> = node.inputs.iter().map(|&value| self.tensor(value)).collect();
         let arguments = if node.layer.is_merge() { json!([tensors]) } else { json!(tensors) };
@@ -156,7 +165,7 @@ impl<'a> Functional<'a> {
     /// it stay a part of the model.
     fn mean(&self, node: &Node, places: &[Json]) -> Vec<Json> {
         let shape = self.shape(&node.output);
-        let nothing = format!("{}_nothing", node.name);
+        let nothing = self.name_beside(node, "nothing");
         let reads = |place: usize, input: usize| places[place]["args"][0][input].clone();
         let all = 0..places.len();
         let log_variances =
