@@ -83,18 +83,18 @@ fn factors_offsets_and_slopes_start_and_add_what_their_keys_say() {
     let l2 = "{ name = \"L2\", l2 = 0.5 }";
     // Of an image of 3 x 2 pixels and one channel.
     for (layer, weight, values) in [
-        ("BatchNormalization", "gamma", 1.0),
-        ("LayerNormalization", "beta", 1.0),
-        ("GroupNormalization\", groups = 1, name = \"g", "gamma", 1.0),
-        ("PReLU", "alpha", 6.0),
-        ("PReLU\", shared_axes = [2], name = \"p", "alpha", 3.0),
+        ("BatchNormalization", "gamma", 1),
+        ("LayerNormalization", "beta", 1),
+        ("GroupNormalization\", groups = 1, name = \"g", "gamma", 1),
+        ("PReLU", "alpha", 6),
+        ("PReLU\", shared_axes = [2], name = \"p", "alpha", 3),
     ] {
         let start = format!("layer = \"{layer}\", {weight}_initializer = {constant}");
         let keys = format!(", {weight}_regularizer = {l2}, {weight}_constraint = \"non_neg\"");
         let mut plain = trainer(&format!("{{ {start} }}"), "libtorch");
         let mut with = trainer(&format!("{{ {start}{keys} }}"), "libtorch");
         let penalty = step(&mut with).0 - step(&mut plain).0;
-        near(layer, penalty, values * 0.5 * 4.0);
+        near(layer, penalty, values as f64 * 0.5 * 4.0);
         let far_below = |trainer: &Trainer| {
             let trainable = trainer.predictor.parameters().trainable();
             trainable
@@ -102,7 +102,7 @@ fn factors_offsets_and_slopes_start_and_add_what_their_keys_say() {
                 .map(|weight| weight.lt(-1.0).sum(Kind::Int64).int64_value(&[]))
                 .sum::<i64>()
         };
-        assert!((far_below(&plain) as f64 - values).abs() < 0.5, "{layer} starts at -2");
+        assert_eq!(far_below(&plain), values, "{layer} starts at -2");
         assert_eq!(far_below(&with), 0, "{layer} is held");
     }
 }

@@ -5,6 +5,7 @@
 //! Bytes are read in [`crate::formats`]; what a model computes is said in [`crate::plan`].
 
 mod activation;
+mod blocks;
 mod code;
 mod dialect;
 mod graph;

@@ -58,7 +58,17 @@ impl Plan {
                 (None, None) => {}
             }
         }
-        let [rows, columns, _] = first_shape(&self.config.data)?;
+        let first @ [rows, columns, _] = first_shape(&self.config.data)?;
+        if self.graph.input.0.len() == 2 {
+            let steps = self.steps_of(first);
+            return self.for_size(1, steps).map_err(|reason| {
+                UsageError(format!(
+                    "the training signals have {steps} steps, which the model does not take: {reason}; cut them to \
+                     another length"
+                ))
+                .into()
+            });
+        }
         let found = [rows, columns];
         let side = |axis: usize| {
             if self.open[axis] { (found[axis] / times).max(1) } else { self.input_shape[axis] }
@@ -71,6 +81,14 @@ impl Plan {
             ))
             .into()
         })
+    }
+}
+
+impl Plan {
+    /// Steps of signals that are seen so: an array `(N, steps, channels)` is seen as grey images of as many rows, and a
+    /// table as one row.
+    fn steps_of(&self, [rows, columns, channels]: [usize; 3]) -> usize {
+        if rows == 1 && channels == self.input_shape[2] { columns } else { rows }
     }
 }
 
