@@ -85,6 +85,8 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let saved = if args.resume { resume::find(&folder, &plan)? } else { None };
     let opening = Instant::now();
     let data = Dataset::open(&plan.config.data, target)?;
+    plan.check_batches(&data.train)?;
+    plan.check_batches(&data.test)?;
     if let Some(saved) = &saved {
         resume::check_data(saved, &data)?;
     }

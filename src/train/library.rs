@@ -45,6 +45,8 @@ pub fn train(plan: &Plan) -> anyhow::Result<TrainingResult> {
     let target = plan.objective()?.target;
     let device = choose_device(&plan.config.train.device)?;
     let data = Dataset::open(&plan.config.data, target)?;
+    plan.check_batches(&data.train)?;
+    plan.check_batches(&data.test)?;
     let mut trainer = Trainer::new(plan, device)?;
     trainer.start(plan)?;
     let mut history = History::new(plan, &trainer);
