@@ -289,3 +289,27 @@ fn a_config_with_regularizers_reads_back_as_itself() {
     assert!(written.contains("{ name = \"L1L2\", l1 = 0.5, l2 = 0.0 }"), "{written}");
     assert_eq!(Source::parse(&written, "again", &[]).unwrap().config, plan.config);
 }
+
+/// Keras compares no pairs then, and its loss is no number.
+#[test]
+fn outputs_of_a_batch_of_one_are_not_compared() {
+    let refusal = |batch_size: usize, train: usize, test: usize, mode: &str| {
+        let text = format!(
+            "name = \"x\"\n[data]\ndir = \"tests/digits\"\ntrain_samples = {train}\ntest_samples = {test}\n\
+             [model]\nlayers = [{{ layer = \"Flatten\" }}, {{ layer = \"Dense\", name = \"few\", units = 2, \
+             activity_regularizer = {{ name = \"OrthogonalRegularizer\", mode = \"{mode}\" }} }}, \
+             {{ layer = \"Dense\", units = 784 }}, {{ layer = \"Reshape\", target_shape = [28, 28, 1] }}]\n\
+             [train]\nbatch_size = {batch_size}\nloss = \"mse\"\ndevice = \"cpu\"\n"
+        );
+        let plan = Plan::new(Source::parse(&text, "test.toml", &[]).unwrap()).unwrap();
+        convae::train(&plan).err().map(|error| error.to_string())
+    };
+    for (batch_size, train, test) in [(8, 17, 8), (8, 16, 9), (1, 4, 4)] {
+        let error = refusal(batch_size, train, test, "rows").expect("it is refused");
+        for words in ["`train.batch_size`", "a batch of one", "of few (", "mode = \"columns\""] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+    assert_eq!(refusal(8, 18, 8, "rows"), None);
+    assert_eq!(refusal(8, 17, 9, "columns"), None);
+}

@@ -66,7 +66,8 @@ class KerasImport(Sandbox):
             "adafactor": lambda: optimizers.Adafactor(1e-2),
             "muon": lambda: optimizers.Muon(1e-2, exclude_layers=["conv2d"]),
         }.items():
-            for ending in (".keras", ".h5"):
+            # Keras gives two buffers of Adafactor one name, with which it writes no .h5.
+            for ending in (".keras",) if name == "adafactor" else (".keras", ".h5"):
                 with self.subTest(name + ending):
                     model = sequential(layers.Conv2D(4, 3, padding="same", activation="tanh"),
                                        layers.BatchNormalization(), layers.Dense(3), layers.Conv2D(1, 3, padding="same"))

@@ -405,7 +405,7 @@ section! {
         /// Keeps Adam's step finite.
         epsilon: f64 = 1e-7, in EPSILON;
         /// Weights that take Adam's steps beside those that are no matrix: of a name, `layer/weight`, that holds
-        /// one of these texts.
+        /// one of these texts. (Keras's names of a Sequential model begin with the model's, which ours do not.)
         exclude_layers: WeightNames = WeightNames(Vec::new());
         /// Whether weights of a name with `embedding` take Adam's steps.
         exclude_embeddings: bool = true;

@@ -1,8 +1,10 @@
 //! A set of images as the plan wants it fed to the model, and a model of open size at the size of its data.
 
-use super::Plan;
+use super::{Node, Plan};
+use crate::config::ConfigError;
 use crate::config::data::ImageFiles;
 use crate::config::method::SUPERVISED;
+use crate::config::regularizers::{Regularizer, Vectors};
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
 use crate::data::{DataLoader, Images, first_shape};
@@ -28,6 +30,30 @@ pub fn method_loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> Da
 }
 
 impl Plan {
+    /// Whether each batch of these images has what the model's regularizers compare: Keras's
+    /// `OrthogonalRegularizer` of a layer's outputs takes pairs of samples, and is no number where there is one.
+    ///
+    /// # Errors
+    /// When a batch would hold a single sample.
+    pub fn check_batches(&self, images: &Images) -> Result<(), ConfigError> {
+        let (batch, count) = (self.config.train.batch_size, images.len());
+        let compares = |node: &&Node| match node.layer.activity_regularizer() {
+            Some(Regularizer::OrthogonalRegularizer(own)) => own.mode == Vectors::Rows,
+            _ => false,
+        };
+        let Some(node) = self.graph.nodes.iter().find(compares) else { return Ok(()) };
+        if batch > 1 && count % batch != 1 {
+            return Ok(());
+        }
+        let problem = format!(
+            "is {batch}, which makes a batch of one of the last of {count} samples, and the \
+             activity_regularizer of {} (OrthogonalRegularizer) compares the samples of a batch",
+            node.name
+        );
+        let remedy = "give another batch size, or mode = \"columns\" to the regularizer";
+        Err(self.source.error("train.batch_size", problem, remedy))
+    }
+
     /// The plan at the size of its data: of a model of open size, without patches of a size, that is the first
     /// training image's. Whether the others have it too, [`Dataset`](crate::data::Dataset) finds out. A vector of
     /// an array's values is seen as the array's images are.

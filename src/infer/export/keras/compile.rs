@@ -45,10 +45,6 @@ fn loss(losses: &Losses) -> Value {
     };
     let name = term.loss.name();
     options.retain(|key, _| !["loss", "weight"].contains(&key.as_str()));
-    // A list of axes is none to Keras, a tuple is.
-    for value in options.values_mut().filter(|value| value.is_array()) {
-        *value = json!({ "class_name": "__tuple__", "items": value });
-    }
     json!({
         "module": "keras.losses",
         "class_name": class_of(name),
@@ -127,8 +123,7 @@ pub fn optimizer_state(model: &Exporter, weights: &[KerasWeight]) -> Vec<Array> 
         }
     }
     for weight in &trainable {
-        let shapes = shapes_of(&train.optimizer, weight).into_iter();
-        state.extend(shapes.map(|shape| full(weight.array.dtype(), &shape, 0.0)));
+        state.extend(buffers_of(&train.optimizer, weight));
     }
     if let Optimizer::Nadam(_) = train.optimizer {
         // Its product of momenta, which has nothing of a weight's shape.
@@ -164,20 +159,22 @@ fn slots(optimizer: &Optimizer) -> Vec<Vec<f64>> {
     }
 }
 
-/// Shapes of a weight's buffers, where they are not the same for all weights.
-fn shapes_of(optimizer: &Optimizer, weight: &KerasWeight) -> Vec<Vec<usize>> {
-    let shape = weight.array.shape().to_vec();
+/// A weight's buffers, where they are not the same for all weights.
+fn buffers_of(optimizer: &Optimizer, weight: &KerasWeight) -> Vec<Array> {
+    let shape = weight.array.shape();
+    let zeros = |shape: &[usize]| full(weight.array.dtype(), shape, 0.0);
     match optimizer {
-        Optimizer::Adafactor(_) => match shape.as_slice() {
+        Optimizer::Adafactor(_) => match shape {
             [outer @ .., rows, columns] => {
-                let without = |side: &usize| [outer, &[*side]].concat();
-                vec![without(rows), without(columns), shape]
+                let of = |side: &usize| zeros(&[outer, &[*side]].concat());
+                vec![of(rows), of(columns), zeros(shape)]
             }
-            _ => vec![shape],
+            // In place of means of rows and columns.
+            _ => vec![scalar(0_i64), scalar(0_i64), zeros(shape)],
         },
         Optimizer::Muon(muon) => {
             let path = format!("{}/{}", weight.layer, weight.name);
-            vec![shape.clone(); 1 + usize::from(muon.takes_adam(&path, shape.len()))]
+            vec![zeros(shape); 1 + usize::from(muon.takes_adam(&path, shape.len()))]
         }
         _ => Vec::new(),
     }
