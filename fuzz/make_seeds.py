@@ -101,6 +101,12 @@ def npz() -> None:
     write("npz", "codes_alone", 3, archive(np.savez, codes=codes))
 
 
+def csv() -> None:
+    write("csv", "images", None, b"a,b,c,d\n0,0.25,1,0.5\n1,0,0,1e-3\n0.5,0.5,0.5,0.5\n")
+    write("csv", "any_values", None, b" a ,b\r\n-1.5, 3e4\r\n\r\n4,5")
+    write("csv", "alone", None, b"x\n")
+
+
 def tiff(pages: list[dict], order: str = "<", big: bool = False) -> bytes:
     """A TIFF of these pages: tags by number, with whole numbers as values, and the `data` of one strip."""
     word = "Q" if big else "I"
@@ -389,5 +395,5 @@ def model() -> None:
             write("model", file.name.replace(".", "_"), file.suffix == ".keras", said)
 
 
-for seeds in (config, idx, npz, image, pt, safetensors, hdf5, keras, model):
+for seeds in (config, idx, npz, csv, image, pt, safetensors, hdf5, keras, model):
     seeds()

@@ -43,3 +43,16 @@ need_disk_space() { # MEGABYTES PURPOSE
         "$2 needs $1 MB of free disk space in $PWD, which has $free MB." \
         "Free some space there and run this again."
 }
+
+wants_help() { case " $* " in *" -h "* | *" --help "*) true ;; *) false ;; esac }
+
+# What people use beside convae, which only comparisons need: into .venv beside the other packages.
+install_rivals() {
+    local requirements=scripts/requirements-show.txt stamp=.venv/requirements-show.sha256
+    if [ "$(cat $stamp 2>/dev/null)" = "$(sha256_of $requirements)" ]; then return; fi
+    say "installing the packages of $requirements: 50 MB."
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $requirements >&2 || fail \
+        "pip could not install $requirements; its own message is above." \
+        "Check the network and run this again."
+    sha256_of $requirements >$stamp
+}

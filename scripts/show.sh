@@ -8,20 +8,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Python would leave __pycache__ among the scripts.
 export PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
-REQUIREMENTS=scripts/requirements-show.txt
-
-wants_help() { case " $* " in *" -h "* | *" --help "*) true ;; *) false ;; esac }
-
-# Packages that only this script needs, in .venv beside the others.
-install_rivals() {
-    local stamp=.venv/requirements-show.sha256
-    if [ "$(cat $stamp 2>/dev/null)" = "$(sha256_of $REQUIREMENTS)" ]; then return; fi
-    say "installing the packages of $REQUIREMENTS: 50 MB."
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $REQUIREMENTS >&2 || fail \
-        "pip could not install $REQUIREMENTS; its own message is above." \
-        "Check the network and run this again."
-    sha256_of $REQUIREMENTS >$stamp
-}
 
 scripts/setup.sh --python
 install_rivals

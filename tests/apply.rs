@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -919,6 +920,55 @@ fn array(shape: &[usize], values: &[f32]) -> Vec<u8> {
     [Header::bytes("<f4", shape), bytes].concat()
 }
 
+/// An array of a `.npz`, as a `.npy`.
+fn entry(archive: &[u8], name: &str) -> Vec<u8> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(archive)).unwrap();
+    let mut bytes = Vec::new();
+    zip.by_name(&format!("{name}.npy")).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_model_of_open_size_takes_arrays_of_every_size() {
+    let folder = Folder::new();
+    let layers = |kind: &str| {
+        format!(
+            "layers = [{{ layer = \"{kind}\", filters = 2, kernel_size = 3, padding = \"same\" }}]\n"
+        )
+    };
+    for (kind, open, sizes, channels) in [
+        ("Conv1D", "[-1, 1]", vec![vec![5], vec![9]], 1),
+        ("Conv2D", "[-1, -1, 1]", vec![vec![4, 6], vec![7, 3]], 1),
+    ] {
+        let text = |shape: &str| {
+            format!("name = \"case\"\n[model]\ninput_shape = {shape}\n{}", layers(kind))
+        };
+        let weights = saved(&folder, &text(open));
+        let call = convae().arg("apply").arg("--checkpoint").arg(&weights);
+        let mut call = call.out(folder.at(kind));
+        for size in &sizes {
+            let shape = [&[2], &size[..], &[channels]].concat();
+            let values: Vec<f32> = (0..shape.iter().product()).map(|i| i as f32 / 7.0).collect();
+            call = call.arg(folder.write(&format!("{}.npy", size[0]), array(&shape, &values)));
+        }
+        call.succeeds();
+        for size in &sizes {
+            let shape = [&[2], &size[..], &[channels]].concat();
+            let values: Vec<f32> = (0..shape.iter().product()).map(|i| i as f32 / 7.0).collect();
+            let (plan, _) = untrained(&text(&format!("{:?}", &shape[1..])));
+            let (_, checkpoint) = untrained(&text(open));
+            let mut fixed =
+                Predictor::restore(&weights, &plan, &checkpoint, Part::Whole, Device::Cpu).unwrap();
+            let expected = array(&[&[2], &size[..], &[2]].concat(), &fixed.predict(&values));
+            let found = fs::read(folder.at(kind).join(format!("{}.npy", size[0]))).unwrap();
+            assert_eq!(found, expected, "{kind} {size:?}");
+        }
+        let odd = folder.write("odd.npy", array(&[1, 2, 2, 2], &[0.0; 8]));
+        let call = convae().arg("apply").arg("--checkpoint").arg(&weights).out(folder.at("no"));
+        call.arg(&odd).fails(&["odd.npy: it holds samples of 2x2x2, and the model takes"]);
+    }
+}
+
 #[test]
 fn arrays_and_tables_become_arrays_of_what_the_model_gives() {
     let folder = Folder::new();
@@ -945,6 +995,23 @@ fn arrays_and_tables_become_arrays_of_what_the_model_gives() {
     assert_eq!(fs::read(folder.at("out/table.npy")).unwrap(), b"kept");
     let call = apply("out").arg(&signals).arg(folder.at("a.png"));
     call.refused(&["arrays and images are named together"]);
+    for (out, names) in
+        [("one.npy", None), ("one.npz", Some("signals")), ("both.npz", Some("table"))]
+    {
+        let call = apply(out).arg(&signals);
+        if out.starts_with("both") { call.arg(&table) } else { call }.succeeds();
+        let file = fs::read(folder.at(out)).unwrap();
+        match names {
+            None => assert_eq!(file, expected),
+            Some(name) => assert_eq!(entry(&file, name), expected, "{out}"),
+        }
+    }
+    apply("one.npy").arg(&signals).refused(&["one.npy is already there", "--overwrite"]);
+    apply("new.npy").arg(&signals).arg(&table).refused(&["of one array, and 2 are named", ".npz"]);
+    apply("new.csv").arg(&signals).refused(&["new.csv has another ending than .npy or .npz"]);
+    apply("new.npz")
+        .arg(folder.at("a.png"))
+        .refused(&["new.npz is a file for the results of arrays"]);
     apply("out").arg(&signals).arg("--compare").refused(&["--compare is for images"]);
     let other = folder.write("other.npy", array(&[2, 3], &values[..6]));
     apply("out").arg(&other).fails(&["holds samples of 3, and the model takes 4x1"]);

@@ -728,6 +728,31 @@ fn float64_trains_and_is_saved_as_such() {
     evaluate(&checkpoint).succeeds();
 }
 
+#[test]
+fn signals_of_open_length_are_trained_at_the_length_of_their_data() {
+    let folder = Folder::new();
+    let values: Vec<u8> =
+        (0..20 * 12 * 2).flat_map(|i| ((i % 7) as f32 / 7.0).to_le_bytes()).collect();
+    folder.write("signals.npy", [Header::bytes("<f4", &[20, 12, 2]), values].concat());
+    folder.write(
+        "table.csv",
+        format!("{}\n{}", ["x"; 9].join(","), "0,1,0,1,0,1,0,1,0\n".repeat(20)),
+    );
+    for (file, channels) in [("signals.npy", 2), ("table.csv", 1)] {
+        let text = format!(
+            "name = \"open\"\n[data]\nkind = \"npz\"\nfile = {:?}\n[model]\ninput_shape = [-1, {channels}]\n\
+             layers = [{{ layer = \"Conv1D\", filters = {channels}, kernel_size = 3, padding = \"causal\" }}]\n\
+             [train]\nepochs = 1\nloss = \"mse\"\n",
+            folder.at(file)
+        );
+        let config = folder.write("open.toml", text);
+        convae().arg("--config").arg(config).out(folder.at(file).with_extension("run")).succeeds();
+        let saved = folder.at(file).with_extension("run").join("config.toml");
+        let saved = fs::read_to_string(saved).unwrap();
+        assert!(saved.contains(&format!("input_shape = [-1, {channels}]")), "{saved}");
+    }
+}
+
 /// A model that closes and has every layer of the language.
 fn with_every_layer() -> String {
     let model = r#"

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use convae::formats::codes::Codes;
+use convae::formats::npy::Header;
 use image::{GrayImage, RgbImage, RgbaImage};
 use serde_json::Value;
 
@@ -465,6 +466,82 @@ fn colours_go_through_codes_and_grey_images_are_repeated() {
 }
 
 // ---- neighbours ----
+
+/// A square of a page of images of 28x28 pixels.
+fn cell(page: &GrayImage, column: u32, row: u32) -> GrayImage {
+    image::imageops::crop_imm(page, 28 * column, 28 * row, 28, 28).to_image()
+}
+
+#[test]
+fn the_plane_of_a_variational_model_is_one_image_of_all_digits() {
+    let folder = Folder::new();
+    let draw = || call("decode", variational().join("blog-vae.pt"));
+    let out = folder.at("plane.png");
+    draw().args(["--grid", "3", "--scale", "2"]).out(&out).succeeds();
+    let page = grey(&out);
+    assert_eq!(page.dimensions(), (84, 84));
+    // The upper left is (-2, 2), and the middle 0.
+    let mut codes = Codes::new(vec![2]);
+    codes.push("corner".to_owned(), &[-2.0, 2.0]);
+    codes.push("middle".to_owned(), &[0.0, 0.0]);
+    let file = folder.at("codes.npz");
+    codes.save(&file).unwrap();
+    draw().arg("--codes").arg(&file).out(folder.at("drawn")).succeeds();
+    let drawn = |name: &str| grey(&folder.at("drawn").join(format!("{name}.png")));
+    assert_eq!(cell(&page, 0, 0), drawn("corner"));
+    assert_eq!(cell(&page, 1, 1), drawn("middle"));
+    let walk = folder.at("walk.png");
+    let walking = || draw().arg("--codes").arg(&file);
+    walking().args(["--walk", "corner", "middle"]).out(&walk).succeeds();
+    let page = grey(&walk);
+    assert_eq!(page.dimensions(), (280, 28));
+    assert_eq!(cell(&page, 0, 0), drawn("corner"));
+    assert_eq!(cell(&page, 9, 0), drawn("middle"));
+    let said = ["\"center\", which no code is called", "corner, middle"];
+    walking().args(["--walk", "center", "middle"]).out(folder.at("no.png")).refused(&said);
+    draw().args(["--samples", "12"]).out(folder.at("some.png")).succeeds();
+    assert_eq!(grey(&folder.at("some.png")).dimensions(), (280, 56));
+    draw().args(["--grid", "3"]).out(&out).refused(&["already there", "--overwrite"]);
+    draw().args(["--grid", "3"]).out(folder.at("a.jpg")).refused(&["another ending than .png"]);
+    let call = draw().args(["--grid", "3", "--scale=-1"]).out(folder.at("no.png"));
+    call.refused(&["--scale is -1", "above 0"]);
+    let flat = call_dense("decode").args(["--grid", "3"]).out(folder.at("no.png"));
+    flat.refused(&["--grid is for codes of two values, and the model's are 10", "--samples"]);
+}
+
+#[test]
+fn the_report_of_a_variational_model_shows_its_plane_a_walk_and_random_codes() {
+    let page = fs::read_to_string(variational().join("report.html")).unwrap();
+    assert!(page.contains("Images of codes"), "no section");
+    for alt in
+        ["grid over the plane of the codes", "walk between two codes", "images of random codes"]
+    {
+        assert!(page.contains(alt), "{alt}");
+    }
+    assert!(!fs::read_to_string(plain().join("report.html")).unwrap().contains("Images of codes"));
+}
+
+#[test]
+fn neighbours_of_signals_are_drawn_as_curves() {
+    let folder = Folder::new();
+    let values: Vec<u8> =
+        (0..40 * 32).flat_map(|i| ((i * i % 97) as f32 / 97.0).to_le_bytes()).collect();
+    folder.write("signals.npy", [Header::bytes("<f4", &[40, 16, 2]), values].concat());
+    let text = format!(
+        "name = \"signal\"\n[data]\nkind = \"npz\"\nfile = {:?}\n[model]\ninput_shape = [16, 2]\n\
+         encoder = [{{ layer = \"Conv1D\", filters = 1, kernel_size = 3, padding = \"same\" }}]\n\
+         decoder = [{{ layer = \"Conv1D\", filters = 2, kernel_size = 3, padding = \"same\" }}]\n\
+         [train]\nepochs = 1\n",
+        folder.at("signals.npy")
+    );
+    let config = folder.write("signal.toml", text);
+    convae().arg("--config").arg(config).out(folder.at("run")).succeeds();
+    let out = folder.at("alike.png");
+    call("neighbours", folder.at("run/signal.pt")).args(["--count", "2"]).out(&out).succeeds();
+    // Each row is as high as a drawing of a signal, 64 pixels, and not as an image of one row.
+    let page = grey(&out);
+    assert!(page.height() > 400 && page.width() > 3 * 96, "{:?}", page.dimensions());
+}
 
 #[test]
 fn neighbours_of_the_test_images_are_drawn_from_the_training_set() {

@@ -65,8 +65,11 @@ fn inputs_of(plan: &Plan) -> Vec<Vec<usize>> {
     let mut inputs = vec![plan.graph.input.0.clone()];
     if plan.sized_layer().is_none() {
         let (rows, columns) = (plan.period(Axis::Rows), plan.period(Axis::Columns));
-        inputs.push(vec![height + rows, width + 3 * columns, channels]);
-        inputs.push(vec![height + 2 * rows, width + columns, channels]);
+        for [down, across] in [[rows, 3 * columns], [2 * rows, columns]] {
+            let sides = [height + down, width + across, channels];
+            // A signal is an image of one row.
+            inputs.push(sides[3 - plan.graph.input.0.len()..].to_vec());
+        }
     }
     inputs
 }

@@ -204,6 +204,11 @@ fn damaged_arrays_do_no_harm() {
 }
 
 #[test]
+fn a_damaged_table_does_no_harm() {
+    survives_damage("csv");
+}
+
+#[test]
 fn a_damaged_image_does_no_harm() {
     survives_damage("image");
 }

@@ -463,7 +463,7 @@ const TARGETS: [f64; 6] = [0.0, 0.1, 0.25, 0.5, 0.9, 1.0];
 fn binary_crossentropy_is_that_of_the_clipped_probability() {
     for output in OUTPUTS {
         for target in TARGETS {
-            let (loss, _) = loss_and_slope(Loss::BinaryCrossentropy, output, target);
+            let (loss, _) = loss_and_slope(Loss::BINARY_CROSSENTROPY, output, target);
             let what = format!("the loss of {output:e} for {target}");
             assert_near(&what, loss, crossentropy(output, target));
         }
@@ -475,7 +475,7 @@ fn binary_crossentropy_is_bounded_by_the_clip() {
     // -ln(1e-7); libtorch's own loss goes to 100.
     let worst = 16.118_095_650_958_32;
     for (output, target) in [(0.0, 1.0), (1e-8, 1.0), (1.0, 0.0), (1.0 - 1e-8, 0.0)] {
-        let (loss, _) = loss_and_slope(Loss::BinaryCrossentropy, output, target);
+        let (loss, _) = loss_and_slope(Loss::BINARY_CROSSENTROPY, output, target);
         // 1 - (1 - 1e-7) is 1e-7 only to 6e-10, relative.
         assert!((loss - worst).abs() < 1e-9, "{loss} at {output:e}");
     }
@@ -485,7 +485,7 @@ fn binary_crossentropy_is_bounded_by_the_clip() {
 fn binary_crossentropy_has_no_slope_beyond_the_clip() {
     for output in [0.0, 1e-12, 1e-8, 1.0 - 1e-8, 1.0] {
         for target in TARGETS {
-            let (_, slope) = loss_and_slope(Loss::BinaryCrossentropy, output, target);
+            let (_, slope) = loss_and_slope(Loss::BINARY_CROSSENTROPY, output, target);
             assert!(slope == 0.0, "slope {slope} at {output:e} for {target}");
         }
     }
@@ -495,7 +495,7 @@ fn binary_crossentropy_has_no_slope_beyond_the_clip() {
 fn binary_crossentropy_has_the_slope_of_its_formula_within_the_clip() {
     for output in [2e-7, 1e-6, 0.01, 0.3, 0.5, 0.9, 1.0 - 1e-6] {
         for target in TARGETS {
-            let (_, slope) = loss_and_slope(Loss::BinaryCrossentropy, output, target);
+            let (_, slope) = loss_and_slope(Loss::BINARY_CROSSENTROPY, output, target);
             let expected = (1.0 - target) / (1.0 - output) - target / output;
             let what = format!("the slope at {output:e} for {target}");
             assert_near(&what, slope, expected);
@@ -529,7 +529,7 @@ fn losses_are_the_mean_over_all_values_of_the_batch() {
         outputs.iter().zip(&targets).map(|(&o, &t)| single(o, t)).sum::<f64>() / 24.0
     };
     for (loss, expected) in [
-        (Loss::BinaryCrossentropy, mean(crossentropy)),
+        (Loss::BINARY_CROSSENTROPY, mean(crossentropy)),
         (Loss::MeanSquaredError, mean(|output, target| (output - target).powi(2))),
         (Loss::MeanAbsoluteError, mean(|output, target| (output - target).abs())),
     ] {
@@ -542,7 +542,7 @@ fn losses_are_the_mean_over_all_values_of_the_batch() {
 fn binary_crossentropy_in_float32_clips_at_the_float32_values_of_the_bounds() {
     let loss = |output: f32, target: f32| {
         let (output, target) = (Tensor::from_slice(&[output]), Tensor::from_slice(&[target]));
-        Loss::BinaryCrossentropy.of(&output, &target).double_value(&[])
+        Loss::BINARY_CROSSENTROPY.of(&output, &target).double_value(&[])
     };
     // float32 holds 1e-7 to 8 digits, but 1 - 1e-7 only as 1 - 1.19e-7: half an ulp below 1.
     assert!((loss(0.0, 1.0) - 16.118_095_650_958).abs() < 1e-5);
@@ -554,7 +554,7 @@ fn binary_crossentropy_in_float32_clips_at_the_float32_values_of_the_bounds() {
 fn the_loss_of_an_output_that_is_not_a_number_is_not_a_number() {
     let output = Tensor::from_slice(&[0.5, f64::NAN]);
     let target = Tensor::from_slice(&[0.0, 1.0]);
-    for loss in [Loss::BinaryCrossentropy, Loss::MeanSquaredError, Loss::MeanAbsoluteError] {
+    for loss in [Loss::BINARY_CROSSENTROPY, Loss::MeanSquaredError, Loss::MeanAbsoluteError] {
         assert!(loss.of(&output, &target).double_value(&[]).is_nan(), "{loss:?}");
     }
 }

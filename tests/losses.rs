@@ -4,7 +4,7 @@ use convae::config::{ConfigError, Source};
 use convae::data::Batch;
 use convae::engine::Step;
 use convae::infer::metrics;
-use convae::nn::{Loss, Losses};
+use convae::nn::{Axes, Labels, Loss, Losses, Reduction, Term};
 use convae::plan::Plan;
 use convae::train::Trainer;
 use tch::{Device, Kind, Tensor};
@@ -49,6 +49,9 @@ fn both_engines_have_the_losses_that_look_at_each_value_by_itself() {
         "\"log_cosh\"",
         "\"charbonnier\"",
         "{ loss = \"charbonnier\", epsilon = 0.5 }",
+        "{ loss = \"bce\", from_logits = true }",
+        "{ loss = \"bce\", label_smoothing = 0.25 }",
+        "{ loss = \"bce\", from_logits = true, label_smoothing = 0.25 }",
     ] {
         let ((native, slopes), (libtorch, others)) = (step(loss, "native"), step(loss, "libtorch"));
         near(loss, native, libtorch);
@@ -98,12 +101,192 @@ fn ssim_is_one_less_the_similarity_that_evaluate_prints() {
     near("equal images", Loss::Ssim.of(&tensor(&one), &tensor(&one)).double_value(&[]), 0.0);
 }
 
+/// Batch, height, width and channels.
+const SIDES: [usize; 4] = [2, 4, 2, 3];
+
+/// Values strictly within 0..1, by Keras's indices, channels last.
+fn values(step: f64) -> Vec<f64> {
+    (0..48).map(|i| 0.5 + 0.45 * (f64::from(i) * step).sin()).collect()
+}
+
+/// As a model gives them to its loss.
+fn channels_first(values: &[f64]) -> Tensor {
+    let [batch, height, width, channels] = SIDES.map(|side| side as i64);
+    Tensor::from_slice(values).view([batch, height, width, channels]).permute([0, 3, 1, 2])
+}
+
+/// Sums of some axes, by their place in Keras's order, of values `at(index)`; one for each place in the others.
+fn sums(axes: &[usize], at: impl Fn(usize) -> f64) -> Vec<f64> {
+    let mut found = std::collections::BTreeMap::new();
+    for index in 0..48 {
+        let mut rest = index;
+        let mut place = [0; 4];
+        for (axis, side) in SIDES.into_iter().enumerate().rev() {
+            place[axis] = if axes.contains(&axis) { 0 } else { rest % side };
+            rest /= side;
+        }
+        *found.entry(place).or_insert(0.0) += at(index);
+    }
+    found.into_values().collect()
+}
+
+fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.into_iter().collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn cross_entropies_of_classes_have_the_values_of_their_formula() {
+    let (p, t) = (values(0.7), values(1.3));
+    let (output, target) = (channels_first(&p), channels_first(&t));
+    let labels = Labels { from_logits: false, label_smoothing: 0.25 };
+    for (axis, place) in [(-1, 3), (1, 1), (-2, 2), (0, 0)] {
+        let totals = sums(&[place], |index| p[index]);
+        let total = |index: usize| {
+            let own = sums(&[place], |other| if other == index { 1.0 } else { 0.0 });
+            totals[own.iter().position(|&own| own > 0.0).unwrap()]
+        };
+        let wanted = mean(sums(&[place], |index| {
+            let smooth = t[index] * 0.75 + 0.25 / 3.0;
+            -smooth * (p[index] / total(index)).ln()
+        }));
+        let loss = Loss::CategoricalCrossentropy { labels, axis };
+        near("categorical", loss.of(&output, &target).double_value(&[]), wanted);
+    }
+    let classes: Vec<f64> = (0..16).map(|pixel| f64::from(pixel % 3)).collect();
+    let wanted = mean(classes.iter().enumerate().map(|(pixel, &class)| {
+        let own = &p[3 * pixel..3 * pixel + 3];
+        own.iter().map(|logit| logit.exp()).sum::<f64>().ln() - own[class as usize]
+    }));
+    let classes = Tensor::from_slice(&classes).view([2, 1, 4, 2]);
+    let loss = Loss::SparseCategoricalCrossentropy { from_logits: true };
+    near("sparse", loss.of(&output, &classes).double_value(&[]), wanted);
+}
+
+#[test]
+fn focal_cross_entropy_has_the_values_of_its_formula() {
+    let (p, t) = (values(0.7), values(1.3));
+    let labels = Labels { from_logits: false, label_smoothing: 0.5 };
+    let loss = Loss::BinaryFocalCrossentropy {
+        labels,
+        apply_class_balancing: true,
+        alpha: 0.75,
+        gamma: 1.5,
+    };
+    let wanted = mean(p.iter().zip(&t).map(|(p, t)| {
+        let t = t * 0.5 + 0.25;
+        let crossentropy = -(t * p.ln() + (1.0 - t) * (1.0 - p).ln());
+        let right = t * p + (1.0 - t) * (1.0 - p);
+        (t * 0.75 + (1.0 - t) * 0.25) * (1.0 - right).powf(1.5) * crossentropy
+    }));
+    let found = loss.of(&channels_first(&p), &channels_first(&t));
+    near("focal", found.double_value(&[]), wanted);
+}
+
+#[test]
+fn dice_and_tversky_sum_over_the_axes_that_keras_counts() {
+    let (p, t) = (values(0.7), values(1.3));
+    let (output, target) = (channels_first(&p), channels_first(&t));
+    for (axes, places) in [
+        (&[][..], &[0, 1, 2, 3][..]),
+        (&[-1], &[3]),
+        (&[1, 2], &[1, 2]),
+        (&[-3], &[1]),
+        (&[0, -2], &[0, 2]),
+    ] {
+        let sum = |at: &dyn Fn(f64, f64) -> f64| sums(places, |index| at(p[index], t[index]));
+        let both = sum(&|p, t| p * t);
+        let of_all = |parts: Vec<f64>, of: &dyn Fn(f64, f64) -> f64| {
+            mean(both.iter().zip(parts).map(|(&both, part)| of(both, part)))
+        };
+        let axis = Axes::new(axes);
+        let wanted = of_all(sum(&|p, t| p + t), &|both, all| 1.0 - 2.0 * both / (all + 1e-7));
+        near("dice", Loss::Dice { axis }.of(&output, &target).double_value(&[]), wanted);
+        let misses = sum(&|p, t| 0.25 * t * (1.0 - p) + 2.0 * p * (1.0 - t));
+        let wanted = of_all(misses, &|both, misses| 1.0 - both / (both + misses + 1e-7));
+        let loss = Loss::Tversky { alpha: 0.25, beta: 2.0, axis };
+        near("tversky", loss.of(&output, &target).double_value(&[]), wanted);
+        // One value for each place that is left.
+        let sum = Losses(vec![Term { reduction: Reduction::Sum, ..loss.into() }]);
+        let wanted = wanted * both.len() as f64;
+        near("its sum", sum.of(&output, &target).double_value(&[]), wanted);
+    }
+}
+
+#[test]
+fn a_sum_over_the_batch_is_that_of_one_value_for_each_pixel() {
+    let (output, target) = (channels_first(&values(0.7)), channels_first(&values(1.3)));
+    for loss in [Loss::MeanSquaredError, Loss::KlDivergence, Loss::CosineSimilarity { axis: -1 }] {
+        let sum = Losses(vec![Term { reduction: Reduction::Sum, ..loss.into() }]);
+        let mean = loss.of(&output, &target).double_value(&[]);
+        near("the sum", sum.of(&output, &target).double_value(&[]), 16.0 * mean);
+    }
+}
+
+/// Of signals, which are computed on as images of one row.
+#[test]
+fn the_axes_of_a_loss_of_signals_are_those_of_its_batch() {
+    let signals = Tensor::from_slice(&values(0.7)).view([2, 8, 3]);
+    let targets = Tensor::from_slice(&values(1.3)).view([2, 8, 3]);
+    let image = |signals: &Tensor| signals.unsqueeze(1).permute([0, 3, 1, 2]);
+    for (axis, along) in [(-1, 2), (2, 2), (1, 1), (-2, 1), (0, 0), (-3, 0)] {
+        let unit = |values: &Tensor| {
+            values / values.square().sum_dim_intlist([along].as_slice(), true, Kind::Double).sqrt()
+        };
+        let cosines = unit(&signals) * unit(&targets);
+        let cosines = cosines.sum_dim_intlist([along].as_slice(), false, Kind::Double);
+        let loss = Losses::from(Loss::CosineSimilarity { axis }).of_signals();
+        let found = loss.of(&image(&signals), &image(&targets));
+        near("cosine", found.double_value(&[]), -cosines.mean(None).double_value(&[]));
+    }
+}
+
+/// TensorFlow's `tf.image.ssim_multiscale` in float32, of the same images of 161x170 with two channels.
+#[test]
+fn ms_ssim_is_one_less_that_of_tensorflow() {
+    const TENSORFLOW: f64 = 0.772_679_805_755_615_2;
+    let count = 161 * 170 * 2;
+    let a: Vec<f64> = (0..count).map(|i| (f64::from(i) * 0.37).sin().abs()).collect();
+    let near_a = |(i, a): (i32, &f64)| (a + 0.3 * (f64::from(i) * 0.41).sin()).clamp(0.0, 1.0);
+    let b: Vec<f64> = (0..count).zip(&a).map(near_a).collect();
+    let image =
+        |values: &[f64]| Tensor::from_slice(values).view([1, 161, 170, 2]).permute([0, 3, 1, 2]);
+    let output = image(&b).set_requires_grad(true);
+    let loss = Loss::MsSsim.of(&output, &image(&a));
+    let found = loss.double_value(&[]);
+    assert!((found - (1.0 - TENSORFLOW)).abs() < 1e-5, "{found}, {}", 1.0 - TENSORFLOW);
+    near("equal images", Loss::MsSsim.of(&image(&a), &image(&a)).double_value(&[]), 0.0);
+    // Its slope is that of its value.
+    let slope = Tensor::run_backward(&[&loss], &[&output], false, false).remove(0);
+    let nudge = image(&a) - 0.5;
+    let at = |step: f64| Loss::MsSsim.of(&(output.detach() + &nudge * step), &image(&a));
+    let by_values = (at(1e-6) - at(-1e-6)).double_value(&[]) / 2e-6;
+    let by_slope = (slope * &nudge).sum(Kind::Double).double_value(&[]);
+    assert!((by_values / by_slope - 1.0).abs() < 1e-6, "{by_values}, {by_slope}");
+    // Whose contrasts are opposed: nothing is alike, and nothing says which way is better.
+    let inverse: Vec<f64> = a.iter().map(|a| 1.0 - a).collect();
+    let negative = image(&inverse).set_requires_grad(true);
+    let loss = Loss::MsSsim.of(&negative, &image(&a));
+    near("a negative", loss.double_value(&[]), 1.0);
+    let slope = Tensor::run_backward(&[&loss], &[&negative], false, false).remove(0);
+    near("its slope", slope.abs().max().double_value(&[]), 0.0);
+}
+
 #[test]
 fn a_loss_reads_back_as_it_was_written() {
     for (loss, written) in [
         ("\"mse\"", "\"mean_squared_error\""),
         ("{ loss = \"huber\" }", "\"huber\""),
-        ("{ loss = \"huber\", delta = 0.5 }", "{ loss = \"huber\", delta = 0.5, weight = 1.0 }"),
+        (
+            "{ loss = \"huber\", delta = 0.5 }",
+            "{ loss = \"huber\", delta = 0.5, reduction = \"sum_over_batch_size\", weight = 1.0 }",
+        ),
+        ("{ loss = \"mse\", reduction = \"mean\" }", "loss = \"mean_squared_error\""),
+        (
+            "{ loss = \"dice\", axis = [1, 2] }",
+            "{ loss = \"dice\", axis = [1, 2], reduction = \"sum_over_batch_size\", weight = 1.0 }",
+        ),
+        ("{ loss = \"tversky\", axis = -1 }", "axis = -1"),
         ("[{ loss = \"ssim\", weight = 0.5 }, \"mae\"]", "\"mean_absolute_error\""),
     ] {
         let plan = plan_of(loss, "auto").unwrap();
@@ -114,8 +297,11 @@ fn a_loss_reads_back_as_it_was_written() {
             plan.config.train.loss
         );
     }
-    let sum = Losses(vec![(Loss::Ssim, 0.84), (Loss::MeanAbsoluteError, 0.16)]);
+    let part = |loss: Loss, weight| Term { weight, ..loss.into() };
+    let sum = Losses(vec![part(Loss::Ssim, 0.84), part(Loss::MeanAbsoluteError, 0.16)]);
     assert_eq!(sum.name(), "0.84 ssim + 0.16 mean_absolute_error");
+    let sum = Term { reduction: Reduction::Sum, ..Loss::MeanSquaredError.into() };
+    assert_eq!(Losses(vec![sum]).name(), "sum of mean_squared_error");
 }
 
 #[test]
@@ -125,6 +311,13 @@ fn what_is_no_loss_is_refused_with_the_value_and_the_remedy() {
         ("{ loss = \"huber\", delta = 0.0 }", ["`train.loss.delta`", "is 0", "above 0"]),
         ("{ loss = \"mse\", delta = 1.0 }", ["`train.loss.delta`", "is not a key", "weight"]),
         ("[]", ["`train.loss`", "a list", "\"mse\""]),
+        ("{ loss = \"dice\", axis = [] }", ["`train.loss.axis`", "is []", "a list of axes"]),
+        ("{ loss = \"dice\", axis = 4 }", ["`train.loss.axis`", "is 4", "from -4 to 3"]),
+        ("{ loss = \"mse\", reduction = \"none\" }", ["`train.loss.reduction`", "\"none\"", "sum"]),
+        (
+            "{ loss = \"ssim\", reduction = \"sum\" }",
+            ["`train.loss.reduction`", "not a key", "weight"],
+        ),
     ] {
         let error = plan_of(loss, "auto").unwrap_err().to_string();
         for word in words {
@@ -133,9 +326,31 @@ fn what_is_no_loss_is_refused_with_the_value_and_the_remedy() {
     }
     let error = Trainer::new(&plan_of("\"ssim\"", "native").unwrap(), Device::Cpu).unwrap_err();
     assert!(error.to_string().contains("no stage for train.loss (ssim)"), "{error}");
+    let sum = plan_of("{ loss = \"mse\", reduction = \"sum\" }", "native").unwrap();
+    let error = Trainer::new(&sum, Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("no stage for train.loss (sum of mean_squared_error)"), "{error}");
+    for (loss, words) in [
+        (
+            "\"sparse_categorical_crossentropy\"",
+            ["numbers of classes", "take categorical_crossentropy"],
+        ),
+        (
+            "[\"sparse_categorical_crossentropy\", \"mse\"]",
+            ["have other targets", "take one of them"],
+        ),
+        ("\"ms_ssim\"", ["images of 9x8", "161x161 pixels at least"]),
+    ] {
+        let error = plan_of(loss, "auto").unwrap().objective().unwrap_err().to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    }
+    let vectors = "name = \"x\"\n[model]\ninput_shape = [8]\nlayers = [{ layer = \"Dense\", units = 8 }]\n\
+                   [train]\nloss = { loss = \"cosine_similarity\", axis = -3 }\n";
+    let plan = Plan::new(Source::parse(vectors, "test.toml", &[]).unwrap()).unwrap();
+    let error = plan.objective().unwrap_err().to_string();
+    assert!(error.contains("its axis is -3, but a batch of 8 has 2 axes"), "{error}");
     let text = "name = \"x\"\n[model]\ninput_shape = [6, 8, 1]\n\
                 layers = [{ layer = \"Dense\", units = 1 }]\n[train]\nloss = \"ssim\"\n";
     let small = Plan::new(Source::parse(text, "test.toml", &[]).unwrap()).unwrap();
     let error = small.objective().unwrap_err().to_string();
-    assert!(error.contains("images of 6x8") && error.contains("windows are 7x7"), "{error}");
+    assert!(error.contains("images of 6x8") && error.contains("7x7 pixels at least"), "{error}");
 }

@@ -226,7 +226,7 @@ fn what_does_not_go_together_is_refused_with_its_key() {
         (
             NOISE2VOID,
             &["train.loss=ssim"],
-            "`train.loss` is ssim, and noise2void's is of single pixels; take mean_squared_error",
+            "`train.loss` is ssim, and noise2void's is a mean of single pixels; take mean_squared_error",
         ),
         (
             NEIGHBOR2NEIGHBOR,

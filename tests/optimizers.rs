@@ -7,10 +7,10 @@ mod reference {
 
 use convae::config::schema::Section;
 use convae::config::sections::{
-    self, Adadelta, Adagrad, Adam, AdamMoments, AdamW, Adamax, Ftrl, Lamb, Lion, Moments, Nadam,
-    OptimizerOptions, RmsProp, Sgd,
+    self, Adadelta, Adafactor, Adagrad, Adam, AdamMoments, AdamW, Adamax, Ftrl, Lamb, Lion,
+    Moments, Muon, Nadam, OptimizerOptions, RmsProp, Sgd, WeightNames,
 };
-use convae::optim::Optimizer;
+use convae::optim::{Optimizer, Variable};
 use convae::system::random::Stream;
 use rand::{RngExt, SeedableRng};
 use reference::optimizers::{Keras, clipped};
@@ -57,7 +57,8 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
 }
 
 fn optimizer(options: &sections::Optimizer, weights: &Tensor) -> Optimizer {
-    Optimizer::new(options, weights, LENGTHS.map(|length| length as i64).to_vec())
+    let variables = LENGTHS.map(|length| Variable::new("w", &[length as i64]));
+    Optimizer::new(options, weights, variables.to_vec())
 }
 
 /// The largest difference, relative to the expected value or to 1 where that is larger.
@@ -114,7 +115,9 @@ options!(
     Adagrad(Adagrad),
     Lion(Lion),
     Lamb(Lamb),
-    Ftrl(Ftrl)
+    Ftrl(Ftrl),
+    Adafactor(Adafactor),
+    Muon(Muon)
 );
 
 /// Adam that keeps a third buffer.
@@ -144,6 +147,8 @@ fn all() -> Vec<sections::Optimizer> {
         sections::Optimizer::Lion(Lion::defaults()),
         sections::Optimizer::Lamb(Lamb::defaults()),
         sections::Optimizer::Ftrl(Ftrl::defaults()),
+        sections::Optimizer::Adafactor(Adafactor::defaults()),
+        sections::Optimizer::Muon(Muon::defaults()),
         sections::Optimizer::SGD(Sgd {
             common: OptimizerOptions {
                 use_ema: true,
@@ -225,6 +230,132 @@ fn ftrl_follows_keras() {
         beta: 0.5,
         ..Ftrl::defaults()
     });
+}
+
+#[test]
+fn adafactor_and_muon_of_what_is_no_matrix_follow_keras() {
+    let common = OptimizerOptions { weight_decay: Some(0.1), ..OptimizerOptions::defaults() };
+    follows_keras(Adafactor::defaults());
+    follows_keras(Adafactor {
+        learning_rate: 0.5,
+        beta_2_decay: -0.5,
+        epsilon_1: 1e-6,
+        epsilon_2: 0.1,
+        clip_threshold: 0.3,
+        common: common.clone(),
+        ..Adafactor::defaults()
+    });
+    follows_keras(Muon::defaults());
+    follows_keras(Muon {
+        adam_beta_1: 0.5,
+        adam_beta_2: 0.9,
+        adam_weight_decay: Some(0.5),
+        epsilon: 1e-3,
+        adam_lr_ratio: 2.0,
+        common,
+        ..Muon::defaults()
+    });
+}
+
+/// The weights of Keras 3.15.1 on JAX after three steps of the rate 0.1, in float64: a matrix of sines, and gradients of
+/// cosines.
+#[test]
+fn adafactor_and_muon_of_a_matrix_follow_keras() {
+    let out = || WeightNames(vec!["out".to_owned()]);
+    for (options, sides, wanted) in [
+        (
+            sections::Optimizer::Adafactor(Adafactor {
+                clip_threshold: 0.5,
+                ..Adafactor::defaults()
+            }),
+            [3, 2],
+            [
+                -0.051_073_010_435_258_55,
+                0.891_723_799_437_284_9,
+                1.006_791_869_295_418_3,
+                0.204_354_108_404_349_92,
+                -0.776_397_548_644_239_8,
+                -1.072_187_503_949_902_3,
+            ],
+        ),
+        (
+            sections::Optimizer::Muon(Muon::defaults()),
+            [3, 2],
+            [
+                -0.054_451_352_266_057_73,
+                0.858_910_259_848_047_6,
+                0.957_786_374_034_520_9,
+                0.185_104_677_806_560_2,
+                -0.742_708_187_018_790_2,
+                -1.012_971_712_046_603_7,
+            ],
+        ),
+        (
+            sections::Optimizer::Muon(Muon { exclude_layers: out(), ..Muon::defaults() }),
+            [3, 2],
+            [
+                -0.240_699_058_722_423_7,
+                0.782_157_340_058_862,
+                1.198_302_370_494_078_3,
+                0.395_752_435_496_174_1,
+                -0.660_825_765_521_158,
+                -1.242_216_231_286_755,
+            ],
+        ),
+        (
+            sections::Optimizer::Muon(Muon { nesterov: false, rms_rate: 0.0, ..Muon::defaults() }),
+            [2, 3],
+            [
+                -0.030_916_714_225_402_656,
+                0.993_628_692_319_403_3,
+                1.104_636_461_499_238_8,
+                0.312_972_623_133_224_55,
+                -0.575_733_152_696_006_9,
+                -0.935_112_523_065_996_7,
+            ],
+        ),
+    ] {
+        let numbers =
+            |of: fn(f64) -> f64, first: f64| (0..6).map(|i| of(f64::from(i) + first)).collect();
+        let start: Vec<f64> = numbers(f64::sin, 0.0);
+        let mut found = Tensor::from_slice(&start);
+        let mut ours =
+            Optimizer::new(&options, &found, vec![Variable::new("layer_out/kernel", &sides)]);
+        ours.learning_rate = 0.1;
+        for step in 0..3 {
+            let slopes: Vec<f64> = numbers(f64::cos, f64::from(step));
+            ours.step(&mut found, &Tensor::from_slice(&slopes));
+        }
+        let off = difference(&found, &[wanted.to_vec()]);
+        assert!(off <= ROUNDING, "{options:?} is {off:e} off: {found:?}");
+    }
+}
+
+/// Of a kernel, a bias and two matrices.
+#[test]
+fn adafactor_and_muon_go_on_from_a_saved_state_to_the_last_bit() {
+    for options in [
+        sections::Optimizer::Adafactor(Adafactor::defaults()),
+        sections::Optimizer::Muon(Muon::defaults()),
+    ] {
+        let sides: [&[i64]; 4] = [&[2, 2, 3, 1], &[3], &[5, 2], &[1, 11]];
+        let of = |sides: &&[i64]| Variable::new("layer/kernel", sides);
+        let new =
+            |weights: &Tensor| Optimizer::new(&options, weights, sides.iter().map(of).collect());
+        let mut stream = stream(19);
+        let mut weights = flat(&weights(&mut stream));
+        let mut one = new(&weights);
+        one.step(&mut weights, &flat(&gradients(&mut stream)));
+        let mut copy = weights.copy();
+        let mut other = new(&copy);
+        let state: Vec<_> =
+            one.state().into_iter().map(|(name, slot)| (name.to_owned(), slot)).collect();
+        other.restore(one.iterations(), &state).unwrap();
+        let slopes = flat(&gradients(&mut stream));
+        one.step(&mut weights, &slopes);
+        other.step(&mut copy, &slopes);
+        assert_eq!(numbers(&weights), numbers(&copy), "{options:?}");
+    }
 }
 
 #[test]
@@ -454,7 +585,7 @@ fn buffers_have_the_names_that_keras_gives_them() {
         let optimizer = optimizer(options, &flat(&weights(&mut stream(15))));
         optimizer.state().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
-    let expected: [&[&str]; 16] = [
+    let expected: [&[&str]; 18] = [
         &["momentum", "velocity"],
         &["momentum", "velocity", "velocity_hat"],
         &["momentum", "velocity"],
@@ -469,6 +600,8 @@ fn buffers_have_the_names_that_keras_gives_them() {
         &["momentum"],
         &["momentum", "velocity"],
         &["accumulator", "linear"],
+        &["r", "c", "velocity"],
+        &["momentum", "velocity"],
         &["average"],
         &["momentum", "velocity", "average", "gradient_accumulator"],
     ];
@@ -494,13 +627,13 @@ fn restoring_refuses_a_state_without_one_of_the_buffers_and_names_it() {
 
 #[test]
 fn restoring_refuses_a_buffer_of_another_size_and_names_both_sizes() {
-    let length: usize = LENGTHS.iter().sum();
     for options in all() {
         let weights = flat(&weights(&mut stream(17)));
         let mut optimizer = optimizer(&options, &weights);
         for wrong in 0..saved(&optimizer).len() {
             let mut state = saved(&optimizer);
-            state[wrong].1 = Tensor::zeros([length as i64 + 1], (Kind::Double, Device::Cpu));
+            let length = state[wrong].1.size()[0];
+            state[wrong].1 = Tensor::zeros([length + 1], (Kind::Double, Device::Cpu));
             let refusal = optimizer.restore(3, &state).expect_err("a buffer is too long");
             assert!(refusal.contains(&state[wrong].0), "{refusal}");
             assert!(refusal.contains(&format!("{}", length + 1)), "{refusal}");

@@ -83,18 +83,18 @@ fn factors_offsets_and_slopes_start_and_add_what_their_keys_say() {
     let l2 = "{ name = \"L2\", l2 = 0.5 }";
     // Of an image of 3 x 2 pixels and one channel.
     for (layer, weight, values) in [
-        ("BatchNormalization", "gamma", 1.0),
-        ("LayerNormalization", "beta", 1.0),
-        ("GroupNormalization\", groups = 1, name = \"g", "gamma", 1.0),
-        ("PReLU", "alpha", 6.0),
-        ("PReLU\", shared_axes = [2], name = \"p", "alpha", 3.0),
+        ("BatchNormalization", "gamma", 1),
+        ("LayerNormalization", "beta", 1),
+        ("GroupNormalization\", groups = 1, name = \"g", "gamma", 1),
+        ("PReLU", "alpha", 6),
+        ("PReLU\", shared_axes = [2], name = \"p", "alpha", 3),
     ] {
         let start = format!("layer = \"{layer}\", {weight}_initializer = {constant}");
         let keys = format!(", {weight}_regularizer = {l2}, {weight}_constraint = \"non_neg\"");
         let mut plain = trainer(&format!("{{ {start} }}"), "libtorch");
         let mut with = trainer(&format!("{{ {start}{keys} }}"), "libtorch");
         let penalty = step(&mut with).0 - step(&mut plain).0;
-        near(layer, penalty, values * 0.5 * 4.0);
+        near(layer, penalty, values as f64 * 0.5 * 4.0);
         let far_below = |trainer: &Trainer| {
             let trainable = trainer.predictor.parameters().trainable();
             trainable
@@ -102,7 +102,7 @@ fn factors_offsets_and_slopes_start_and_add_what_their_keys_say() {
                 .map(|weight| weight.lt(-1.0).sum(Kind::Int64).int64_value(&[]))
                 .sum::<i64>()
         };
-        assert!((far_below(&plain) as f64 - values).abs() < 0.5, "{layer} starts at -2");
+        assert_eq!(far_below(&plain), values, "{layer} starts at -2");
         assert_eq!(far_below(&with), 0, "{layer} is held");
     }
 }
@@ -288,4 +288,28 @@ fn a_config_with_regularizers_reads_back_as_itself() {
     assert!(written.contains("kernel_regularizer = \"l2\""), "{written}");
     assert!(written.contains("{ name = \"L1L2\", l1 = 0.5, l2 = 0.0 }"), "{written}");
     assert_eq!(Source::parse(&written, "again", &[]).unwrap().config, plan.config);
+}
+
+/// Keras compares no pairs then, and its loss is no number.
+#[test]
+fn outputs_of_a_batch_of_one_are_not_compared() {
+    let refusal = |batch_size: usize, train: usize, test: usize, mode: &str| {
+        let text = format!(
+            "name = \"x\"\n[data]\ndir = \"tests/digits\"\ntrain_samples = {train}\ntest_samples = {test}\n\
+             [model]\nlayers = [{{ layer = \"Flatten\" }}, {{ layer = \"Dense\", name = \"few\", units = 2, \
+             activity_regularizer = {{ name = \"OrthogonalRegularizer\", mode = \"{mode}\" }} }}, \
+             {{ layer = \"Dense\", units = 784 }}, {{ layer = \"Reshape\", target_shape = [28, 28, 1] }}]\n\
+             [train]\nbatch_size = {batch_size}\nloss = \"mse\"\ndevice = \"cpu\"\n"
+        );
+        let plan = Plan::new(Source::parse(&text, "test.toml", &[]).unwrap()).unwrap();
+        convae::train(&plan).err().map(|error| error.to_string())
+    };
+    for (batch_size, train, test) in [(8, 17, 8), (8, 16, 9), (1, 4, 4)] {
+        let error = refusal(batch_size, train, test, "rows").expect("it is refused");
+        for words in ["`train.batch_size`", "a batch of one", "of few (", "mode = \"columns\""] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+    assert_eq!(refusal(8, 18, 8, "rows"), None);
+    assert_eq!(refusal(8, 17, 9, "columns"), None);
 }

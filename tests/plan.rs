@@ -1555,6 +1555,33 @@ fn squeeze_and_excitation_takes_images_of_any_size() {
 }
 
 #[test]
+fn signals_may_have_any_number_of_steps_where_every_layer_takes_it() {
+    let text = |layers: &str| {
+        format!("name = \"x\"\n[model]\ninput_shape = [-1, 3]\nlayers = [{layers}]\n")
+    };
+    let conv = "{ layer = \"Conv1D\", filters = 3, kernel_size = 3, padding = \"causal\" }";
+    let open = plan(&text(&format!("{conv}, {{ layer = \"PReLU\", shared_axes = [1] }}")));
+    assert_eq!(open.open, [false, true]);
+    let longer = open.for_shape(&Shape(vec![99, 3])).unwrap();
+    assert_eq!((longer.input_shape, &longer.graph.input.0[..]), ([1, 99, 3], &[99, 3][..]));
+    assert_eq!(longer.config, open.config);
+    assert_eq!(open.for_shape(&Shape(vec![99, 2])).unwrap_err(), "it takes 64x3");
+    for (layers, said) in [
+        ("{ layer = \"Flatten\" }, { layer = \"Dense\", units = 3 }", "`flatten` takes one number"),
+        (&format!("{conv}, {{ layer = \"PReLU\" }}"), "`p_re_lu` takes one number of steps only"),
+        (
+            &format!("{conv}, {{ layer = \"Permute\", dims = [2, 1] }}"),
+            "`permute` takes one number",
+        ),
+        ("{ layer = \"Dense\", units = 3 }", "no layer works along its steps"),
+    ] {
+        check_says(&refusal(&text(layers), &[]), &["model.input_shape", "is open", said]);
+    }
+    let fixed = text(conv).replace("-1", "12");
+    assert!(plan(&fixed).for_shape(&Shape(vec![13, 3])).unwrap_err().contains("it takes 12x3"));
+}
+
+#[test]
 fn what_signals_and_other_values_cannot_have_is_refused() {
     let signal = "name = \"x\"\n[model]\ninput_shape = [16, 2]\nlayers = [\n\
         { layer = \"Conv1D\", filters = 2, kernel_size = 3, padding = \"same\" }]\n";

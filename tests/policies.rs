@@ -12,7 +12,7 @@ use std::process::Command;
 use convae::config::Source;
 use convae::data::Dataset;
 use convae::infer::evaluation::mean_loss;
-use convae::optim::Optimizer;
+use convae::optim::{Optimizer, Variable};
 use convae::plan::Plan;
 use convae::train::policies::{Action, Metrics, Policies};
 use convae::train::{Checkpointer, History, NoCheckpoints, Outcome, Trainer, TrainingState, fit};
@@ -270,8 +270,9 @@ fn schedules_are_keras_s(golden: &Golden) {
         let plan = plan(None, &json!({"optimizer": sgd, "learning_rate_schedule": schedule}));
         let train = &plan.config.train;
         let weights = Tensor::zeros([1], (kind(floatx), Device::Cpu));
-        let mut optimizer = Optimizer::new(&train.optimizer, &weights, vec![1])
-            .paced(train.learning_rate_schedule.clone(), None);
+        let mut optimizer =
+            Optimizer::new(&train.optimizer, &weights, vec![Variable::new("w", &[1])])
+                .paced(train.learning_rate_schedule.clone(), None);
         let largest = rates.iter().copied().fold(*learning_rate, f64::max);
         for (&step, &expected) in steps.iter().zip(rates) {
             optimizer.restore(step, &[]).unwrap();
@@ -301,7 +302,8 @@ fn optimizers_are_keras_s(golden: &Golden) {
         let kind = kind(floatx);
         let train = plan(None, &json!({"optimizer": options})).config.train;
         let mut weights = Tensor::from_slice(start).to_kind(kind);
-        let mut optimizer = Optimizer::new(&train.optimizer, &weights, lengths.clone());
+        let variables = lengths.iter().map(|&length| Variable::new("w", &[length])).collect();
+        let mut optimizer = Optimizer::new(&train.optimizer, &weights, variables);
         let mut found = Vec::new();
         for (step, gradient) in (1..).zip(gradients) {
             optimizer.step(&mut weights, &Tensor::from_slice(gradient).to_kind(kind));
@@ -481,7 +483,7 @@ fn our_own_warm_up_rises_in_a_straight_line_and_then_leaves_the_rate_alone() {
     let sgd = json!({"name": "SGD", "learning_rate": 0.25});
     let train = plan(None, &json!({"optimizer": sgd, "warmup_steps": 4})).config.train;
     let weights = Tensor::zeros([1], (Kind::Float, Device::Cpu));
-    let mut optimizer = Optimizer::new(&train.optimizer, &weights, vec![1])
+    let mut optimizer = Optimizer::new(&train.optimizer, &weights, vec![Variable::new("w", &[1])])
         .paced(train.learning_rate_schedule.clone(), train.warmup_steps);
     let rates = [0, 1, 2, 3, 4, 1000].map(|step| {
         optimizer.restore(step, &[]).unwrap();

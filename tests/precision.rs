@@ -12,7 +12,7 @@ use convae::nn::{
     DenseOptions, Initializer, Interpolation, Loss, NormOptions, Padding, Parameters, PoolOptions,
     UpSampling2D,
 };
-use convae::optim::Optimizer;
+use convae::optim::{Optimizer, Variable};
 use convae::system::random::Stream;
 use rand::{RngExt, SeedableRng};
 use tch::nn::ModuleT;
@@ -186,7 +186,7 @@ fn the_outputs_of_convolutions_and_the_gradients_of_their_inputs_and_biases() {
 #[test]
 fn losses_and_their_gradients() {
     let (output, target) = (drawn(MILLION, 3), drawn(MILLION, 3).flip([2]));
-    for loss in [Loss::BinaryCrossentropy, Loss::MeanSquaredError, Loss::MeanAbsoluteError] {
+    for loss in [Loss::BINARY_CROSSENTROPY, Loss::MeanSquaredError, Loss::MeanAbsoluteError] {
         let run = |kind: Kind| {
             // Away from 0 and 1, where a cross-entropy's slope hangs on the last bit of its clip.
             let output = (&output * 0.98 + 0.01).to_kind(Kind::Float).to_kind(kind);
@@ -210,7 +210,8 @@ fn the_norm_to_which_a_gradient_is_clipped() {
     ] {
         let sgd = Sgd { learning_rate: 1.0, common: clip, ..Sgd::defaults() };
         let mut weights = Tensor::zeros([count], (Kind::Float, Device::Cpu));
-        let mut optimizer = Optimizer::new(&Options::SGD(sgd), &weights, vec![count]);
+        let mut optimizer =
+            Optimizer::new(&Options::SGD(sgd), &weights, vec![Variable::new("w", &[count])]);
         optimizer.step(&mut weights, &gradient.to_kind(Kind::Float));
         let norm = gradient.square().sum(Kind::Double).sqrt();
         within(&[distance(&weights, &(-&gradient / norm))], PAIRWISE);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use convae::config::Source;
 use convae::config::data::{Data, IdxFiles, Npz, SampleCounts};
 use convae::config::schema::Section;
-use convae::data::Dataset;
+use convae::data::{Dataset, samples};
 use convae::formats::checkpoint::{self, Checkpoint};
 use convae::formats::codes::Codes;
 use convae::formats::hdf5::{self, Group, Source as Bytes};
@@ -35,10 +35,11 @@ use crate::allocator;
 pub type Reader = fn(&[u8]);
 
 /// Every reader by its name.
-pub const ALL: [(&str, Reader); 9] = [
+pub const ALL: [(&str, Reader); 10] = [
     ("config", config),
     ("idx", idx),
     ("npz", npz),
+    ("csv", csv),
     ("image", image),
     ("pt", pt),
     ("safetensors", safetensors),
@@ -122,22 +123,38 @@ pub fn npz(input: &[u8]) {
     }
 }
 
+/// A table, as images and as samples.
+pub fn csv(input: &[u8]) {
+    let path = file("x.csv", input);
+    // A digit and its comma become a float, once in a list that has grown, and once in that of all samples.
+    let limit = MIB + 16 * input.len();
+    images(&path, limit);
+    match within(limit, || samples(&path)) {
+        Err(error) => one_sentence(&error, &["x.csv"]),
+        Ok((shape, values)) => {
+            let [samples, columns] = shape[..] else { panic!("a table has lines and columns") };
+            assert!(columns > 0 && values.len() == samples * columns);
+            assert!(values.iter().all(|value| value.is_finite()));
+        }
+    }
+}
+
 fn images(path: &Path, limit: usize) {
-    let data = |test_fraction| {
+    let data = |test_fraction, any_values| {
         Data::Npz(Npz {
             file: path.to_owned(),
             train: "x_train".to_owned(),
             test: "x_test".to_owned(),
             test_fraction,
-            any_values: false,
+            any_values,
             scale: None,
             samples: SampleCounts::defaults(),
         })
     };
-    for test_fraction in [None, Some(0.5)] {
-        let data = data(test_fraction);
+    for (test_fraction, any_values) in [(None, false), (Some(0.5), false), (Some(0.5), true)] {
+        let data = data(test_fraction, any_values);
         if let Err(error) = within(limit, || Dataset::open(&data, [2, 2, 1])) {
-            one_sentence(&error, &["x.npz"]);
+            one_sentence(&error, &["x.npz", "x.csv"]);
         }
     }
 }

@@ -42,8 +42,15 @@ def compile_model(model: keras.Model, experiment: Experiment, optimizer: Any = N
             default = inspect.signature(kind).parameters["learning_rate"].default
             rate = options.get("learning_rate", default)
             options = options | {"learning_rate": schedule(rate, experiment.learning_rate_schedule)}
-        optimizer = kind(**options)
+        optimizer = keras_optimizer(experiment.optimizer, options)
     model.compile(optimizer=optimizer, loss=keras_loss(experiment.loss))
+
+
+def keras_optimizer(name: str, options: dict[str, Any]) -> keras.optimizers.Optimizer:
+    """Of a config's options."""
+    if options.get("rms_rate") == 0.0:  # Keras's None, which TOML has not
+        options = options | {"rms_rate": None}
+    return getattr(keras.optimizers, name)(**options)
 
 
 def keras_loss(given: Any) -> Any:
@@ -53,22 +60,43 @@ def keras_loss(given: Any) -> Any:
     if given in OURS or isinstance(given, dict) and given["loss"] in OURS:
         raise Failure(f"train.loss is {given!r}, which Keras does not have")
     if isinstance(given, dict):
-        options = {key: value for key, value in given.items() if key != "loss"}
-        return getattr(keras.losses, LOSSES[given["loss"]])(**options)
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+        return getattr(keras.losses, LOSSES[options.pop("loss")])(**options)
     return given
 
 
-OURS = ("charbonnier", "ssim")
-LOSSES = {"huber": "Huber"}
-"""Keras's classes of losses that have options here."""
+OURS = ("charbonnier", "ssim", "ms_ssim")
+LOSSES = {
+    "binary_crossentropy": "BinaryCrossentropy",
+    "bce": "BinaryCrossentropy",
+    "binary_focal_crossentropy": "BinaryFocalCrossentropy",
+    "categorical_crossentropy": "CategoricalCrossentropy",
+    "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
+    "mean_squared_error": "MeanSquaredError",
+    "mse": "MeanSquaredError",
+    "mean_absolute_error": "MeanAbsoluteError",
+    "mae": "MeanAbsoluteError",
+    "huber": "Huber",
+    "log_cosh": "LogCosh",
+    "mean_squared_logarithmic_error": "MeanSquaredLogarithmicError",
+    "msle": "MeanSquaredLogarithmicError",
+    "mean_absolute_percentage_error": "MeanAbsolutePercentageError",
+    "mape": "MeanAbsolutePercentageError",
+    "poisson": "Poisson",
+    "kl_divergence": "KLDivergence",
+    "kld": "KLDivergence",
+    "cosine_similarity": "CosineSimilarity",
+    "dice": "Dice",
+    "tversky": "Tversky",
+}
+"""Keras's classes."""
 
 
 def _sum_of(tables: list[dict[str, Any]]) -> Any:
     weights = [table.get("weight", 1.0) for table in tables]
     bare = [{key: value for key, value in table.items() if key != "weight"} for table in tables]
-    losses = [keras.losses.get(keras_loss(table if len(table) > 1 else table["loss"])) for table in bare]
-    return lambda y, y_pred: sum(
-        weight * keras.ops.mean(loss(y, y_pred)) for weight, loss in zip(weights, losses, strict=True))
+    losses = [keras_loss(table) for table in bare]
+    return lambda y, y_pred: sum(weight * loss(y, y_pred) for weight, loss in zip(weights, losses, strict=True))
 
 
 def schedule(rate: float, given: dict[str, Any]) -> Any:

@@ -94,10 +94,25 @@ class KerasExport(Sandbox):
         self.assertEqual(model.loss, "binary_crossentropy")
         model.fit(test_pictures(), test_pictures(), verbose=0)
 
+    def test_the_losses_options_are_keras_s(self) -> None:
+        for loss, kind, options in (
+            ('{ loss = "bce", label_smoothing = 0.25 }', "BinaryCrossentropy", {"label_smoothing": 0.25}),
+            ('{ loss = "dice", axis = [0, -1] }', "Dice", {"axis": [0, -1]}),
+            ('{ loss = "kld", reduction = "sum" }', "KLDivergence", {"reduction": "sum"}),
+            ('{ loss = "tversky", alpha = 0.25, axis = 0 }', "Tversky", {"alpha": 0.25, "beta": 0.5, "axis": 0}),
+        ):
+            with self.subTest(loss):
+                model = self.to_keras(self.train("rows", ROWS, f"train.loss={loss}")[0], "rows")
+                self.assertEqual(type(model.loss).__name__, kind)
+                written = model.loss.get_config()
+                self.assertEqual({key: written[key] for key in options}, options)
+                model.fit(test_pictures(), test_pictures(), verbose=0)
+
     def test_keras_warns_of_nothing_when_it_opens_the_file(self) -> None:
         for optimizer in ('{ name = "Adam", amsgrad = true, use_ema = true }', '{ name = "SGD" }',
                           '{ name = "RMSprop", momentum = 0.5, centered = true }', '{ name = "Adadelta" }',
                           '{ name = "Nadam" }', '{ name = "Adagrad" }', '{ name = "Ftrl" }',
+                          '{ name = "Adafactor" }', '{ name = "Muon" }', '{ name = "Muon", exclude_layers = ["dense"] }',
                           '{ name = "AdamW", gradient_accumulation_steps = 2 }'):
             with self.subTest(optimizer), warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)

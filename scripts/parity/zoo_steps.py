@@ -232,12 +232,15 @@ def values_of(theirs: keras.Model, experiment: config.Experiment) -> dict[str, n
 def images(
     theirs: keras.Model, experiment: config.Experiment, arguments: argparse.Namespace
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Of each step, with targets of the output's shape; and Keras's outputs of the first ones."""
+    """Of each step, with targets of the output's shape, or the numbers of classes; and Keras's outputs of the first ones."""
     draw = np.random.default_rng(5)
     many = (arguments.steps, arguments.images, *(side or OPEN for side in experiment.input_shape))
     x = draw.random(many, np.float32).astype(np.float64)
     output = keras.ops.convert_to_numpy(theirs(x[0], training=False))
-    target = draw.random((arguments.steps, *output.shape), np.float32).astype(np.float64)
+    if "sparse" in str(experiment.loss):
+        target = draw.integers(0, output.shape[-1], (arguments.steps, *output.shape[:-1], 1)).astype(np.float64)
+    else:
+        target = draw.random((arguments.steps, *output.shape), np.float32).astype(np.float64)
     return {"x": x, "target": target}, output
 
 

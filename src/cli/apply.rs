@@ -14,15 +14,17 @@ use crate::engine::choose_device;
 use crate::formats::image_file::{
     Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, TiffPages,
 };
-use crate::infer::Predictor;
 use crate::infer::apply::{
     Engines, Fit, Jobs, Rendering, Report, TiledPredictor, orientations, run as work_off,
 };
-use crate::infer::arrays::{apply_to_array, check_place, is_array, result_of};
-use crate::plan::{Axis, Part, Plan, Scale};
+use crate::infer::arrays::{
+    ArrayPredictor, Outputs, check_place, is_array, result_of, write_archive,
+};
+use crate::plan::{Axis, Plan, Scale};
 use crate::report::{Raster, side_by_side};
 use crate::system::exit::{self, UsageError};
 use crate::system::interrupt;
+use crate::system::output_file;
 use crate::system::output_folder;
 use crate::system::terminal::{complain, note, print_bytes};
 
@@ -33,7 +35,8 @@ pub struct Apply {
     #[command(flatten)]
     pub model: CheckpointArgs,
     /// Folder for the results, which keep their images' names and subfolders: PNG, of TIFF a TIFF of as
-    /// many pages. Where a.png lies beside a.jpg, they give a.png and a.jpg.png.
+    /// many pages. Where a.png lies beside a.jpg, they give a.png and a.jpg.png. Of arrays, a file too: .npy for the
+    /// result of one, .npz for those of all by their names.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Replaces results that are already there; without it they are kept.
@@ -55,7 +58,7 @@ pub struct Apply {
     #[arg(long)]
     pub compare: bool,
     /// Images (PNG, JPEG, BMP, TIFF, WebP or PNM), folders of them, or `-`: stdin to stdout. Or arrays (.npy, .csv)
-    /// of samples, whose results are .npy.
+    /// of samples, whose results are .npy or go into one .npz.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 }
@@ -74,9 +77,8 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let (plan, checkpoint) = model.open()?;
     let device = choose_device(&plan.config.train.device)?;
     if arrays {
-        let mut predictor =
-            Predictor::restore(&model.checkpoint, &plan, &checkpoint, Part::Whole, device)?;
-        return apply_to_arrays(args, &plan, &mut predictor);
+        let model = ArrayPredictor::new(&model.checkpoint, plan, &checkpoint, device)?;
+        return apply_to_arrays(args, model);
     }
     let fit = Fit::new(&plan, args.tile.map(|side| side as usize))?;
     let engines = Engines::new(&model.checkpoint, &plan, &checkpoint, device)?;
@@ -114,7 +116,13 @@ fn check_arrays(args: &Apply) -> Result<bool, UsageError> {
     ];
     let option = of_images.into_iter().find(|(_, given)| *given);
     match (count, option) {
-        (0, _) => Ok(false),
+        (0, _) => match array_file(args) {
+            Some(out) => Err(UsageError(format!(
+                "--out {} is a file for the results of arrays, and images are named; name a folder",
+                out.display()
+            ))),
+            None => Ok(false),
+        },
         (count, _) if count < args.images.len() => Err(UsageError(
             "arrays and images are named together; apply the model to each kind by itself"
                 .to_owned(),
@@ -126,31 +134,38 @@ fn check_arrays(args: &Apply) -> Result<bool, UsageError> {
     }
 }
 
-/// An array that fails does not stop the others.
-fn apply_to_arrays(args: &Apply, plan: &Plan, predictor: &mut Predictor) -> anyhow::Result<u8> {
-    let folder = open_folder(args.out.as_deref())?;
-    let mut results = HashMap::new();
-    for array in &args.images {
-        if let Some(other) = results.insert(result_of(array, folder), array) {
-            let [array, other] = [array, other].map(|path| path.display());
-            return Err(UsageError(format!(
-                "the results of {other} and {array} would have one name; apply the model to each by itself"
-            ))
-            .into());
-        }
+/// The file that arrays' results go to, where `--out` names one: by its ending.
+fn array_file(args: &Apply) -> Option<&Path> {
+    let out = args.out.as_deref()?;
+    (!out.is_dir() && is_array(out)).then_some(out)
+}
+
+fn apply_to_arrays(args: &Apply, model: ArrayPredictor<'_>) -> anyhow::Result<u8> {
+    match array_file(args) {
+        Some(out) => apply_into_file(args, model, out),
+        None => apply_into_folder(args, model),
     }
+}
+
+/// An array that fails does not stop the others.
+fn apply_into_folder(args: &Apply, mut model: ArrayPredictor<'_>) -> anyhow::Result<u8> {
+    check_names(args)?;
+    let folder = open_folder(args.out.as_deref())?;
     let mut failed = 0;
     for array in &args.images {
         let out = result_of(array, folder);
-        let (from, to) = (array.display(), out.display());
         if out.exists() && !args.overwrite {
+            let to = out.display();
             note(format_args!("{to} is there already and is kept; --overwrite replaces it"));
             continue;
         }
-        let done =
-            check_place(array, &out).and_then(|()| apply_to_array(plan, predictor, array, &out));
+        let done = check_place(array, &out).and_then(|()| {
+            let outputs = model.outputs(array)?;
+            outputs.write(&out)?;
+            Ok(outputs)
+        });
         match done {
-            Ok(count) => note(format_args!("{from} -> {to}: {count} samples")),
+            Ok(outputs) => tell(array, &out, &outputs),
             Err(error) => {
                 complain(format_args!("{error:#}"));
                 failed += 1;
@@ -158,6 +173,53 @@ fn apply_to_arrays(args: &Apply, plan: &Plan, predictor: &mut Predictor) -> anyh
         }
     }
     Ok(if failed > 0 { exit::FAILED } else { 0 })
+}
+
+/// All results, or none.
+fn apply_into_file(args: &Apply, mut model: ArrayPredictor<'_>, out: &Path) -> anyhow::Result<u8> {
+    output_file::check(out, &["npy", "npz"], args.overwrite)?;
+    check_names(args)?;
+    let is_archive = out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
+    if !is_archive && args.images.len() > 1 {
+        let out = out.display();
+        return Err(UsageError(format!(
+            "--out {out} holds the result of one array, and {} are named; name a .npz or a folder",
+            args.images.len()
+        ))
+        .into());
+    }
+    let mut all = Vec::new();
+    for array in &args.images {
+        check_place(array, out)?;
+        all.push((array.as_path(), model.outputs(array)?));
+    }
+    match &all[..] {
+        [(_, outputs)] if !is_archive => outputs.write(out)?,
+        all => write_archive(out, all)?,
+    }
+    for (array, outputs) in &all {
+        tell(array, out, outputs);
+    }
+    Ok(0)
+}
+
+fn tell(array: &Path, out: &Path, outputs: &Outputs) {
+    let (from, to) = (array.display(), out.display());
+    note(format_args!("{from} -> {to}: {} samples", outputs.shape[0]));
+}
+
+/// Every array's result has a name of its own.
+fn check_names(args: &Apply) -> Result<(), UsageError> {
+    let mut results = HashMap::new();
+    for array in &args.images {
+        if let Some(other) = results.insert(result_of(array, Path::new("")), array) {
+            let [array, other] = [array, other].map(|path| path.display());
+            return Err(UsageError(format!(
+                "the results of {other} and {array} would have one name; apply the model to each by itself"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What becomes of sizes, where a result has another than its image.

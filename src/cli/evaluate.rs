@@ -136,6 +136,7 @@ fn sets(plan: Plan) -> anyhow::Result<Vec<(Plan, Images)>> {
     if plan.open != [true; 2] || !whole {
         let plan = plan.for_data()?;
         let test = Dataset::open_test(&plan.config.data, plan.objective()?.target)?;
+        plan.check_batches(&test)?;
         return Ok(vec![(plan, test)]);
     }
     let times = plan.config.corruption.shrinking();
@@ -158,6 +159,7 @@ fn sets(plan: Plan) -> anyhow::Result<Vec<(Plan, Images)>> {
         let values = plan.graph.input.values().max(1);
         let batch = &mut plan.config.train.batch_size;
         *batch = (*batch).min((VALUES_AT_ONCE / values).max(1));
+        plan.check_batches(&images)?;
         Ok((plan, images))
     };
     sets.into_iter().map(with_plan).collect()

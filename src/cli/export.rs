@@ -48,7 +48,12 @@ pub fn run(args: &Export) -> anyhow::Result<u8> {
     }
     let mut model = Exporter::open(checkpoint, args.config.as_deref(), &args.overrides)?;
     model.export(format, &args.out)?;
-    note(format_args!("{} -> {} ({})", checkpoint.display(), args.out.display(), model.sizes()));
+    note(format_args!(
+        "{} -> {} ({})",
+        checkpoint.display(),
+        args.out.display(),
+        model.sizes_in(format)
+    ));
     for sentence in model.scaled(format).into_iter().chain(model.left_out(format)) {
         note(format_args!("{sentence}"));
     }

@@ -15,8 +15,8 @@ use crate::infer::Predictor;
 use crate::infer::gallery::{Gallery, found};
 use crate::infer::nearest::Nearest;
 use crate::plan::{Part, Plan};
-use crate::report::showcase::rasters;
-use crate::report::{Captioned, MOST_SIDE, NeighbourRow, most_rows, write_neighbours};
+use crate::report::showcase::{drawn_size, pictures};
+use crate::report::{Captioned, MOST_SIDE, NeighbourRow, most_rows, range_of, write_neighbours};
 use crate::system::exit::{self, UsageError};
 use crate::system::output_file;
 use crate::system::terminal::{complain, note};
@@ -77,7 +77,7 @@ pub fn run(args: &Neighbours) -> anyhow::Result<u8> {
     }
     failures += search(&mut encoder, &among, &mut asked);
     let rows = asked.iter().map(|query| query.row(&queries, &among));
-    let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
+    let rows = drawn(&rows.collect::<anyhow::Result<Vec<_>>>()?, queries.shape())?;
     let looked_at = format!("Nearest of {} by the Euclidean distance of codes", among.len());
     write_neighbours(&args.out, &looked_at, &rows)?;
     note(format_args!(
@@ -133,7 +133,7 @@ fn galleries(args: &Neighbours, plan: &Plan) -> anyhow::Result<(Plan, Gallery, G
 
 /// Refuses what no page would hold, before the many images are encoded.
 fn check_page(count: usize, queries: &Gallery, among: &Gallery) -> Result<(), UsageError> {
-    let ([height, width, _], nearest) = (queries.shape(), count.min(among.len()));
+    let ([height, width], nearest) = (drawn_size(queries.shape()), count.min(among.len()));
     match most_rows([height, width], nearest, LINES) {
         most if queries.len() <= most => Ok(()),
         0 => Err(UsageError(format!(
@@ -167,12 +167,13 @@ impl Query {
         self.place.is_some() && self.place.as_ref() == place
     }
 
-    fn row(&self, queries: &Gallery, among: &Gallery) -> anyhow::Result<NeighbourRow> {
+    /// The query, and then its neighbours.
+    fn row(&self, queries: &Gallery, among: &Gallery) -> anyhow::Result<Vec<Found>> {
+        let query = Found::read(queries, self.index, vec![queries.name(self.index)]);
         let nearest = self.nearest.iter().map(|(index, distance)| {
-            captioned(among, index, vec![among.name(index), format!("{distance:.3}")])
+            Found::read(among, index, vec![among.name(index), format!("{distance:.3}")])
         });
-        let query = captioned(queries, self.index, vec![queries.name(self.index)])?;
-        Ok(NeighbourRow { query, nearest: nearest.collect::<anyhow::Result<_>>()? })
+        std::iter::once(query).chain(nearest).collect()
     }
 }
 
@@ -186,9 +187,32 @@ fn search(encoder: &mut Predictor, among: &Gallery, asked: &mut [Query]) -> usiz
     })
 }
 
-/// Read once more: the many images that were compared are not kept.
-fn captioned(gallery: &Gallery, index: usize, lines: Vec<String>) -> anyhow::Result<Captioned> {
-    let values = gallery.shown(index).map_err(anyhow::Error::msg)?;
-    let raster = rasters(&values, gallery.shape()).pop().context("it has all its values")?;
-    Ok(Captioned { raster, lines })
+/// An image's values, and what is said of it.
+struct Found {
+    values: Vec<f32>,
+    lines: Vec<String>,
+}
+
+impl Found {
+    /// Read once more: the many images that were compared are not kept.
+    fn read(gallery: &Gallery, index: usize, lines: Vec<String>) -> anyhow::Result<Self> {
+        Ok(Self { values: gallery.shown(index).map_err(anyhow::Error::msg)?, lines })
+    }
+
+    fn captioned(&self, shape: [usize; 3], range: [f32; 2]) -> anyhow::Result<Captioned> {
+        let raster = pictures(&self.values, shape, range).pop().context("it has all its values")?;
+        Ok(Captioned { raster, lines: self.lines.clone() })
+    }
+}
+
+/// Signals as curves, all on one scale.
+fn drawn(rows: &[Vec<Found>], shape: [usize; 3]) -> anyhow::Result<Vec<NeighbourRow>> {
+    let all: Vec<&[f32]> = rows.iter().flatten().map(|found| &found.values[..]).collect();
+    let range = range_of(&all);
+    let row = |row: &Vec<Found>| {
+        let mut images = row.iter().map(|found| found.captioned(shape, range));
+        let query = images.next().context("a row begins with its query")??;
+        Ok(NeighbourRow { query, nearest: images.collect::<anyhow::Result<_>>()? })
+    };
+    rows.iter().map(row).collect()
 }

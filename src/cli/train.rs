@@ -87,6 +87,8 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     let opening = Instant::now();
     let data = Dataset::open(&plan.config.data, target)?;
     let plan = plan.with_scale_of(&data)?;
+    plan.check_batches(&data.train)?;
+    plan.check_batches(&data.test)?;
     if let Some(saved) = &saved {
         resume::check_data(saved, &data)?;
     }

@@ -209,15 +209,15 @@ impl Field for TargetShape {
 }
 
 /// What a model receives, as in Keras: the values of a vector, steps and channels of a signal (or height and
-/// width of a matrix), or height, width and channels of an image. An image's height and width may be -1, which
-/// Keras writes as `None`: any length.
+/// width of a matrix), or height, width and channels of an image. An image's height and width and a signal's steps
+/// may be -1, which Keras writes as `None`: any length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputShape(pub Vec<Option<usize>>);
 
 impl Field for InputShape {
     fn takes() -> String {
-        "[height, width, channels], where -1 is any height or width, [steps, channels], [height, width] or \
-         [values], else"
+        "[height, width, channels] or [steps, channels], where -1 is any height, width or number of steps, \
+         [height, width] or [values], else"
             .to_owned()
     }
 
@@ -226,8 +226,7 @@ impl Field for InputShape {
         let Value::Array(items) = &node.value else { return Err(refusal()) };
         let shape = read_sides(items, bounds)?;
         let is_taken = match shape[..] {
-            [.., channels] if shape.len() == 3 => channels.is_some(),
-            [_] | [_, _] => shape.iter().all(Option::is_some),
+            [.., last] if shape.len() <= 3 => last.is_some(),
             _ => false,
         };
         if is_taken { Ok(Self(shape)) } else { Err(refusal()) }

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use super::ConfigError;
 pub use super::corruption::Corruption;
 pub use super::data::Data;
 use super::data::Mnist;
 use super::entry::LayerEntry;
 use super::layers::{InputShape, LARGEST_SIDE};
 use super::method::{Method, Supervised};
+use super::node::Node;
 use super::policies::{EarlyStopping, LearningRateSchedule, ReduceLROnPlateau};
-use super::schema::{Bounds, choice, family, section};
+use super::schema::{Bounds, Field, choice, family, refuse, section};
 use crate::nn::{Loss, Losses};
 
 /// Where the arithmetic runs.
@@ -89,7 +91,7 @@ section! {
         batch_size: usize = 32, in Bounds::closed(1.0, 1e6);
         /// What is minimised, or several such losses, whose sum is. `unknown` is that of a model that came with a loss which convae does not have:
         /// it predicts, and is neither trained nor evaluated before this key says otherwise.
-        loss: Losses = Losses::from(Loss::BinaryCrossentropy);
+        loss: Losses = Losses::from(Loss::BINARY_CROSSENTROPY);
         /// What it learns from: clean targets, or the noisy images alone.
         method: Method = Method::Supervised(Supervised::defaults());
         /// How the weights follow the gradient.
@@ -168,6 +170,10 @@ family! {
         Lamb(Lamb) = "Lamb",
         /// Follows the regularized leader.
         Ftrl(Ftrl) = "Ftrl",
+        /// Adam in little memory: the second moments of a matrix are those of its rows and columns.
+        Adafactor(Adafactor) = "Adafactor",
+        /// Matrices step by the orthogonal matrix next to their momentum, all other weights by Adam.
+        Muon(Muon) = "Muon",
     }
 }
 
@@ -175,6 +181,7 @@ const RATE: Bounds = Bounds::above(0.0, 1e3);
 const SHARE: Bounds = Bounds::below(0.0, 1.0);
 const EPSILON: Bounds = Bounds::above(0.0, 1.0);
 const DECAY: Bounds = Bounds::closed(0.0, 1e3);
+const FACTOR: Bounds = Bounds::closed(-1e3, 1e3);
 const CLIP: Bounds = Bounds::above(0.0, 1e9);
 
 section! {
@@ -343,6 +350,85 @@ section! {
     }
 }
 
+/// Parts of the names of weights: Keras takes patterns, which plain texts are too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightNames(pub Vec<String>);
+
+impl Field for WeightNames {
+    fn takes() -> String {
+        "a list, each entry a text of letters, digits, `_`, `-` and `/`".to_owned()
+    }
+
+    fn read(node: &Node, bounds: Option<Bounds>) -> Result<Self, ConfigError> {
+        let plain = |name: &String| {
+            name.chars().all(|letter| letter.is_alphanumeric() || "_-/".contains(letter))
+        };
+        let names = Vec::<String>::read(node, bounds)?;
+        if names.iter().all(plain) { Ok(Self(names)) } else { Err(refuse(node, &Self::takes())) }
+    }
+
+    fn write(&self) -> Option<toml::Value> {
+        self.0.write()
+    }
+}
+
+section! {
+    /// Adam in little memory: the second moments of a matrix are those of its rows and columns.
+    pub struct Adafactor {
+        /// Length of a step, as a share of the weight tensor's size; at most one by the root of the steps so far.
+        learning_rate: f64 = 0.001, in RATE;
+        /// Power of the steps so far by which the share of a new second moment falls.
+        beta_2_decay: f64 = -0.8, in Bounds::closed(-1e3, 0.0);
+        /// Keeps second moments above 0.
+        epsilon_1: f64 = 1e-30, in EPSILON;
+        /// Least size of a weight tensor that a step is a share of.
+        epsilon_2: f64 = 0.001, in EPSILON;
+        /// Largest size of an update, before the learning rate.
+        clip_threshold: f64 = 1.0, in CLIP;
+        /// Keras's; changes nothing, since Keras holds the learning rate to that bound in any case.
+        relative_step: bool = true;
+        flatten common: OptimizerOptions;
+    }
+}
+
+section! {
+    /// Matrices step by the orthogonal matrix next to their momentum, all other weights by Adam.
+    pub struct Muon {
+        /// Length of a step.
+        learning_rate: f64 = 0.001, in RATE;
+        /// Share of Adam's old first moment.
+        adam_beta_1: f64 = 0.9, in SHARE;
+        /// Share of Adam's old second moment.
+        adam_beta_2: f64 = 0.999, in SHARE;
+        /// The `weight_decay` of weights that take Adam's steps.
+        adam_weight_decay: Option<f64> = Some(0.004), in DECAY;
+        /// Keeps Adam's step finite.
+        epsilon: f64 = 1e-7, in EPSILON;
+        /// Weights that take Adam's steps beside those that are no matrix: of a name, `layer/weight`, that holds
+        /// one of these texts. (Keras's names of a Sequential model begin with the model's, which ours do not.)
+        exclude_layers: WeightNames = WeightNames(Vec::new());
+        /// Whether weights of a name with `embedding` take Adam's steps.
+        exclude_embeddings: bool = true;
+        /// Factor of the matrix in a Newton-Schulz iteration.
+        muon_a: f64 = 3.4445, in FACTOR;
+        /// Factor of its third power.
+        muon_b: f64 = -4.775, in FACTOR;
+        /// Factor of its fifth power.
+        muon_c: f64 = 2.0315, in FACTOR;
+        /// Of Adam's learning rate to the other.
+        adam_lr_ratio: f64 = 1.0, in Bounds::closed(0.0, 1e3);
+        /// Share of the last step that is repeated.
+        momentum: f64 = 0.95, in SHARE;
+        /// Newton-Schulz iterations.
+        ns_steps: usize = 5, in Bounds::closed(0.0, 1e3);
+        /// Looks ahead along the momentum (Nesterov).
+        nesterov: bool = true;
+        /// Size of a matrix's step, which then is that of Adam's; 0, Keras's None, leaves it as it is.
+        rms_rate: f64 = 0.2, in Bounds::closed(0.0, 1e3);
+        flatten common: OptimizerOptions { weight_decay = Some(0.004) };
+    }
+}
+
 section! {
     /// What Keras gives to every optimizer beside its learning rate (`optimizers/base_optimizer.py`).
     pub struct OptimizerOptions {
@@ -381,7 +467,9 @@ impl Optimizer {
             | Self::Adagrad(Adagrad { common, .. })
             | Self::Lion(Lion { common, .. })
             | Self::Lamb(Lamb { common, .. })
-            | Self::Ftrl(Ftrl { common, .. }) => common,
+            | Self::Ftrl(Ftrl { common, .. })
+            | Self::Adafactor(Adafactor { common, .. })
+            | Self::Muon(Muon { common, .. }) => common,
         }
     }
 
@@ -399,7 +487,9 @@ impl Optimizer {
             | Self::Adagrad(Adagrad { learning_rate, .. })
             | Self::Lion(Lion { learning_rate, .. })
             | Self::Lamb(Lamb { learning_rate, .. })
-            | Self::Ftrl(Ftrl { learning_rate, .. }) => learning_rate,
+            | Self::Ftrl(Ftrl { learning_rate, .. })
+            | Self::Adafactor(Adafactor { learning_rate, .. })
+            | Self::Muon(Muon { learning_rate, .. }) => learning_rate,
         }
     }
 }

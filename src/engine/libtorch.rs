@@ -17,9 +17,9 @@ pub(super) struct Libtorch {
     part: Part,
     /// Of what goes in, as layers compute on it ([`Shape::computed`]).
     shape: Vec<i64>,
-    /// Of what comes out.
-    output: Vec<i64>,
-    /// The same in Keras's shape.
+    /// Of what should come out.
+    target: Vec<i64>,
+    /// Of what comes out, in Keras's shape.
     given: Vec<i64>,
     draws_in_training: bool,
 }
@@ -29,13 +29,22 @@ impl Libtorch {
     /// When a connection leads past the code and the part is the decoder.
     pub fn new(plan: &Plan, part: Part, device: Device, kind: Kind) -> Self {
         let section = plan.graph.section(part).expect("it was asked for before");
+        let loss = &plan.config.train.loss;
+        let mut target = sides(&section.output_shape().computed());
+        if let (true, Some(channels)) = (loss.of_classes(), target.last_mut()) {
+            *channels = 1;
+        }
         Self {
-            loss: plan.config.train.loss.clone(),
+            loss: if section.output_shape().0.len() == 2 {
+                loss.of_signals()
+            } else {
+                loss.clone()
+            },
             device,
             kind,
             part,
             shape: sides(&section.input_shape().computed()),
-            output: sides(&section.output_shape().computed()),
+            target,
             given: sides(section.output_shape()),
             draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
         }
@@ -47,10 +56,10 @@ impl Libtorch {
         model.activity.take();
         let output = model.forward_t(&input, train);
         let target = match &batch.clean {
-            Some(clean) => self.tensor(clean, &self.output),
-            None if self.output == self.shape => input,
+            Some(clean) => self.tensor(clean, &self.target),
+            None if self.target == self.shape => input,
             // The same values in other sides: a vector for an image.
-            None => self.tensor(&batch.input, &self.output),
+            None => self.tensor(&batch.input, &self.target),
         };
         let loss = match batch.supervision.masked() {
             None => self.loss.of(&output, &target),

@@ -15,4 +15,5 @@ pub mod hdf5;
 pub mod image_file;
 pub mod keras_file;
 pub mod npy;
+pub mod npz;
 mod zip_sink;

@@ -12,6 +12,7 @@ mod encode;
 pub mod evaluation;
 pub mod export;
 pub mod gallery;
+pub mod latent;
 pub mod metrics;
 pub mod model_file;
 pub mod nearest;

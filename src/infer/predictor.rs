@@ -91,6 +91,20 @@ impl Predictor {
         self.engine.outputs(&self.model, input)
     }
 
+    /// What another part of the model gives for some samples: codes of images, or images of codes.
+    ///
+    /// # Errors
+    /// When no engine computes that part.
+    pub fn predict_part(
+        &self,
+        plan: &Plan,
+        part: Part,
+        input: &[f32],
+    ) -> Result<Vec<f32>, UsageError> {
+        let (mut engine, _) = engine::choose(plan, part, self.device)?;
+        Ok(engine.predict(&self.model, input))
+    }
+
     /// The batch's loss with all penalties, as Keras shows it, a scalar on the device.
     pub fn loss(&mut self, batch: &Batch) -> Tensor {
         let loss = match &batch.supervision {
@@ -174,10 +188,9 @@ impl Predictor {
         &self.model.parameters
     }
 
-    /// The trainable weights, `(P,)`, of which the layers' tensors are views, and the length of each.
-    pub(crate) fn weights(&mut self) -> (&mut Tensor, Vec<i64>) {
-        let lengths = self.model.trainable.iter().map(|tensor| tensor.numel() as i64).collect();
-        (&mut self.model.weights, lengths)
+    /// The trainable weights, `(P,)`, of which the layers' tensors are views.
+    pub(crate) fn weights(&mut self) -> &mut Tensor {
+        &mut self.model.weights
     }
 
     /// Holds the weights to their constraints.

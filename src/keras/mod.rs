@@ -5,6 +5,7 @@
 //! Bytes are read in [`crate::formats`]; what a model computes is said in [`crate::plan`].
 
 mod activation;
+mod blocks;
 mod code;
 mod dialect;
 mod graph;
@@ -13,6 +14,7 @@ mod json;
 mod layers;
 mod matching;
 mod member;
+mod mixed_state;
 mod names;
 mod notes;
 mod operations;

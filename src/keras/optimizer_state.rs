@@ -2,6 +2,7 @@
 //! row, so that training goes on as `fit` would.
 
 use super::json::plain;
+use super::mixed_state::mixed;
 use super::version::Version;
 use super::weights::{Holder, keras_axes, torch_array};
 use crate::config::sections::{Adam, AdamW, Optimizer};
@@ -47,7 +48,7 @@ pub fn state(
     if iterations <= 0 {
         return Ok(None);
     }
-    if slots.is_empty() {
+    if slots.is_empty() && matches!(plan.config.train.optimizer, Optimizer::SGD(_)) {
         return Ok(Some(State { slots: Vec::new(), iterations })); // a schedule goes on from there
     }
     if common.use_ema || common.gradient_accumulation_steps.is_some() {
@@ -58,6 +59,9 @@ pub fn state(
         let node = &plan.graph.nodes[holder.node];
         let weights = node.weights.iter().enumerate().filter(|(_, weight)| weight.trainable);
         trained.extend(weights.map(|(number, _)| (holder.node, number)));
+    }
+    if let Some(slots) = mixed(&arrays, &trained, plan, version) {
+        return Ok(Some(State { slots: slots?, iterations }));
     }
     let wanted = trained.len() * slots.len();
     let arrays = without_placeholders(arrays, wanted, trained.len());
@@ -119,6 +123,8 @@ fn slots_of(optimizer: &Optimizer) -> Vec<Slot> {
         Optimizer::Adamax(_) => vec![MOMENTUM, ("norm", &["u", "v"])],
         Optimizer::Adagrad(_) => vec![ACCUMULATOR],
         Optimizer::Ftrl(_) => vec![ACCUMULATOR, ("linear", &[])],
+        // The slots of each weight are its own: `mixed`.
+        Optimizer::Adafactor(_) | Optimizer::Muon(_) => Vec::new(),
     }
 }
 

@@ -482,6 +482,44 @@ fn several_inputs_or_outputs_are_named_and_one_that_is_idle_is_left_out() {
 }
 
 #[test]
+fn a_depth_to_space_comes_back_from_the_three_layers_that_keras_has_for_it() {
+    let reshape = |name: &str, from: &str, shape: Value| {
+        json!({ "class_name": "Reshape", "name": name, "inbound_nodes": [[[from, 0, 0, {}]]],
+                "config": { "name": name, "target_shape": shape } })
+    };
+    let of = |dims: Value, whole: Value| {
+        let permute = json!({ "class_name": "Permute", "name": "s_rows", "config": { "name": "s_rows", "dims": dims },
+                              "inbound_nodes": [[["s_blocks", 0, 0, {}]]] });
+        let layers = json!([
+            input("in", &json!([null, 3, 5, 1])),
+            conv("c", 8, &json!([[["in", 0, 0, {}]]])),
+            reshape("s_blocks", "c", json!([3, 5, 2, 2, 2])),
+            permute,
+            reshape("s", "s_rows", whole),
+        ]);
+        model(&layers, &json!([["in", 0, 0]]), &json!([["s", 0, 0]]))
+    };
+    let config = config(&of(json!([1, 3, 2, 4, 5]), json!([6, 10, 2])), "2.13.1");
+    assert!(config.contains("layer = \"DepthToSpace\", name = \"s\", block_size = 2"), "{config}");
+    assert!(!config.contains("Reshape") && !config.contains("Permute"), "{config}");
+    for (dims, whole) in [([1, 2, 3, 4, 5], [6, 10, 2]), ([1, 3, 2, 4, 5], [10, 6, 2])] {
+        assert!(refused(&of(json!(dims), json!(whole))).contains("s_blocks"));
+    }
+}
+
+#[test]
+fn signals_of_any_length_are_opened_as_such() {
+    let layers = json!([input("in", &json!([null, null, 3])), {
+        "class_name": "Conv1D", "name": "c", "inbound_nodes": [[["in", 0, 0, {}]]],
+        "config": { "name": "c", "filters": 3, "kernel_size": [3], "padding": "causal" },
+    }]);
+    let json = model(&layers, &json!([["in", 0, 0]]), &json!([["c", 0, 0]]));
+    let config = config(&json, "2.13.1");
+    assert!(config.contains("input_shape = [-1, 3]"), "{config}");
+    assert!(config.contains("padding = \"causal\""), "{config}");
+}
+
+#[test]
 fn inputs_of_other_shapes_are_refused_with_the_way_out() {
     let of = |shape: Value| {
         refused(&model(
@@ -490,7 +528,7 @@ fn inputs_of_other_shapes_are_refused_with_the_way_out() {
             &json!([["c", 0, 0]]),
         ))
     };
-    assert!(of(json!([null, null, 3])).contains("takes signals of any length"));
+    assert!(of(json!([null, 8, null])).contains("takes inputs of shape [null,8,null]"));
     assert!(of(json!([null, null])).contains("takes inputs of shape [null,null]"));
     assert!(of(json!([null, 4, 28, 28, 1])).contains("takes inputs of shape [null,4,28,28,1]"));
     assert!(of(json!([null, 8, 8, null])).contains("images, with their channels"));

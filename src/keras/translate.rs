@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
-use super::graph::{Graph, Input, Leaf, Value};
+use super::blocks::{self, Blocks};
+use super::graph::{Graph, Input, Leaf, Use, Value};
 use super::json::{Object, plain, shown, text};
 use super::layers::{Findings, Words, check_call, words};
 use super::names::Names;
@@ -67,8 +68,13 @@ pub fn translate(graph: &Graph, model: &Json, findings: &mut Findings) -> Model 
         all: Vec::new(),
         renamed: Vec::new(),
     };
+    let blocks = blocks::find(graph);
     for (number, one) in graph.uses.iter().enumerate().filter(|(number, _)| needed[*number]) {
-        entries.add(graph, number, one.leaf, findings);
+        match blocks.get(&number) {
+            None => entries.add(graph, number, one.leaf, findings),
+            Some(Some(blocks)) => entries.add_depth_to_space(graph, number, blocks),
+            Some(None) => {}
+        }
     }
     entries.say_names(findings);
     Model { input_shape, entries: entries.all }
@@ -171,15 +177,9 @@ fn input_shape(input: &Input, findings: &mut Findings) -> Option<Vec<i64>> {
         if side.is_null() { Some(-1) } else { side.as_i64().filter(|side| *side > 0) }
     };
     let shape: Option<Vec<i64>> = sides.iter().skip(1).map(side).collect();
-    let is_open = |shape: &[i64]| shape.contains(&-1);
     match shape {
-        Some(shape) if shape.len() == 3 && shape[2] > 0 => Some(shape),
-        Some(shape) if matches!(shape.len(), 1 | 2) && !is_open(&shape) => Some(shape),
-        Some(shape) if shape.len() == 2 && shape[1] > 0 => {
-            let what = "takes signals of any length, and convae takes those of one".to_owned();
-            let way_out = "build the model with keras.Input((steps, channels)), give it these weights, and \
-                           save it";
-            refuse(what, way_out, findings)
+        Some(shape) if matches!(shape.len(), 1..=3) && !shape[shape.len() - 1..].contains(&-1) => {
+            Some(shape)
         }
         _ => {
             let what = format!(
@@ -211,11 +211,7 @@ impl Entries {
         let is_new = !self.known.contains_key(&leaf_number);
         let words =
             (self.known.entry(leaf_number).or_insert_with(|| words(leaf, one, findings))).clone();
-        let source = |value: Value| match value {
-            Value::Input(_) => Source::Input,
-            Value::Call(call) => self.values.get(&call).copied().unwrap_or(Source::Input),
-        };
-        let inputs: Vec<Source> = one.call.reads().into_iter().map(source).collect();
+        let inputs = self.sources(one);
         let Some(words) = words else {
             // Of a refused layer something has to be read on.
             let value = inputs.first().copied().unwrap_or(Source::Input);
@@ -239,6 +235,36 @@ impl Entries {
             self.push(Entry { name, kind, keys, inputs, leaf: None, axis: None, is_said: false });
         }
         self.values.insert(number, Source::Entry(self.all.len() - 1));
+    }
+
+    /// The last of three layers stands for all.
+    fn add_depth_to_space(&mut self, graph: &Graph, number: usize, blocks: &Blocks) {
+        let leaf_number = graph.uses[number].leaf;
+        let words = Words::bare("DepthToSpace").with("block_size", blocks.block_size);
+        let is_new = self.known.insert(leaf_number, Some(words.clone())).is_none();
+        let inputs = self.sources(&graph.uses[blocks.first]);
+        let name = self.name(&graph.leaves[leaf_number], is_new);
+        let leaf = Some(leaf_number);
+        // The shape that the file says is held against what this gives.
+        self.push(Entry {
+            name,
+            kind: words.kind,
+            keys: words.keys,
+            inputs,
+            leaf,
+            axis: None,
+            is_said: true,
+        });
+        self.values.insert(number, Source::Entry(self.all.len() - 1));
+    }
+
+    /// What a use reads.
+    fn sources(&self, one: &Use) -> Vec<Source> {
+        let source = |value: Value| match value {
+            Value::Input(_) => Source::Input,
+            Value::Call(call) => self.values.get(&call).copied().unwrap_or(Source::Input),
+        };
+        one.call.reads().into_iter().map(source).collect()
     }
 
     fn push(&mut self, entry: Entry) {

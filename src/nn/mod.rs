@@ -25,7 +25,7 @@ pub use conv::{Conv2D, Conv2DTranspose, ConvOptions};
 pub use dense::{Dense, DenseOptions};
 pub use depthwise::{DepthwiseConv2D, DepthwiseOptions, SeparableConv2D};
 pub use initializer::{Distribution, FanMode, Fans, Initializer};
-pub use loss::{Loss, Losses, SSIM_WINDOW};
+pub use loss::{Axes, Labels, Loss, Losses, MS_SSIM_SIDE, Reduction, SSIM_WINDOW, Term};
 pub use norm::{
     BatchNormalization, GroupNormalization, LayerNormalization, NormOptions, SMALLEST_NORM,
     SampleNormOptions, UnitNormalization,

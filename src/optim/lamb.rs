@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::variable::views;
 use super::{Rule, Step, power};
 use crate::config::sections::{Lamb, Moments};
 
@@ -17,7 +18,7 @@ impl Rule for Lamb {
         *v += (gradient.square() - &*v) * (1.0 - beta_2);
         let corrected = |moment: &Tensor, beta| moment / (1.0 - power(beta, step.iteration, kind));
         let update = corrected(m, *beta_1) / (corrected(v, *beta_2).sqrt() + *epsilon);
-        let tensors = |flat: &Tensor| flat.split_with_sizes(step.lengths, 0);
+        let tensors = |flat: &Tensor| views(flat, step.variables);
         for (mut weights, update) in tensors(weights).into_iter().zip(tensors(&update)) {
             let norm = |values: &Tensor| values.square().sum(kind).sqrt();
             let (own, moved) = (norm(&weights), norm(&update));

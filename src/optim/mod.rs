@@ -5,6 +5,7 @@
 
 mod accumulator;
 mod adadelta;
+mod adafactor;
 mod adagrad;
 mod adam;
 mod adamax;
@@ -14,6 +15,7 @@ mod constraint;
 mod ftrl;
 mod lamb;
 mod lion;
+mod muon;
 mod nadam;
 mod of_weight;
 mod penalty;
@@ -21,6 +23,7 @@ mod rmsprop;
 mod schedule;
 mod sgd;
 mod values;
+mod variable;
 
 use tch::{Kind, Tensor, no_grad};
 
@@ -32,15 +35,28 @@ use clip::Clip;
 pub use constraint::Constraints;
 pub use penalty::Penalty;
 use schedule::Pace;
+pub use variable::Variable;
 
 /// One optimizer's update.
 trait Rule: std::fmt::Debug {
-    /// Names of the buffers that it keeps, each of the weights' shape.
+    /// Names of the buffers that it keeps.
     fn slots(&self) -> Vec<&'static str>;
 
     /// What every value of a buffer is before the first step.
     fn start_of(&self, _slot: &str) -> f64 {
         0.0
+    }
+
+    /// Values of a buffer: one for each weight, unless it says otherwise.
+    fn length_of(&self, _slot: &str, variables: &[Variable]) -> i64 {
+        variables.iter().map(Variable::count).sum()
+    }
+
+    /// Takes this share of the weights, times the learning rate, off them.
+    fn decay(&self, weights: &mut Tensor, share: Option<f64>, step: Step) {
+        if let Some(share) = share {
+            *weights -= &*weights * (share * step.learning_rate);
+        }
     }
 
     /// Moves `weights` along `gradient` (both flat).
@@ -53,8 +69,8 @@ struct Step<'a> {
     learning_rate: f64,
     /// Counts the updates of the weights, from 1.
     iteration: i32,
-    /// Of the weight tensors in the flat buffer.
-    lengths: &'a [i64],
+    /// The weight tensors in the flat buffer.
+    variables: &'a [Variable],
 }
 
 /// `base^exponent` as Keras has it: rounded once to the precision of the weights.
@@ -70,7 +86,7 @@ fn power(base: f64, exponent: i32, kind: Kind) -> f64 {
 #[derive(Debug)]
 pub struct Optimizer {
     rule: Box<dyn Rule>,
-    lengths: Vec<i64>,
+    variables: Vec<Variable>,
     clip: Clip,
     weight_decay: Option<f64>,
     /// May be changed between steps; where there is a schedule, what it starts from.
@@ -84,9 +100,9 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// For `weights`, `(P,)`, made of tensors of these `lengths`.
+    /// For `weights`, `(P,)`, made of these tensors.
     #[must_use]
-    pub fn new(options: &sections::Optimizer, weights: &Tensor, lengths: Vec<i64>) -> Self {
+    pub fn new(options: &sections::Optimizer, weights: &Tensor, variables: Vec<Variable>) -> Self {
         let rule: Box<dyn Rule> = match options.clone() {
             sections::Optimizer::Adam(Adam { moments, .. })
             | sections::Optimizer::AdamW(AdamW { moments, .. }) => Box::new(moments),
@@ -99,14 +115,19 @@ impl Optimizer {
             sections::Optimizer::Lion(lion) => Box::new(lion),
             sections::Optimizer::Lamb(lamb) => Box::new(lamb),
             sections::Optimizer::Ftrl(ftrl) => Box::new(ftrl),
+            sections::Optimizer::Adafactor(adafactor) => Box::new(adafactor),
+            sections::Optimizer::Muon(muon) => Box::new(muon),
         };
         let common = options.common();
-        let start = |slot: &&str| weights.full_like(rule.start_of(slot));
+        let start = |slot: &&str| {
+            let options = (weights.kind(), weights.device());
+            Tensor::full([rule.length_of(slot, &variables)], rule.start_of(slot), options)
+        };
         let slots = rule.slots().iter().map(start).collect();
         Self {
             rule,
-            clip: Clip::new(common, lengths.clone()),
-            lengths,
+            clip: Clip::new(common, variables.iter().map(Variable::count).collect()),
+            variables,
             weight_decay: common.weight_decay,
             learning_rate: options.learning_rate(),
             pace: Pace::default(),
@@ -151,10 +172,8 @@ impl Optimizer {
     fn update(&mut self, weights: &mut Tensor, gradient: &Tensor, iteration: i32) {
         let gradient = self.clip.apply(gradient);
         let learning_rate = self.current_rate();
-        if let Some(decay) = self.weight_decay {
-            *weights -= &*weights * (decay * learning_rate);
-        }
-        let step = Step { learning_rate, iteration, lengths: &self.lengths };
+        let step = Step { learning_rate, iteration, variables: &self.variables };
+        self.rule.decay(weights, self.weight_decay, step);
         self.rule.update(weights, &gradient, &mut self.slots, step);
     }
 
@@ -193,7 +212,7 @@ impl Optimizer {
         own.chain(average).chain(sum)
     }
 
-    /// The buffers by name, each `(P,)`: with [`Optimizer::iterations`] and the learning rate, all that
+    /// The buffers by name, each flat: with [`Optimizer::iterations`] and the learning rate, all that
     /// there is to save.
     #[must_use]
     pub fn state(&self) -> Vec<(&'static str, Tensor)> {

@@ -42,7 +42,7 @@ impl<T: Clone> OfWeight<T> {
 }
 
 /// PyTorch's axis for each of Keras's.
-fn axes_of(weight: &Weight) -> Vec<i64> {
+pub(super) fn axes_of(weight: &Weight) -> Vec<i64> {
     let mut axes = vec![0; weight.keras_axes.len()];
     weight.keras_axes.iter().enumerate().for_each(|(own, &keras)| axes[keras] = own as i64);
     axes

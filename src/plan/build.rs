@@ -73,7 +73,7 @@ pub(super) struct Built {
     pub graph: Graph,
     /// Whether the config says where the code is.
     pub has_code: bool,
-    /// Whether height and width are open, and of no size that `data.patches` gives.
+    /// Whether height and width are open, and of no size that `data.patches` gives; a signal's steps are a width.
     pub open: [bool; 2],
 }
 
@@ -84,29 +84,45 @@ pub(super) fn build(source: &Source) -> Result<Built, ConfigError> {
     let shape = &source.config.model.input_shape.0;
     let entries = Entries::of(source)?;
     let is_open = |axis: usize| shape[axis].is_none();
-    let open = if shape.len() == 3 { [is_open(0), is_open(1)] } else { [false; 2] };
-    // An open side is the height or the width of an image.
+    let open = match shape.len() {
+        3 => [is_open(0), is_open(1)],
+        2 => [false, is_open(0)],
+        _ => [false; 2],
+    };
+    // An open side is the height or the width of an image, or a signal's steps, which are a width.
     let sized = |size: [usize; 2]| {
-        Shape(
-            shape
-                .iter()
-                .enumerate()
-                .map(|(axis, side)| side.unwrap_or_else(|| size[axis]))
-                .collect(),
-        )
+        let size = if shape.len() == 2 { [size[1], 0] } else { size };
+        let sides = shape.iter().enumerate();
+        Shape(sides.map(|(axis, side)| side.unwrap_or_else(|| size[axis])).collect())
     };
     let graph = match patch {
         _ if open == [false; 2] => entries.graph(sized([1, 1]))?,
         Some(size) => entries.graph(sized(size))?,
         None => entries.graph_of_open_size(sized)?,
     };
-    if open != [false; 2]
-        && let Some(node) = graph.sized_node()
-    {
-        let problem = format!("is open, but `{}` takes images of one size only", node.name);
-        return Err(source.error("model.input_shape", problem, "give height and width"));
+    if open != [false; 2] {
+        check_open(source, &graph)?;
     }
     Ok(Built { graph, has_code: entries.has_code, open })
+}
+
+/// Every layer takes any size; two sides are those of a signal.
+fn check_open(source: &Source, graph: &Graph) -> Result<(), ConfigError> {
+    let refuse = |problem, remedy| Err(source.error("model.input_shape", problem, remedy));
+    let is_image = graph.input.0.len() == 3;
+    if let Some(node) = graph.sized_node() {
+        let (taken, remedy) = if is_image {
+            ("images of one size", "give height and width")
+        } else {
+            ("one number of steps", "give the number of steps")
+        };
+        return refuse(format!("is open, but `{}` takes {taken} only", node.name), remedy);
+    }
+    if !is_image && !graph.has_signals() {
+        let problem = "is open, but no layer works along its steps, like Conv1D".to_owned();
+        return refuse(problem, "give height and width");
+    }
+    Ok(())
 }
 
 /// Of a model of open size; one of its own size cuts patches of that.
@@ -243,8 +259,9 @@ impl<'a> Entries<'a> {
         let mut first = None;
         for side in SIDES {
             let gives_back = |graph: &Graph| {
-                let output = graph.shape(graph.output);
-                output.0.len() == 3 && output.0[..2] == graph.input.0[..2]
+                let [input, output] = [&graph.input, graph.shape(graph.output)].map(|end| &end.0);
+                output.len() == input.len()
+                    && output.iter().zip(input).rev().skip(1).all(|(a, b)| a == b)
             };
             match self.graph(sized([side, side])) {
                 Ok(graph) if gives_back(&graph) => return Ok(graph),

@@ -55,11 +55,20 @@ fn check_corruption(source: &Source, why: &str) -> Result<(), ConfigError> {
 }
 
 fn check_loss(source: &Source, why: &str) -> Result<(), ConfigError> {
-    let of_unit = [Loss::BinaryCrossentropy, Loss::Poisson, Loss::Ssim];
-    let losses = source.config.train.loss.0.iter();
-    let Some((loss, _)) = losses.into_iter().find(|(loss, _)| of_unit.contains(loss)) else {
-        return Ok(());
+    let of_unit = |loss: &Loss| {
+        matches!(
+            loss,
+            Loss::BinaryCrossentropy(_)
+                | Loss::BinaryFocalCrossentropy { .. }
+                | Loss::Poisson
+                | Loss::Dice { .. }
+                | Loss::Tversky { .. }
+                | Loss::Ssim
+                | Loss::MsSsim
+        )
     };
+    let mut losses = source.config.train.loss.0.iter().map(|term| term.loss);
+    let Some(loss) = losses.find(of_unit) else { return Ok(()) };
     let problem = format!("is {:?}, for values in 0..1, but {why}", loss.name());
     Err(source.error("train.loss", problem, "set mean_squared_error, for one"))
 }

@@ -252,6 +252,12 @@ impl Graph {
         Ok(graph)
     }
 
+    /// Whether it has a layer of signals.
+    #[must_use]
+    pub fn has_signals(&self) -> bool {
+        self.nodes.iter().any(|node| node.layer.in_2d().is_some())
+    }
+
     /// What goes into a part, and what comes out.
     #[must_use]
     pub fn ends(&self, part: Part) -> [Value; 2] {

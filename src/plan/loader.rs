@@ -1,8 +1,10 @@
 //! A set of images as the plan wants it fed to the model, and a model of open size at the size of its data.
 
-use super::Plan;
+use super::{Node, Plan};
+use crate::config::ConfigError;
 use crate::config::data::ImageFiles;
 use crate::config::method::SUPERVISED;
+use crate::config::regularizers::{Regularizer, Vectors};
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
 use crate::data::{DataLoader, Images, first_shape};
@@ -28,6 +30,30 @@ pub fn method_loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> Da
 }
 
 impl Plan {
+    /// Whether each batch of these images has what the model's regularizers compare: Keras's
+    /// `OrthogonalRegularizer` of a layer's outputs takes pairs of samples, and is no number where there is one.
+    ///
+    /// # Errors
+    /// When a batch would hold a single sample.
+    pub fn check_batches(&self, images: &Images) -> Result<(), ConfigError> {
+        let (batch, count) = (self.config.train.batch_size, images.len());
+        let compares = |node: &&Node| match node.layer.activity_regularizer() {
+            Some(Regularizer::OrthogonalRegularizer(own)) => own.mode == Vectors::Rows,
+            _ => false,
+        };
+        let Some(node) = self.graph.nodes.iter().find(compares) else { return Ok(()) };
+        if batch > 1 && count % batch != 1 {
+            return Ok(());
+        }
+        let problem = format!(
+            "is {batch}, which makes a batch of one of the last of {count} samples, and the \
+             activity_regularizer of {} (OrthogonalRegularizer) compares the samples of a batch",
+            node.name
+        );
+        let remedy = "give another batch size, or mode = \"columns\" to the regularizer";
+        Err(self.source.error("train.batch_size", problem, remedy))
+    }
+
     /// The plan at the size of its data: of a model of open size, without patches of a size, that is the first
     /// training image's. Whether the others have it too, [`Dataset`](crate::data::Dataset) finds out. A vector of
     /// an array's values is seen as the array's images are.
@@ -58,7 +84,17 @@ impl Plan {
                 (None, None) => {}
             }
         }
-        let [rows, columns, _] = first_shape(&self.config.data)?;
+        let first @ [rows, columns, _] = first_shape(&self.config.data)?;
+        if self.graph.input.0.len() == 2 {
+            let steps = self.steps_of(first);
+            return self.for_size(1, steps).map_err(|reason| {
+                UsageError(format!(
+                    "the training signals have {steps} steps, which the model does not take: {reason}; cut them to \
+                     another length"
+                ))
+                .into()
+            });
+        }
         let found = [rows, columns];
         let side = |axis: usize| {
             if self.open[axis] { (found[axis] / times).max(1) } else { self.input_shape[axis] }
@@ -71,6 +107,14 @@ impl Plan {
             ))
             .into()
         })
+    }
+}
+
+impl Plan {
+    /// Steps of signals that are seen so: an array `(N, steps, channels)` is seen as grey images of as many rows, and a
+    /// table as one row.
+    fn steps_of(&self, [rows, columns, channels]: [usize; 3]) -> usize {
+        if rows == 1 && channels == self.input_shape[2] { columns } else { rows }
     }
 }
 

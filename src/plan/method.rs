@@ -4,7 +4,7 @@ use super::{Plan, Shape};
 use crate::config::ConfigError;
 use crate::config::method::{Block, Method, Noise2Void};
 use crate::config::sections::Data;
-use crate::nn::Loss;
+use crate::nn::{Loss, Reduction, Term};
 
 impl Plan {
     /// Refuses a method that does not go with the rest of the plan.
@@ -30,23 +30,25 @@ impl Plan {
             let problem = format!("makes images smaller, and train.method is {name}");
             return refuse("corruption", problem, "remove the downscale");
         }
-        let mut losses = self.config.train.loss.0.iter().map(|&(loss, _)| loss);
+        let losses = &self.config.train.loss;
         match method {
             Method::Supervised(_) => Ok(()),
             Method::Noise2Void(own) => {
-                if let Some(loss) = losses.find(|loss| !loss.is_elementwise()) {
-                    let problem =
-                        format!("is {}, and noise2void's is of single pixels", loss.name());
+                let is_mean =
+                    |term: &Term| term.loss.is_elementwise() && term.reduction == Reduction::Mean;
+                if !losses.0.iter().all(is_mean) {
+                    let problem = format!(
+                        "is {}, and noise2void's is a mean of single pixels",
+                        losses.name()
+                    );
                     return refuse("train.loss", problem, "take mean_squared_error");
                 }
                 self.check_mask(own)
             }
             Method::Neighbor2Neighbor(_) => {
-                if self.config.train.loss != Loss::MeanSquaredError {
-                    let problem = format!(
-                        "is {}, for which the regularizer has no formula",
-                        self.config.train.loss.name()
-                    );
+                if *losses != Loss::MeanSquaredError {
+                    let problem =
+                        format!("is {}, for which the regularizer has no formula", losses.name());
                     return refuse("train.loss", problem, "take mean_squared_error");
                 }
                 let [height, width, _] = input;

@@ -4,7 +4,7 @@ use super::target::target;
 use super::{Axis, Plan};
 use crate::config::ConfigError;
 use crate::data::Target;
-use crate::nn::{Loss, Losses, SSIM_WINDOW};
+use crate::nn::{Loss, Losses, MS_SSIM_SIDE, SSIM_WINDOW};
 
 /// Sides that are tried for one of which strides lose nothing.
 const TRIED: usize = 1 << 12;
@@ -24,9 +24,15 @@ impl Plan {
     /// # Errors
     /// Why the model can only predict, and what to change.
     pub fn objective(&self) -> Result<Objective, ConfigError> {
-        let objective = Objective { loss: self.loss()?, target: self.target()? };
+        let (loss, target) = (self.loss()?, self.target()?);
+        if loss.of_classes() {
+            let problem = format!("is {:?}, of targets that are numbers of classes", loss.name());
+            let remedy = "take categorical_crossentropy, and give images of as many channels as there are \
+                          classes, 1 for a pixel's own and 0 for the others, as an array (data.kind=\"npz\")";
+            return Err(self.source.error("train.loss", problem, remedy));
+        }
         self.check_method()?;
-        Ok(objective)
+        Ok(Objective { loss, target })
     }
 
     /// The loss that the config names.
@@ -35,24 +41,42 @@ impl Plan {
     /// When it names none of ours.
     pub fn loss(&self) -> Result<Losses, ConfigError> {
         let losses = &self.config.train.loss;
-        let has = |wanted: Loss| losses.0.iter().any(|(loss, _)| *loss == wanted);
-        let [height, width, _] = self.output_shape();
+        losses.0.iter().try_for_each(|term| self.check_loss(term.loss))?;
+        if losses.of_classes() && losses.0.len() > 1 {
+            let problem = "sums up losses of classes and of values, which have other targets";
+            return Err(self.source.error("train.loss", problem, "take one of them"));
+        }
+        Ok(losses.clone())
+    }
+
+    /// Whether it is a loss, and one of what the model gives.
+    fn check_loss(&self, loss: Loss) -> Result<(), ConfigError> {
+        let refused = |problem: String, remedy: &str| {
+            let problem = format!("is {:?}, and {problem}", loss.name());
+            Err(self.source.error("train.loss", problem, remedy))
+        };
         let output = self.graph.shape(self.graph.output);
-        if has(Loss::Ssim) && output.0.len() != 3 {
-            let problem = format!("is \"ssim\", and the model gives {output}, which is no image");
-            let remedy = "give another loss, or end in a Reshape to [height, width, channels]";
-            return Err(self.source.error("train.loss", problem, remedy));
+        let rank = output.0.len() as i64 + 1;
+        if let Some(axis) = loss.axes().into_iter().find(|axis| !(-rank..rank).contains(axis)) {
+            let problem = format!("its axis is {axis}, but a batch of {output} has {rank} axes");
+            return refused(problem, "give one of these, or -1 for the channels");
         }
-        if has(Loss::Ssim) && height.min(width) < SSIM_WINDOW {
-            let problem = format!("is \"ssim\", and the model gives images of {height}x{width}");
-            let remedy = format!("give another loss: its windows are {SSIM_WINDOW}x{SSIM_WINDOW}");
-            return Err(self.source.error("train.loss", problem, remedy));
+        match (loss, smallest_side(loss)) {
+            (Loss::Unknown, _) => {
+                let remedy =
+                    "name the loss to train with, like --set train.loss=mean_squared_error";
+                Err(self.source.error("train.loss", "is \"unknown\"", remedy))
+            }
+            (_, Some(_)) if output.0.len() != 3 => refused(
+                format!("the model gives {output}, which is no image"),
+                "give another loss, or end in a Reshape to [height, width, channels]",
+            ),
+            (_, Some(side)) if output.0[..2].iter().any(|&given| given < side) => refused(
+                format!("the model gives images of {}x{}", output.0[0], output.0[1]),
+                &format!("give another loss: its images have {side}x{side} pixels at least"),
+            ),
+            _ => Ok(()),
         }
-        if !has(Loss::Unknown) {
-            return Ok(losses.clone());
-        }
-        let remedy = "name the loss to train with, like --set train.loss=mean_squared_error";
-        Err(self.source.error("train.loss", "is \"unknown\"", remedy))
     }
 
     /// How data become what the model sees and what it should give.
@@ -101,5 +125,14 @@ impl Plan {
         let problem = format!("gives {given} of {seen} pixels, and not those in the middle");
         let remedy = "pad or crop both ends alike";
         Err(self.source.error(&format!("model.{list}"), problem, remedy))
+    }
+}
+
+/// Height and width that an image needs for a loss that looks through windows.
+fn smallest_side(loss: Loss) -> Option<usize> {
+    match loss {
+        Loss::Ssim => Some(SSIM_WINDOW),
+        Loss::MsSsim => Some(MS_SSIM_SIDE),
+        _ => None,
     }
 }

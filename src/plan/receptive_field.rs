@@ -37,7 +37,7 @@ impl Axis {
         self.of([height, width])
     }
 
-    fn length(self, shape: &Shape) -> usize {
+    pub(super) fn length(self, shape: &Shape) -> usize {
         shape.computed().0[self.of([0, 1])]
     }
 }
@@ -49,13 +49,13 @@ impl Plan {
     /// When a layer cannot take them, its weights would have another shape, or the output would not have
     /// the size that belongs to the input's ([`Plan::scale`]).
     pub fn with_input_size(&self, [height, width]: [usize; 2]) -> Result<Self, ShapeError> {
-        if self.graph.input.0.len() != 3 {
+        if self.graph.input.0.len() != 3 && (self.open == [false; 2] || height != 1) {
             let own = self.input_shape[..2] == [height, width];
             let misfit = || ShapeError::misfit("takes inputs of one shape only");
             return own.then(|| self.clone()).ok_or_else(misfit);
         }
         let input_shape = [height, width, self.input_shape[2]];
-        let graph = self.graph.with_input(Shape(input_shape.to_vec()))?;
+        let graph = self.graph.with_input(view::input_of(&self.graph, input_shape))?;
         if graph.nodes.iter().any(|node| node.output.values() > super::build::LARGEST_MODEL) {
             return Err(ShapeError::misfit("makes the model too large to compute"));
         }
@@ -69,10 +69,9 @@ impl Plan {
         }
         let mut config: Config = self.config.clone();
         // An open size stays open: that this is one of many is nothing to be saved.
-        let side = |open: bool, side: usize| (!open).then_some(side);
-        let [rows, columns] = self.open;
-        let shape = [side(rows, height), side(columns, width), Some(input_shape[2])];
-        config.model.input_shape = InputShape(shape.to_vec());
+        let sides = graph.input.0.iter().enumerate();
+        let shape = sides.map(|(axis, &side)| (!self.is_open(&graph.input, axis)).then_some(side));
+        config.model.input_shape = InputShape(shape.collect());
         let output_shape = view::of_shape(&graph, output);
         Ok(Self { config, input_shape, output_shape, graph, ..self.clone() })
     }
@@ -86,10 +85,24 @@ impl Plan {
         output.is_some() && self.scale(axis).is_some_and(|scale| scale.of(length) == output)
     }
 
-    /// The first layer whose weights or meaning hang on the size of the images.
+    /// The first layer whose weights or meaning hang on the size of the images. A model of vectors, or of signals of
+    /// so many steps, takes one size only.
     #[must_use]
     pub fn sized_layer(&self) -> Option<&Node> {
-        self.graph.sized_node()
+        if self.graph.input.0.len() == 3 || self.open != [false; 2] {
+            self.graph.sized_node()
+        } else {
+            self.graph.nodes.first()
+        }
+    }
+
+    /// Whether a side of such a value, counted without the batch, is as long as the input says.
+    pub(crate) fn is_open(&self, shape: &Shape, axis: usize) -> bool {
+        match shape.0.len() {
+            3 => self.open.get(axis) == Some(&true),
+            2 => axis == 0 && self.graph.input.0.len() == 2 && self.open[1],
+            _ => false,
+        }
     }
 
     /// The first layer whose output hangs on the whole image, of whatever size: such a model cannot be applied
@@ -225,7 +238,7 @@ impl Graph {
     fn on_image(&self) -> Vec<bool> {
         let mut known: Vec<bool> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let gathers = matches!(node.layer.geometry(), Geometry::Global(_));
+            let gathers = is_global(&node.layer);
             let reads = node.inputs.iter().any(|&value| lies(&known, value));
             known.push(reads && !gathers);
         }
@@ -243,7 +256,7 @@ impl Graph {
                 Layer::Softmax(layer) => {
                     axis_of(&node.output, layer.axis) != Some(node.output.0.len() - 1)
                 }
-                layer => matches!(layer.geometry(), Geometry::Global(_)),
+                layer => is_global(layer),
             };
             is_whole && reads_image(node)
         })
@@ -263,16 +276,16 @@ impl Graph {
         if !node.inputs.iter().any(|value| lies(&value)) {
             return false;
         }
+        let channels = node.output.0.len() - 1;
         if let Layer::PReLU(layer) = &node.layer {
-            let is_image = node.output.0.len() == 3;
-            return is_image && ![1, 2].iter().all(|axis| layer.shared_axes.contains(axis));
+            return !(1..=channels).all(|axis| layer.shared_axes.contains(&axis));
         }
         match node.layer.geometry() {
-            Geometry::Global(_) => false,
-            _ if node.output.0.len() != 3 => true,
+            _ if is_global(&node.layer) => false,
+            _ if channels == 0 => true,
             Geometry::Flatten | Geometry::Reshape(_) => true,
             Geometry::Permute(dims) => !dims.iter().copied().eq(1..=dims.len()),
-            Geometry::Concatenate(axis) => axis_of(&node.output, axis) != Some(2),
+            Geometry::Concatenate(axis) => axis_of(&node.output, axis) != Some(channels),
             Geometry::Merge => {
                 let sides = |shape: &Shape| shape.0[..shape.0.len() - 1].to_vec();
                 let mut read = node.inputs.iter().filter(lies);
@@ -281,6 +294,12 @@ impl Graph {
             _ => false,
         }
     }
+}
+
+/// Whether a layer makes one value of each channel.
+fn is_global(layer: &Layer) -> bool {
+    let in_2d = layer.in_2d();
+    matches!(in_2d.as_ref().unwrap_or(layer).geometry(), Geometry::Global(_))
 }
 
 /// Whether a value lies on the image, as the nodes before it do.

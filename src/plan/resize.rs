@@ -26,6 +26,27 @@ impl Plan {
         }
     }
 
+    /// The same model for inputs of this shape, in Keras's axes.
+    ///
+    /// # Errors
+    /// As [`Plan::for_size`].
+    pub fn for_shape(&self, shape: &Shape) -> Result<Self, String> {
+        match shape.0[..] {
+            _ if *shape == self.graph.input => Ok(self.clone()),
+            [height, width, channels] if self.input_shape[2] == channels => {
+                self.for_size(height, width)
+            }
+            [steps, channels]
+                if self.open[1]
+                    && self.graph.input.0.len() == 2
+                    && self.input_shape[2] == channels =>
+            {
+                self.for_size(1, steps)
+            }
+            _ => Err(format!("it takes {}", self.graph.input)),
+        }
+    }
+
     /// The same model for images of the next height and width that come out as large as they go in. `None` of a
     /// model that gives other sizes, or takes one only.
     #[must_use]

@@ -1,6 +1,6 @@
 //! How large the output is for an input of some size: what images of other sizes become.
 
-use super::{Axis, Plan, Shape};
+use super::{Axis, Plan, view};
 
 /// Lengths that are tried for one that loses nothing to strides.
 const TRIED: usize = 256;
@@ -79,9 +79,9 @@ impl Plan {
 
     /// What an input of that length becomes, where the other side is the model's own.
     pub(super) fn output_length(&self, axis: Axis, length: usize) -> Option<usize> {
-        let mut shape = Shape(self.input_shape.to_vec());
-        shape.0[axis.of([0, 1])] = length;
-        let graph = self.graph.with_input(shape).ok()?;
-        Some(graph.shape(graph.output).0[axis.of([0, 1])])
+        let mut size = self.input_shape;
+        size[axis.of([0, 1])] = length;
+        let graph = self.graph.with_input(view::input_of(&self.graph, size)).ok()?;
+        Some(axis.length(graph.shape(graph.output)))
     }
 }

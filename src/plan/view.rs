@@ -39,12 +39,19 @@ fn of_output(graph: &Graph, input: [usize; 3]) -> [usize; 3] {
 pub(super) fn of_shape(graph: &Graph, shape: &Shape) -> [usize; 3] {
     match shape.0[..] {
         [height, width, channels] => [height, width, channels],
-        [steps, channels] if graph.nodes.iter().any(|node| node.layer.in_2d().is_some()) => {
-            [1, steps, channels]
-        }
+        [steps, channels] if graph.has_signals() => [1, steps, channels],
         [height, width] => [height, width, 1],
         _ => [1, shape.values(), 1],
     }
+}
+
+/// The shape of an input that is seen so: the other way round, where the model is one of images or signals.
+pub(super) fn input_of(graph: &Graph, [height, width, channels]: [usize; 3]) -> Shape {
+    Shape(if graph.input.0.len() == 3 {
+        vec![height, width, channels]
+    } else {
+        vec![width, channels]
+    })
 }
 
 /// A grey image of that many values, or an RGB one.

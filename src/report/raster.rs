@@ -80,6 +80,26 @@ impl Raster {
         Ok(Self { height, width, channels, pixels })
     }
 
+    /// Images of one size side by side, row after row, without space between; white where the last row is short.
+    ///
+    /// # Panics
+    /// When there is none, or one has another size.
+    #[must_use]
+    pub fn mosaic(images: &[Self], columns: usize) -> Self {
+        let [first, ..] = images else { panic!("a mosaic has an image") };
+        let (height, channels) = (first.height, first.channels);
+        let (row, whole) = (first.width * channels, first.width * channels * columns);
+        let rows = images.len().div_ceil(columns);
+        let mut pixels = vec![1.0; rows * height * whole];
+        for (index, image) in images.iter().enumerate() {
+            let start = index / columns * height * whole + index % columns * row;
+            for (line, values) in image.pixels.chunks_exact(row).enumerate() {
+                pixels[start + line * whole..][..row].copy_from_slice(values);
+            }
+        }
+        Self { height: rows * height, width: first.width * columns, channels, pixels }
+    }
+
     /// Rows.
     #[must_use]
     pub fn height(&self) -> usize {
@@ -190,6 +210,14 @@ mod tests {
         let path = folder.path().join("one.png");
         write_png(&path, raster).unwrap();
         image::open(&path).unwrap()
+    }
+
+    #[test]
+    fn a_mosaic_has_its_images_row_after_row() {
+        let image = |value: f32| Raster::new(1, 2, 1, vec![value, value + 0.1]).unwrap();
+        let mosaic = Raster::mosaic(&[image(0.0), image(0.2), image(0.4)], 2);
+        assert_eq!((mosaic.height(), mosaic.width()), (2, 4));
+        assert_eq!(mosaic.pixels(), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 1.0]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The images that a run leaves: the first test digit, a grid of them, and the loss curves.
 
+use crate::data::Scaling;
 use crate::data::corruption::Split;
 use crate::data::{Batch, Images};
 use crate::infer::Predictor;
@@ -76,6 +77,25 @@ pub fn pictures(values: &[f32], shape: [usize; 3], range: [f32; 2]) -> Vec<Raste
         }
         _ => rasters(values, shape),
     }
+}
+
+/// What a model gives for some codes, as its outputs are drawn elsewhere. An image of one row stays one.
+#[must_use]
+pub fn decoded(plan: &Plan, outputs: &[f32]) -> Vec<Raster> {
+    let mut outputs = outputs.to_vec();
+    Scaling::of(&plan.config.data).show(&mut outputs);
+    let outputs = outputs.as_slice();
+    if plan.graph.shape(plan.graph.output).0.len() == 3 {
+        rasters(outputs, plan.output_shape())
+    } else {
+        pictures(outputs, plan.output_shape(), range_of(&[outputs]))
+    }
+}
+
+/// Height and width of what [`pictures`] draws of such values.
+#[must_use]
+pub fn drawn_size([height, width, _]: [usize; 3]) -> [usize; 2] {
+    if height == 1 && width > 1 { signal::size(width) } else { [height, width] }
 }
 
 /// Channels-last values as images of a height, a width and channels. Of images that are neither grey nor RGB the

@@ -17,10 +17,15 @@ pub fn range_of(all: &[&[f32]]) -> [f32; 2] {
     values.fold([0.0, 1.0], |[low, high], &value| [low.min(value), high.max(value)])
 }
 
+/// Height and width of a drawing of so many steps.
+pub(super) fn size(steps: usize) -> [usize; 2] {
+    [HEIGHT, steps.clamp(*WIDTHS.start(), *WIDTHS.end())]
+}
+
 /// Steps of `channels` values each, drawn between the ends of a range; what lies beyond is drawn at its edge.
 pub(super) fn drawn(values: &[f32], channels: usize, [low, high]: [f32; 2]) -> Raster {
     let steps = values.len() / channels;
-    let width = steps.clamp(*WIDTHS.start(), *WIDTHS.end());
+    let [_, width] = size(steps);
     let mut pixels = vec![PAPER; HEIGHT * width];
     let lines = HEIGHT - 1;
     let row = |value: f32| {

@@ -65,10 +65,8 @@ fn add_rows(table: &mut Table, plan: &Plan, is_chain: bool) {
 
 /// `(None, 28, 28, 1)`: the batch has no fixed size, nor have images of a model of open size.
 fn keras_shape(plan: &Plan, shape: &Shape) -> String {
-    let is_image = shape.0.len() == 3;
-    let side = |(axis, side): (usize, &usize)| match plan.open.get(axis) {
-        Some(true) if is_image => "None".to_owned(),
-        _ => side.to_string(),
+    let side = |(axis, side): (usize, &usize)| {
+        if plan.is_open(shape, axis) { "None".to_owned() } else { side.to_string() }
     };
     let sides: Vec<String> = shape.0.iter().enumerate().map(side).collect();
     format!("(None, {})", sides.join(", "))

@@ -30,6 +30,8 @@ pub enum Purpose {
     TrainMethod = 18,
     /// Which pixels of a test image are masked, or paired; the index is the sample's.
     TestMethod = 19,
+    /// Codes of which images are drawn.
+    Codes = 20,
 }
 
 /// The stream of (seed, purpose, epoch, index): the four are the cipher's key, so two streams

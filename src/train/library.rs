@@ -46,6 +46,8 @@ pub fn train(plan: &Plan) -> anyhow::Result<TrainingResult> {
     let device = choose_device(&plan.config.train.device)?;
     let data = Dataset::open(&plan.config.data, target)?;
     let plan = &plan.clone().with_scale_of(&data)?;
+    plan.check_batches(&data.train)?;
+    plan.check_batches(&data.test)?;
     let mut trainer = Trainer::new(plan, device)?;
     trainer.start(plan)?;
     let mut history = History::new(plan, &trainer);

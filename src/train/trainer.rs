@@ -9,7 +9,7 @@ use crate::engine::Step;
 use crate::formats::checkpoint::load;
 use crate::infer::Predictor;
 use crate::infer::model_file::{ITERATIONS, OPTIMIZER, OpenError, fill, tensor_of};
-use crate::optim::Optimizer;
+use crate::optim::{Optimizer, Variable};
 use crate::plan::Plan;
 use crate::system::exit::UsageError;
 use crate::system::random::{Purpose, stream};
@@ -35,8 +35,8 @@ impl Trainer {
     pub fn new(plan: &Plan, device: Device) -> Result<Self, UsageError> {
         let mut predictor = Predictor::drawn(plan, device)?;
         let train = &plan.config.train;
-        let (weights, lengths) = predictor.weights();
-        let optimizer = Optimizer::new(&train.optimizer, weights, lengths)
+        let variables = Variable::all(&plan.graph);
+        let optimizer = Optimizer::new(&train.optimizer, predictor.weights(), variables)
             .paced(train.learning_rate_schedule.clone(), train.warmup_steps);
         let gamma = match &train.method {
             Method::Neighbor2Neighbor(own) => own.gamma / train.epochs as f64,
@@ -83,7 +83,7 @@ impl Trainer {
         let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
         let gamma = self.gamma * epoch as f64;
         let step = self.predictor.loss_and_gradient(batch, gamma, seed);
-        self.optimizer.step(self.predictor.weights().0, &step.gradient);
+        self.optimizer.step(self.predictor.weights(), &step.gradient);
         self.predictor.constrain();
         step
     }
@@ -97,6 +97,6 @@ impl Trainer {
     /// What training ends with: the moving average of the weights takes their place where one is kept.
     /// `false` where none is.
     pub fn finalize(&mut self) -> bool {
-        self.optimizer.finalize(self.predictor.weights().0)
+        self.optimizer.finalize(self.predictor.weights())
     }
 }

@@ -325,7 +325,11 @@ fn by_position() -> Vec<Case> {
         case(
             "pixel-shuffle",
             [6, 5, 3],
-            &["Conv2D filters=12 kernel_size=3 padding='same'", "DepthToSpace block_size=2", MIX],
+            &[
+                "Conv2D name='s_blocks' filters=12 kernel_size=3 padding='same'",
+                "DepthToSpace name='s' block_size=2",
+                MIX,
+            ],
             &[
                 "MaxPooling2D",
                 "Conv2D filters=27 kernel_size=1",

@@ -52,6 +52,21 @@ pub fn all() -> Vec<Case> {
             &["Conv1DTranspose filters=4 kernel_size=2 dilation_rate=3"],
         ),
         case(
+            "signal-open",
+            [-1, 3],
+            &[
+                "Conv1D name='a' filters=4 kernel_size=4 strides=2 padding='same' activation='tanh'",
+                "PReLU shared_axes=[1]",
+                "GlobalAveragePooling1D keepdims=true",
+                "Multiply inputs=['p_re_lu','global_average_pooling1d']",
+            ],
+            &[
+                "UpSampling1D",
+                "Conv1D filters=3 kernel_size=3 padding='causal' dilation_rate=2",
+                "Conv1DTranspose filters=3 kernel_size=3 padding='same'",
+            ],
+        ),
+        case(
             "signal-causal",
             [13, 4],
             &[

@@ -1,7 +1,7 @@
 //! An optimizer: where a sequence of gradients takes the weights.
 
 use anyhow::{Result, ensure};
-use convae::optim::Optimizer;
+use convae::optim::{Optimizer, Variable};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tch::Tensor;
@@ -27,7 +27,11 @@ impl Question {
         ensure!(weights.len() == gradients.len(), "each weight needs its gradients");
         let lengths: Vec<i64> = weights.iter().map(|weight| weight.numel() as i64).collect();
         let mut flat = joined(weights.iter().map(|weight| weight.flatten(0, -1)));
-        let mut optimizer = Optimizer::new(&plan.config.train.optimizer, &flat, lengths.clone());
+        let named = weights.iter().enumerate();
+        let variables =
+            named.map(|(i, weight)| Variable::new(&format!("weight{i}"), &weight.size()));
+        let mut optimizer =
+            Optimizer::new(&plan.config.train.optimizer, &flat, variables.collect());
         let mut snapshots = Vec::new();
         for (step, rate) in values(given.get("rates")?).into_iter().enumerate() {
             optimizer.learning_rate = rate;

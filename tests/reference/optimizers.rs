@@ -36,7 +36,12 @@ impl Keras {
     pub fn step(&mut self, weights: &mut [Vec<f64>], gradients: &[Vec<f64>]) {
         let common = self.options.common();
         let gradients = clipped(common, gradients);
-        let decay = common.weight_decay.unwrap_or(0.0) * self.learning_rate;
+        let share = match &self.options {
+            // Of what is no matrix.
+            Optimizer::Muon(muon) => muon.adam_weight_decay,
+            _ => common.weight_decay,
+        };
+        let decay = share.unwrap_or(0.0) * self.learning_rate;
         for ((tensor, gradients), slots) in weights.iter_mut().zip(gradients).zip(&mut self.slots) {
             for weight in tensor.iter_mut() {
                 *weight -= *weight * decay;
@@ -55,6 +60,11 @@ impl Keras {
                     norm(tensor) / norm(&moves) * rate
                 }
                 Optimizer::Lamb(_) => rate,
+                Optimizer::Adafactor(o) => {
+                    let size = |values: &[f64]| norm(values) / (values.len() as f64).sqrt();
+                    let rho = rate.min(1.0 / f64::from(t).sqrt());
+                    size(tensor).max(o.epsilon_2) * rho / (size(&moves) / o.clip_threshold).max(1.0)
+                }
                 _ => 1.0,
             };
             tensor.iter_mut().zip(moves).for_each(|(weight, step)| *weight += ratio * step);
@@ -63,7 +73,7 @@ impl Keras {
     }
 }
 
-/// What `update_step` adds to a weight (Lamb's before its ratio and rate); `t` counts from 1.
+/// What `update_step` adds to a weight (Lamb's and Adafactor's before their ratio and rate); `t` counts from 1.
 fn move_of(
     options: &Optimizer,
     weight: f64,
@@ -121,6 +131,20 @@ fn move_of(
         }
         Optimizer::Lamb(o) => lamb(&o.moments, g, slots, t),
         Optimizer::Ftrl(o) => ftrl(o, weight, g, slots, rate),
+        Optimizer::Adafactor(o) => {
+            let beta = 1.0 - f64::from(t).powf(o.beta_2_decay);
+            slots[0] = slots[0] * beta + (g * g + o.epsilon_1) * (1.0 - beta);
+            -g / slots[0].sqrt()
+        }
+        Optimizer::Muon(o) => {
+            let moments = AdamMoments {
+                beta_1: o.adam_beta_1,
+                beta_2: o.adam_beta_2,
+                epsilon: o.epsilon,
+                amsgrad: false,
+            };
+            adam(&moments, g, slots, rate * o.adam_lr_ratio, t)
+        }
     }
 }
 

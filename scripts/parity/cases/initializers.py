@@ -20,8 +20,12 @@ RANDOM_OPTIONS = {
     "RandomUniform": {"minval": -0.25, "maxval": 1.0},
     "VarianceScaling": {"scale": 3.0, "mode": "fan_out", "distribution": "untruncated_normal"},
 }
-CONSTANT_OPTIONS = {"Constant": {"value": -0.375}}
-NAMES = [*RANDOM, "zeros", "ones", *RANDOM_OPTIONS, *CONSTANT_OPTIONS]
+CONSTANT_OPTIONS = {"Constant": {"value": -0.375}, "Identity": {"gain": -0.375}}
+ORTHOGONAL_OPTIONS = {"Orthogonal": {"gain": 1.5}}
+OPTIONS = RANDOM_OPTIONS | CONSTANT_OPTIONS | ORTHOGONAL_OPTIONS
+NAMES = [*RANDOM, "zeros", "ones", *OPTIONS]
+# Of dot products of vectors with thousands of values.
+ROUNDING = 1e-12
 # A million weights each, and fans in and out that no other reading of the layout would give.
 LAYERS = [
     ({"layer": "Conv2D", "filters": 125, "kernel_size": [4, 8], "padding": "same"}, [1, 1, 250]),
@@ -101,14 +105,36 @@ def judge_constant(table, shape, weights):
     return {"values": 0.0 if all(np.array_equal(*pair) for pair in pairs) else np.inf}
 
 
+def judge_orthogonal(_table, _shape, weights):
+    """All but the last axis in a row, the vectors of the shorter side have the length of `gain` and no part in
+    one another (`initializers/random_initializers.py`, whose own draws say nothing of ours); they lie any way
+    round."""
+    kernel = weights["weight0"]
+    flat, gain = kernel.reshape(-1, kernel.shape[-1]), ORTHOGONAL_OPTIONS["Orthogonal"]["gain"]
+    flat = flat if flat.shape[0] < flat.shape[1] else flat.T
+    off = np.abs(flat @ flat.T / gain**2 - np.eye(len(flat))).max()
+    variance, count = gain**2 / flat.shape[1], kernel.size
+    return {
+        f"dot products, {off:.1e} off,": 0.0 if off <= ROUNDING else np.inf,
+        "mean": float(abs(flat.mean()) / math.sqrt(variance / count)),
+        "diagonal": float(abs(np.diag(flat).mean()) / math.sqrt(variance / len(flat))),
+        "bias": np.inf if weights["weight1"].any() else 0.0,
+    }
+
+
+def judge_of(name):
+    if name in ORTHOGONAL_OPTIONS:
+        return judge_orthogonal
+    return judge_random if name in RANDOM or name in RANDOM_OPTIONS else judge_constant
+
+
 def draw(row, index, seed):
     """One case: one kind of kernel."""
     name = row.removeprefix("initializer ")
     table, shape = LAYERS[index]
-    options = RANDOM_OPTIONS | CONSTANT_OPTIONS
-    initializer = {"name": name} | options[name] if name in options else name
+    initializer = {"name": name} | OPTIONS[name] if name in OPTIONS else name
     table = table | {"kernel_initializer": initializer}
-    judge = judge_random if name in RANDOM or name in RANDOM_OPTIONS else judge_constant
+    judge = judge_of(name)
     request = {"kind": "start", "layer": table, "input": shape,
                "seed": 100 * seed + NAMES.index(name)}
     return Case(row, index, request, {}, lambda answer: judge(table, shape, answer),
@@ -116,4 +142,6 @@ def draw(row, index, seed):
 
 
 def cases(row, _count, seed):
-    return [draw(row, index, seed) for index in range(len(LAYERS))]
+    # An identity is a matrix, which only the kernel of a Dense is.
+    fit = [index for index, (table, _) in enumerate(LAYERS) if "Identity" not in row or table["layer"] == "Dense"]
+    return [draw(row, index, seed) for index in fit]

@@ -3,13 +3,14 @@
 import numpy as np
 
 from . import reference
+from ..model import keras_optimizer
 from .case import Case, distance, generator
 
 BAR = 1e-12
 STEPS = 100
 EVERY = 10
-# A kernel, a bias and a scalar; the gradients are of any size beside one another.
-SHAPES = [[3, 3, 2, 4], [4], []]
+# A kernel, a bias, a scalar and two matrices; the gradients are of any size beside one another.
+SHAPES = [[3, 3, 2, 4], [4], [], [5, 3], [2, 6]]
 
 
 def between(rng, low, high):
@@ -49,6 +50,22 @@ OWN = {
                          "l2_regularization_strength": between(rng, 1e-4, 1),
                          "l2_shrinkage_regularization_strength": between(rng, 1e-4, 1),
                          "beta": float(rng.uniform(0, 1))},
+    "Adafactor": lambda rng: {"beta_2_decay": float(rng.uniform(-1, -0.3)),
+                              "epsilon_1": between(rng, 1e-30, 1e-6),
+                              "epsilon_2": between(rng, 1e-4, 1e-1),
+                              "clip_threshold": between(rng, 0.3, 3),
+                              "relative_step": bool(rng.random() < 0.5)},
+    "Muon": lambda rng: {"adam_beta_1": float(rng.uniform(0, 0.99)),
+                         "adam_beta_2": float(rng.uniform(0.5, 0.9999)),
+                         "adam_weight_decay": between(rng, 1e-3, 1),
+                         "epsilon": between(rng, 1e-9, 1e-2),
+                         "exclude_layers": [["weight3"], ["weight4", "other"], []][rng.integers(3)],
+                         "adam_lr_ratio": between(rng, 0.1, 10),
+                         "muon_a": float(rng.uniform(1.5, 3.5)),
+                         "momentum": float(rng.uniform(0, 0.99)),
+                         "ns_steps": int(rng.integers(1, 6)),
+                         "nesterov": bool(rng.random() < 0.5),
+                         "rms_rate": float(rng.uniform(0.1, 1)) if rng.random() < 0.7 else 0.0},
 }
 
 
@@ -83,8 +100,8 @@ def gradients(rng, shape):
 def keras_weights(name, options, weights, gradients, rates):
     """The weights after every tenth step."""
     keras = reference.keras
-    optimizer = getattr(keras.optimizers, name)(**options)
-    variables = [keras.Variable(weight) for weight in weights]
+    optimizer = keras_optimizer(name, options)
+    variables = [keras.Variable(weight, name=f"weight{i}") for i, weight in enumerate(weights)]
     optimizer.build(variables)
     take = compiled_step(optimizer, variables) if reference.BACKEND == "jax" else optimizer.apply
     snapshots = []

@@ -2,7 +2,7 @@
 
 use super::kernels::Real;
 use super::lower::Unsupported;
-use crate::nn::{Loss, Losses};
+use crate::nn::{Labels, Loss, Losses};
 
 /// Keras's `backend.epsilon()`.
 pub(super) const EPSILON: f64 = 1e-7;
@@ -14,7 +14,7 @@ pub(super) const EPSILON: f64 = 1e-7;
 pub(super) fn elementwise(losses: &Losses) -> Result<Loss, Unsupported> {
     match losses.alone() {
         Some(
-            loss @ (Loss::BinaryCrossentropy
+            loss @ (Loss::BinaryCrossentropy(_)
             | Loss::MeanSquaredError
             | Loss::MeanAbsoluteError
             | Loss::Huber { .. }
@@ -39,22 +39,10 @@ pub(super) fn loss<T: Real>(loss: Loss, outputs: &mut [T], targets: &[T], scale:
 
 /// A value's loss and its derivative.
 fn at<T: Real>(loss: Loss, output: T, target: T) -> (T, T) {
-    let (zero, one) = (T::zero(), T::one());
+    let zero = T::zero();
     let error = output - target;
     match loss {
-        Loss::BinaryCrossentropy => {
-            let (low, high) = (T::of(EPSILON), T::of(1.0 - EPSILON));
-            let inside = output >= low && output <= high;
-            let p = if output < low {
-                low
-            } else if output > high {
-                high
-            } else {
-                output
-            };
-            let slope = if inside { (one - target) / (one - p) - target / p } else { zero };
-            (-(target * p.ln() + (one - target) * (one - p).ln()), slope)
-        }
+        Loss::BinaryCrossentropy(labels) => crossentropy(labels, output, target),
         Loss::MeanSquaredError => (error * error, error + error),
         Loss::MeanAbsoluteError => (error.abs(), if error == zero { zero } else { error.signum() }),
         Loss::Huber { delta } => {
@@ -75,4 +63,27 @@ fn at<T: Real>(loss: Loss, output: T, target: T) -> (T, T) {
         }
         loss => unreachable!("{loss:?} is not elementwise, or unknown, which is refused before"),
     }
+}
+
+fn crossentropy<T: Real>(labels: Labels, output: T, target: T) -> (T, T) {
+    let (zero, one) = (T::zero(), T::one());
+    let share = labels.label_smoothing;
+    let target =
+        if share == 0.0 { target } else { target * T::of(1.0 - share) + T::of(0.5 * share) };
+    if labels.from_logits {
+        let odds = (-output.abs()).exp();
+        let probability = if output < zero { odds } else { one } / (one + odds);
+        return (output.max(zero) - output * target + odds.ln_1p(), probability - target);
+    }
+    let (low, high) = (T::of(EPSILON), T::of(1.0 - EPSILON));
+    let inside = output >= low && output <= high;
+    let p = if output < low {
+        low
+    } else if output > high {
+        high
+    } else {
+        output
+    };
+    let slope = if inside { (one - target) / (one - p) - target / p } else { zero };
+    (-(target * p.ln() + (one - target) * (one - p).ln()), slope)
 }

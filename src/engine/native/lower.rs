@@ -520,7 +520,7 @@ pub(super) fn fuse_sigmoid(mut operations: Vec<Operation>, loss: Loss) -> (Vec<O
         last > 0 && matches!(kind, Kind::Activate(Activate::Activation(Activation::Sigmoid)))
     });
     match (sigmoid, loss) {
-        (Some(sigmoid), Loss::BinaryCrossentropy) => {
+        (Some(sigmoid), Loss::BINARY_CROSSENTROPY) => {
             let Operation { from, to, .. } = operations.remove(sigmoid);
             if let Some(reshape) = operations.get_mut(sigmoid).filter(|next| next.from == to) {
                 reshape.from = from;

@@ -431,7 +431,7 @@ fn conv(random: &mut ChaCha8Rng, activation: &str) -> String {
     )
 }
 
-const OUTPUTS: Head = Head::Outputs(crate::nn::Loss::BinaryCrossentropy);
+const OUTPUTS: Head = Head::Outputs(crate::nn::Loss::BINARY_CROSSENTROPY);
 
 #[test]
 fn the_operations_without_any_rewrite() {
@@ -563,7 +563,7 @@ fn fusing_the_last_sigmoid_with_the_cross_entropy() {
     holds(&Rewrite {
         encoder: |random| conv(random, "tanh"),
         decoder: "",
-        lower: |operations| lower::fuse_sigmoid(operations, crate::nn::Loss::BinaryCrossentropy),
+        lower: |operations| lower::fuse_sigmoid(operations, crate::nn::Loss::BINARY_CROSSENTROPY),
         fewer: 1,
     });
 }

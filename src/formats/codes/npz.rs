@@ -1,47 +1,31 @@
 //! NumPy's archive of two arrays: `codes`, float32, and `names`, texts. Memory grows with what is
 //! there, not with what an archive's directory promises.
 
-use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::io::{BufReader, Read, Seek};
 
+use zip::ZipArchive;
 use zip::result::{ZipError, ZipResult};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::error::Fault;
 use super::npy::{Npy, texts_to_bytes};
 use super::{CODES, Codes, NAMES, numbers, split};
 use crate::formats::checkpoint::Element;
 use crate::formats::npy::Header;
+use crate::formats::npz;
 
-/// From this many bytes on, an entry's length needs the zip64 form; with room for a header.
-const ZIP64_FROM: usize = u32::MAX as usize - (1 << 16);
 /// The most bytes of an array that we unpack: a small archive can hold endless zeros.
 const MOST_BYTES: u64 = 8 << 30;
 
 /// Lays codes out as an archive, not compressed, as `numpy.savez` does.
 pub(super) fn to_bytes(codes: &Codes) -> ZipResult<Vec<u8>> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let shape: Vec<usize> = [codes.len()].iter().chain(&codes.shape).copied().collect();
     let mut values = Vec::with_capacity(size_of_val(codes.values.as_slice()));
     f32::encode(&codes.values, &mut values);
-    add(&mut zip, CODES, &Header::bytes("<f4", &shape), &values)?;
     let (descr, texts) = texts_to_bytes(&codes.names);
-    add(&mut zip, NAMES, &Header::bytes(&descr, &shape[..1]), &texts)?;
-    Ok(zip.finish()?.into_inner())
-}
-
-fn add<W: Write + Seek>(
-    zip: &mut ZipWriter<W>,
-    name: &str,
-    header: &[u8],
-    values: &[u8],
-) -> ZipResult<()> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .large_file(values.len() >= ZIP64_FROM);
-    zip.start_file(format!("{name}.npy"), options)?;
-    zip.write_all(header)?;
-    Ok(zip.write_all(values)?)
+    npz::to_bytes(&[
+        (CODES, Header::bytes("<f4", &shape), values),
+        (NAMES, Header::bytes(&descr, &shape[..1]), texts),
+    ])
 }
 
 /// Reads what [`to_bytes`] or `numpy.savez(file, codes=..., names=...)` wrote, compressed or not.

@@ -151,7 +151,7 @@ impl Exporter {
         self.predictor.predict(images)
     }
 
-    /// Whether height and width of the images are free.
+    /// Whether height and width of the images, or the steps of the signals, are free.
     #[must_use]
     pub fn takes_other_sizes(&self) -> bool {
         self.plan.sized_layer().is_none()
@@ -162,7 +162,14 @@ impl Exporter {
     pub fn sizes(&self) -> String {
         let [height, width, _] = self.plan.input_shape;
         if self.plan.graph.input.0.len() != 3 {
-            return format!("shape {}", self.plan.graph.input);
+            let input = &self.plan.graph.input;
+            if !self.takes_other_sizes() {
+                return format!("shape {input}");
+            }
+            let period = self.plan.period(Axis::Columns);
+            return format!(
+                "{width} steps and others that differ from it by multiples of {period}"
+            );
         }
         if !self.takes_other_sizes() {
             return format!("height {height}, width {width}");
@@ -178,6 +185,21 @@ impl Exporter {
     #[must_use]
     pub fn scaled(&self, format: Format) -> Option<String> {
         scale::said(&self.plan, format)
+    }
+
+    /// The same of a file of this format.
+    #[must_use]
+    pub fn sizes_in(&self, format: Format) -> String {
+        let [height, width, _] = self.plan.input_shape;
+        if format == Format::Keras && self.is_fixed_in_keras() {
+            return format!("height {height}, width {width}");
+        }
+        self.sizes()
+    }
+
+    /// Whether Keras's model takes one size, and this one others too.
+    fn is_fixed_in_keras(&self) -> bool {
+        self.takes_other_sizes() && keras::config::has_depth_to_space(&self.plan)
     }
 
     /// What the config asks of a training that a file of this format has no place for, in sentences.
@@ -207,8 +229,7 @@ impl Exporter {
     /// What Keras has no layer for, and what stands in its place.
     fn of_other_layers(&self) -> Vec<String> {
         let [height, width, _] = self.plan.input_shape;
-        let is_fixed = self.takes_other_sizes() && keras::config::has_depth_to_space(&self.plan);
-        let said = is_fixed.then(|| {
+        let said = self.is_fixed_in_keras().then(|| {
             format!(
                 "the file's model takes images of {width}x{height} only: Keras has no DepthToSpace, and Reshape \
                  and Permute stand in its place"

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::optimizer::plain_value;
 use crate::config::losses::LossTable;
-use crate::keras::json::{Object, list, number, shown, text, tidy};
+use crate::config::schema::Unwritten;
+use crate::keras::json::{Object, list, number, shown, text};
 
 /// Keras's other names.
 const SHORT: [(&str, &str); 8] = [
@@ -16,8 +18,6 @@ const SHORT: [(&str, &str); 8] = [
     ("kullbackleiblerdivergence", "kl_divergence"),
     ("huberloss", "huber"),
 ];
-/// Names here that Keras does not have.
-const OURS: [&str; 3] = ["charbonnier", "ssim", super::UNKNOWN];
 /// What the mean over a batch is called; all the same where samples have no weights.
 const MEANS: [&str; 5] =
     ["sum_over_batch_size", "auto", "mean", "mean_with_sample_weight", "sum_over_nonzero_weights"];
@@ -54,28 +54,42 @@ fn object(value: &Value) -> Result<toml::Value, String> {
     let name = known(found.class).ok_or_else(|| shown(value))?;
     let empty = Map::new();
     let options = found.config.as_object().unwrap_or(&empty);
-    let delta = options.get("delta").and_then(number).filter(|_| name == "huber");
-    let own = |key: &str| key == "delta" && delta.is_some();
-    match (options.iter().find(|(key, value)| !own(key) && !is_neutral(key, value)), delta) {
-        (Some((key, value)), _) => Err(format!("{name} with {key} = {}", shown(value))),
-        (None, None | Some(1.0)) => Ok(name.into()),
-        (None, Some(delta)) => {
-            let keys = [("loss", toml::Value::from(name)), ("delta", tidy(delta).into())];
-            Ok(toml::Table::from_iter(keys.map(|(key, value)| (key.to_owned(), value))).into())
+    let mut table = toml::Table::from_iter([("loss".to_owned(), name.into())]);
+    for (option, value) in options {
+        let taken = taken_over(name, option, value)?;
+        table.extend(taken.map(|value| (option.clone(), value)));
+    }
+    if table.len() == 1 { Ok(name.into()) } else { Ok(table.into()) }
+}
+
+/// An option's value, or nothing where it is the default or says nothing; the error says what the loss lacks here.
+fn taken_over(name: &str, option: &str, value: &Value) -> Result<Option<toml::Value>, String> {
+    let lacking = || format!("{name} with {option} = {}", shown(value));
+    match (option, value.as_str()) {
+        ("name" | "fn" | "dtype", _) => return Ok(None),
+        ("reduction", Some(mean)) if MEANS.contains(&mean) => return Ok(None),
+        ("reduction", Some("sum")) => return Ok(Some("sum".into())),
+        ("reduction", _) => return Err(lacking()), // none at all leaves nothing to minimise
+        _ if value.is_null() => return Ok(None),
+        _ => {}
+    }
+    let reference = LossTable::reference();
+    let keys = reference.iter().filter(|(known, ..)| *known == name).flat_map(|(.., keys)| keys);
+    match keys.into_iter().find(|key| key.name == option) {
+        Some(key) => {
+            let value = plain_value(tuple_of(value), key).ok_or_else(lacking)?;
+            Ok((key.default != Unwritten::Value(value.clone())).then_some(value))
         }
+        // The mean over it is a part of that over everything.
+        None if option == "axis" && number(value) == Some(-1.0) => Ok(None),
+        None => Err(lacking()),
     }
 }
 
-fn is_neutral(key: &str, value: &Value) -> bool {
-    match key {
-        "name" | "fn" | "dtype" => true,
-        _ if value.is_null() => true,
-        "from_logits" => value == &Value::Bool(false),
-        "label_smoothing" => number(value) == Some(0.0),
-        "axis" => number(value) == Some(-1.0),
-        "reduction" => value.as_str().is_some_and(|name| MEANS.contains(&name)),
-        _ => false,
-    }
+/// The items of a tuple, as Keras 3 writes one.
+fn tuple_of(value: &Value) -> &Value {
+    let items = value.get("items").filter(|_| text(value, "class_name") == Some("__tuple__"));
+    items.unwrap_or(value)
 }
 
 /// `mse`, `MSE`, `mean_squared_error` and `MeanSquaredError` are one.
@@ -85,5 +99,5 @@ fn known(name: &str) -> Option<&'static str> {
     let long =
         SHORT.iter().find(|(short, _)| *short == wanted).map_or(wanted, |(_, long)| bare(long));
     let names = LossTable::NAMES.iter().copied();
-    names.filter(|name| !OURS.contains(name)).find(|name| bare(name) == long)
+    names.filter(|name| !LossTable::OURS.contains(name)).find(|name| bare(name) == long)
 }

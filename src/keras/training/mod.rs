@@ -54,7 +54,11 @@ impl Training {
             }
             (Err(what), _) => Err(what),
         };
-        match loss {
+        let fits = |loss: toml::Value| {
+            let keys = toml::Table::from_iter([("loss".to_owned(), loss.clone())]);
+            refusal(&keys).map_or(Ok(loss), Err)
+        };
+        match loss.and_then(fits) {
             Ok(loss) => {
                 self.found.push(("loss", said_of(&loss)));
                 self.keys.insert("loss".to_owned(), loss);
@@ -242,6 +246,9 @@ mod tests {
             ),
             (json!("mae"), "mean_absolute_error"),
             (json!("logcosh"), "log_cosh"),
+            (json!("categorical_crossentropy"), "categorical_crossentropy"),
+            (json!("SparseCategoricalCrossentropy"), "sparse_categorical_crossentropy"),
+            (json!({ "class_name": "Dice", "config": { "axis": null } }), "dice"),
             (json!({ "class_name": "KLDivergence", "config": { "name": "k" } }), "kl_divergence"),
             (json!({ "class_name": "Huber", "config": { "delta": 1.0 } }), "huber"),
             (json!({ "class_name": "MeanAbsoluteError", "config": {} }), "mean_absolute_error"),
@@ -255,11 +262,46 @@ mod tests {
     }
 
     #[test]
-    fn the_delta_of_hubers_loss_is_taken_over() {
-        let (training, _) =
-            read(&json!({ "loss": { "class_name": "Huber", "config": { "delta": 0.5 } } }));
-        let loss = training.keys["loss"].as_table().unwrap();
-        assert_eq!((loss["loss"].as_str(), loss["delta"].as_float()), (Some("huber"), Some(0.5)));
+    fn the_options_of_a_loss_are_taken_over_where_they_are_not_keras_defaults() {
+        let tuple = |axes: Value| json!({ "class_name": "__tuple__", "items": axes });
+        for (class, config, written) in [
+            ("Huber", json!({ "delta": 0.5 }), "{ loss = \"huber\", delta = 0.5 }"),
+            (
+                "MSE",
+                json!({ "reduction": "sum" }),
+                "{ loss = \"mean_squared_error\", reduction = \"sum\" }",
+            ),
+            (
+                "BinaryCrossentropy",
+                json!({ "from_logits": true, "label_smoothing": 0.0, "axis": -1 }),
+                "{ loss = \"binary_crossentropy\", from_logits = true }",
+            ),
+            (
+                "BinaryFocalCrossentropy",
+                json!({ "apply_class_balancing": true, "alpha": 0.25, "gamma": 3.0 }),
+                "{ loss = \"binary_focal_crossentropy\", apply_class_balancing = true, gamma = 3.0 }",
+            ),
+            (
+                "CategoricalCrossentropy",
+                json!({ "label_smoothing": 0.1, "axis": -1 }),
+                "{ loss = \"categorical_crossentropy\", label_smoothing = 0.1 }",
+            ),
+            ("Dice", json!({ "axis": -1 }), "{ loss = \"dice\", axis = -1 }"),
+            ("Dice", json!({ "axis": tuple(json!([1, 2])) }), "{ loss = \"dice\", axis = [1, 2] }"),
+            (
+                "Tversky",
+                json!({ "alpha": 0.5, "beta": 0.75, "axis": null }),
+                "{ loss = \"tversky\", beta = 0.75 }",
+            ),
+            (
+                "CosineSimilarity",
+                json!({ "axis": 1 }),
+                "{ loss = \"cosine_similarity\", axis = 1 }",
+            ),
+        ] {
+            let said = json!({ "loss": { "class_name": class, "config": config } });
+            assert_eq!(read(&said).0.keys["loss"].to_string(), written, "{class}");
+        }
     }
 
     #[test]
@@ -273,16 +315,28 @@ mod tests {
             ),
             (json!({ "class_name": "me>MeanSquaredError", "config": {} }), "MeanSquaredError"),
             (
-                json!({ "module": "keras.losses", "class_name": "Tversky", "config": { "alpha": 1.0 } }),
-                "Tversky",
+                json!({ "module": "keras.losses", "class_name": "Circle", "config": { "gamma": 80.0 } }),
+                "Circle",
             ),
             (
-                json!({ "class_name": "BinaryCrossentropy", "config": { "from_logits": true } }),
-                "binary_crossentropy with from_logits = true",
+                json!({ "class_name": "BinaryCrossentropy", "config": { "axis": 1 } }),
+                "binary_crossentropy with axis = 1",
             ),
             (
-                json!({ "class_name": "MeanSquaredError", "config": { "reduction": "sum" } }),
-                "mean_squared_error with reduction = \"sum\"",
+                json!({ "class_name": "SparseCategoricalCrossentropy", "config": { "ignore_class": 255 } }),
+                "sparse_categorical_crossentropy with ignore_class = 255",
+            ),
+            (
+                json!({ "class_name": "MeanSquaredError", "config": { "reduction": "none" } }),
+                "mean_squared_error with reduction = \"none\"",
+            ),
+            (
+                json!({ "class_name": "MeanSquaredError", "config": { "reduction": null } }),
+                "mean_squared_error with reduction = null",
+            ),
+            (
+                json!({ "class_name": "BinaryCrossentropy", "config": { "label_smoothing": 1.5 } }),
+                "`train.loss.label_smoothing` is 1.5",
             ),
             (json!(["mse", "mae"]), "[\"mse\",\"mae\"]"),
             (json!({ "class_name": "__lambda__", "config": { "value": ["4wEA"] } }), "a lambda"),
@@ -355,6 +409,24 @@ mod tests {
     }
 
     #[test]
+    fn what_keras_turns_off_by_none_is_off() {
+        let of = |class: &str, config: Value| {
+            let given = json!({ "class_name": class, "config": config });
+            read(&json!({ "loss": "mse", "optimizer": given })).0.keys["optimizer"].to_string()
+        };
+        let muon = json!({ "exclude_layers": ["out"], "rms_rate": null, "weight_decay": null, "clipnorm": null });
+        let written = of("Muon", muon);
+        assert_eq!(
+            written,
+            "{ name = \"Muon\", exclude_layers = [\"out\"], rms_rate = 0.0, weight_decay = 0.0 }"
+        );
+        let written = of("AdamW", json!({ "weight_decay": null }));
+        assert_eq!(written, "{ name = \"AdamW\", weight_decay = 0.0 }");
+        let written = of("Adafactor", json!({ "weight_decay": null, "relative_step": false }));
+        assert_eq!(written, "{ name = \"Adafactor\", relative_step = false }");
+    }
+
+    #[test]
     fn a_decay_of_keras_2_is_the_schedule_that_it_was() {
         let sgd = json!({ "class_name": "SGD", "config": { "lr": 0.1, "momentum": 0.9, "decay": 1e-4,
                           "nesterov": true } });
@@ -402,10 +474,18 @@ mod tests {
 
     #[test]
     fn an_optimizer_that_convae_lacks_leaves_the_usual_one() {
-        let muon = json!({ "class_name": "Muon", "config": { "learning_rate": 0.001 } });
+        let free =
+            json!({ "class_name": "ScheduleFreeAdamW", "config": { "learning_rate": 0.001 } });
+        let (training, notes) = read(&json!({ "loss": "mse", "optimizer": free }));
+        assert!(!training.keys.contains_key("optimizer"));
+        assert!(notes[0].contains("ScheduleFreeAdamW"), "{notes:?}");
+        let muon = json!({ "class_name": "Muon", "config": { "exclude_layers": ["dense.*"] } });
         let (training, notes) = read(&json!({ "loss": "mse", "optimizer": muon }));
         assert!(!training.keys.contains_key("optimizer"));
-        assert!(notes[0].contains("Muon"), "{notes:?}");
+        assert!(
+            notes[0].contains("`train.optimizer.exclude_layers` is [\"dense.*\"]"),
+            "{notes:?}"
+        );
         let still = json!({ "class_name": "Adam", "config": { "learning_rate": 0.0 } });
         let (training, notes) = read(&json!({ "loss": "mse", "optimizer": still }));
         assert!(!training.keys.contains_key("optimizer"));

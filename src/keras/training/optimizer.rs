@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::schedule::{self, Rate};
-use crate::config::schema::Key;
+use crate::config::schema::{Key, Unwritten};
 use crate::config::sections::Optimizer;
 use crate::keras::json::{Object, number, plain, shown};
 use crate::keras::layers::whole_number;
@@ -12,6 +12,9 @@ use crate::keras::version::Version;
 
 /// Of a moving average that is not asked for.
 const OF_AVERAGES: [&str; 2] = ["ema_momentum", "ema_overwrite_frequency"];
+
+/// Where Keras's None is a 0 here, and not the default.
+const OFF_AT_0: [&str; 3] = ["weight_decay", "adam_weight_decay", "rms_rate"];
 
 /// An optimizer that convae has.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +97,16 @@ fn options(name: &str, keys: &[Key], config: &Value, version: Version, notes: &m
                 if let Some(value) = plain_value(value, key) {
                     found.keys.insert("global_clipnorm".to_owned(), value);
                 }
+            }
+            (option, Some(Key { default: Unwritten::Value(_), .. }))
+                if OFF_AT_0.contains(&option) && value.is_null() =>
+            {
+                found.keys.insert(option.to_owned(), 0.0.into());
+            }
+            ("exclude_layers", Some(_)) => {
+                let names = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+                let names = names.map(toml::Value::from).collect();
+                found.keys.insert(option.clone(), toml::Value::Array(names));
             }
             (_, Some(key)) => {
                 if let Some(value) = plain_value(value, key) {

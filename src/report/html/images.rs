@@ -14,6 +14,9 @@ use crate::report::Raster;
 /// tens of megabytes.
 const MOST_SIDE: usize = 128;
 
+/// And that of a page of many images.
+const MOST_PAGE: usize = 1024;
+
 /// A grid for each level of corruption.
 pub(super) fn levels(html: &mut Markup, report: &RunReport) {
     let targets = report
@@ -119,8 +122,35 @@ fn faces(html: &mut Markup, sample: &Sample) {
     }
 }
 
+/// What the decoder draws of codes.
+pub(super) fn latent(html: &mut Markup, report: &RunReport) {
+    let Some(latent) = &report.latent else { return };
+    let figure = |html: &mut Markup, raster: &Raster, alt: &str, caption: &str| {
+        html.element("figure", &[], |html| {
+            image_within(html, raster, alt, MOST_PAGE);
+            html.words("figcaption", &[], caption);
+        });
+    };
+    if let Some((plane, scale)) = &latent.plane {
+        let caption = format!(
+            "The plane of the codes, from -{scale} to {scale}: the first value grows from left to right, the \
+             second from the bottom to the top."
+        );
+        figure(html, plane, "grid over the plane of the codes", &caption);
+    }
+    let caption =
+        "A walk from the code of the first test image to that of the second, in equal steps.";
+    figure(html, &latent.walk, "walk between two codes", caption);
+    let caption = "Random codes, drawn from the standard normal distribution.";
+    figure(html, &latent.samples, "images of random codes", caption);
+}
+
 fn image(html: &mut Markup, raster: &Raster, alt: &str) {
-    let shown = raster.within(MOST_SIDE);
+    image_within(html, raster, alt, MOST_SIDE);
+}
+
+fn image_within(html: &mut Markup, raster: &Raster, alt: &str, side: usize) {
+    let shown = raster.within(side);
     let shown = shown.as_ref().unwrap_or(raster);
     // An image that cannot be encoded has no pixels; a plan allows none such.
     let source =

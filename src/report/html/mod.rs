@@ -40,6 +40,8 @@ pub struct RunReport {
     pub trained_level: usize,
     /// Name of the loss.
     pub loss: String,
+    /// What the decoder draws of codes that were not encoded, of a model whose codes are random.
+    pub latent: Option<Latent>,
     /// Test images that were measured, and all that there are.
     pub measured: (usize, usize),
     /// The test images whose outputs are nearest to their targets, the nearest first.
@@ -127,6 +129,17 @@ pub struct Level {
     pub output: Means,
     /// The first test images.
     pub samples: Vec<Sample>,
+}
+
+/// Images of the codes of a variational autoencoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latent {
+    /// Of a grid over the plane of a code of two values, and how far it reaches from 0.
+    pub plane: Option<(Raster, f32)>,
+    /// On the way from the first test image to the second.
+    pub walk: Raster,
+    /// Of random codes.
+    pub samples: Raster,
 }
 
 /// A test image and what the model makes of it.

@@ -58,6 +58,7 @@ fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, Fill)> {
     let levels = if corrupted { "Test images by corruption" } else { "Test images" };
     let mut sections: Vec<(&str, &str, Fill)> = vec![
         ("images", levels, images::levels),
+        ("codes", "Images of codes", images::latent),
         ("metrics", "Metrics", tables::metrics),
         ("curves", "Loss", curves::section),
         ("model", "Model", model::section),
@@ -69,6 +70,9 @@ fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, Fill)> {
     ];
     if report.best.is_empty() {
         sections.retain(|(anchor, ..)| !matches!(*anchor, "best" | "worst"));
+    }
+    if report.latent.is_none() {
+        sections.retain(|(anchor, ..)| *anchor != "codes");
     }
     sections
 }

@@ -77,6 +77,7 @@ fn report(name: &str) -> RunReport {
         levels: vec![level("not corrupted"), level(name)],
         trained_level: 1,
         loss: name.to_owned(),
+        latent: None,
         measured: (2_000, 10_000),
         best: vec![sample(name)],
         worst: vec![sample(name), sample("7")],

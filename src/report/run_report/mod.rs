@@ -10,17 +10,19 @@ use std::time::Instant;
 
 use anyhow::Context;
 
+use crate::config::layers::Layer;
 use crate::config::schema::Field;
 use crate::config::sections::Corruption;
 use crate::data::Images;
 use crate::data::corruption::Split;
 use crate::infer::Predictor;
 use crate::infer::evaluation::{Evaluation, ImageQuality, measure_first};
-use crate::plan::Plan;
+use crate::infer::latent;
 use crate::plan::loader;
-use crate::report::html::{Level, RANKED, RunReport, Sample};
+use crate::plan::{Part, Plan, Value};
+use crate::report::html::{Latent, Level, RANKED, RunReport, Sample};
 use crate::report::range_of;
-use crate::report::showcase::{as_shown, pictures};
+use crate::report::showcase::{as_shown, decoded, pictures};
 use crate::report::{Curves, LossPoint, Raster};
 use crate::run::folder::RunFolder;
 use crate::system::text_file;
@@ -33,6 +35,10 @@ const MEASURED: usize = 2_000;
 const MEASURED_VALUES: usize = 4 * MEASURED * 28 * 28;
 /// Test images shown at each level at most.
 const SHOWN: usize = 10;
+/// Images along a side of the plane of codes.
+const PLANE: usize = 15;
+/// How far it reaches: to two standard deviations.
+const PLANE_SCALE: f32 = 2.0;
 
 /// Writes the page of a run whose other files are there already.
 ///
@@ -78,6 +84,7 @@ fn gather(
         levels,
         trained_level,
         loss: plan.config.train.loss.name(),
+        latent: latent(plan, test, predictor)?,
         measured: (measured, test.len()),
         best: samples(plan, test, &best, &evaluation, predictor)?,
         worst: samples(plan, test, &worst, &evaluation, predictor)?,
@@ -195,6 +202,29 @@ fn samples(
         Sample { name, input, output, target, before, after }
     };
     Ok(all.map(sample).collect())
+}
+
+/// Of a model whose code is a draw, and whose decoder stands by itself.
+fn latent(plan: &Plan, test: &Images, predictor: &Predictor) -> anyhow::Result<Option<Latent>> {
+    let graph = &plan.graph;
+    let draws = matches!(graph.code, Value::Node(index) if matches!(graph.nodes[index].layer, Layer::Sampling(_)));
+    if !draws || test.len() < 2 || graph.section(Part::Decoder).is_err() {
+        return Ok(None);
+    }
+    let images = |codes: &[f32], columns: usize| -> anyhow::Result<Raster> {
+        let outputs = predictor.predict_part(plan, Part::Decoder, codes)?;
+        Ok(Raster::mosaic(&decoded(plan, &outputs), columns))
+    };
+    let length = plan.code_shape().values();
+    let two = loader(plan, test, Split::Test).batch(0, &[0, 1])?;
+    let codes = predictor.predict_part(plan, Part::Encoder, &two.input)?;
+    let (from, to) = codes.split_at(length);
+    let plane = (length == 2).then(|| images(&latent::plane(PLANE, PLANE_SCALE), PLANE));
+    Ok(Some(Latent {
+        plane: plane.transpose()?.map(|plane| (plane, PLANE_SCALE)),
+        walk: images(&latent::walk([from, to]), latent::STEPS)?,
+        samples: images(&latent::draws(latent::STEPS, length, plan.seed()), latent::STEPS)?,
+    }))
 }
 
 fn curves(plan: &Plan, records: &Records) -> Curves {

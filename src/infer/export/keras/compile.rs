@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::KerasWeight;
+use crate::config::losses::LossTable;
 use crate::config::schema::Field;
 use crate::config::sections::{Adam, AdamW, Ftrl, Optimizer};
 use crate::formats::checkpoint::{Array, DType, Element};
 use crate::infer::export::Exporter;
-use crate::nn::{Loss, Losses};
+use crate::nn::{Losses, Term};
 
 /// What `compile` is called with; null where the model has no loss of ours.
 pub fn config(model: &Exporter) -> Value {
@@ -29,22 +30,36 @@ pub fn config(model: &Exporter) -> Value {
 
 /// Whether Keras has the loss.
 pub fn in_keras(losses: &Losses) -> bool {
-    let ours = [Loss::Ssim, Loss::Unknown];
-    losses
-        .alone()
-        .is_some_and(|loss| !ours.contains(&loss) && !matches!(loss, Loss::Charbonnier { .. }))
+    match losses.0.as_slice() {
+        [Term { loss, weight: 1.0, .. }] => !LossTable::OURS.contains(&loss.name()),
+        _ => false,
+    }
 }
 
+/// Its name, or an object where an option has another value than Keras's default.
 fn loss(losses: &Losses) -> Value {
-    match losses.alone() {
-        Some(Loss::Huber { delta }) => json!({
-            "module": "keras.losses",
-            "class_name": "Huber",
-            "config": { "delta": delta },
-            "registered_name": null,
-        }),
-        _ => json!(losses.name()),
-    }
+    let [term] = losses.0.as_slice() else { unreachable!("Keras's `loss` is one") };
+    let table = LossTable::of(term).write().expect("it has a table");
+    let Ok(Value::Object(mut options)) = serde_json::to_value(table) else {
+        return json!(losses.name());
+    };
+    let name = term.loss.name();
+    options.retain(|key, _| !["loss", "weight"].contains(&key.as_str()));
+    json!({
+        "module": "keras.losses",
+        "class_name": class_of(name),
+        "config": options,
+        "registered_name": null,
+    })
+}
+
+/// `mean_squared_error` is `MeanSquaredError`, but `kl_divergence` is `KLDivergence`.
+fn class_of(name: &str) -> String {
+    let word = |word: &str| match word {
+        "kl" => "KL".to_owned(),
+        _ => word[..1].to_uppercase() + &word[1..],
+    };
+    name.split('_').map(word).collect()
 }
 
 fn optimizer(model: &Exporter) -> Value {
@@ -62,6 +77,10 @@ fn optimizer(model: &Exporter) -> Value {
             "config": schedule,
             "registered_name": null,
         });
+    }
+    // Keras's None is a key left out, and no TOML.
+    if let Some(rate) = options.get_mut("rms_rate").filter(|rate| rate.as_f64() == Some(0.0)) {
+        *rate = Value::Null;
     }
     json!({
         "module": "keras.optimizers",
@@ -88,8 +107,7 @@ pub fn optimizer_state(model: &Exporter, weights: &[KerasWeight]) -> Vec<Array> 
     if !in_keras(&train.loss) {
         return Vec::new();
     }
-    let trainable: Vec<&Array> =
-        weights.iter().filter(|weight| weight.trainable).map(|weight| &weight.array).collect();
+    let trainable: Vec<&KerasWeight> = weights.iter().filter(|weight| weight.trainable).collect();
     let mut state = vec![scalar(0_i64)];
     if train.learning_rate_schedule.is_none() {
         state.push(scalar(train.optimizer.learning_rate() as f32));
@@ -100,13 +118,16 @@ pub fn optimizer_state(model: &Exporter, weights: &[KerasWeight]) -> Vec<Array> 
     groups.extend(common.gradient_accumulation_steps.map(|_| vec![0.0]));
     groups.extend(slots(&train.optimizer));
     for slots in groups {
-        for array in &trainable {
+        for KerasWeight { array, .. } in &trainable {
             state.extend(slots.iter().map(|&start| full(array.dtype(), array.shape(), start)));
         }
     }
+    for weight in &trainable {
+        state.extend(buffers_of(&train.optimizer, weight));
+    }
     if let Optimizer::Nadam(_) = train.optimizer {
         // Its product of momenta, which has nothing of a weight's shape.
-        let dtype = trainable.first().map_or(DType::F32, |array| array.dtype());
+        let dtype = trainable.first().map_or(DType::F32, |weight| weight.array.dtype());
         state.push(full(dtype, &[], 1.0));
     }
     state
@@ -134,6 +155,28 @@ fn slots(optimizer: &Optimizer) -> Vec<Vec<f64>> {
         &Optimizer::Ftrl(Ftrl { initial_accumulator_value, .. }) => {
             vec![vec![initial_accumulator_value, 0.0]]
         }
+        Optimizer::Adafactor(_) | Optimizer::Muon(_) => Vec::new(),
+    }
+}
+
+/// A weight's buffers, where they are not the same for all weights.
+fn buffers_of(optimizer: &Optimizer, weight: &KerasWeight) -> Vec<Array> {
+    let shape = weight.array.shape();
+    let zeros = |shape: &[usize]| full(weight.array.dtype(), shape, 0.0);
+    match optimizer {
+        Optimizer::Adafactor(_) => match shape {
+            [outer @ .., rows, columns] => {
+                let of = |side: &usize| zeros(&[outer, &[*side]].concat());
+                vec![of(rows), of(columns), zeros(shape)]
+            }
+            // In place of means of rows and columns.
+            _ => vec![scalar(0_i64), scalar(0_i64), zeros(shape)],
+        },
+        Optimizer::Muon(muon) => {
+            let path = format!("{}/{}", weight.layer, weight.name);
+            vec![zeros(shape); 1 + usize::from(muon.takes_adam(&path, shape.len()))]
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -126,7 +126,7 @@ impl<'a> Functional<'a> {
         let (height, width, channels) = (input[0], input[1], node.output.channels());
         let apart = Shape(vec![height, width, block, block, channels]);
         let turned = Shape(vec![height, block, width, block, channels]);
-        let names = ["blocks", "rows"].map(|step| format!("{}_{step}", node.name));
+        let names = ["blocks", "rows"].map(|step| self.name_beside(node, step));
         let reading = |name: &str, shape: &Shape| -> Vec<Json> {
             let tensor = |place: usize| self.tensor_of(shape, json!([name, place, 0]));
             (0..places.len())
@@ -146,6 +146,15 @@ impl<'a> Functional<'a> {
         ]
     }
 
+    /// A name for a layer that only the file has, which no other layer has.
+    fn name_beside(&self, node: &Node, step: &str) -> String {
+        let mut name = format!("{}_{step}", node.name);
+        while self.model.plan.graph.nodes.iter().any(|other| other.name == name) {
+            name.push('_');
+        }
+        name
+    }
+
     fn inbound(&self, node: &Node) -> Json {
         let tensors: Vec<Json> = node.inputs.iter().map(|&value| self.tensor(value)).collect();
         let arguments = if node.layer.is_merge() { json!([tensors]) } else { json!(tensors) };
@@ -156,7 +165,7 @@ impl<'a> Functional<'a> {
     /// it stay a part of the model.
     fn mean(&self, node: &Node, places: &[Json]) -> Vec<Json> {
         let shape = self.shape(&node.output);
-        let nothing = format!("{}_nothing", node.name);
+        let nothing = self.name_beside(node, "nothing");
         let reads = |place: usize, input: usize| places[place]["args"][0][input].clone();
         let all = 0..places.len();
         let log_variances =
@@ -208,12 +217,16 @@ impl<'a> Functional<'a> {
         shapes.next().unwrap_or(Json::Null)
     }
 
-    /// With the batch; height and width of an image are null where they are free.
+    /// With the batch; height and width of an image, and the steps of a signal, are null where they are free.
     fn shape(&self, shape: &Shape) -> Json {
-        let is_image = shape.0.len() == 3;
-        let side = |(axis, side): (usize, &usize)| match self.open.get(axis) {
-            Some(true) if is_image => Json::Null,
-            _ => json!(side),
+        let rank = self.model.plan.graph.input.0.len();
+        let side = |(axis, side): (usize, &usize)| {
+            let is_open = match shape.0.len() {
+                3 => self.open.get(axis) == Some(&true),
+                2 => rank == 2 && axis == 0 && self.open[1],
+                _ => false,
+            };
+            if is_open { Json::Null } else { json!(side) }
         };
         std::iter::once(Json::Null).chain(shape.0.iter().enumerate().map(side)).collect()
     }

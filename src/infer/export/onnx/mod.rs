@@ -122,6 +122,7 @@ fn value_info(
         [height, width, channels] => {
             vec![fixed(channels), side(height, rows), side(width, columns)]
         }
+        [steps, channels] => vec![side(steps, columns), fixed(channels)],
         sides => sides.iter().map(fixed).collect(),
     };
     let lengths = std::iter::once(Length::Param("N".to_owned())).chain(sides);
