@@ -21,6 +21,7 @@ mod prefetch;
 mod scale;
 mod scan;
 mod stored;
+pub mod survey;
 mod target;
 
 use std::path::{Path, PathBuf};
