@@ -6,14 +6,14 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use scraper::{Html, Selector};
 use serde_json::Value;
 
-use common::{Folder, convae, names, skipped, text, tiny, train};
+use common::{Folder, browser, convae, names, skipped, text, tiny, train};
 
 /// A denoising run of two epochs with everything that can be asked for.
 fn noise() -> &'static Path {
@@ -236,17 +236,6 @@ addEventListener("load", () => {
   document.body.append(frame);
 });
 </script>"#;
-
-fn browser() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("CONVAE_BROWSER") {
-        return Some(named.into());
-    }
-    let path = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    let places: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let candidates = names.iter().flat_map(|name| places.iter().map(move |place| place.join(name)));
-    candidates.into_iter().find(|candidate| candidate.is_file())
-}
 
 /// The addresses that were asked for on behalf of a page: a browser also asks its makers' services for
 /// updates and the time.

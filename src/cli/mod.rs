@@ -15,6 +15,7 @@ mod resume;
 mod summary;
 mod sweep;
 mod train;
+mod trial;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ use report::Report;
 use summary::Summary;
 use sweep::Sweep;
 use train::Train;
+use trial::Try;
 
 /// What is printed where nothing was asked for.
 const FIRST_STEPS: &str = "\
@@ -60,6 +62,7 @@ Try (where you have the sources, `cargo run --` stands for `convae`):
   convae corrupt --config denoise.toml --out looks     and at what it will see
   convae --config denoise.toml --set train.epochs=3 --out runs/longer
   convae --config denoise.toml --set train.epochs=3 --out runs/longer --resume
+  convae try scans/ --minutes 10              learn from noisy images alone
   convae evaluate --checkpoint runs/noise/noise.pt
   convae apply --checkpoint runs/noise/noise.pt --out cleaned IMAGE...
   convae neighbours --checkpoint runs/noise/noise.pt --out alike.png
@@ -95,6 +98,7 @@ enum Command {
     Neighbours(Neighbours),
     Summary(Summary),
     Sweep(Sweep),
+    Try(Try),
     Report(Report),
     Reference(Reference),
 }
@@ -190,6 +194,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Neighbours(args)), _) => neighbours::run(&args),
         (Some(Command::Summary(args)), _) => summary::run(&args),
         (Some(Command::Sweep(args)), _) => sweep::run(&args),
+        (Some(Command::Try(args)), _) => trial::run(&args),
         (Some(Command::Report(args)), _) => report::run(&args),
         (Some(Command::Reference(args)), _) => reference::run(&args),
         (None, Some(args)) => train::run(&args),

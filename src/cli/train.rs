@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::resume;
+use super::trial::Trial;
 use crate::config::Source;
 use crate::config::method::Method;
 use crate::data::Dataset;
@@ -73,8 +74,13 @@ fn plan(args: &Train) -> anyhow::Result<Plan> {
 /// When the config, the data or the folder is refused, training diverges, or a file cannot be
 /// written.
 pub fn run(args: &Train) -> anyhow::Result<u8> {
+    earlier(args)?;
+    train(args, plan(args)?, None)
+}
+
+/// The same with a plan that is there already, for a `trial` with a page of its own.
+pub(super) fn train(args: &Train, plan: Plan, trial: Option<&Trial>) -> anyhow::Result<u8> {
     let earlier = earlier(args)?;
-    let plan = plan(args)?;
     plan.loss()?;
     let plan = plan.for_data()?;
     let target = plan.objective()?.target;
@@ -98,6 +104,10 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     interrupt::install().context("Ctrl-C cannot be watched for")?;
     if args.attended {
         interrupt::when_stdin_ends();
+    }
+    let mut page = trial.map(|trial| trial.begin(&folder, &plan, device)).transpose()?;
+    if let Some(trial) = trial {
+        interrupt::when_time_is_over(trial.deadline.saturating_duration_since(Instant::now()));
     }
 
     let mut trainer = Trainer::new(&plan, device)?;
@@ -123,7 +133,7 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
     }
     let mut views = Views::begin(&folder, &plan, &state.history)?;
     let observers: &mut [&mut dyn Observer] =
-        &mut [&mut progress, &mut trace, &mut views.tensorboard, &mut views.csv];
+        &mut [&mut progress, &mut trace, &mut views.tensorboard, &mut views.csv, &mut page];
     let outcome = fit(&plan, &data, &mut trainer, &mut state, observers, &mut checkpointer);
     progress.end();
     let (outcome, lost) = match outcome {
@@ -157,6 +167,10 @@ pub fn run(args: &Train) -> anyhow::Result<u8> {
         trace.finish(&plan, &data, &mut trainer)?;
     }
     let code = conclude(&folder, &history);
+    if let Some(page) = &mut page {
+        page.end(trainer.predictor.parameters(), ending(&history));
+        note(format_args!("Before and after, to judge by: {}", page.path().display()));
+    }
     // What was asked for and could not be written was said when it happened.
     Ok(if code == 0 && views.failed() { exit::FAILED } else { code })
 }
@@ -203,7 +217,7 @@ impl Views {
     }
 }
 
-fn earlier(args: &Train) -> Result<Existing, UsageError> {
+pub(super) fn earlier(args: &Train) -> Result<Existing, UsageError> {
     match (args.resume, args.overwrite, &args.trace) {
         (true, true, _) => Err(UsageError(
             "--resume goes on with a run and --overwrite replaces it; give one of the two".to_owned(),
@@ -275,6 +289,13 @@ fn write_history(folder: &RunFolder, history: &History) -> anyhow::Result<()> {
 fn conclude(folder: &RunFolder, history: &History) -> u8 {
     let dir = folder.dir().display();
     let page = if folder.report().is_file() { "; all on one page: report.html" } else { "" };
+    if history.interrupted && interrupt::time_is_over() {
+        note(format_args!(
+            "The time is over; what was learned is saved in {dir}, and the same command with --resume \
+             goes on"
+        ));
+        return 0;
+    }
     if history.interrupted {
         let done = history.epochs.len();
         note(format_args!(
@@ -285,4 +306,13 @@ fn conclude(folder: &RunFolder, history: &History) -> u8 {
     }
     note(format_args!("Saved in {dir}: weights, images, history.json and config.toml{page}"));
     0
+}
+
+/// How a training ended, for its page.
+fn ending(history: &History) -> &'static str {
+    match history.interrupted {
+        false => "Finished.",
+        true if interrupt::time_is_over() => "The time was over before the last epoch.",
+        true => "Interrupted; the same command with --resume goes on.",
+    }
 }

@@ -1,5 +1,5 @@
 //! What people look at: single images, labelled grids, loss curves as PNG files; `html/`, the page of a run;
-//! the summary as a table. `run_report` and `showcase` gather what stands on them from a run; all else takes
+//! the summary as a table. `run_report`, `trial` and `showcase` gather what stands on them from a run; all else takes
 //! numbers and knows neither tensors nor training.
 
 mod axis;
@@ -18,6 +18,7 @@ mod side_by_side;
 mod signal;
 pub mod summary;
 mod text;
+pub mod trial;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

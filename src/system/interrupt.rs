@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
@@ -12,6 +13,7 @@ use signal_hook::flag;
 use crate::system::exit;
 
 static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static TIME_IS_OVER: AtomicBool = AtomicBool::new(false);
 
 /// Listens for Ctrl-C, termination and a closed terminal from now on.
 ///
@@ -43,6 +45,22 @@ pub fn when_stdin_ends() {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         REQUESTED.store(true, Ordering::Relaxed);
     });
+}
+
+/// Takes the end of this time for a Ctrl-C.
+pub fn when_time_is_over(time: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        if !REQUESTED.swap(true, Ordering::Relaxed) {
+            TIME_IS_OVER.store(true, Ordering::Relaxed);
+        }
+    });
+}
+
+/// Whether it was the time that has asked to stop, and not the user.
+#[must_use]
+pub fn time_is_over() -> bool {
+    TIME_IS_OVER.load(Ordering::Relaxed)
 }
 
 /// Whether the user has asked to stop.

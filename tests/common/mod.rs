@@ -345,3 +345,15 @@ fn seen(sent: &str) -> Vec<String> {
     let lines = lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned());
     lines.filter(|line| !line.is_empty()).collect()
 }
+
+/// The browser that is installed, or that CONVAE_BROWSER names.
+pub fn browser() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("CONVAE_BROWSER") {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let candidates = names.iter().flat_map(|name| places.iter().map(move |place| place.join(name)));
+    candidates.into_iter().find(|candidate| candidate.is_file())
+}

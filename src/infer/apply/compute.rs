@@ -9,6 +9,7 @@ use super::engines::Engines;
 use super::tiles::{Fit, Side};
 use crate::data::{Affine, Scaling};
 use crate::formats::image_file::{ImageFile, Orientation, Walk};
+use crate::nn::Parameters;
 use crate::plan::Plan;
 use crate::system::exit::UsageError;
 
@@ -82,6 +83,11 @@ impl<'a> TiledPredictor<'a> {
     #[must_use]
     pub fn averaged_over(self, orientations: &'static [Orientation]) -> Self {
         Self { orientations, ..self }
+    }
+
+    /// Takes over all weights of a model of the same plan.
+    pub fn set_weights(&mut self, weights: &Parameters) {
+        self.engines.set_weights(weights);
     }
 
     /// How many times as many values results have as their images, at most.

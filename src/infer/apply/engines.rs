@@ -5,9 +5,10 @@ use std::path::Path;
 
 use tch::Device;
 
-use crate::engine::{self, Engine, Model};
+use crate::engine::{self, Engine, Model, kind_of};
 use crate::formats::checkpoint::Checkpoint;
 use crate::infer::model_file::{OpenError, restore_model};
+use crate::nn::Parameters;
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 
@@ -38,9 +39,27 @@ impl Engines {
         device: Device,
     ) -> Result<Self, OpenError> {
         let model = restore_model(path, plan, checkpoint, device)?;
+        Ok(Self::of_model(plan, model, device)?)
+    }
+
+    /// The same without values: every weight has to be given one by [`Engines::set_weights`].
+    ///
+    /// # Errors
+    /// When the plan asks for an engine that cannot run its model.
+    pub fn without_values(plan: &Plan, device: Device) -> Result<Self, UsageError> {
+        let model = Model::without_values(plan, device, kind_of(plan.config.train.dtype));
+        Self::of_model(plan, model, device)
+    }
+
+    fn of_model(plan: &Plan, model: Model, device: Device) -> Result<Self, UsageError> {
         let (engine, _) = engine::choose(plan, Part::Whole, device)?;
         let [height, width, _] = plan.input_shape;
         Ok(Self { plan: plan.clone(), model, device, ready: vec![([height, width], engine)] })
+    }
+
+    /// Takes over all weights of a model of the same plan.
+    pub fn set_weights(&mut self, weights: &Parameters) {
+        self.model.parameters.set_values(&weights.values());
     }
 
     /// The model for images of that size: values channels last, one image after the other, in and out.

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 use crate::system::plain_text::steers;
 
 /// Elements of HTML that have no content, and no end either.
-const VOID: [&str; 3] = ["img", "link", "meta"];
+const VOID: [&str; 4] = ["img", "input", "link", "meta"];
 
 /// A document under way.
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
-//! A run as one HTML page that needs nothing else: no network, no script, no font, no second file.
+//! A run as one HTML page that needs nothing else: no network, no script, no font, no second file. The page of a
+//! training on noisy images ([`TrialReport`]) has a script of its own, for its sliders.
 //!
 //! Everything that the page shows is in [`RunReport`]; nothing here reads a file, knows a tensor or
 //! asks the clock. The same report gives the same page, byte for byte.
@@ -10,6 +11,9 @@ mod model;
 mod page;
 mod tables;
 mod times;
+mod trial;
+
+pub use trial::{TrialReport, TrialSample};
 
 use super::{Curves, Raster};
 use crate::infer::evaluation::{Means, Quality};

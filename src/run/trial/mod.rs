@@ -1,0 +1,9 @@
+//! A training that is chosen by what a folder of noisy images is like: the choice with its reasons, as a config.
+
+mod choice;
+mod findings;
+mod pace;
+
+pub use choice::Choice;
+pub use findings::findings;
+pub use pace::seconds_an_image;
