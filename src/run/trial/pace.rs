@@ -6,7 +6,7 @@ use tch::Device;
 
 use crate::data::corruption::Split;
 use crate::data::{DataError, Dataset};
-use crate::plan::{Plan, loader};
+use crate::plan::{Plan, method_loader};
 use crate::train::Trainer;
 
 /// Steps before the clock starts: the first ones lay out memory and start threads.
@@ -25,7 +25,7 @@ pub fn seconds_an_image(
     time: Duration,
 ) -> anyhow::Result<f64> {
     let mut trainer = Trainer::new(plan, device)?;
-    let training = loader(plan, &data.train, Split::Train);
+    let training = method_loader(plan, &data.train, Split::Train);
     let mut started = Instant::now();
     let (mut steps, mut images) = (0, 0);
     for epoch in 1.. {
