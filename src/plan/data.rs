@@ -6,7 +6,7 @@ use crate::config::data::{ImageFiles, Measured, Per, Place, Scale};
 use crate::config::layers::Layer;
 use crate::config::sections::Data;
 use crate::config::{ConfigError, Source};
-use crate::data::{Dataset, Measure, Scaling};
+use crate::data::{Dataset, Images, Measure, Scaling};
 use crate::nn::{Activation, Loss};
 
 /// Refuses keys of which one would be passed over in silence.
@@ -152,17 +152,27 @@ impl Plan {
     /// # Errors
     /// When images go beyond 0..1, where the corruption would clip them, or the loss is for 0..1.
     pub fn with_scale_of(mut self, data: &Dataset) -> Result<Self, ConfigError> {
-        if data.train.go_beyond() || data.test.go_beyond() {
-            let why = "the images have values beyond them";
-            check_corruption(&self.source, why)?;
-            if data.train.scaling().measure() == Measure::Unit {
-                check_loss(&self.source, why)?;
-            }
-        }
+        self.check_values(&data.train).and_then(|()| self.check_values(&data.test))?;
         if let Scaling::Set(_, affine) = data.train.scaling() {
             self.config.data.keep_measured(affine.offset, affine.factor);
         }
         Ok(self)
+    }
+
+    /// Whether the corruption and the loss are made for the values of these images.
+    ///
+    /// # Errors
+    /// When they go beyond 0..1, where the corruption would clip them, or the loss is for 0..1.
+    pub fn check_values(&self, images: &Images) -> Result<(), ConfigError> {
+        if !images.go_beyond() {
+            return Ok(());
+        }
+        let why = "the images have values beyond them";
+        check_corruption(&self.source, why)?;
+        match images.scaling().measure() {
+            Measure::Unit => check_loss(&self.source, why),
+            Measure::Range | Measure::Percentile(_) | Measure::MeanStd => Ok(()),
+        }
     }
 }
 
