@@ -28,7 +28,8 @@ fn config(folder: &Folder, data: &str, shape: &str, layer: &str) -> PathBuf {
 /// One that takes images of any size, those in `in`.
 fn of_images(folder: &Folder, more: &str) -> PathBuf {
     let train = folder.at("in");
-    let data = format!("kind = \"images\"\ntrain = {train:?}\ntest_fraction = 0.5\n{more}");
+    let train = train.display();
+    let data = format!("kind = \"images\"\ntrain = \"{train}\"\ntest_fraction = 0.5\n{more}");
     config(folder, &data, "[-1, -1, 1]", SAME)
 }
 
@@ -111,7 +112,8 @@ fn check_flips(data: &[usize], shape: &[usize], layer: &str, axis: i64, count: &
     let values = (0..sides.iter().product()).map(|i: usize| (i * 37 % 101) as f32 / 101.0);
     let bytes: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
     let file = folder.write("a.npy", [Header::bytes("<f4", &sides), bytes].concat());
-    config(&folder, &format!("kind = \"npz\"\nfile = {file:?}"), &format!("{shape:?}"), layer);
+    let data = format!("kind = \"npz\"\nfile = \"{}\"", file.display());
+    config(&folder, &data, &format!("{shape:?}"), layer);
     let loss_of = format!("train.loss={{loss=\"cosine_similarity\",axis={axis}}}");
     train(&folder).set(&loss_of).set("data.test_fraction=0.5").succeeds();
     let plain = loss(evaluate(&folder));
@@ -131,4 +133,69 @@ fn the_loss_over_flips_of_signals_and_vectors_is_along_their_own_axes() {
     }
     let dense = "{ layer = \"Dense\", units = 16, kernel_initializer = \"ones\" }";
     check_flips(&[4, 4], &[16], dense, 1, "8");
+}
+
+/// Pairs of 8x8 pixels, from 0 to these values.
+fn pairs(folder: &Folder, noisy: f32, clean: f32, more: &str) {
+    for i in 0..4 {
+        save(folder, &format!("noisy/{i}.tif"), [8, 8], noisy);
+        save(folder, &format!("clean/{i}.tif"), [8, 8], clean);
+    }
+    let [noisy, clean] = ["noisy", "clean"].map(|name| folder.at(name));
+    let data = format!(
+        "kind = \"pairs\"\nnoisy = \"{}\"\nclean = \"{}\"\ntest_fraction = 0.5\n{more}",
+        noisy.display(),
+        clean.display()
+    );
+    config(folder, &data, "[-1, -1, 1]", SAME);
+}
+
+#[test]
+fn a_loss_of_0_to_1_is_refused_where_the_scale_leads_targets_beyond() {
+    let folder = Folder::new();
+    let by = |loss: &str| train(&folder).arg("--overwrite").set(&format!("train.loss=\"{loss}\""));
+    let refused = |loss: &str| {
+        by(loss).refused(&[
+            "train.loss",
+            loss,
+            "`data.scale` leads training targets beyond",
+            "mean_squared_error",
+        ]);
+    };
+    save_all(&folder, [8, 8], 100.0);
+    of_images(&folder, "scale = { kind = \"range\", offset = 0, factor = 50 }");
+    refused("binary_crossentropy");
+    by("mean_squared_error").succeeds();
+    of_images(&folder, "scale = \"range\"");
+    by("binary_crossentropy").succeeds();
+    // The range is that of the training images, the first two.
+    save(&folder, "in/3.tif", [8, 8], 101.0);
+    let said = by("binary_crossentropy").assert().success();
+    let evaluated = evaluate(&folder).assert().success();
+    for output in [said.get_output(), evaluated.get_output()] {
+        let stderr = common::text(&output.stderr);
+        assert!(stderr.contains("leads test targets beyond 0..1"), "{stderr}");
+        assert!(stderr.contains("binary_crossentropy"), "{stderr}");
+    }
+    for scale in ["\"range\"", "{ kind = \"range\", per = \"image\" }"] {
+        pairs(&folder, 10.0, 11.0, &format!("scale = {scale}"));
+        refused("dice");
+        pairs(&folder, 11.0, 10.0, &format!("scale = {scale}"));
+        by("dice").succeeds();
+    }
+}
+
+#[test]
+fn a_corruption_that_would_clip_the_noisy_images_alone_is_refused() {
+    let folder = Folder::new();
+    let noisy = |clip: bool| {
+        let kind = format!("corruption=[{{kind=\"gaussian\",factor=0.1,clip={clip}}}]");
+        train(&folder).arg("--overwrite").set(&kind)
+    };
+    pairs(&folder, 1.5, 1.0, "scale = \"unit\"");
+    noisy(true).refused(&["corruption", "values beyond", "clip=false"]);
+    noisy(false).succeeds();
+    // The clean images are not corrupted.
+    pairs(&folder, 1.0, 1.5, "scale = \"unit\"");
+    noisy(true).succeeds();
 }

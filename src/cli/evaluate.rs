@@ -11,6 +11,7 @@ use super::{CheckpointArgs, one_of_orientations};
 use crate::config::Source;
 use crate::config::schema::Field;
 use crate::config::sections::Data;
+use crate::data::corruption::Split;
 use crate::data::{Dataset, Images, Target};
 use crate::engine::choose_device;
 use crate::formats::checkpoint::Checkpoint;
@@ -78,6 +79,8 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         )
         .into());
     }
+    // The sets of a size each are judged alike.
+    sets.first().map(|(plan, images)| plan.check_values(images, Split::Test)).transpose()?;
 
     let mut parts: Vec<(Option<f64>, Parts)> = Vec::new();
     for (plan, images) in &sets {
@@ -85,7 +88,6 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
             Predictor::restore(&model.checkpoint, plan, &checkpoint, Part::Whole, device)?;
         let mut views = views(args, (plan, &whole), &checkpoint, device)?;
         for (level, (noise, plan)) in plans(plan, &levels)?.into_iter().enumerate() {
-            plan.check_values(images)?;
             let found = match &mut views {
                 Some(views) => measure_augmented(&plan, images, &mut predictor, views)?,
                 None => measure(&plan, images, &mut predictor)?,
