@@ -201,7 +201,8 @@ fn written(choice: &Choice, config: &Path, args: &Try) -> anyhow::Result<String>
     if args.overrides.is_empty() {
         return Ok(chosen);
     }
-    let set: String = args.overrides.iter().map(|set| format!("#   --set {set}\n")).collect();
+    let set: Vec<String> = args.overrides.iter().map(|set| format!("#   --set {set}\n")).collect();
+    let set = set.concat();
     let config = plan(&chosen, config, &args.overrides)?.config.to_toml();
     Ok(format!("# Chosen by `convae try`, with\n{set}{config}"))
 }
@@ -229,13 +230,10 @@ fn next_steps(args: &Try, out: &Path, name: &str) -> Vec<(String, String)> {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
     let path = |path: &Path| quoted(&path.display().to_string());
     let folder = path(&args.folder);
-    let mut again = format!("convae try {folder} --minutes 60 --overwrite");
-    if let Some(out) = &args.out {
-        again += &format!(" --out {}", path(out));
-    }
-    for set in &args.overrides {
-        again += &format!(" --set {}", quoted(set));
-    }
+    let out_again = args.out.iter().map(|out| format!(" --out {}", path(out)));
+    let sets = args.overrides.iter().map(|set| format!(" --set {}", quoted(set)));
+    let options: Vec<String> = out_again.chain(sets).collect();
+    let again = format!("convae try {folder} --minutes 60 --overwrite{}", options.concat());
     let checkpoint = path(&out.join(format!("{name}.pt")));
     vec![
         (
