@@ -339,6 +339,10 @@ fn what_is_no_loss_is_refused_with_the_value_and_the_remedy() {
             ["have other targets", "take one of them"],
         ),
         ("\"ms_ssim\"", ["images of 9x8", "161x161 pixels at least"]),
+        (
+            "{ loss = \"dice\", axis = [1, 2, -3] }",
+            ["axis -3 is named twice in [1, 2, -3]", "name each axis once"],
+        ),
     ] {
         let error = plan_of(loss, "auto").unwrap().objective().unwrap_err().to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");

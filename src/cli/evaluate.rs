@@ -11,6 +11,7 @@ use super::{CheckpointArgs, one_of_orientations};
 use crate::config::Source;
 use crate::config::schema::Field;
 use crate::config::sections::Data;
+use crate::data::corruption::Split;
 use crate::data::{Dataset, Images, Target};
 use crate::engine::choose_device;
 use crate::formats::checkpoint::Checkpoint;
@@ -70,6 +71,16 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         let pairs = "the data are pairs, whose inputs have noise of their own";
         return Err(UsageError(format!("--noise is set, but {pairs}; leave it out")).into());
     }
+    if !levels.is_empty() && sets.iter().any(|(_, images)| images.go_beyond()) {
+        return Err(UsageError(
+            "--noise is clipped to 0..1, and the test images have values beyond; give it with --set \
+             corruption=[{kind=\"gaussian\",factor=LEVEL,clip=false}]"
+                .to_owned(),
+        )
+        .into());
+    }
+    // The sets of a size each are judged alike.
+    sets.first().map(|(plan, images)| plan.check_values(images, Split::Test)).transpose()?;
 
     let mut parts: Vec<(Option<f64>, Parts)> = Vec::new();
     for (plan, images) in &sets {
@@ -143,14 +154,16 @@ fn sets(plan: Plan) -> anyhow::Result<Vec<(Plan, Images)>> {
     let target = |[height, width]: [usize; 2]| {
         let [height, width] = [height, width].map(|side| (side / times).max(1));
         let sized = sized(&plan, [height, width])?;
-        let target = sized.target().map_err(|error| error.to_string())?;
-        if target.input[..2] == [height, width] {
-            return Ok(target);
+        let mut target = sized.target().map_err(|error| error.to_string())?;
+        if target.input[..2] != [height, width] {
+            let own = |[.., channels]: [usize; 3]| [height, width, channels];
+            let Target { input, output, drawn, clean } = target;
+            let (input, output, drawn, clean) = (own(input), own(output), own(drawn), own(clean));
+            target = Target { input, output, drawn, clean };
         }
-        let own = |[.., channels]: [usize; 3]| [height, width, channels];
-        let Target { input, output, drawn, clean } = target;
-        let (input, output, drawn, clean) = (own(input), own(output), own(drawn), own(clean));
-        Ok(Target { input, output, drawn, clean })
+        let [rows, columns, _] = target.output;
+        plan.check_windows([rows, columns]).map_err(|error| error.to_string())?;
+        Ok(target)
     };
     let sets = Dataset::open_test_by_size(&plan.config.data, target)?;
     let with_plan = |images: Images| {

@@ -9,7 +9,7 @@ use super::error::DataError;
 use super::fit::resized;
 use super::listing::Entry;
 use super::part::Part;
-use super::scale::{Affine, Constant, Measure, Scaling, Statistics, sampled_of_each};
+use super::scale::{Affine, Beyond, Constant, Measure, Scaling, Statistics, sampled_of_each};
 use super::scan::{Budget, scan};
 use super::target::Target;
 use crate::config::data::ImageFiles;
@@ -68,8 +68,8 @@ pub(super) struct Values {
     affine: Affine,
     /// For a scale of all images, until that is measured.
     statistics: Option<Statistics>,
-    /// Whether what the model should give has values beyond 0..1.
-    beyond: bool,
+    /// The least and the greatest of what is seen, and of what the model should give.
+    ranges: [[f32; 2]; 2],
 }
 
 impl Files {
@@ -135,16 +135,20 @@ impl Files {
 
     /// From a sample's values to the model's.
     pub(super) fn affine(&self, sample: usize) -> Affine {
+        self.affine_of(&self.items[self.image_of(sample)])
+    }
+
+    fn affine_of(&self, item: &Item) -> Affine {
         match self.scaling {
-            Scaling::Set(_, affine) => affine,
-            Scaling::EachImage(_) => self.items[self.image_of(sample)].values.affine,
-            Scaling::Unset | Scaling::Unmeasured(_) => Affine::UNIT,
+            Scaling::EachImage(_) => item.values.affine,
+            known => known.of_set(),
         }
     }
 
-    /// Whether what the model should give has values beyond 0..1.
-    pub(super) fn go_beyond(&self) -> bool {
-        self.items.iter().any(|item| item.values.beyond)
+    /// Which values lie beyond 0..1.
+    pub(super) fn beyond(&self) -> Beyond {
+        let of = |item: &Item| Beyond::of(item.values.ranges, self.affine_of(item));
+        Beyond::of_all(self.items.iter().map(of))
     }
 
     /// Number of samples.
@@ -364,8 +368,9 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        let beyond = clean.unwrap_or(image).samples.check_unit().is_err();
-        Ok(Values { affine, statistics, beyond })
+        let seen = image.samples.range();
+        let given = clean.map_or(seen, |clean| clean.samples.range());
+        Ok(Values { affine, statistics, ranges: [seen, given] })
     }
 
     /// The sizes of a pair are to each other as those of the model's input and output. Once they are resized

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::{DataError, Supply};
 use super::files::Files;
 use super::idx;
-use super::scale::{Affine, Scaling};
+use super::scale::{Affine, Beyond, Scaling};
 use super::stored::Stored;
 use super::target::Target;
 use crate::data::corruption::{Split, shrink};
@@ -29,8 +29,7 @@ pub struct Images {
     source: Source,
     target: Target,
     scaling: Scaling,
-    /// Whether what the model should give has values beyond 0..1.
-    beyond: bool,
+    beyond: Beyond,
 }
 
 #[derive(Debug)]
@@ -43,7 +42,7 @@ enum Source {
 
 impl From<Files> for Images {
     fn from(files: Files) -> Self {
-        let (target, scaling, beyond) = (*files.target(), files.scaling(), files.go_beyond());
+        let (target, scaling, beyond) = (*files.target(), files.scaling(), files.beyond());
         Self { source: Source::Files(files), target, scaling, beyond }
     }
 }
@@ -70,13 +69,23 @@ impl Images {
         let partner = (input != clean).then(|| stored.clone().with_channels(clean));
         let stored = stored.with_channels(input);
         let (scaling, each) = stored.measured(scaling)?;
-        let beyond = stored.pixels.check_unit().is_err();
+        let given = partner.as_ref().unwrap_or(&stored);
+        let of = |images: &dyn Fn(&Stored) -> [f32; 2], affine| {
+            Beyond::of([images(&stored), images(given)], affine)
+        };
+        let beyond = match scaling {
+            Scaling::EachImage(_) => Beyond::of_all(
+                (each.iter().enumerate())
+                    .map(|(index, &affine)| of(&|images| images.range(index), affine)),
+            ),
+            known => of(&|images| images.pixels.range(), known.of_set()),
+        };
         Ok(Self { source: Source::Stored(stored, partner, each), target, scaling, beyond })
     }
 
     /// Parts of one set, which are all shown in one unit: if one goes beyond 0..1, they all do.
     pub(super) fn judged_alike(mut parts: Vec<Self>) -> Vec<Self> {
-        let beyond = parts.iter().any(|part| part.beyond);
+        let beyond = Beyond::of_all(parts.iter().map(|part| part.beyond));
         for part in &mut parts {
             part.beyond = beyond;
         }
@@ -89,10 +98,16 @@ impl Images {
         self.scaling
     }
 
-    /// Whether what the model should give has values beyond 0..1.
+    /// Whether what the corruption sees has values beyond 0..1.
     #[must_use]
     pub fn go_beyond(&self) -> bool {
-        self.beyond
+        self.beyond.seen
+    }
+
+    /// Whether what the model should give has values beyond 0..1 once they are scaled, as the loss sees them.
+    #[must_use]
+    pub fn targets_go_beyond(&self) -> bool {
+        self.beyond.targets
     }
 
     /// From an image's values to the model's.
@@ -100,8 +115,7 @@ impl Images {
         match (&self.source, self.scaling) {
             (Source::Files(files), _) => files.affine(index),
             (Source::Stored(.., each), Scaling::EachImage(_)) => each[index],
-            (_, Scaling::Set(_, affine)) => affine,
-            _ => Affine::UNIT,
+            (_, known) => known.of_set(),
         }
     }
 
@@ -119,7 +133,7 @@ impl Images {
         for (&index, values) in indices.iter().zip(shown.chunks_exact_mut(each)) {
             let affine = self.affine(index);
             affine.undo(values);
-            if self.beyond {
+            if self.beyond.given {
                 self.scaling.measure().shown(affine).apply(values);
             }
         }

@@ -51,6 +51,36 @@ impl Affine {
     }
 }
 
+/// Which values of some images lie beyond 0..1.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beyond {
+    /// Of what the corruption sees.
+    pub seen: bool,
+    /// Of what the model should give.
+    pub given: bool,
+    /// Of the same once it is scaled, as the loss sees it.
+    pub targets: bool,
+}
+
+impl Beyond {
+    /// By the least and the greatest value of what is seen and of what should be given.
+    pub fn of([seen, given]: [[f32; 2]; 2], affine: Affine) -> Self {
+        let beyond = |[low, high]: [f32; 2]| low < 0.0 || high > 1.0;
+        let mut scaled = given;
+        affine.apply(&mut scaled);
+        Self { seen: beyond(seen), given: beyond(given), targets: beyond(scaled) }
+    }
+
+    /// Of all images, by those of each.
+    pub fn of_all(each: impl Iterator<Item = Self>) -> Self {
+        each.fold(Self::default(), |all, one| Self {
+            seen: all.seen || one.seen,
+            given: all.given || one.given,
+            targets: all.targets || one.targets,
+        })
+    }
+}
+
 /// What is looked for among values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Measure {
@@ -143,6 +173,14 @@ impl Scaling {
         match self {
             Self::Unset => Measure::Unit,
             Self::Set(measure, _) | Self::Unmeasured(measure) | Self::EachImage(measure) => measure,
+        }
+    }
+
+    /// What makes all images the model's; nothing where each has its own.
+    pub(super) fn of_set(self) -> Affine {
+        match self {
+            Self::Set(_, affine) => affine,
+            Self::Unset | Self::Unmeasured(_) | Self::EachImage(_) => Affine::UNIT,
         }
     }
 

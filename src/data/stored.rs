@@ -81,6 +81,13 @@ impl Stored {
         }
     }
 
+    /// The least and the greatest value of image `index`.
+    pub(super) fn range(&self, index: usize) -> [f32; 2] {
+        let mut values = Vec::with_capacity(self.values());
+        self.push(index, &mut values);
+        Pixels::Float(values).range()
+    }
+
     /// Of all values.
     pub(super) fn digest(&self) -> u32 {
         match &self.pixels {

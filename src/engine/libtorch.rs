@@ -35,11 +35,7 @@ impl Libtorch {
             *channels = 1;
         }
         Self {
-            loss: if section.output_shape().0.len() == 2 {
-                loss.of_signals()
-            } else {
-                loss.clone()
-            },
+            loss: loss.computed(section.output_shape().0.len()),
             device,
             kind,
             part,

@@ -271,7 +271,8 @@ fn outputs(
         .collect()
 }
 
-/// The loss of outputs for a batch, with all penalties.
+/// The loss of outputs for a batch, with all penalties: of signals and vectors in their own axes, as the engines
+/// compute it.
 fn loss_of(
     plan: &Plan,
     target: &Target,
@@ -279,11 +280,14 @@ fn loss_of(
     outputs: &[f32],
     batch: &Batch,
 ) -> Tensor {
-    let shape = target.output.map(|side| side as i64);
-    let images = [-1, shape[0], shape[1], shape[2]];
-    let tensor = |values: &[f32]| channels_first(&Tensor::from_slice(values).view(images));
-    let loss = plan.config.train.loss.of(&tensor(outputs), &tensor(batch.target()));
-    predictor.penalized(loss)
+    let given = plan.graph.shape(plan.graph.output);
+    let sides = if given.0.len() == 3 { target.output.to_vec() } else { given.computed().0 };
+    let batch_of: Vec<i64> =
+        [-1].into_iter().chain(sides.iter().map(|&side| side as i64)).collect();
+    let tensor =
+        |values: &[f32]| channels_first(&Tensor::from_slice(values).view(batch_of.as_slice()));
+    let loss = plan.config.train.loss.computed(given.0.len());
+    predictor.penalized(loss.of(&tensor(outputs), &tensor(batch.target())))
 }
 
 impl Evaluation {

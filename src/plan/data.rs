@@ -6,8 +6,10 @@ use crate::config::data::{ImageFiles, Measured, Per, Place, Scale};
 use crate::config::layers::Layer;
 use crate::config::sections::Data;
 use crate::config::{ConfigError, Source};
-use crate::data::{Dataset, Measure, Scaling};
+use crate::data::corruption::Split;
+use crate::data::{Dataset, Images, Measure, Scaling};
 use crate::nn::{Activation, Loss};
+use crate::system::terminal::complain;
 
 /// Refuses keys of which one would be passed over in silence.
 pub(super) fn check(source: &Source, graph: &Graph, input: [usize; 3]) -> Result<(), ConfigError> {
@@ -55,6 +57,13 @@ fn check_corruption(source: &Source, why: &str) -> Result<(), ConfigError> {
 }
 
 fn check_loss(source: &Source, why: &str) -> Result<(), ConfigError> {
+    let Some(loss) = loss_of_unit(source) else { return Ok(()) };
+    let problem = format!("is {:?}, for values in 0..1, but {why}", loss.name());
+    Err(source.error("train.loss", problem, "set mean_squared_error, for one"))
+}
+
+/// The first loss that is for targets in 0..1.
+fn loss_of_unit(source: &Source) -> Option<Loss> {
     let of_unit = |loss: &Loss| {
         matches!(
             loss,
@@ -67,10 +76,7 @@ fn check_loss(source: &Source, why: &str) -> Result<(), ConfigError> {
                 | Loss::MsSsim
         )
     };
-    let mut losses = source.config.train.loss.0.iter().map(|term| term.loss);
-    let Some(loss) = losses.find(of_unit) else { return Ok(()) };
-    let problem = format!("is {:?}, for values in 0..1, but {why}", loss.name());
-    Err(source.error("train.loss", problem, "set mean_squared_error, for one"))
+    source.config.train.loss.0.iter().map(|term| term.loss).find(of_unit)
 }
 
 /// Refuses a scale whose numbers contradict one another, or whose values the model cannot give.
@@ -150,19 +156,45 @@ impl Plan {
     /// Keeps the scale that was measured on the training images.
     ///
     /// # Errors
-    /// When images go beyond 0..1, where the corruption would clip them, or the loss is for 0..1.
+    /// As [`check_values`](Self::check_values).
     pub fn with_scale_of(mut self, data: &Dataset) -> Result<Self, ConfigError> {
-        if data.train.go_beyond() || data.test.go_beyond() {
-            let why = "the images have values beyond them";
-            check_corruption(&self.source, why)?;
-            if data.train.scaling().measure() == Measure::Unit {
-                check_loss(&self.source, why)?;
-            }
-        }
+        self.check_values(&data.train, Split::Train)?;
+        self.check_values(&data.test, Split::Test)?;
         if let Scaling::Set(_, affine) = data.train.scaling() {
             self.config.data.keep_measured(affine.offset, affine.factor);
         }
         Ok(self)
+    }
+
+    /// Whether the corruption and the loss are made for the values of these images. Test images may go beyond the
+    /// range of those that the scale was measured on, which is said where the loss is not made for them.
+    ///
+    /// # Errors
+    /// When they go beyond 0..1, where the corruption would clip them, or the loss is for 0..1.
+    pub fn check_values(&self, images: &Images, split: Split) -> Result<(), ConfigError> {
+        let why = "the images have values beyond them";
+        if images.go_beyond() {
+            check_corruption(&self.source, why)?;
+        }
+        if !images.targets_go_beyond() {
+            return Ok(());
+        }
+        match (images.scaling().measure(), split) {
+            (Measure::Unit, _) => check_loss(&self.source, why),
+            (_, Split::Train) => {
+                check_loss(&self.source, "`data.scale` leads training targets beyond them")
+            }
+            (_, Split::Test) => {
+                if let Some(loss) = loss_of_unit(&self.source) {
+                    complain(format_args!(
+                        "`data.scale` leads test targets beyond 0..1, and train.loss is {:?}, which is not made for \
+                         them: judge by PSNR and SSIM",
+                        loss.name()
+                    ));
+                }
+                Ok(())
+            }
+        }
     }
 }
 

@@ -25,20 +25,15 @@ impl Plan {
     /// Why the model can only predict, and what to change.
     pub fn objective(&self) -> Result<Objective, ConfigError> {
         let (loss, target) = (self.loss()?, self.target()?);
-        if loss.of_classes() {
-            let problem = format!("is {:?}, of targets that are numbers of classes", loss.name());
-            let remedy = "take categorical_crossentropy, and give images of as many channels as there are \
-                          classes, 1 for a pixel's own and 0 for the others, as an array (data.kind=\"npz\")";
-            return Err(self.source.error("train.loss", problem, remedy));
-        }
+        self.check_windows([target.output[0], target.output[1]])?;
         self.check_method()?;
         Ok(Objective { loss, target })
     }
 
-    /// The loss that the config names.
+    /// The loss that the config names, of images of any size: a model of open size has none yet.
     ///
     /// # Errors
-    /// When it names none of ours.
+    /// When it names none of ours, or none of the targets that data have.
     pub fn loss(&self) -> Result<Losses, ConfigError> {
         let losses = &self.config.train.loss;
         losses.0.iter().try_for_each(|term| self.check_loss(term.loss))?;
@@ -46,7 +41,29 @@ impl Plan {
             let problem = "sums up losses of classes and of values, which have other targets";
             return Err(self.source.error("train.loss", problem, "take one of them"));
         }
+        if losses.of_classes() {
+            let problem = format!("is {:?}, of targets that are numbers of classes", losses.name());
+            let remedy = "take categorical_crossentropy, and give images of as many channels as there are \
+                          classes, 1 for a pixel's own and 0 for the others, as an array (data.kind=\"npz\")";
+            return Err(self.source.error("train.loss", problem, remedy));
+        }
         Ok(losses.clone())
+    }
+
+    /// Whether images of that height and width are large enough for the windows that the loss looks through.
+    ///
+    /// # Errors
+    /// When they are smaller.
+    pub fn check_windows(&self, [height, width]: [usize; 2]) -> Result<(), ConfigError> {
+        let mut losses = self.config.train.loss.0.iter().map(|term| term.loss);
+        let larger = |loss: Loss| smallest_side(loss).filter(|&side| height.min(width) < side);
+        let Some((loss, side)) = losses.find_map(|loss| Some((loss, larger(loss)?))) else {
+            return Ok(());
+        };
+        let problem =
+            format!("is {:?}, and the model gives images of {height}x{width}", loss.name());
+        let remedy = format!("give another loss: its images have {side}x{side} pixels at least");
+        Err(self.source.error("train.loss", problem, remedy))
     }
 
     /// Whether it is a loss, and one of what the model gives.
@@ -57,23 +74,27 @@ impl Plan {
         };
         let output = self.graph.shape(self.graph.output);
         let rank = output.0.len() as i64 + 1;
-        if let Some(axis) = loss.axes().into_iter().find(|axis| !(-rank..rank).contains(axis)) {
+        let axes = loss.axes();
+        if let Some(axis) = axes.iter().find(|axis| !(-rank..rank).contains(axis)) {
             let problem = format!("its axis is {axis}, but a batch of {output} has {rank} axes");
             return refused(problem, "give one of these, or -1 for the channels");
         }
-        match (loss, smallest_side(loss)) {
-            (Loss::Unknown, _) => {
+        let twice = |&(index, axis): &(usize, i64)| {
+            axes[..index].iter().any(|other| other.rem_euclid(rank) == axis.rem_euclid(rank))
+        };
+        if let Some((_, axis)) = axes.iter().copied().enumerate().find(twice) {
+            let problem = format!("its axis {axis} is named twice in {axes:?}");
+            return refused(problem, "name each axis once: -1 is the last one");
+        }
+        match loss {
+            Loss::Unknown => {
                 let remedy =
                     "name the loss to train with, like --set train.loss=mean_squared_error";
                 Err(self.source.error("train.loss", "is \"unknown\"", remedy))
             }
-            (_, Some(_)) if output.0.len() != 3 => refused(
+            _ if smallest_side(loss).is_some() && output.0.len() != 3 => refused(
                 format!("the model gives {output}, which is no image"),
                 "give another loss, or end in a Reshape to [height, width, channels]",
-            ),
-            (_, Some(side)) if output.0[..2].iter().any(|&given| given < side) => refused(
-                format!("the model gives images of {}x{}", output.0[0], output.0[1]),
-                &format!("give another loss: its images have {side}x{side} pixels at least"),
             ),
             _ => Ok(()),
         }

@@ -65,13 +65,30 @@ impl Samples {
     /// # Errors
     /// With the range that they have.
     pub fn check_unit(&self) -> Result<(), ImageProblem> {
-        let Self::Float(values) = self else { return Ok(()) };
-        let widened = |[low, high]: [f32; 2], &value: &f32| [low.min(value), high.max(value)];
-        let [low, high] = values.iter().fold([f32::INFINITY, f32::NEG_INFINITY], widened);
+        let Self::Float(_) = self else { return Ok(()) };
+        let [low, high] = self.range();
         if low < 0.0 || high > 1.0 {
             return Err(ImageProblem::Range { low, high });
         }
         Ok(())
+    }
+
+    /// The least and the greatest value in units of white.
+    #[must_use]
+    pub fn range(&self) -> [f32; 2] {
+        fn ends<T: Copy + Ord + Into<f32>>(values: &[T], white: f32) -> [f32; 2] {
+            let [low, high] = [values.iter().copied().min(), values.iter().copied().max()];
+            [low, high].map(|end| end.map_or(0.0, |end| end.into() / white))
+        }
+        match self {
+            Self::Eight(all) => ends(all, WHITE_8),
+            Self::Sixteen(all) => ends(all, WHITE_16),
+            Self::Float(all) => {
+                let widened =
+                    |[low, high]: [f32; 2], &value: &f32| [low.min(value), high.max(value)];
+                all.iter().fold([f32::INFINITY, f32::NEG_INFINITY], widened)
+            }
+        }
     }
 
     /// Appends a part of the values in units of white.

@@ -44,7 +44,8 @@ pub fn orientations(plan: &Plan, count: u32) -> Result<&'static [Orientation], U
         )));
     }
     let is_square = |[height, width, _]: [usize; 3]| height == width;
-    let is_fixed = plan.sized_layer().is_some();
+    // A signal is seen as an image of one row, and no model of signals takes a column.
+    let is_fixed = plan.sized_layer().is_some() || plan.graph.input.0.len() != 3;
     let fixed = is_fixed && !(is_square(plan.input_shape) && is_square(plan.output_shape()));
     match count {
         _ if scales[0] == scales[1] && !fixed => Ok(if count == 4 { TURNS } else { ALL }),

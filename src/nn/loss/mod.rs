@@ -349,6 +349,12 @@ impl Losses {
         Self(self.0.iter().map(of_signals).collect())
     }
 
+    /// As engines compute it of outputs of so many axes beside the batch's.
+    #[must_use]
+    pub fn computed(&self, axes: usize) -> Self {
+        if axes == 2 { self.of_signals() } else { self.clone() }
+    }
+
     /// Output and target of one shape, `(N, C, H, W)` or `(N, F)`, to a scalar. Of a sparse loss the target has
     /// one channel.
     ///
