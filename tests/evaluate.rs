@@ -199,3 +199,27 @@ fn a_corruption_that_would_clip_the_noisy_images_alone_is_refused() {
     pairs(&folder, 1.0, 1.5, "scale = \"unit\"");
     noisy(true).succeeds();
 }
+
+#[test]
+fn patches_are_said_and_a_table_in_place_of_the_data_measures_whole_pairs() {
+    let folder = Folder::new();
+    save_all(&folder, [8, 12], 1.0);
+    of_images(&folder, "patches = { size = 4 }");
+    train(&folder).succeeds();
+    let printed = evaluate(&folder).succeeds();
+    assert!(printed.starts_with("12 patches of 4x4 of the test images\n"), "{printed}");
+    let printed: Value = serde_json::from_str(&evaluate(&folder).arg("--json").succeeds()).unwrap();
+    assert_eq!(printed["patches"], serde_json::json!([4, 4]));
+    for i in 0..3 {
+        save(&folder, &format!("pairs/noisy/{i}.tif"), [8, 12], 1.0);
+        save(&folder, &format!("pairs/clean/{i}.tif"), [8, 12], 0.5);
+    }
+    let pairs = folder.at("pairs");
+    let [noisy, clean] = ["noisy", "clean"].map(|name| pairs.join(name));
+    let [pairs, noisy, clean] = [&pairs, &noisy, &clean].map(|path| path.display());
+    let data = format!(
+        "data={{ kind = \"pairs\", noisy = \"{noisy}\", clean = \"{clean}\", test = \"{pairs}\" }}"
+    );
+    let printed = evaluate(&folder).set(&data).succeeds();
+    assert!(printed.starts_with("3 test images\n"), "{printed}");
+}

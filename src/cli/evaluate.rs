@@ -9,6 +9,7 @@ use tch::Device;
 
 use super::{CheckpointArgs, one_of_orientations};
 use crate::config::Source;
+use crate::config::data::ImageFiles;
 use crate::config::schema::Field;
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
@@ -103,10 +104,13 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
     let results: Vec<(Option<f64>, Evaluation)> =
         parts.into_iter().map(|(noise, parts)| (noise, Evaluation::joined(parts))).collect();
     let count = sets.iter().map(|(_, images)| images.len()).sum();
+    let is_cut = files_of(&plan).is_some_and(|files| files.patches.is_some());
+    let patches = sets.first().filter(|_| is_cut).map(|(_, images)| images.shape());
+    let measured = (count, patches.map(|[height, width, _]| [height, width]));
     if args.json {
-        output::print_json(&json(args, &plan, count, &results)?)?;
+        output::print_json(&json(args, &plan, measured, &results)?)?;
     } else {
-        output::print(&text(args, &plan, count, &results))?;
+        output::print(&text(args, &plan, measured, &results))?;
     }
     Ok(0)
 }
@@ -138,11 +142,7 @@ fn views(
 /// The test set with the plan for its size; of a model of open size, and files that are neither resized nor cut, a
 /// set for each size.
 fn sets(plan: Plan) -> anyhow::Result<Vec<(Plan, Images)>> {
-    let files = match &plan.config.data {
-        Data::Images(images) => Some(&images.files),
-        Data::Pairs(pairs) => Some(&pairs.files),
-        _ => None,
-    };
+    let files = files_of(&plan);
     let whole = files.is_some_and(|files| files.patches.is_none() && files.resize.is_none());
     if plan.open != [true; 2] || !whole {
         let plan = plan.for_data()?;
@@ -176,6 +176,14 @@ fn sets(plan: Plan) -> anyhow::Result<Vec<(Plan, Images)>> {
         Ok((plan, images))
     };
     sets.into_iter().map(with_plan).collect()
+}
+
+fn files_of(plan: &Plan) -> Option<&ImageFiles> {
+    match &plan.config.data {
+        Data::Images(images) => Some(&images.files),
+        Data::Pairs(pairs) => Some(&pairs.files),
+        _ => None,
+    }
 }
 
 /// The plan for images of that size, or for the next larger ones that come out whole.
@@ -239,6 +247,9 @@ struct Report<'a> {
     name: &'a str,
     #[serde(rename = "pictures")]
     images: usize,
+    /// Height and width, where patches were measured and not whole images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patches: Option<[usize; 2]>,
     loss_function: String,
     results: Vec<Measured<'a>>,
 }
@@ -259,7 +270,7 @@ struct Measured<'a> {
 fn json(
     args: &Evaluate,
     plan: &Plan,
-    images: usize,
+    (images, patches): (usize, Option<[usize; 2]>),
     results: &[(Option<f64>, Evaluation)],
 ) -> anyhow::Result<String> {
     let results = results.iter().map(|(noise, found)| Measured {
@@ -273,6 +284,7 @@ fn json(
         checkpoint: args.model.checkpoint.display().to_string(),
         name: &plan.config.name,
         images,
+        patches,
         loss_function: plan.config.train.loss.name(),
         results: results.collect(),
     };
@@ -282,11 +294,16 @@ fn json(
 fn text(
     args: &Evaluate,
     plan: &Plan,
-    images: usize,
+    (images, patches): (usize, Option<[usize; 2]>),
     results: &[(Option<f64>, Evaluation)],
 ) -> String {
     let loss = plan.config.train.loss.name();
-    let mut parts = vec![format!("{images} test images\n")];
+    let mut parts = vec![match patches {
+        Some([height, width]) => {
+            format!("{images} patches of {width}x{height} of the test images\n")
+        }
+        None => format!("{images} test images\n"),
+    }];
     match results {
         [(None, found)] => {
             parts.push(format!("loss ({loss})  {:.6}\n", found.loss));

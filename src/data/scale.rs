@@ -241,8 +241,15 @@ pub(super) struct Statistics {
     mean: f64,
     /// Sum of squared distances from the mean.
     squares: f64,
-    /// Some of the values, for percentiles.
-    sampled: Vec<f32>,
+    /// Some of the values of each image, for percentiles.
+    sampled: Vec<Sampled>,
+}
+
+/// Some values of an image, each of which stands for `weight` of its values, 1 at least.
+#[derive(Debug, Clone)]
+struct Sampled {
+    weight: f32,
+    values: Vec<f32>,
 }
 
 impl Statistics {
@@ -253,15 +260,19 @@ impl Statistics {
         let (length, mut part) = (samples.len(), Vec::new());
         // An odd step does not meet the same columns in every row.
         let step = length.div_ceil(most.max(1)) | 1;
-        let mut all = Self::nothing(measure);
+        let (mut all, mut kept) = (Self::nothing(measure), Vec::new());
         for start in (0..length).step_by(AT_ONCE) {
             part.clear();
             samples.push_scaled(start..(start + AT_ONCE).min(length), &mut part);
             all.add(&Self::of_part(measure, &part));
             if let Measure::Percentile(_) = measure {
                 let first = start.next_multiple_of(step) - start;
-                all.sampled.extend(part.iter().skip(first).step_by(step));
+                kept.extend(part.iter().skip(first).step_by(step));
             }
+        }
+        if !kept.is_empty() {
+            let weight = length as f32 / kept.len() as f32;
+            all.sampled.push(Sampled { weight, values: kept });
         }
         all
     }
@@ -289,30 +300,65 @@ impl Statistics {
         self.mean += apart * other.count / count;
         self.count = count;
         self.range = [self.range[0].min(other.range[0]), self.range[1].max(other.range[1])];
-        self.sampled.extend(&other.sampled);
+        self.sampled.extend_from_slice(&other.sampled);
     }
 
     /// The scale that follows.
-    pub fn affine(mut self) -> Result<Affine, Constant> {
+    pub fn affine(self) -> Result<Affine, Constant> {
         let [low, high] = self.range;
         let [low, high] = match self.measure {
             Measure::Unit => return Ok(Affine::UNIT),
             Measure::Range => [low, high].map(f64::from),
-            Measure::Percentile(percents) => percents.map(|percent| self.percentile(percent)),
+            Measure::Percentile(percents) => percentiles(&self.sampled, percents),
             Measure::MeanStd => [self.mean, self.mean + (self.squares / self.count).sqrt()],
         };
         let affine = Affine { offset: low, factor: high - low };
         if affine.factor > 0.0 { Ok(affine) } else { Err(Constant(low as f32)) }
     }
+}
 
-    /// As NumPy's `percentile` has it: between two values linear.
-    fn percentile(&mut self, percent: f64) -> f64 {
-        let place = percent / 100.0 * (self.sampled.len() as f64 - 1.0);
-        let (below, part) = (place.floor() as usize, place.fract());
-        let (_, &mut value, above) = self.sampled.select_nth_unstable_by(below, f32::total_cmp);
-        let next = above.iter().copied().min_by(f32::total_cmp).unwrap_or(value);
-        f64::from(value) + part * (f64::from(next) - f64::from(value))
+/// As NumPy's `percentile` has them of all values, of which some stand for the rest.
+fn percentiles(sampled: &[Sampled], percents: [f64; 2]) -> [f64; 2] {
+    if sampled.windows(2).all(|two| two[0].weight.to_bits() == two[1].weight.to_bits()) {
+        let mut values: Vec<f32> = sampled.iter().flat_map(|some| &some.values).copied().collect();
+        return percents.map(|percent| percentile(&mut values, percent));
     }
+    let with_weight = |some: &'_ Sampled| {
+        let weight = some.weight;
+        some.values.iter().map(move |&value| (value, weight)).collect::<Vec<_>>()
+    };
+    let mut values: Vec<(f32, f32)> = sampled.iter().flat_map(with_weight).collect();
+    values.sort_unstable_by(|(one, _), (other, _)| one.total_cmp(other));
+    percents.map(|percent| weighted_percentile(&values, percent))
+}
+
+/// Of values that all count alike: between two values linear.
+fn percentile(values: &mut [f32], percent: f64) -> f64 {
+    let place = percent / 100.0 * (values.len() as f64 - 1.0);
+    let (below, part) = (place.floor() as usize, place.fract());
+    let (_, &mut value, above) = values.select_nth_unstable_by(below, f32::total_cmp);
+    let next = above.iter().copied().min_by(f32::total_cmp).unwrap_or(value);
+    f64::from(value) + part * (f64::from(next) - f64::from(value))
+}
+
+/// Of values in order with their weights: each has the middle of the ranks of those that it stands for.
+fn weighted_percentile(values: &[(f32, f32)], percent: f64) -> f64 {
+    let total: f64 = values.iter().map(|&(_, weight)| f64::from(weight)).sum();
+    let rank = percent / 100.0 * (total - 1.0);
+    let (mut before, mut last) = (0.0, None);
+    for (value, weight) in
+        values.iter().map(|&(value, weight)| (f64::from(value), f64::from(weight)))
+    {
+        let place = before + (weight - 1.0) / 2.0;
+        match last {
+            _ if place < rank => {}
+            None => return value,
+            Some((at, below)) => return below + (rank - at) / (place - at) * (value - below),
+        }
+        before += weight;
+        last = Some((place, value));
+    }
+    last.map_or(f64::NAN, |(_, value)| value)
 }
 
 /// How many values of each of so many images are kept for percentiles.
@@ -364,12 +410,42 @@ mod tests {
         let values = Samples::Float((0..500_000).map(|i| (i % 1000) as f32).collect());
         let measure = Measure::Percentile([1.0, 99.0]);
         let found = Statistics::of(measure, &values, 10_000);
-        assert!((9_000..=10_000).contains(&found.sampled.len()), "{}", found.sampled.len());
+        assert!((9_000..=10_000).contains(&found.sampled[0].values.len()), "{found:?}");
         let found = found.affine().unwrap();
         assert!(
             (found.offset - 9.99).abs() < 1.0 && (found.factor - 979.0).abs() < 2.0,
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn each_value_of_a_set_counts_alike_whatever_the_size_of_its_image() {
+        // A large image of 0 to 0.999, and fifty small ones of 10, which are a 21st of all values.
+        let measure = Measure::Percentile([1.0, 95.0]);
+        let large = Samples::Float((0..100_000).map(|i| (i % 1000) as f32 / 1000.0).collect());
+        let small = Statistics::of(measure, &Samples::Float(vec![10.0; 100]), 1000);
+        let mut all = Statistics::of(measure, &large, 1000);
+        for _ in 0..50 {
+            all.add(&small);
+        }
+        let found = all.affine().unwrap();
+        // numpy.percentile(all, [1, 95]) is [0.01, 0.997].
+        assert!((found.offset - 0.01).abs() < 2e-3, "{found:?}");
+        assert!((found.offset + found.factor - 0.997).abs() < 2e-3, "{found:?}");
+    }
+
+    #[test]
+    fn a_weighted_percentile_is_that_of_each_value_so_many_times() {
+        // Of [1, 1, 1, 2, 5, 5, 5] the values have the ranks 0 to 2, 3, and 4 to 6, whose middles are 1, 3 and 5.
+        let values = [(1.0, 3.0), (2.0, 1.0), (5.0, 3.0)];
+        for (percent, wanted) in [(0.0, 1.0), (50.0, 2.0), (100.0, 5.0), (200.0 / 6.0, 1.5)] {
+            let found = weighted_percentile(&values, percent);
+            assert!((found - wanted).abs() < 1e-9, "{percent}: {found}");
+        }
+        let alike: Vec<(f32, f32)> = [-1.0, 0.0, 1.0, 3.0, 7.0].map(|value| (value, 1.0)).into();
+        // numpy.percentile([3, -1, 7, 1, 0], [10, 90]) is [-0.6, 5.4].
+        assert!((weighted_percentile(&alike, 10.0) + 0.6).abs() < 1e-12);
+        assert!((weighted_percentile(&alike, 90.0) - 5.4).abs() < 1e-12);
     }
 
     #[test]
