@@ -216,7 +216,7 @@ fn what_does_not_go_together_is_refused_with_its_key() {
         (
             &masked("hidden = [9, 9], window = 11"),
             &[],
-            "`train.method.hidden` hides all of an image of 16x16; make it smaller, or mask fewer",
+            "`train.method.hidden` may hide all of an image of 16x16; make it smaller, or mask fewer",
         ),
         (
             &masked("hidden = [1, -1]"),
@@ -227,6 +227,16 @@ fn what_does_not_go_together_is_refused_with_its_key() {
             NOISE2VOID,
             &["train.loss=ssim"],
             "`train.loss` is ssim, and noise2void's is a mean of single pixels; take mean_squared_error",
+        ),
+        (
+            &masked("masked = 0.25, hidden = [15, 1]"),
+            &[],
+            "`train.method.hidden` may hide all of an image of 16x16",
+        ),
+        (
+            NEIGHBOR2NEIGHBOR,
+            &["model.layers[0].activity_regularizer=\"l2\""],
+            "`train.method` is neighbor2neighbor, and `conv2d` adds to the loss by what it gives",
         ),
         (
             NEIGHBOR2NEIGHBOR,

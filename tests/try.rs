@@ -135,7 +135,8 @@ fn the_model_cleans_images_of_the_folder() {
 fn the_chosen_config_trains_the_same_again() {
     let (folder, _) = finished();
     let config = folder.at("runs/scans/scans.toml");
-    let call = convae().arg("--config").arg(config).out(folder.at("again")).set(SMALL);
+    // What was set of the chosen config is a part of what was written.
+    let call = convae().arg("--config").arg(config).out(folder.at("again"));
     call.within(folder.path()).succeeds();
     let loss = |run: &str| {
         let text = fs::read_to_string(folder.at(&format!("{run}/history.json"))).unwrap();
@@ -219,6 +220,7 @@ fn what_nothing_can_be_learned_from_is_refused_and_leaves_nothing() {
             .arg(format!("--minutes={minutes}"))
             .refused(&["--minutes is", "more than 0"]);
     }
+    trial(&folder).set("name=other").refused(&["--set is name=other", "--out DIR"]);
     trial(&folder).arg("--resume").refused(&["nothing to go on with", "leave out --resume"]);
     fs::write(folder.at("scans/a.png"), "no image").unwrap();
     trial(&folder).fails(&["none of the 1 image(s)", "a.png"]);

@@ -74,7 +74,7 @@ NOT_KERAS = ("Shared", "Sampling")
 """Entries that Keras has no layer for: another entry's layer, and the draw of a variational autoencoder."""
 FIRST = {"filters": 3, "kernel_size": 3, "units": 3, "target_shape": [4, -1, 1], "rate": 0.5, "stddev": 0.5,
          "activation": "relu", "decay_steps": 4, "first_decay_steps": 4, "decay_rate": 0.5, "boundaries": [4],
-         "values": [0.5, 0.25], "scale": 0.5, "dims": [2, 1, 3], "block_size": 2}
+         "values": [0.5, 0.25], "scale": 0.5, "dims": [2, 1, 3], "block_size": 2, "n": 2}
 """Of the keys that must be given."""
 
 

@@ -202,7 +202,8 @@ class KerasImport(Sandbox):
         self.assertEqual(self.config()["model"]["layers"], [
             {"layer": "LeakyReLU", "name": "a", "negative_slope": 0.125},
             {"layer": "BatchNormalization", "name": "b", "momentum": 0.75, "epsilon": 0.25, "center": False,
-             "scale": True},
+             "scale": True, "beta_initializer": "zeros",
+             "gamma_initializer": "ones"},
             {"layer": "LeakyReLU", "name": "c", "negative_slope": 0.3},
         ])
 

@@ -38,13 +38,19 @@ class Method:
         return rows
 
     def train(self, noisy: Noisy, binary: Path, folder: Path, overrides: list[str], retrain: bool) -> None:
-        if (folder / f"{self.config}.pt").exists() and not retrain:
-            return
         command = [str(binary), "--config", f"configs/{self.config}.toml", "--out", str(folder)]
-        # What was cut short goes on.
-        command.append("--resume" if (folder / "checkpoints").exists() and not retrain else "--overwrite")
         for override in (*self.data(noisy), *overrides):
             command += ["--set", override]
+        settings = folder.with_suffix(".settings")
+        same = settings.exists() and settings.read_text() == "\n".join(command)
+        if not same and not retrain and folder.exists():
+            raise Failure(f"{folder} holds a run with other settings; give --retrain, or another --out")
+        if same and not retrain and finished(folder):
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text("\n".join(command))
+        # What was cut short goes on.
+        command.append("--resume" if same and not retrain and folder.exists() else "--overwrite")
         run(command, folder.with_suffix(".log"))
 
     def data(self, noisy: Noisy) -> list[str]:
@@ -64,6 +70,11 @@ class Method:
         if missing:
             raise Failure(f"{missing[0]} was not written; see {outputs}.log")
         return [tifffile.imread(file) for file in files], done.seconds / len(files)
+
+
+def finished(folder: Path) -> bool:
+    history = folder / "history.json"
+    return history.exists() and not json.loads(history.read_text())["interrupted"]
 
 
 PARTS = (("train", "train400"), ("test", "set12"))

@@ -94,6 +94,7 @@ impl Trial {
 /// When the folder holds nothing to learn from, or as training does.
 pub fn run(args: &Try) -> anyhow::Result<u8> {
     let deadline = Instant::now() + time(args.minutes)?;
+    check_overrides(args)?;
     let name = name(&args.folder);
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&name));
     let config = chosen_config(&out, &name);
@@ -118,11 +119,11 @@ pub fn run(args: &Try) -> anyhow::Result<u8> {
         (format!("It goes on as chosen in {}.", config.display()), text)
     } else {
         let choice = fitted(choice, &config, args, deadline)?;
-        (choice.sentence(), choice.to_toml())
+        (choice.sentence(), written(&choice, &config, args)?)
     };
     note(format_args!("{lead}"));
     let plan = plan(&text, &config, &args.overrides)?;
-    let next = next_steps(&out, &name, &args.folder);
+    let next = next_steps(args, &out, &name);
     let words = TrialWords { lead, findings, config: text, next };
     train(&call, plan, Some(&Trial { survey, noise, words, deadline }))
 }
@@ -183,11 +184,38 @@ fn plan(text: &str, config: &Path, overrides: &[String]) -> anyhow::Result<Plan>
     Ok(Plan::new(Source::parse(text, &config.display().to_string(), overrides)?)?)
 }
 
+/// The run is found again by its name.
+fn check_overrides(args: &Try) -> Result<(), UsageError> {
+    let names = |set: &&String| set.split('=').next().is_some_and(|key| key.trim() == "name");
+    match args.overrides.iter().find(names) {
+        None => Ok(()),
+        Some(set) => Err(UsageError(format!(
+            "--set is {set}, and a run of `try` has the name of its folder; name another place with --out DIR"
+        ))),
+    }
+}
+
+/// The chosen config, with what the user set.
+fn written(choice: &Choice, config: &Path, args: &Try) -> anyhow::Result<String> {
+    let chosen = choice.to_toml();
+    if args.overrides.is_empty() {
+        return Ok(chosen);
+    }
+    let set: Vec<String> = args.overrides.iter().map(|set| format!("#   --set {set}\n")).collect();
+    let set = set.concat();
+    let config = plan(&chosen, config, &args.overrides)?.config.to_toml();
+    Ok(format!("# Chosen by `convae try`, with\n{set}{config}"))
+}
+
 /// The choice, as long as there is time for.
 fn fitted(choice: Choice, config: &Path, args: &Try, deadline: Instant) -> anyhow::Result<Choice> {
     let measuring = (60.0 * args.minutes * MEASURING).min(MOST_MEASURING);
     let mut overrides = args.overrides.clone();
-    overrides.extend([format!("data.train_samples={PACED}"), "data.test_samples=1".to_owned()]);
+    let held_out = choice.held_out();
+    overrides.extend([
+        format!("data.train_samples={PACED}"),
+        format!("data.test_samples={held_out}"), // one alone may be damaged
+    ]);
     let sample = choice.clone().lasting(1.0, 0.1);
     let plan = plan(&sample.to_toml(), config, &overrides)?.for_data()?;
     let data = Dataset::open(&plan.config.data, plan.objective()?.target)?;
@@ -198,20 +226,24 @@ fn fitted(choice: Choice, config: &Path, args: &Try, deadline: Instant) -> anyho
 }
 
 /// What can be done with the model.
-fn next_steps(out: &Path, name: &str, folder: &Path) -> Vec<(String, String)> {
-    let (out, folder) = (out.display(), folder.display());
+fn next_steps(args: &Try, out: &Path, name: &str) -> Vec<(String, String)> {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let path = |path: &Path| quoted(&path.display().to_string());
+    let folder = path(&args.folder);
+    let out_again = args.out.iter().map(|out| format!(" --out {}", path(out)));
+    let sets = args.overrides.iter().map(|set| format!(" --set {}", quoted(set)));
+    let options: Vec<String> = out_again.chain(sets).collect();
+    let again = format!("convae try {folder} --minutes 60 --overwrite{}", options.concat());
+    let checkpoint = path(&out.join(format!("{name}.pt")));
     vec![
         (
             "Clean all images of the folder:".to_owned(),
-            format!("convae apply --checkpoint '{out}/{name}.pt' --out cleaned '{folder}'"),
+            format!("convae apply --checkpoint {checkpoint} --out cleaned {folder}"),
         ),
-        (
-            "Train longer, for a better result:".to_owned(),
-            format!("convae try '{folder}' --minutes 60 --overwrite"),
-        ),
+        ("Train longer, for a better result:".to_owned(), again),
         (
             "Train the same again, or change its config:".to_owned(),
-            format!("convae --config '{out}/{name}.toml' --out runs/again"),
+            format!("convae --config {} --out runs/again", path(&chosen_config(out, name))),
         ),
     ]
 }

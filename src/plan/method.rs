@@ -2,6 +2,7 @@
 
 use super::{Plan, Shape};
 use crate::config::ConfigError;
+use crate::config::layers::Layer;
 use crate::config::method::{Block, Method, Noise2Void};
 use crate::config::sections::Data;
 use crate::nn::{Loss, Reduction, Term};
@@ -51,6 +52,15 @@ impl Plan {
                         format!("is {}, for which the regularizer has no formula", losses.name());
                     return refuse("train.loss", problem, "take mean_squared_error");
                 }
+                if let Some(node) = self.graph.nodes.iter().find(|node| adds_to_loss(&node.layer)) {
+                    let problem = format!(
+                        "is {name}, and `{}` adds to the loss by what it gives, which the regularizer has no \
+                         formula for",
+                        node.name
+                    );
+                    let remedy = "remove its activity_regularizer or kl_weight";
+                    return refuse("train.method", problem, remedy);
+                }
                 let [height, width, _] = input;
                 if height % 2 == 1 || width % 2 == 1 {
                     let problem = format!("is {name}, and the images are {height}x{width}");
@@ -90,12 +100,11 @@ impl Plan {
             return refuse("window", problem, "make it larger than a side of hidden");
         }
         let [height, width, _] = self.input_shape;
-        let cells = own.cells([height, width]);
-        let covered = |axis: usize, length: usize| {
-            hidden[axis].is_none_or(|side| side >= length / cells[axis])
-        };
-        if covered(0, height) && covered(1, width) {
-            let problem = format!("hides all of an image of {height}x{width}");
+        let (cells, sides) = (own.cells([height, width]), [height, width]);
+        let block = |axis: usize| hidden[axis].unwrap_or(sides[axis]).min(sides[axis]);
+        // Blocks may lie side by side.
+        if cells[0] * block(0) * cells[1] * block(1) >= height * width {
+            let problem = format!("may hide all of an image of {height}x{width}");
             return refuse("hidden", problem, "make it smaller, or mask fewer pixels with masked");
         }
         let turns = match &self.config.data {
@@ -109,4 +118,9 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+fn adds_to_loss(layer: &Layer) -> bool {
+    layer.activity_regularizer().is_some()
+        || matches!(layer, Layer::Sampling(sampling) if sampling.kl_weight > 0.0)
 }

@@ -99,7 +99,8 @@ impl Noise2Void {
         let around = |at: usize, reach: usize, length: usize| {
             at.saturating_sub(reach)..(at + reach + 1).min(length)
         };
-        (self.window / 2..height.max(width))
+        let longest = height.max(width);
+        ((self.window / 2).min(longest - 1)..longest)
             .map(|reach| {
                 let square = [around(row, reach, height), around(column, reach, width)];
                 pixels(&square, width).filter(|&near| !hidden[near]).collect::<Vec<_>>()
@@ -257,6 +258,13 @@ mod tests {
             // The median of the rows above and below, where both are seen, is the row itself.
             assert!(!changed || rows.contains(&(place / 10)));
         }
+    }
+
+    #[test]
+    fn a_window_may_be_larger_than_the_image() {
+        let method = Noise2Void { window: 57, ..method(Replacement::Median, ONE) };
+        let (input, _) = masked(&method, [7, 7, 1], 0);
+        assert!(input.iter().all(|value| value.is_finite()));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use clap::ValueEnum;
 use tch::Device;
 
 use crate::config::layers::Layer;
+use crate::config::method::Method;
 use crate::config::sections::Data;
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
@@ -215,6 +216,7 @@ impl Exporter {
             return said;
         }
         let keys = [
+            ("method", !matches!(train.method, Method::Supervised(_))),
             ("warmup_steps", train.warmup_steps.is_some()),
             ("early_stopping", train.early_stopping.is_some()),
             ("reduce_lr_on_plateau", train.reduce_lr_on_plateau.is_some()),

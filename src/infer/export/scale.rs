@@ -33,6 +33,14 @@ pub(super) fn check(plan: &Plan, format: Format) -> Result<(), UsageError> {
 
 /// What a user has to know about the scale.
 pub(super) fn said(plan: &Plan, format: Format) -> Option<String> {
+    if let (Format::KerasWeights, Scaling::EachImage(_)) = (format, Scaling::of(&plan.config.data))
+    {
+        return Some(
+            "data.scale is left out: weights alone have no place for it; measure and scale each image before \
+             it goes in, as data.scale says"
+                .to_owned(),
+        );
+    }
     let Affine { offset, factor } = of(plan).ok()??;
     let formula = format!("(value - {offset}) / {factor}");
     match format {

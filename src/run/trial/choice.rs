@@ -16,6 +16,8 @@ const FEWEST_STEPS: u64 = 20;
 /// Images that are held out, at most, and their share.
 const MOST_HELD_OUT: usize = 8;
 const HELD_OUT: f64 = 0.1;
+/// Share of the pixels that are masked where single ones are hidden: the config's default.
+const MOST_MASKED: f64 = 0.02;
 /// A step of validation takes so much of a training step.
 const VALIDATION: f64 = 1.0 / 3.0;
 
@@ -78,7 +80,8 @@ impl Choice {
             Structure::Block([height, width]) => height == width,
             Structure::Rows | Structure::Columns => false,
         };
-        let (images, test_fraction) = divided(survey);
+        let patch = patch(survey)?;
+        let (images, test_fraction) = divided(survey, patch);
         Ok(Self {
             method,
             reason,
@@ -87,13 +90,19 @@ impl Choice {
             channels: if survey.is_coloured { 3 } else { 1 },
             images,
             test_fraction,
-            patch: patch(survey)?,
+            patch,
             per_image: 1,
             epochs: 1,
             is_clipped: noise.is_clipped,
             is_stretched: !survey.values.fill_the_unit(),
             turns,
         })
+    }
+
+    /// Images held out of which one at least can be used.
+    #[must_use]
+    pub fn held_out(&self) -> usize {
+        self.images[1]
     }
 
     /// As long as the time allows, where a step takes so many seconds.
@@ -222,9 +231,12 @@ impl Method {
             Self::Noise2Void([height, width]) => {
                 // Pixels beside what is hidden are what it is replaced by.
                 let window = height.max(width) + 2;
+                // Blocks hide a quarter of an image at most.
+                let block = height.max(1) * width.max(1);
+                let masked = (1.0 / (4.0 * block as f64)).min(MOST_MASKED);
                 format!(
                     "{{ name = \"noise2void\", replacement = \"median\", window = {window}, \
-                     hidden = [{height}, {width}] }}"
+                     masked = {masked:.4}, hidden = [{height}, {width}] }}"
                 )
             }
             Self::Neighbor2Neighbor => "{ name = \"neighbor2neighbor\" }".to_owned(),
@@ -249,17 +261,23 @@ impl Method {
     }
 }
 
-/// Images to learn from and those held out, and the share that these are; files that cannot be read may be among
-/// them.
-fn divided(survey: &Survey) -> ([usize; 2], f64) {
+/// Images to learn from and those held out, and the share that these are; images that cannot be read, or have no
+/// room for a patch, may be among them.
+fn divided(survey: &Survey, patch: usize) -> ([usize; 2], f64) {
     let all = survey.images + survey.damaged.len();
     if all == 1 {
         return ([1, 1], HELD_OUT);
     }
-    let wanted = ((all as f64 * HELD_OUT) as usize).clamp(1, MOST_HELD_OUT) + survey.damaged.len();
+    let wanted =
+        ((all as f64 * HELD_OUT) as usize).clamp(1, MOST_HELD_OUT) + unusable(survey, patch);
     let test = wanted.min(all - 1);
     // Half an image away from where it would be rounded.
     ([all - test, test], (test as f64 - 0.5) / all as f64)
+}
+
+/// Images that cannot be read, and those without room for a patch.
+fn unusable(survey: &Survey, patch: usize) -> usize {
+    survey.damaged.len() + survey.sides.iter().filter(|&&side| side < patch).count()
 }
 
 /// The largest side of patches for which the images have room.
@@ -370,6 +388,32 @@ mod tests {
     }
 
     #[test]
+    fn every_block_of_noise_makes_a_config_that_hides_no_whole_image() {
+        let sides = [1, 3, 5, 7, 9, 11, 13];
+        let blocks =
+            sides.iter().flat_map(|&height| sides.iter().map(move |&width| [height, width]));
+        let any = chosen(&independent(4)).lasting(60.0, 0.1);
+        for block in blocks.chain([[1, -1], [-1, 1]]) {
+            for patch in [SMALLEST_PATCH, 32, PATCH] {
+                let mut choice = any.clone();
+                (choice.method, choice.patch, choice.turns) =
+                    (Method::Noise2Void(block), patch, false);
+                let text = choice.to_toml();
+                let plan = Plan::new(Source::parse(&text, "scans.toml", &[]).unwrap()).unwrap();
+                plan.objective().unwrap_or_else(|e| panic!("{e}\n{text}"));
+            }
+        }
+    }
+
+    #[test]
+    fn images_without_room_for_a_patch_are_held_out_beside_one_that_has_it() {
+        let mut survey = independent(3);
+        (survey.images, survey.sides) = (11, [vec![8], vec![96; 10]].concat());
+        let ([_, test], _) = divided(&survey, PATCH);
+        assert_eq!(test, 2);
+    }
+
+    #[test]
     fn the_training_fits_the_time() {
         for (count, seconds, step) in
             [(1, 600.0, 0.1), (3, 30.0, 0.1), (4, 5.0, 0.02), (3, 0.1, 1.0)]
@@ -389,7 +433,7 @@ mod tests {
         let mut all = independent(2);
         for images in 2..200 {
             all.images = images;
-            let ([train, test], fraction) = divided(&all);
+            let ([train, test], fraction) = divided(&all, SMALLEST_PATCH);
             let at = (images as f64 * (1.0 - fraction)).floor() as usize;
             assert_eq!((at, images - at), (train, test));
         }
