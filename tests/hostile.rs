@@ -47,7 +47,7 @@ enum Leaves {
     Beside,
 }
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     Row { command: "", call: |call| call.train(models().at("tiny.toml")), leaves: Leaves::Folder },
     Row {
         command: "apply",
@@ -58,6 +58,14 @@ const ROWS: [Row; 14] = [
         command: "corrupt",
         call: |call| call.arg("corrupt").arg("--config").arg(models().at("tiny.toml")),
         leaves: Leaves::FolderAndText,
+    },
+    Row {
+        command: "try",
+        call: |call| {
+            let call = call.arg("try").arg(models().at("scans")).args(["--minutes", "0.02"]);
+            call.set("data.patches.size=16").set("train.epochs=1")
+        },
+        leaves: Leaves::Folder,
     },
     Row { command: "evaluate", call: |call| model(call, "evaluate"), leaves: Leaves::Text },
     Row {
@@ -129,6 +137,14 @@ fn models() -> &'static Folder {
         GrayImage::from_fn(28, 28, |x, y| image::Luma([(x * y % 256) as u8]))
             .save(folder.at("digit.png"))
             .unwrap();
+        std::fs::create_dir(folder.at("scans")).unwrap();
+        for name in ["scans/1.png", "scans/2.png"] {
+            GrayImage::from_fn(64, 64, |x, y| {
+                image::Luma([(100 + (x * x * 7919 + y * y * 104_729 + x * y * 31) % 61) as u8])
+            })
+            .save(folder.at(name))
+            .unwrap();
+        }
         codes(3).save(&folder.at("codes.npz")).unwrap();
         folder
     })

@@ -64,13 +64,15 @@ def onnx(folder: Path, name: str, checker=onnx.checker, load=onnx.load):
     shapes = input_shapes(folder, name)
     layout = "NCHW" if len(shapes[0]) == 4 else "as in Keras"
     assert f'name = "{name}"' in about["config.toml"] and about["layout"] == layout, about
-    sizes = {shape[2:] for shape in shapes}
+    is_image = len(shapes[0]) == 4
+    sides = slice(2, None) if is_image else slice(1, -1)
+    sizes = {shape[sides] for shape in shapes}
     dims, output_dims = ([d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
                          for value in (model.graph.input[0], model.graph.output[0]))
     if len(sizes) == 1:
         assert dims[0] == "N" and all(isinstance(d, int) for d in dims[1:] + output_dims[1:]), dims
     else:
-        assert dims[0] == "N" and dims[2:] == ["height", "width"], dims
+        assert dims[0] == "N" and dims[sides] == (["height", "width"] if is_image else ["steps"]), dims
     session = onnx_session(file)
     return lambda x: turned(session.run(["output"], {"input": turned(x, 0, 3, 1, 2)})[0], 0, 2, 3, 1)
 

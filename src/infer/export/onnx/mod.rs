@@ -77,12 +77,15 @@ pub fn to_bytes(model: &Exporter) -> Result<Vec<u8>, UsageError> {
             node: graph.nodes,
             name: config.name.clone(),
             initializer: graph.initializers,
-            input: vec![value_info(model, INPUT, shapes[0], ["height", "width"])],
-            output: vec![value_info(model, OUTPUT, shapes[1], ["output_height", "output_width"])],
+            input: vec![value_info(model, INPUT, shapes[0], ["height", "width", "steps"])],
+            output: vec![value_info(model, OUTPUT, shapes[1], OUTPUT_SIDES)],
         }),
     };
     Ok(file.encode_to_vec())
 }
+
+/// Names of the output's sides where these are open.
+const OUTPUT_SIDES: [&str; 3] = ["output_height", "output_width", "output_steps"];
 
 /// Leaves a MiB for everything but the weights.
 fn check_size(weights: usize) -> Result<(), UsageError> {
@@ -112,7 +115,7 @@ fn value_info(
     model: &Exporter,
     name: &str,
     shape: &Shape,
-    [rows, columns]: [&str; 2],
+    [rows, columns, steps]: [&str; 3],
 ) -> ValueInfo {
     let fixed = |&length: &usize| Length::Value(length as i64);
     let side = |length: &usize, free: &str| {
@@ -122,7 +125,7 @@ fn value_info(
         [height, width, channels] => {
             vec![fixed(channels), side(height, rows), side(width, columns)]
         }
-        [steps, channels] => vec![side(steps, columns), fixed(channels)],
+        [length, channels] => vec![side(length, steps), fixed(channels)],
         sides => sides.iter().map(fixed).collect(),
     };
     let lengths = std::iter::once(Length::Param("N".to_owned())).chain(sides);
