@@ -253,11 +253,7 @@ fn what_does_not_go_together_is_refused_with_its_key() {
             &["model.input_shape=[16, 16, 1]"],
             "`train.method` is neighbor2neighbor, which trains on halves of 16x16; set -1 for height",
         ),
-        (
-            "\"noise2voids\"",
-            &[],
-            "`train.method` is \"noise2voids\"; give \"supervised\", \"noise2void\", \"neighbor2neighbor\"",
-        ),
+        ("\"noise2voids\"", &[], "`train.method` is \"noise2voids\"; did you mean `noise2void`?"),
     ];
     for (method, overrides, sentence) in cases {
         let text = config(dir.path(), method, "");

@@ -548,7 +548,7 @@ macro_rules! family {
                 _: Option<$crate::config::schema::Bounds>,
             ) -> Result<Self, $crate::config::ConfigError> {
                 use $crate::config::schema::{Section, keep_keys, spelled_out, take_kind, unknown_kind};
-                let node = &*spelled_out(node, $kind, Self::TEXTS, &Self::takes())?;
+                let node = &*spelled_out(node, $kind, Self::TEXTS)?;
                 let (kind, rest) = take_kind(node, $kind, Self::DEFAULT, &Self::takes())?;
                 let spelled = Self::TEXTS.iter().find(|(text, _)| *text == kind.1);
                 match spelled.map_or(kind.1.as_str(), |(_, name)| name) {
@@ -592,14 +592,14 @@ pub fn spelled_out<'a>(
     node: &'a Node,
     key: &str,
     texts: &[(&str, &str)],
-    takes: &str,
 ) -> Result<Cow<'a, Node>, ConfigError> {
     let Value::String(text) = &node.value else { return Ok(Cow::Borrowed(node)) };
     if texts.is_empty() {
         return Ok(Cow::Borrowed(node));
     }
     let Some((_, name)) = texts.iter().find(|(known, _)| known == text) else {
-        return Err(refuse(node, takes));
+        let known: Vec<&str> = texts.iter().map(|(known, _)| *known).collect();
+        return Err(ConfigError::at(node, format!("is {text:?}"), suggest(text, &known)));
     };
     let path = join(&node.path, key);
     let kind = Node { path, value: Value::String((*name).to_owned()), ..node.clone() };
