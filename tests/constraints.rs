@@ -69,7 +69,7 @@ fn an_axis_that_a_weight_does_not_have_is_refused_with_the_key() {
             ["bias_constraint with axis = 1", "shape [2]", "from -1 to 0"],
         ),
         ("kernel_constraint = { name = \"UnitNorm\", axis = 4 }", ["axis", "is 4", "from -4 to 3"]),
-        ("kernel_constraint = \"norm\"", ["kernel_constraint", "\"norm\"", "\"max_norm\""]),
+        ("kernel_constraint = \"norm\"", ["kernel_constraint", "\"norm\"", "max_norm"]),
     ] {
         let error = plan_of(keys, "auto").unwrap_err().to_string();
         for word in words {

@@ -307,7 +307,7 @@ fn a_loss_reads_back_as_it_was_written() {
 #[test]
 fn what_is_no_loss_is_refused_with_the_value_and_the_remedy() {
     for (loss, words) in [
-        ("\"hubber\"", ["`train.loss`", "\"hubber\"", "\"huber\""]),
+        ("\"hubber\"", ["`train.loss`", "\"hubber\"", "`huber`"]),
         ("{ loss = \"huber\", delta = 0.0 }", ["`train.loss.delta`", "is 0", "above 0"]),
         ("{ loss = \"mse\", delta = 1.0 }", ["`train.loss.delta`", "is not a key", "weight"]),
         ("[]", ["`train.loss`", "a list", "\"mse\""]),

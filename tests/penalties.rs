@@ -254,7 +254,7 @@ fn a_sampling_that_cannot_add_its_divergence_is_refused() {
 fn what_no_regularizer_can_be_is_refused_with_the_key_and_the_remedy() {
     let dense = |keys: &str| format!("{{ layer = \"Dense\", units = 1, {keys} }}");
     for (layers, words) in [
-        (dense("kernel_regularizer = \"l3\""), ["kernel_regularizer", "\"l3\"", "\"l1\", \"l2\""]),
+        (dense("kernel_regularizer = \"l3\""), ["kernel_regularizer", "\"l3\"", "l1, l2"]),
         (
             dense("kernel_regularizer = { name = \"L2\", l2 = -1.0 }"),
             ["kernel_regularizer.l2", "is -1", "from 0"],

@@ -14,11 +14,12 @@ SHIPPED = sorted(ROOT.glob("configs/*.toml"))
 LARGEST = 20_000  # values between two layers of a random model
 
 
-def keras_layers(model):
-    """Keras's layers of a config's `[model]`, with its own names, and its input shape."""
-    keras = reference.keras
+def keras_layers(config):
+    """Keras's layers of a config's `[model]`, with its own names, and its input shape; open sides are a patch's."""
+    keras, model = reference.keras, config["model"]
     keras.utils.clear_session()
-    shape = tuple(model.get("input_shape", [28, 28, 1]))
+    patch = config.get("data", {}).get("patches", {}).get("size")
+    shape = tuple(patch if side == -1 else side for side in model.get("input_shape", [28, 28, 1]))
     values, before = {INPUT: keras.Input(shape)}, INPUT
     for table in (table for part in PARTS for table in model.get(part, [])):
         layer = reference.build_layer(table)
@@ -87,7 +88,7 @@ def text_of(model):
 
 def case(row, index, text):
     def judge(rows):
-        wanted = rows_of(keras_layers(tomllib.loads(text)["model"]))
+        wanted = rows_of(keras_layers(tomllib.loads(text)))
         wrong = [pair for pair in zip(rows, wanted) if pair[0] != pair[1]]
         name = f"ours {wrong[0][0]}, Keras's {wrong[0][1]}" if wrong else "layers that differ"
         return {name: float(len(wrong) + abs(len(rows) - len(wanted)))}
