@@ -56,3 +56,18 @@ install_rivals() {
         "Check the network and run this again."
     sha256_of $requirements >$stamp
 }
+
+# Builds convae and lets a Python module measure it beside what people use today; --help needs no build.
+measure_beside_rivals() { # MODULE ARGUMENTS...
+    local module=$1
+    shift
+    # Python would leave __pycache__ among the scripts.
+    export PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
+    scripts/setup.sh --python
+    install_rivals
+    if ! wants_help "$@"; then
+        say "building convae."
+        cargo build --locked
+    fi
+    exec .venv/bin/python -m "$module" --built "${CARGO_TARGET_DIR:-target}/debug" "$@"
+}

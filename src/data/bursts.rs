@@ -66,17 +66,14 @@ fn bursts(entries: Vec<Entry>, folder: &Path) -> Result<Vec<Burst>, DataError> {
 
 /// Each shot with each other one.
 fn pairs(bursts: &[Burst]) -> Vec<Entry> {
-    let of_burst = |burst: &Burst| {
-        let burst = burst.clone();
-        (0..burst.len())
-            .flat_map(move |seen| {
-                let (burst, others) = (burst.clone(), (0..burst.len()).filter(move |&i| i != seen));
-                others.map(move |other| Entry {
-                    clean: Some(burst[other].input.clone()),
-                    ..burst[seen].clone()
-                })
-            })
-            .collect::<Vec<_>>()
-    };
-    bursts.iter().flat_map(of_burst).collect()
+    let mut pairs = Vec::new();
+    for burst in bursts {
+        for (seen, shot) in burst.iter().enumerate() {
+            let others = burst.iter().enumerate().filter(|&(other, _)| other != seen);
+            pairs.extend(
+                others.map(|(_, other)| Entry { clean: Some(other.input.clone()), ..shot.clone() }),
+            );
+        }
+    }
+    pairs
 }

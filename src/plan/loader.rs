@@ -121,7 +121,8 @@ impl Plan {
 /// Of a model of open size.
 const WANTED: &str = "does not say which size a model of open size is trained at";
 
-fn image_files(data: &Data) -> Option<&ImageFiles> {
+/// How image files become images, where the data are some.
+pub(super) fn image_files(data: &Data) -> Option<&ImageFiles> {
     match data {
         Data::Images(images) => Some(&images.files),
         Data::Pairs(pairs) => Some(&pairs.files),

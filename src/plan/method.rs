@@ -1,10 +1,10 @@
 //! Whether a method goes with the model, the loss and the data of a plan.
 
+use super::loader::image_files;
 use super::{Plan, Shape};
 use crate::config::ConfigError;
 use crate::config::layers::Layer;
 use crate::config::method::{Block, Method, Noise2Void};
-use crate::config::sections::Data;
 use crate::nn::{Loss, Reduction, Term};
 
 impl Plan {
@@ -107,12 +107,8 @@ impl Plan {
             let problem = format!("may hide all of an image of {height}x{width}");
             return refuse("hidden", problem, "make it smaller, or mask fewer pixels with masked");
         }
-        let turns = match &self.config.data {
-            Data::Images(images) => &images.files.patches,
-            Data::Pairs(pairs) => &pairs.files.patches,
-            _ => &None,
-        };
-        if hidden[0] != hidden[1] && turns.as_ref().is_some_and(|patches| patches.rotations) {
+        let patches = image_files(&self.config.data).and_then(|files| files.patches.as_ref());
+        if hidden[0] != hidden[1] && patches.is_some_and(|patches| patches.rotations) {
             let problem = "is no square, and data.patches.rotations turns the noise";
             return refuse("hidden", problem.to_owned(), "set data.patches.rotations=false");
         }

@@ -2,6 +2,7 @@
 //! the kind of the data and by the corruption.
 
 use super::Shape;
+use super::loader::image_files;
 use crate::config::corruption::CorruptionKind;
 use crate::config::sections::Data;
 use crate::config::{ConfigError, Source};
@@ -162,11 +163,7 @@ fn is_middle(Target { clean, output, .. }: &Target) -> bool {
 
 /// Turned by a quarter, a patch that is no square has another shape.
 fn check_turns(data: &Data, Target { drawn, clean, .. }: &Target) -> Result<(), Refusal> {
-    let files = match data {
-        Data::Images(images) => &images.files,
-        Data::Pairs(pairs) => &pairs.files,
-        _ => return Ok(()),
-    };
+    let Some(files) = image_files(data) else { return Ok(()) };
     let turns = files.patches.as_ref().is_some_and(|patches| patches.rotations);
     if !turns || (drawn[0] == drawn[1] && clean[0] == clean[1]) {
         return Ok(());

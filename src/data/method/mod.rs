@@ -44,7 +44,7 @@ pub(super) struct Sample {
 
 impl Method {
     /// Makes a sample of a noisy image of that shape, with what the loss looks at added to `supervision`;
-    /// `None` where the image is a sample as it is. `epochs` is how many there are.
+    /// `None` where the image is a sample as it is.
     pub(super) fn sample(
         &self,
         image: &[f32],
@@ -56,11 +56,11 @@ impl Method {
             Split::Train => (Purpose::TrainMethod, draw.epoch),
             Split::Test => (Purpose::TestMethod, 0),
         };
-        let mut stream = stream(draw.seed, purpose, epoch, index);
+        let stream = || stream(draw.seed, purpose, epoch, index);
         match self {
             Self::Supervised(_) => None,
             Self::Noise2Void(own) => {
-                let (input, places) = own.mask(image, shape, &mut stream);
+                let (input, places) = own.mask(image, shape, &mut stream());
                 match supervision {
                     Supervision::Masked(all) => all.extend(places),
                     _ => *supervision = Supervision::Masked(places),
@@ -68,7 +68,7 @@ impl Method {
                 Some(Sample { input, target: image.to_vec() })
             }
             Self::Neighbor2Neighbor(_) => {
-                let pairs = neighbors::draw_pairs(shape, &mut stream);
+                let pairs = neighbors::draw_pairs(shape, &mut stream());
                 let [input, target] = neighbors::pick(image, shape, &pairs);
                 if !matches!(supervision, Supervision::Neighbors(_)) {
                     *supervision = Supervision::Neighbors(Box::new(Neighbors::new(shape)));
