@@ -49,6 +49,7 @@ fn both_engines_have_the_losses_that_look_at_each_value_by_itself() {
         "\"log_cosh\"",
         "\"charbonnier\"",
         "{ loss = \"charbonnier\", epsilon = 0.5 }",
+        "{ loss = \"clipped_gaussian\", stddev = 0.2 }",
         "{ loss = \"bce\", from_logits = true }",
         "{ loss = \"bce\", label_smoothing = 0.25 }",
         "{ loss = \"bce\", from_logits = true, label_smoothing = 0.25 }",
@@ -84,6 +85,24 @@ fn charbonnier_has_the_values_and_slopes_of_its_formula() {
     for (i, (error, root)) in [0.0, -3.0, -0.25].into_iter().zip(roots).enumerate() {
         near("a slope", slopes.double_value(&[i as i64]), error / root / 3.0);
     }
+}
+
+/// Means of two million draws, of which the deviation is at most 0.0003, and a closed form: half of the noise at white
+/// is cut off, and the other half has a mean of `stddev / sqrt(2 pi)` below it.
+#[test]
+fn clipped_gaussian_expects_what_noise_that_is_cut_off_has_on_average() {
+    let stddev = 0.4;
+    let noise = Tensor::randn([2_000_000], (Kind::Double, tch::Device::Cpu)) * stddev;
+    for value in [-0.5, 0.0, 0.1, 0.7, 1.0, 1.4] {
+        let drawn = (&noise + value).clamp(0.0, 1.0).mean(None);
+        let output = Tensor::from_slice(&[value]).set_requires_grad(true);
+        let loss = Loss::ClippedGaussian { stddev }.of(&output, &drawn.view([1]));
+        assert!(loss.double_value(&[]).sqrt() < 1.5e-3, "{value}: {loss}");
+    }
+    let stddev = 0.2;
+    let below = stddev / (2.0 * std::f64::consts::PI).sqrt();
+    let loss = Loss::ClippedGaussian { stddev }.of(&Tensor::from_slice(&[1.0]), &Tensor::from_slice(&[1.0]));
+    near("white", loss.double_value(&[]), below * below);
 }
 
 /// Of which `infer::metrics` holds the value to scikit-image's.

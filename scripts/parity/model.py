@@ -65,7 +65,7 @@ def keras_loss(given: Any) -> Any:
     return given
 
 
-OURS = ("charbonnier", "ssim", "ms_ssim")
+OURS = ("charbonnier", "clipped_gaussian", "ssim", "ms_ssim")
 LOSSES = {
     "binary_crossentropy": "BinaryCrossentropy",
     "bce": "BinaryCrossentropy",

@@ -15,7 +15,7 @@ use crate::engine::choose_device;
 use crate::plan::Plan;
 use crate::report::trial::{TrialPage, TrialWords};
 use crate::run::folder::RunFolder;
-use crate::run::trial::{Choice, findings, seconds_an_image};
+use crate::run::trial::{Choice, findings, left_out, seconds_an_image};
 use crate::system::exit::UsageError;
 use crate::system::terminal::note;
 use crate::system::text_file;
@@ -23,9 +23,11 @@ use crate::system::text_file;
 /// Share of the time that the measured steps take, and the most of it.
 const MEASURING: f64 = 0.02;
 const MOST_MEASURING: f64 = 3.0;
-/// Share of what is then left that training is planned for: the page, checkpoints and images take some, and the
-/// machine may be slower later.
-const PLANNED: f64 = 0.85;
+/// Share of the time after which training stops at the latest: images and pages take the rest.
+const TRAINING: f64 = 0.95;
+/// Share of what is left of that after measuring that training is planned for: the page and checkpoints take some, and
+/// the machine may be slower later.
+const PLANNED: f64 = 0.9;
 /// Images that the measured steps cut patches from.
 const PACED: usize = 16;
 
@@ -70,7 +72,7 @@ pub(super) struct Trial {
     survey: Survey,
     noise: Noise,
     words: TrialWords,
-    /// When it has to end.
+    /// When training has to end.
     pub(super) deadline: Instant,
 }
 
@@ -93,7 +95,7 @@ impl Trial {
 /// # Errors
 /// When the folder holds nothing to learn from, or as training does.
 pub fn run(args: &Try) -> anyhow::Result<u8> {
-    let deadline = Instant::now() + time(args.minutes)?;
+    let deadline = Instant::now() + time(args.minutes)?.mul_f64(TRAINING);
     check_overrides(args)?;
     let name = name(&args.folder);
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&name));
@@ -107,10 +109,13 @@ pub fn run(args: &Try) -> anyhow::Result<u8> {
         let plan = plan(&choice.to_toml(), &config, &args.overrides)?;
         RunFolder::choose(&plan, call.out.as_deref(), earlier(&call)?)?;
     }
-    let findings = findings(&survey);
-    for (what, found) in &findings {
+    let mut findings = findings(&survey);
+    let left_out = left_out(&survey);
+    let nothing_follows = choice.is_none();
+    for (what, found) in findings.iter().chain(left_out.iter().filter(|_| nothing_follows)) {
         note(format_args!("{what:<11} {found}"));
     }
+    findings.extend(left_out);
     let (Some(noise), Some(choice)) = (noise, choice) else {
         note(format_args!("It finds no noise worth removing, so nothing is trained or changed."));
         return Ok(0);

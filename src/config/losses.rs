@@ -131,6 +131,16 @@ section! {
     }
 }
 
+section! {
+    /// The squared error between targets whose Gaussian noise is cut off to 0..1, and what cutting off leaves of the
+    /// output with such noise on average: the output keeps black and white that the targets' mean has lost. Not Keras's.
+    pub struct ClippedGaussian {
+        /// Standard deviation of the noise before it is cut off.
+        stddev: f64, in Bounds::above(0.0, 100.0);
+        flatten plain: Plain;
+    }
+}
+
 family! {
     /// A loss with its options.
     pub enum LossTable by "loss", like "{ loss = \"huber\", delta = 0.5 }" {
@@ -172,6 +182,8 @@ family! {
         Tversky(Tversky) = "tversky" | "tversky",
         /// The root of squared errors and a constant; not Keras's.
         Charbonnier(Charbonnier) = "charbonnier" | "charbonnier",
+        /// The squared error to the mean of Gaussian noise cut off to 0..1; not Keras's.
+        ClippedGaussian(ClippedGaussian) = "clipped_gaussian" | "clipped_gaussian",
         /// 1 less the structural similarity in windows of 7x7, of values in 0..1; not Keras's.
         Ssim(OfImages) = "ssim" | "ssim",
         /// 1 less the structural similarity at five scales, of values in 0..1; not Keras's.
@@ -237,12 +249,13 @@ tables! {
         Dice { axis } = { { axis } }
         Tversky { alpha, beta, axis } = { { alpha, beta, axis } }
         Charbonnier { epsilon } = { { epsilon } }
+        ClippedGaussian { stddev } = { { stddev } }
     }
 }
 
 impl LossTable {
     /// Members that Keras does not have.
-    pub const OURS: [&str; 4] = ["charbonnier", "ssim", "ms_ssim", "unknown"];
+    pub const OURS: [&str; 5] = ["charbonnier", "clipped_gaussian", "ssim", "ms_ssim", "unknown"];
 }
 
 impl Field for Axes {

@@ -13,7 +13,7 @@ use super::error::DataError;
 use super::files::{Decoded, Item, Reader};
 use super::listing::Entry;
 use crate::config::data::{ImageFiles, OnError};
-use crate::system::terminal::complain;
+use crate::system::terminal::{complain, complain_once};
 
 /// What becomes of coloured images, wherever they come from.
 pub(crate) const SEES_GREY: &str = "the model is grey, so it sees their grey (a model.input_shape of 3 \
@@ -113,7 +113,7 @@ pub(super) fn scan(
         return Err(DataError::NoneUsable { count, set, first });
     }
     for error in &broken {
-        complain(format_args!("{error} (skipped)"));
+        complain_once(format_args!("{error} (skipped)"));
     }
     if budget.is_exceeded() {
         for item in &mut items {

@@ -2,8 +2,10 @@
 //! for whoever reads it, and a reader that has gone must not cost the work. All text passes here, and
 //! leaves without control characters, which names of files could bring to a terminal.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{ErrorKind, Write, stderr, stdout};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::anyhow;
 
@@ -47,6 +49,15 @@ pub fn complain_of_all<T: fmt::Display>(what: fmt::Arguments<'_>, all: &[T]) {
     complain(what);
     for one in all {
         let _ = writeln!(stderr(), "  {}", one_line(&one.to_string()));
+    }
+}
+
+/// The same of what may be met again, as a file is by each part of the work that opens it: said the first time.
+pub fn complain_once(line: fmt::Arguments<'_>) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let is_new = SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_string());
+    if is_new {
+        complain(line);
     }
 }
 

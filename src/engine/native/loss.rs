@@ -1,5 +1,7 @@
 //! Losses of outputs as they are: Keras's formulas, as in `crate::nn::Loss`.
 
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
 use super::kernels::Real;
 use super::lower::Unsupported;
 use crate::nn::{Labels, Loss, Losses};
@@ -20,6 +22,7 @@ pub(super) fn elementwise(losses: &Losses) -> Result<Loss, Unsupported> {
             | Loss::Huber { .. }
             | Loss::LogCosh
             | Loss::Charbonnier { .. }
+            | Loss::ClippedGaussian { .. }
             | Loss::Unknown),
         ) => Ok(loss),
         _ => Err(Unsupported { name: "train.loss".to_owned(), what: losses.name() }),
@@ -61,6 +64,11 @@ fn at<T: Real>(loss: Loss, output: T, target: T) -> (T, T) {
             let root = (error * error + T::of(epsilon * epsilon)).sqrt();
             (root, error / root)
         }
+        Loss::ClippedGaussian { stddev } => {
+            let (mean, share) = clipped(output.wide(), stddev);
+            let error = T::of(mean) - target;
+            (error * error, (error + error) * T::of(share))
+        }
         loss => unreachable!("{loss:?} is not elementwise, or unknown, which is refused before"),
     }
 }
@@ -86,4 +94,16 @@ fn crossentropy<T: Real>(labels: Labels, output: T, target: T) -> (T, T) {
     };
     let slope = if inside { (one - target) / (one - p) - target / p } else { zero };
     (-(target * p.ln() + (one - target) * (one - p).ln()), slope)
+}
+
+/// The mean of a value with Gaussian noise cut off to 0..1, as [`Loss::ClippedGaussian`] has it, and how much of the
+/// noise is not: its derivative.
+fn clipped(value: f64, stddev: f64) -> (f64, f64) {
+    let above = |from: f64| {
+        let u = (value - from) / stddev;
+        let share = 0.5 * libm::erfc(-u * FRAC_1_SQRT_2);
+        (u * share + (-0.5 * u * u).exp() / (2.0 * PI).sqrt(), share)
+    };
+    let ((zero, inside), (one, beyond)) = (above(0.0), above(1.0));
+    ((zero - one) * stddev, inside - beyond)
 }

@@ -1,6 +1,7 @@
 //! Losses of a batch, and weighted sums of them.
 
 mod axes;
+mod clipped;
 mod crossentropy;
 mod similarity;
 
@@ -89,6 +90,14 @@ pub enum Loss {
         /// Where it turns from squares to a line.
         epsilon: f64,
     },
+    /// `mean((c(p) - t)^2)`, where `c(p)` is the mean of `p` with Gaussian noise, cut off to 0..1: what targets with
+    /// such noise have on average. `p` itself is free of what cutting off does to the mean. Not Keras's. Source: Foi,
+    /// "Clipped noisy images: heteroskedastic modeling and practical denoising", 2009, whose declipping is the
+    /// inverse of `c`.
+    ClippedGaussian {
+        /// Of the noise, before it is cut off.
+        stddev: f64,
+    },
     /// 1 less the mean structural similarity of values in 0..1; not Keras's. Windows of 7x7 that lie
     /// wholly inside, sample covariance, as scikit-image's `structural_similarity` has them.
     Ssim,
@@ -117,7 +126,8 @@ impl Loss {
             | Self::MeanSquaredLogarithmicError
             | Self::MeanAbsolutePercentageError
             | Self::Poisson
-            | Self::Charbonnier { .. } => true,
+            | Self::Charbonnier { .. }
+            | Self::ClippedGaussian { .. } => true,
             Self::CategoricalCrossentropy { .. }
             | Self::SparseCategoricalCrossentropy { .. }
             | Self::KlDivergence
@@ -194,6 +204,9 @@ impl Loss {
             }
             Self::Charbonnier { epsilon } => {
                 ((output - target).square() + epsilon * epsilon).sqrt().mean(None)
+            }
+            Self::ClippedGaussian { stddev } => {
+                clipped::mean(output, stddev).mse_loss(target, tch::Reduction::Mean)
             }
             Self::Ssim => 1.0 - similarity::ssim(output, target),
             Self::MsSsim => 1.0 - similarity::multiscale(output, target),

@@ -45,8 +45,8 @@ pub struct Choice {
     patch: usize,
     per_image: u64,
     epochs: u64,
-    /// Whether the loss takes the median of the noise for the truth, instead of its mean.
-    is_clipped: bool,
+    /// Deviation of noise that is cut off at black or white, before it is.
+    clipped: Option<f64>,
     /// Whether values have to be brought to 0..1.
     is_stretched: bool,
     /// Whether quarter turns leave the noise what it is.
@@ -93,7 +93,7 @@ impl Choice {
             patch,
             per_image: 1,
             epochs: 1,
-            is_clipped: noise.is_clipped,
+            clipped: noise.is_clipped.then_some(noise.deviation),
             is_stretched: !survey.values.fill_the_unit(),
             turns,
         })
@@ -206,10 +206,15 @@ impl Choice {
     fn train(&self) -> Vec<String> {
         let Self { reason, epochs, .. } = self;
         let (steps, batch) = (self.steps() * epochs, Self::BATCH);
-        let loss = if self.is_clipped {
-            "\"mean_absolute_error\"  # gives the median, which cutting off leaves alone"
-        } else {
-            "\"mean_squared_error\""
+        let loss = match self.clipped {
+            // The range that the values are stretched from may not end where they are cut off.
+            Some(_) if self.is_stretched => {
+                "\"mean_absolute_error\"  # gives the median, which cutting off leaves alone".to_owned()
+            }
+            Some(stddev) => format!(
+                "{{ loss = \"clipped_gaussian\", stddev = {stddev:.4} }}  # gives back what cutting off took from the mean"
+            ),
+            None => "\"mean_squared_error\"".to_owned(),
         };
         vec![
             "[train]".to_owned(),

@@ -14,11 +14,14 @@ pub fn findings(survey: &Survey) -> Vec<(&'static str, String)> {
         }
         None => rows.push(("noise", "cannot be told".to_owned())),
     }
-    if let Some(first) = survey.damaged.first() {
-        let count = survey.damaged.len();
-        rows.push(("left out", format!("{count} that cannot be read; the first: {first}")));
-    }
     rows
+}
+
+/// The images that cannot be read, in the same table; opening the data names each.
+#[must_use]
+pub fn left_out(survey: &Survey) -> Option<(&'static str, String)> {
+    let (count, first) = (survey.damaged.len(), survey.damaged.first()?);
+    Some(("left out", format!("{count} that cannot be read; the first: {first}")))
 }
 
 fn images(survey: &Survey) -> String {

@@ -5,5 +5,5 @@ mod findings;
 mod pace;
 
 pub use choice::Choice;
-pub use findings::findings;
+pub use findings::{findings, left_out};
 pub use pace::seconds_an_image;
