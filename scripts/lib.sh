@@ -59,12 +59,22 @@ install_rivals() {
 
 # Builds convae and lets a Python module measure it beside what people use today; --help needs no build.
 measure_beside_rivals() { # MODULE ARGUMENTS...
+    scripts/setup.sh --python
+    install_rivals
+    run_with_convae "$@"
+}
+
+# The same beside nothing but the packages of scripts/requirements.txt.
+measure() { # MODULE ARGUMENTS...
+    scripts/setup.sh --python
+    run_with_convae "$@"
+}
+
+run_with_convae() { # MODULE ARGUMENTS...
     local module=$1
     shift
     # Python would leave __pycache__ among the scripts.
     export PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
-    scripts/setup.sh --python
-    install_rivals
     if ! wants_help "$@"; then
         say "building convae."
         cargo build --locked

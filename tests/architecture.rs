@@ -20,7 +20,7 @@ const FLOORS: [&str; 14] = [
 const TOP: [&str; 2] = ["lib.rs", "main.rs"];
 
 /// What the repository has at its top level; what a run or a script leaves there is none of it.
-const ROOT: [&str; 19] = [
+const ROOT: [&str; 20] = [
     ".cargo",
     ".ci",
     ".gitignore",
@@ -36,6 +36,7 @@ const ROOT: [&str; 19] = [
     "docs",
     "examples",
     "fuzz",
+    "models",
     "rustfmt.toml",
     "scripts",
     "src",

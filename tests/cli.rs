@@ -185,7 +185,8 @@ fn a_config_is_found_where_it_was_named_before_it_is_looked_for_under_configs() 
 
 #[test]
 fn every_shipped_config_has_a_summary() {
-    let configs = fs::read_dir(root().join("configs")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["configs", "models"].map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let configs = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
     let configs = configs.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
     let summaries: Vec<String> =
         configs.map(|path| convae().args(["summary", "--config"]).arg(path).succeeds()).collect();

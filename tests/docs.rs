@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Most lines of README.md.
 const LONGEST_README: usize = 150;
 /// Pages beside those in docs/.
-const PAGES: [&str; 4] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "fuzz/README.md"];
+const PAGES: [&str; 5] =
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "fuzz/README.md", "models/README.md"];
 /// A word in code that begins with one of these is a file or folder of the sources.
 const FOLDERS: [&str; 7] =
     ["src/", "tests/", "scripts/", "configs/", "examples/", "docs/", "fuzz/"];

@@ -28,8 +28,7 @@ class Method:
     def compete(self, noisy: Noisy, binary: Path, overrides: list[str], retrain: bool) -> list[Row]:
         folder = noisy.out / self.config
         self.train(noisy, binary, folder, overrides, retrain)
-        timings = json.loads((folder / "timings.json").read_text())
-        minutes = sum(epoch["seconds"] for epoch in timings["epochs"]) / 60
+        minutes = training_minutes(folder)
         rows = []
         for augment in (1, 8):
             outputs, seconds = self.apply(noisy, binary, folder, augment)
@@ -41,17 +40,7 @@ class Method:
         command = [str(binary), "--config", f"configs/{self.config}.toml", "--out", str(folder)]
         for override in (*self.data(noisy), *overrides):
             command += ["--set", override]
-        settings = folder.with_suffix(".settings")
-        same = settings.exists() and settings.read_text() == "\n".join(command)
-        if not same and not retrain and folder.exists():
-            raise Failure(f"{folder} holds a run with other settings; give --retrain, or another --out")
-        if same and not retrain and finished(folder):
-            return
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text("\n".join(command))
-        # What was cut short goes on.
-        command.append("--resume" if same and not retrain and folder.exists() else "--overwrite")
-        run(command, folder.with_suffix(".log"))
+        train(command, folder, retrain)
 
     def data(self, noisy: Noisy) -> list[str]:
         if self.clean:
@@ -62,14 +51,41 @@ class Method:
 
     def apply(self, noisy: Noisy, binary: Path, folder: Path, augment: int) -> tuple[list[np.ndarray], float]:
         """The outputs for BSD68, and seconds an image."""
-        outputs = folder / f"bsd68-{augment}"
-        command = [str(binary), "apply", "--checkpoint", str(folder / f"{self.config}.pt"), "--augment", str(augment)]
-        done = run([*command, "--out", str(outputs), "--overwrite", str(noisy.folder("bsd68"))], outputs.with_suffix(".log"))
-        files = [outputs / f"{file.stem}.tif" for file in noisy.photos.files("bsd68")]
-        missing = [file for file in files if not file.exists()]
-        if missing:
-            raise Failure(f"{missing[0]} was not written; see {outputs}.log")
-        return [tifffile.imread(file) for file in files], done.seconds / len(files)
+        return denoised(noisy, binary, folder / f"{self.config}.pt", folder / f"bsd68-{augment}", augment)
+
+
+def train(command: list[str], folder: Path, retrain: bool) -> None:
+    """Runs a training into the folder, unless it holds a finished run of the same command."""
+    settings = folder.with_suffix(".settings")
+    same = settings.exists() and settings.read_text() == "\n".join(command)
+    if not same and not retrain and folder.exists():
+        raise Failure(f"{folder} holds a run with other settings; give --retrain, or another --out")
+    if same and not retrain and finished(folder):
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text("\n".join(command))
+    # What was cut short goes on.
+    go_on = same and not retrain and folder.exists()
+    run([*command, "--resume" if go_on else "--overwrite"], folder.with_suffix(".log"))
+
+
+def training_minutes(folder: Path) -> float:
+    timings = json.loads((folder / "timings.json").read_text())
+    return sum(epoch["seconds"] for epoch in timings["epochs"]) / 60
+
+
+def denoised(
+    noisy: Noisy, binary: Path, checkpoint: Path, outputs: Path, augment: int = 1
+) -> tuple[list[np.ndarray], float]:
+    """What the model makes of the judged images, and seconds an image."""
+    images = noisy.folder(noisy.photos.judged)
+    command = [str(binary), "apply", "--checkpoint", str(checkpoint), "--augment", str(augment)]
+    done = run([*command, "--out", str(outputs), "--overwrite", str(images)], outputs.with_suffix(".log"))
+    files = [outputs / f"{file.stem}.tif" for file in noisy.photos.files(noisy.photos.judged)]
+    missing = [file for file in files if not file.exists()]
+    if missing:
+        raise Failure(f"{missing[0]} was not written; see {outputs}.log")
+    return [tifffile.imread(file) for file in files], done.seconds / len(files)
 
 
 def finished(folder: Path) -> bool:
@@ -107,11 +123,14 @@ def bm3d(image: np.ndarray, level: float) -> np.ndarray:
     return run(image, sigma_psd=level)
 
 
-def non_local_means(image: np.ndarray, level: float) -> np.ndarray:
-    """Strength and sides chosen on ten training images."""
+def non_local_means(image: np.ndarray, level: float, strength: float = 0.6) -> np.ndarray:
+    """Strength and sides chosen on ten training images, which were grey."""
     from skimage.restoration import denoise_nl_means
 
-    return denoise_nl_means(image, patch_size=5, patch_distance=10, h=0.6 * level, sigma=level, fast_mode=True)
+    channels = -1 if image.ndim == 3 else None
+    return denoise_nl_means(
+        image, patch_size=5, patch_distance=10, h=strength * level, sigma=level, fast_mode=True, channel_axis=channels
+    )
 
 
 def total_variation(image: np.ndarray, level: float) -> np.ndarray:

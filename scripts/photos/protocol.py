@@ -16,9 +16,12 @@ WHITE = 255
 
 @dataclass(frozen=True)
 class Photos:
-    """A folder with train400/, bsd68/ and set12/."""
+    """A folder with train400/, bsd68/ and set12/, or with other parts."""
 
     folder: Path
+    judged: str = "bsd68"
+    """The part that is denoised."""
+    colour: bool = False
 
     def files(self, part: str) -> list[Path]:
         files = sorted((self.folder / part).glob("*.png"))
@@ -26,10 +29,9 @@ class Photos:
             raise Failure(f"{self.folder / part} has no PNG; name a folder with train400/, bsd68/ and set12/")
         return files
 
-
-def read(file: Path) -> np.ndarray:
-    """Grey, in 0..1."""
-    return np.asarray(Image.open(file).convert("L"), dtype=np.float64) / WHITE
+    def read(self, file: Path) -> np.ndarray:
+        """Grey, or in colours, in 0..1."""
+        return np.asarray(Image.open(file).convert("RGB" if self.colour else "L"), dtype=np.float64) / WHITE
 
 
 @dataclass(frozen=True)
@@ -54,28 +56,30 @@ class Noisy:
         if not done.exists():
             folder.mkdir(parents=True, exist_ok=True)
             for index, file in enumerate(self.photos.files(part)):
-                clean = read(file)
+                clean = self.photos.read(file)
                 random = np.random.default_rng([self.seed, index, PARTS.index(part)])
                 values = clean + self.level * random.standard_normal(clean.shape)
-                tifffile.imwrite(folder / f"{file.stem}.tif", values.astype(np.float32))
+                kind = "rgb" if self.photos.colour else "minisblack"
+                tifffile.imwrite(folder / f"{file.stem}.tif", values.astype(np.float32), photometric=kind)
             done.touch()
         return folder
 
     def images(self) -> list[np.ndarray]:
-        """What is to be denoised: BSD68."""
-        folder = self.folder("bsd68")
-        return [tifffile.imread(folder / f"{file.stem}.tif") for file in self.photos.files("bsd68")]
+        """What is to be denoised."""
+        folder = self.folder(self.photos.judged)
+        return [tifffile.imread(folder / f"{file.stem}.tif") for file in self.photos.files(self.photos.judged)]
 
     def psnr(self, outputs: list[np.ndarray]) -> float:
-        """Mean over BSD68, in decibels."""
-        cleans = [read(file) for file in self.photos.files("bsd68")]
+        """Mean over the judged images, in decibels."""
+        cleans = [self.photos.read(file) for file in self.photos.files(self.photos.judged)]
         return float(np.mean([psnr(output, clean) for output, clean in zip(outputs, cleans, strict=True)]))
 
     def row(self) -> Row:
         return Row(self.sigma, "noisy", "", self.psnr(self.images()))
 
 
-PARTS = ("train400", "bsd68", "set12")
+PARTS = ("train400", "bsd68", "set12", "test")
+"""Each has a random stream of its own."""
 
 
 def psnr(output: np.ndarray, clean: np.ndarray) -> float:

@@ -1,0 +1,1 @@
+"""The denoisers of photographs that lie in models/: data, training, figures and card; scripts/models.sh runs it."""
