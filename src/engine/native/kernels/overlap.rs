@@ -13,15 +13,18 @@ use super::tiles::{Steps, WinogradOverlap, mapped};
 const SIDE: usize = 4;
 const STEP: usize = 2;
 
-/// Makes one image.
+/// Makes one image, or goes on with it.
 #[derive(Debug)]
 pub(in crate::engine) struct Overlap<'a, T> {
-    /// From the first tile's first value on; at least a vector of values may be read from where each
+    /// From the first value of the tile row `above` on; at least a vector of values may be read from where each
     /// pixel starts.
     pub planes: &'a [T],
     pub from: Steps,
-    /// Rows of tiles, tiles in a row.
+    /// Rows of tiles, tiles in a row: of the planes.
     pub tiles: (usize, usize),
+    /// Rows of tiles that the image has already, and those that follow.
+    pub above: usize,
+    pub below: usize,
     /// Row and column of the image where the first tile starts: 0, or up to half a tile before.
     pub first: (isize, isize),
     /// Rows and columns of the image, all of them under tiles.
@@ -48,10 +51,12 @@ impl<T: Real> Overlap<'_, T> {
     /// When the planes, the bias or the image are too short for what is asked, or when there are
     /// pixels that no tile covers.
     pub(super) fn check(&self, target: &[T], lanes: usize) {
-        let Self { planes, from, tiles, first, size, row_step, channels, bias } = *self;
+        let Self { planes, from, tiles, above, below, first, size, row_step, channels, bias } =
+            *self;
         let whole = channels.next_multiple_of(lanes);
         assert!(tiles.0 > 0 && tiles.1 > 0 && size.0 > 0 && size.1 > 0 && channels > 0);
-        assert!(Self::covers(tiles.0, first.0, size.0) && Self::covers(tiles.1, first.1, size.1));
+        let all = above + tiles.0 + below;
+        assert!(Self::covers(all, first.0, size.0) && Self::covers(tiles.1, first.1, size.1));
         let last = (tiles.0 - 1) * from.rows + (tiles.1 - 1) * from.tiles;
         assert!(last + (SIDE - 1) * (from.down + from.across) + whole <= planes.len());
         let last = (size.0 - 1) * row_step + (size.1 - 1) * channels;
@@ -69,7 +74,7 @@ pub(super) unsafe fn overlap<V: Lanes>(run: &Overlap<'_, V::Value>, target: &mut
             // Rows come in order, as each adds to what the one before has left.
             // SAFETY: the caller's.
             unsafe {
-                if row == 0 {
+                if run.above + row == 0 {
                     row_of_tiles::<V, false>(run, row, channel, target);
                 } else {
                     row_of_tiles::<V, true>(run, row, channel, target);
@@ -94,7 +99,7 @@ unsafe fn row_of_tiles<V: Lanes, const BEGUN: bool>(
     let zero = V::splat(V::Value::zero());
     // SAFETY: `check` bounds the bias.
     let bias = unsafe { V::load(run.bias.as_ptr().add(channel)) };
-    let first_row = run.first.0 + (row * STEP) as isize;
+    let first_row = run.first.0 + ((run.above + row) * STEP) as isize;
     let rows = inside(first_row, SIDE, run.size.0);
     let count = (run.channels - channel).min(V::COUNT);
     let (all_rows, whole) = (rows.len() == SIDE, count == V::COUNT);

@@ -278,13 +278,28 @@ fn overlap_on_random_shapes<T: Real>() {
                 planes: &planes,
                 from,
                 tiles,
+                above: 0,
+                below: 0,
                 first: (top, left),
                 size: (height, width),
                 row_step,
                 channels,
                 bias: &bias,
             };
-            kernels.overlap(&run, &mut image);
+            // All rows of tiles at once, or those above a cut before those below.
+            let cut = random.random_range(0..tiles.0);
+            for rows in [0..cut, cut..tiles.0] {
+                if !rows.is_empty() {
+                    let part = Overlap {
+                        planes: &planes[rows.start * from.rows..],
+                        tiles: (rows.len(), tiles.1),
+                        above: rows.start,
+                        below: tiles.0 - rows.end,
+                        ..run
+                    };
+                    kernels.overlap(&part, &mut image);
+                }
+            }
 
             let mut plain: Vec<f64> = before.iter().map(|value| value.wide()).collect();
             for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
@@ -358,7 +373,19 @@ fn buffers_that_are_one_value_too_short_are_refused() {
         let overlap = |planes: &[f32], bias: &[f32], size, target: &mut [f32]| {
             let from = Steps { rows: 50, tiles: 6, down: 20, across: 3 };
             let (tiles, first, row_step, channels) = ((2, 3), (-1, -1), 30, 3);
-            let run = Overlap { planes, from, tiles, first, size, row_step, channels, bias };
+            let (above, below) = (0, 0);
+            let run = Overlap {
+                planes,
+                from,
+                tiles,
+                above,
+                below,
+                first,
+                size,
+                row_step,
+                channels,
+                bias,
+            };
             kernels.overlap(&run, target);
         };
         let whole = 3_usize.next_multiple_of(kernels.lanes);

@@ -94,7 +94,7 @@ impl<T: Real> Tiled<T> {
             images,
             planes: match tiling {
                 Tiling::Winograd => {
-                    Either::Winograd(Winograd::new(&window, direction, (images, most), lanes))
+                    Either::Winograd(Winograd::new(&window, direction, images, lanes))
                 }
                 Tiling::Upsampling => Either::Upsampling(Upsampling::new(&window, images, lanes)),
             },
@@ -122,8 +122,7 @@ impl<T: Real> Tiled<T> {
         }
     }
 
-    /// Of at most [`Tiled::images`] images, from those named in source and result on; the first of
-    /// the source is a multiple of that number.
+    /// Of at most [`Tiled::images`] images, from those named in source and result on.
     pub fn forward(
         &mut self,
         kernels: &Kernels<T>,
@@ -139,8 +138,7 @@ impl<T: Real> Tiled<T> {
         }
     }
 
-    /// Adds up the kernel's gradient, and computes the input's where it is wanted; of images that went
-    /// forward last, once for each time.
+    /// Adds up the kernel's gradient, and computes the input's where it is wanted.
     pub fn backward(
         &mut self,
         kernels: &Kernels<T>,
@@ -152,7 +150,7 @@ impl<T: Real> Tiled<T> {
         let sums = &mut self.kernel_gradient;
         match &mut self.planes {
             Either::Winograd(winograd) => {
-                winograd.backward(kernels, input.1, gradient, result, images, sums);
+                winograd.backward(kernels, input, gradient, result, images, sums);
             }
             Either::Upsampling(upsampling) => {
                 upsampling.take_gradient(kernels, gradient, images);

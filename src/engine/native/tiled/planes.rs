@@ -1,5 +1,7 @@
 //! From images to planes and back.
 
+use std::ops::Range;
+
 use super::{TILE, tiles_of};
 use crate::engine::native::grid::Field;
 use crate::engine::native::kernels::{Kernels, Real, Steps, TileMap, Transform};
@@ -18,6 +20,12 @@ pub(super) struct Cut {
 impl Cut {
     pub fn tiles(&self) -> usize {
         self.tiles.0 * self.tiles.1
+    }
+
+    /// So many of its rows of tiles, from this one on.
+    pub fn rows(&self, top: usize, rows: usize) -> Self {
+        let first = (self.first.0 + (top * self.step) as isize, self.first.1);
+        Self { first, tiles: (rows, self.tiles.1), ..*self }
     }
 
     /// Where the tiles of a field stand.
@@ -107,30 +115,31 @@ impl Planes {
         }
     }
 
-    /// From planes to images.
+    /// From planes to images; `rows` are those of the tiles that the planes hold.
     pub fn give<T: Real>(
         &self,
         kernels: &Kernels<T>,
         transform: Transform,
         planes: &[T],
         (result, to): (&mut Field<T>, usize),
-        images: usize,
+        (rows, images): (Range<usize>, usize),
     ) {
         let size = result.grid.size;
-        let tiles = tiles_of(size);
-        let cut = Cut { first: (0, 0), step: TILE, tiles };
+        let all = tiles_of(size);
+        let cut = Cut { first: (0, 0), step: TILE, tiles: all };
+        let last = if rows.end == all.0 { size.height - TILE * (all.0 - 1) } else { TILE };
         for image in 0..images {
             let tiles = TileMap {
                 transform,
                 source: self.of_image(image, planes),
                 from: self.steps(),
                 to: cut.steps(result),
-                rows: tiles.0,
-                tiles: tiles.1,
-                kept: (size.height - TILE * (tiles.0 - 1), size.width - TILE * (tiles.1 - 1)),
+                rows: rows.len(),
+                tiles: all.1,
+                kept: (last, size.width - TILE * (all.1 - 1)),
                 channels: self.channels,
             };
-            let start = result.grid.at(0, 0);
+            let start = result.grid.at((TILE * rows.start) as isize, 0);
             kernels.tiles(&tiles, &mut result.tail_mut(to + image)[start..]);
         }
     }

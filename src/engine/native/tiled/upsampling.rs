@@ -87,7 +87,8 @@ impl<T: Real> Upsampling<T> {
         for matrix in matrices.iter().enumerate() {
             multiply(kernels, matrix, pixels, (*planes, before), (*results, after));
         }
-        results.give(kernels, Transform::UpsamplingResult, after, result, images);
+        let part = (0..cut.tiles.0, images);
+        results.give(kernels, Transform::UpsamplingResult, after, result, part);
     }
 
     /// From the output's gradient to its planes.

@@ -1,4 +1,8 @@
-//! Three taps: the way forward and both gradients, from planes of both grids.
+//! Three taps: the way forward and both gradients, from planes of both grids. A few rows of tiles go all the way at
+//! once, so that their planes stay in the cache: written to memory and read again, they would take longer than
+//! what is computed with them.
+
+use std::ops::Range;
 
 use super::planes::{Cut, Planes};
 use super::{At, AtMut, TILE, Tiling, matrices, tiles_of};
@@ -7,13 +11,17 @@ use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::Direction;
 use crate::engine::native::window::Window;
 
+/// What the planes of both grids may take of the second-level cache, in bytes.
+const CACHE: usize = 512 << 10;
+
 /// With its buffers.
 #[derive(Debug)]
 pub(super) struct Winograd<T> {
     /// From input to output.
     direction: Direction,
-    /// Images at once: a group.
-    images: usize,
+    /// Rows of tiles in an image, and those at once.
+    rows: usize,
+    at_once: usize,
     fine: Tiles<T>,
     coarse: Tiles<T>,
     /// For each plane, from fine to coarse and back: the transpose.
@@ -23,40 +31,39 @@ pub(super) struct Winograd<T> {
     bias: Vec<T>,
 }
 
-/// The tiles of a grid and their planes: of each group for the input, whose planes the kernel's gradient
-/// needs again, and of one group for the output.
+/// The tiles of a grid, and the planes of some of them.
 #[derive(Debug)]
 struct Tiles<T> {
     transform: Transform,
+    /// All tiles of an image.
     cut: Cut,
     planes: Planes,
-    groups: Vec<Vec<T>>,
+    values: Vec<T>,
 }
 
+/// Some rows of tiles of some images.
+type Part = (Range<usize>, usize);
+
 impl<T: Real> Winograd<T> {
-    /// For up to `most` images, so many at once.
-    pub fn new(
-        window: &Window,
-        direction: Direction,
-        (images, most): (usize, usize),
-        lanes: usize,
-    ) -> Self {
+    /// For up to so many images at once.
+    pub fn new(window: &Window, direction: Direction, images: usize, lanes: usize) -> Self {
         let (count, tiles) = (Tiling::Winograd.planes(), tiles_of(window.coarse_size()));
-        let grid = |transform, first, channels, is_input| {
+        let row = count * count * tiles.1 * (window.fine + window.coarse) * size_of::<T>();
+        // Several images are small ones, of which all rows fit.
+        let at_once = if images > 1 { tiles.0 } else { (CACHE / row).clamp(1, tiles.0) };
+        let grid = |transform, first, channels| {
             let cut = Cut { first, step: TILE, tiles };
-            let planes = Planes::apart(count, channels, &cut, images, lanes);
-            let groups = if is_input { most.div_ceil(images) } else { 1 };
-            let group = || zeros(planes.room(images, lanes));
-            Tiles { transform, cut, planes, groups: (0..groups).map(|_| group()).collect() }
+            let planes = Planes::apart(count, channels, &cut.rows(0, at_once), images, lanes);
+            Tiles { transform, cut, planes, values: zeros(planes.room(images, lanes)) }
         };
         let matrices = |rows, columns| matrices(Tiling::Winograd, rows, columns, lanes);
         let first = (-window.rows.offset, -window.columns.offset);
-        let gathers = direction == Direction::Gather;
         Self {
             direction,
-            images,
-            fine: grid(Transform::WinogradSource, first, window.fine, gathers),
-            coarse: grid(Transform::WinogradGradient, (0, 0), window.coarse, !gathers),
+            rows: tiles.0,
+            at_once,
+            fine: grid(Transform::WinogradSource, first, window.fine),
+            coarse: grid(Transform::WinogradGradient, (0, 0), window.coarse),
             gather: matrices(window.fine, window.coarse),
             scatter: matrices(window.coarse, window.fine),
             bias: zeros(window.fine.next_multiple_of(lanes)),
@@ -84,48 +91,60 @@ impl<T: Real> Winograd<T> {
         &mut self,
         kernels: &Kernels<T>,
         source: At<'_, T>,
-        result: AtMut<'_, T>,
+        (result, to): AtMut<'_, T>,
         images: usize,
     ) {
-        let (direction, group) = (self.direction, self.group(source.1));
-        self.take(kernels, direction, source, group, images);
-        for plane in 0..self.gather.len() {
-            self.multiply(kernels, direction, plane, group, images);
+        let direction = self.direction;
+        for rows in self.parts() {
+            let part = (rows, images);
+            self.take(kernels, direction, source, &part);
+            for plane in 0..self.gather.len() {
+                self.multiply(kernels, direction, plane, &part);
+            }
+            self.give(kernels, direction, (&mut *result, to), part);
         }
-        self.give(kernels, direction, group, result, images);
     }
 
-    /// Of the images from `first` on, which went forward last: adds up the gradient of the kernel's
-    /// planes, and computes the input's where it is wanted, which takes the place of the input's planes.
+    /// Adds up the gradient of the kernel's planes, and computes the input's where it is wanted.
     pub fn backward(
         &mut self,
         kernels: &Kernels<T>,
-        first: usize,
+        input: At<'_, T>,
         gradient: At<'_, T>,
-        result: Option<AtMut<'_, T>>,
+        mut result: Option<AtMut<'_, T>>,
         images: usize,
         sums: &mut [T],
     ) {
-        let (back, group) = (self.direction.reverse(), self.group(first));
-        self.take(kernels, back, gradient, group, images);
-        let (size, pixels) = (sums.len() / self.gather.len(), self.coarse.cut.tiles() * images);
-        // Plane by plane, while it is in the cache.
-        for (plane, sums) in sums.chunks_exact_mut(size).enumerate() {
-            let (left, right) = (self.fine.pixels(plane, group), self.coarse.pixels(plane, group));
-            kernels.outer(&Outer { left, right, rows: 1, pixels }, sums);
-            if result.is_some() {
-                self.multiply(kernels, back, plane, group, images);
+        let back = self.direction.reverse();
+        let size = sums.len() / self.gather.len();
+        for rows in self.parts() {
+            let part = (rows, images);
+            self.take(kernels, self.direction, input, &part);
+            self.take(kernels, back, gradient, &part);
+            let pixels = self.pixels(&part);
+            // Plane by plane: the input's give way to those of its gradient.
+            for (plane, sums) in sums.chunks_exact_mut(size).enumerate() {
+                let (left, right) = (self.fine.plane(plane), self.coarse.plane(plane));
+                kernels.outer(&Outer { left, right, rows: 1, pixels }, sums);
+                if result.is_some() {
+                    self.multiply(kernels, back, plane, &part);
+                }
             }
-        }
-        if let Some(result) = result {
-            self.give(kernels, back, group, result, images);
+            if let Some((result, to)) = &mut result {
+                self.give(kernels, back, (&mut **result, *to), part);
+            }
         }
     }
 
-    /// Which group begins with this image.
-    fn group(&self, first: usize) -> usize {
-        assert!(first.is_multiple_of(self.images), "a group begins elsewhere");
-        first / self.images
+    /// The rows of tiles, as many at a time as their planes have room for.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let (rows, at_once) = (self.rows, self.at_once);
+        (0..rows).step_by(at_once).map(move |top| top..(top + at_once).min(rows))
+    }
+
+    /// Tiles of a part: pixels of a plane.
+    fn pixels(&self, (rows, images): &Part) -> usize {
+        rows.len() * self.coarse.cut.tiles.1 * images
     }
 
     /// Planes of the grid that `direction` leads from.
@@ -134,34 +153,25 @@ impl<T: Real> Winograd<T> {
         kernels: &Kernels<T>,
         direction: Direction,
         source: At<'_, T>,
-        group: usize,
-        images: usize,
+        (rows, images): &Part,
     ) {
-        let grid = match direction {
+        let Tiles { transform, cut, planes, values } = match direction {
             Direction::Gather => &mut self.fine,
             Direction::Scatter => &mut self.coarse,
         };
-        let (cut, planes) = (grid.cut, grid.planes);
-        let map = (grid.transform, &cut);
-        planes.take(kernels, map, source, grid.of_group_mut(group), images);
+        let map = (*transform, &cut.rows(rows.start, rows.len()));
+        planes.take(kernels, map, source, values, *images);
     }
 
     /// A plane of one grid times the kernel's takes the place of the other grid's.
-    fn multiply(
-        &mut self,
-        kernels: &Kernels<T>,
-        direction: Direction,
-        plane: usize,
-        group: usize,
-        images: usize,
-    ) {
-        let pixels = self.coarse.cut.tiles() * images;
+    fn multiply(&mut self, kernels: &Kernels<T>, direction: Direction, plane: usize, part: &Part) {
+        let pixels = self.pixels(part);
         let (from, to, matrices) = match direction {
             Direction::Gather => (&self.fine, &mut self.coarse, &self.gather),
             Direction::Scatter => (&self.coarse, &mut self.fine, &self.scatter),
         };
-        let from = (from.planes, from.of_group(group));
-        let to = (to.planes, to.of_group_mut(group));
+        let from = (from.planes, from.values.as_slice());
+        let to = (to.planes, to.values.as_mut_slice());
         super::multiply(kernels, (plane, &matrices[plane]), pixels, from, to);
     }
 
@@ -170,21 +180,23 @@ impl<T: Real> Winograd<T> {
         &self,
         kernels: &Kernels<T>,
         direction: Direction,
-        group: usize,
         (result, to): AtMut<'_, T>,
-        images: usize,
+        (rows, images): Part,
     ) {
         if direction == Direction::Gather {
-            let (planes, values) = (&self.coarse.planes, self.coarse.of_group(group));
-            planes.give(kernels, Transform::WinogradResult, values, (result, to), images);
+            let Tiles { planes, values, .. } = &self.coarse;
+            let part = (rows, images);
+            planes.give(kernels, Transform::WinogradResult, values, (result, to), part);
             return;
         }
-        let (Tiles { cut, planes, .. }, grid) = (&self.fine, result.grid);
+        let (Tiles { cut, planes, values, .. }, grid) = (&self.fine, result.grid);
         for image in 0..images {
             let overlap = Overlap {
-                planes: planes.of_image(image, self.fine.of_group(group)),
+                planes: planes.of_image(image, values),
                 from: planes.steps(),
-                tiles: cut.tiles,
+                tiles: (rows.len(), cut.tiles.1),
+                above: rows.start,
+                below: cut.tiles.0 - rows.end,
                 first: cut.first,
                 size: (grid.size.height, grid.size.width),
                 row_step: grid.row_step(),
@@ -197,24 +209,10 @@ impl<T: Real> Winograd<T> {
 }
 
 impl<T: Real> Tiles<T> {
-    fn of_group(&self, group: usize) -> &[T] {
-        &self.groups[self.place(group)]
-    }
-
-    fn of_group_mut(&mut self, group: usize) -> &mut [T] {
-        let place = self.place(group);
-        &mut self.groups[place]
-    }
-
-    /// The output's groups all have the same place.
-    fn place(&self, group: usize) -> usize {
-        if self.groups.len() == 1 { 0 } else { group }
-    }
-
     /// A plane's tiles, in one row.
-    fn pixels(&self, plane: usize, group: usize) -> Pixels<'_, T> {
+    fn plane(&self, plane: usize) -> Pixels<'_, T> {
         let Planes { channels, step, .. } = self.planes;
-        let values = &self.of_group(group)[plane * step..];
+        let values = &self.values[plane * step..];
         Pixels { values, row_step: 0, step: channels, length: channels }
     }
 }
