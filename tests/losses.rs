@@ -101,7 +101,8 @@ fn clipped_gaussian_expects_what_noise_that_is_cut_off_has_on_average() {
     }
     let stddev = 0.2;
     let below = stddev / (2.0 * std::f64::consts::PI).sqrt();
-    let loss = Loss::ClippedGaussian { stddev }.of(&Tensor::from_slice(&[1.0]), &Tensor::from_slice(&[1.0]));
+    let loss = Loss::ClippedGaussian { stddev }
+        .of(&Tensor::from_slice(&[1.0]), &Tensor::from_slice(&[1.0]));
     near("white", loss.double_value(&[]), below * below);
 }
 

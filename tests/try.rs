@@ -165,13 +165,20 @@ fn noise_of_rows_is_said_to_be_one_and_hidden_rows_are_chosen() {
 fn noise_that_is_cut_off_gets_the_loss_that_undoes_it() {
     let paper = |index: u64| {
         let mut normal = Normal(index + 1);
-        clean(index).into_iter().map(|value| (value + 90.0).min(250.0) + 50.0 * normal.next()).collect()
+        clean(index)
+            .into_iter()
+            .map(|value| (value + 90.0).min(250.0) + 50.0 * normal.next())
+            .collect()
     };
     let folder = scans(3, paper);
     let printed = trial(&folder).args(["--minutes", "0.05"]).set(SMALL).succeeds();
     assert!(printed.contains("cut off at black or white"), "{printed}");
     let config = fs::read_to_string(folder.at("runs/scans/scans.toml")).unwrap();
-    assert!(config.contains("loss = \"clipped_gaussian\", stddev = 0.1") || config.contains("loss = \"clipped_gaussian\", stddev = 0.2"), "{config}");
+    assert!(
+        config.contains("loss = \"clipped_gaussian\", stddev = 0.1")
+            || config.contains("loss = \"clipped_gaussian\", stddev = 0.2"),
+        "{config}"
+    );
 }
 
 #[test]
@@ -184,7 +191,11 @@ fn one_image_a_stack_and_files_that_cannot_be_read_are_taken() {
     let run = || trial(&folder).args(["--minutes", "0.05", "--overwrite"]).set(SMALL);
     let looked = run().assert().success().get_output().clone();
     let (printed, told) = (text(&looked.stdout), text(&looked.stderr));
-    assert_eq!((told.matches("broken.png").count(), told.matches("(skipped)").count()), (1, 1), "{told}");
+    assert_eq!(
+        (told.matches("broken.png").count(), told.matches("(skipped)").count()),
+        (1, 1),
+        "{told}"
+    );
     assert!(!printed.contains("broken.png"), "named on both streams: {printed}");
     assert!(printed.contains("1 png, 1 tif with 3 pages"), "{printed}");
     let page = fs::read_to_string(folder.at("runs/scans/try.html")).unwrap();

@@ -209,7 +209,8 @@ impl Choice {
         let loss = match self.clipped {
             // The range that the values are stretched from may not end where they are cut off.
             Some(_) if self.is_stretched => {
-                "\"mean_absolute_error\"  # gives the median, which cutting off leaves alone".to_owned()
+                "\"mean_absolute_error\"  # gives the median, which cutting off leaves alone"
+                    .to_owned()
             }
             Some(stddev) => format!(
                 "{{ loss = \"clipped_gaussian\", stddev = {stddev:.4} }}  # gives back what cutting off took from the mean"
