@@ -28,10 +28,11 @@ pub use initializer::{Distribution, FanMode, Fans, Initializer};
 pub use loss::{Axes, Labels, Loss, Losses, MS_SSIM_SIDE, Reduction, SSIM_WINDOW, Term};
 pub use norm::{
     BatchNormalization, GroupNormalization, LayerNormalization, NormOptions, SMALLEST_NORM,
-    SampleNormOptions, UnitNormalization,
+    SampleNormOptions, UnitNormalization, follow_batch,
 };
 pub use parameters::{Parameter, Parameters};
 pub use pool::{AveragePooling2D, GlobalPooling, MaxPooling2D, PoolOptions};
+pub(crate) use random::SELU_LIMIT;
 pub use random::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D,
     kl_divergence_from_normal, sampled,

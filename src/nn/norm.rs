@@ -55,18 +55,21 @@ impl BatchNormalization {
     /// Lets the moving statistics follow a batch's mean and its unbiased variance, `(C,)`, which were
     /// taken over so many values.
     fn follow(&self, mean: &Tensor, unbiased: &Tensor, values: usize) {
-        let follow = |moving: &Tensor, batch: &Tensor| {
-            let batch = batch.to_kind(moving.kind());
-            let new = moving * self.momentum + batch * (1.0 - self.momentum);
-            moving.shallow_clone().copy_(&new);
-        };
-        follow(&self.moving_mean, mean);
+        follow_batch(&self.moving_mean, mean, self.momentum);
         let variance = match values {
             1 => unbiased.zeros_like(),
             _ => unbiased * ((values - 1) as f64 / values as f64),
         };
-        follow(&self.moving_variance, &variance);
+        follow_batch(&self.moving_variance, &variance, self.momentum);
     }
+}
+
+/// Lets a moving statistic follow that of a batch; `momentum` is the share of the old value.
+pub fn follow_batch(moving: &Tensor, batch: &Tensor, momentum: f64) {
+    no_grad(|| {
+        let batch = batch.to_kind(moving.kind());
+        moving.shallow_clone().copy_(&(moving * momentum + batch * (1.0 - momentum)));
+    });
 }
 
 impl ModuleT for BatchNormalization {
@@ -93,7 +96,7 @@ impl ModuleT for BatchNormalization {
         );
         if train {
             let channels = mean.numel();
-            no_grad(|| self.follow(&mean, &variance, x.numel() / channels));
+            self.follow(&mean, &variance, x.numel() / channels);
         }
         y.to_kind(x.kind())
     }

@@ -109,6 +109,13 @@ impl Parameters {
         trainable.map(|entry| entry.tensor.shallow_clone()).collect()
     }
 
+    /// The moving statistics, in the order of the layers.
+    #[must_use]
+    pub fn moving_statistics(&self) -> Vec<Tensor> {
+        let moving = self.entries.iter().filter(|entry| !entry.trainable);
+        moving.map(|entry| entry.tensor.shallow_clone()).collect()
+    }
+
     /// A copy of all values, moving statistics too, in the order of the layers: `(P + moving,)`.
     pub fn values(&self) -> Tensor {
         let row = |entry: &Parameter| entry.tensor.detach().flatten(0, -1);

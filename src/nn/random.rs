@@ -59,7 +59,7 @@ pub struct AlphaDropout {
 }
 
 /// SELU's lower limit: -alpha * scale.
-const SELU_LIMIT: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
+pub(crate) const SELU_LIMIT: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
 
 impl ModuleT for AlphaDropout {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {

@@ -16,13 +16,13 @@ use crate::plan::{Graph, Shape, Value};
 const FLOAT64: f64 = 1e-12;
 
 /// A graph under construction, all of it in the encoder but what follows [`Builder::code`].
-struct Builder {
+pub(super) struct Builder {
     graph: Graph,
     part: Part,
 }
 
 impl Builder {
-    fn new(input: impl Into<Vec<usize>>) -> Self {
+    pub(super) fn new(input: impl Into<Vec<usize>>) -> Self {
         Self { graph: Graph::new(Shape(input.into())), part: Part::Encoder }
     }
 
@@ -31,23 +31,23 @@ impl Builder {
         self.graph.add(name, self.part, layer, inputs.to_vec()).unwrap()
     }
 
-    fn merge(&mut self, name: &str, inputs: &[Value]) -> Value {
+    pub(super) fn merge(&mut self, name: &str, inputs: &[Value]) -> Value {
         self.add(layer(&format!("layer = \"{name}\"")), inputs)
     }
 
     /// The layer of a value once more.
-    fn again(&mut self, of: Value, input: Value) -> Value {
+    pub(super) fn again(&mut self, of: Value, input: Value) -> Value {
         let Value::Node(of) = of else { panic!("the input is no layer") };
         let name = format!("node_{}", self.graph.nodes.len());
         self.graph.add_shared(name, self.part, of, vec![input]).unwrap()
     }
 
     /// A layer as a config writes it.
-    fn layer(&mut self, toml: &str, input: Value) -> Value {
+    pub(super) fn layer(&mut self, toml: &str, input: Value) -> Value {
         self.add(layer(toml), &[input])
     }
 
-    fn conv(&mut self, filters: usize, activation: &str, input: Value) -> Value {
+    pub(super) fn conv(&mut self, filters: usize, activation: &str, input: Value) -> Value {
         let keys = format!("kernel_size = 3, padding = \"same\", activation = \"{activation}\"");
         self.layer(&format!("layer = \"Conv2D\", filters = {filters}, {keys}"), input)
     }
@@ -67,7 +67,7 @@ impl Builder {
     }
 
     /// The plan of a config whose model is this graph.
-    fn plan(self) -> Plan {
+    pub(super) fn plan(self) -> Plan {
         let input = self.graph.input.0.clone();
         let config = format!(
             "name = \"graph\"\n[model]\ninput_shape = {input:?}\nencoder = []\ndecoder = [{{ layer = \"Dense\", units = {} }}]\n",
@@ -81,7 +81,7 @@ impl Builder {
 }
 
 /// Norm of the difference, relative to the norm of the second.
-fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
+pub(super) fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
     let norm = theirs.norm().double_value(&[]);
     assert!(norm > 0.0, "there is nothing to compare with");
     (ours - theirs).norm().double_value(&[]) / norm

@@ -18,6 +18,8 @@
 
 use std::collections::HashMap;
 
+use super::batch_norm::BatchNormOptions;
+use super::chance::Draw;
 use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
@@ -26,7 +28,7 @@ use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides, of_signals};
 use crate::nn::{Activation, Interpolation, Loss, PoolOptions};
-use crate::plan::{Node, Section, Shape, Value, axis_of};
+use crate::plan::{Graph, Node, Section, Shape, Value, axis_of};
 
 /// One operation with what goes in and comes out. Values are told apart by numbers, 0 being what the model
 /// receives. Each has one reader; the last operation gives the output.
@@ -61,6 +63,9 @@ pub(super) enum Kind {
     Merge(Merge),
     /// Of channels.
     Concatenate,
+    BatchNorm(BatchNormOptions),
+    /// A layer of chance, with its number among them.
+    Chance(Draw, usize),
 }
 
 /// What is made of several values, from the first to the last.
@@ -114,13 +119,20 @@ pub(super) fn lower(
 pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupported> {
     let mut operations = Vec::new();
     let mut wires = Wires::default();
+    let mut counts = Counts::default();
     let input = wires.take();
     wires.publish(section, section.input, input, &mut operations);
     for (index, node) in section.nodes() {
         let graph = section.graph();
         let (input, output) = (Size::of(&graph.input_of(node).0), Size::of(&node.output.0));
         let mut from: Vec<usize> = node.inputs.iter().map(|&value| wires.read(value)).collect();
-        let (mut kind, activation) = if node.layer.is_merge() {
+        let (mut kind, activation) = if let Some(options) = batch_norm(graph, index, &counts) {
+            counts.norms += 1;
+            (Some(Kind::BatchNorm(options)), None)
+        } else if let Some(draw) = draw_of(&node.layer) {
+            counts.draws += 1;
+            (Some(Kind::Chance(draw, counts.draws)), None)
+        } else if node.layer.is_merge() {
             let inputs: Vec<&Shape> = node.inputs.iter().map(|&value| graph.shape(value)).collect();
             (Some(merge(node, &inputs)?), None)
         } else {
@@ -178,6 +190,52 @@ impl Wires {
         let open = self.open.iter_mut().find(|(published, _)| *published == value);
         open.and_then(|(_, wires)| wires.pop()).expect("nodes stand behind what they read")
     }
+}
+
+/// Of what operations are numbered by.
+#[derive(Default)]
+struct Counts {
+    norms: usize,
+    draws: usize,
+}
+
+/// Where a node is a batch normalisation, its weights and statistics.
+fn batch_norm(graph: &Graph, index: usize, counts: &Counts) -> Option<BatchNormOptions> {
+    let node = &graph.nodes[index];
+    let Layer::BatchNormalization(norm) = &node.layer else { return None };
+    let channels = node.output.channels();
+    let owner = graph.owner(index);
+    let mut first = graph.weights_before(index);
+    let mut learned = |is_there: bool| {
+        let start = first;
+        first += if is_there { channels } else { 0 };
+        is_there.then_some(start..first)
+    };
+    let is_norm = |node: &Node| matches!(node.layer, Layer::BatchNormalization(_));
+    let before = graph.nodes[..owner].iter().filter(|node| is_norm(node) && node.shares.is_none());
+    Some(BatchNormOptions {
+        channels,
+        epsilon: norm.epsilon,
+        momentum: norm.momentum,
+        gamma: learned(norm.learned.scale),
+        beta: learned(norm.learned.center),
+        moving: 2 * before.count(),
+        number: counts.norms,
+        shares: node.shares.is_some(),
+    })
+}
+
+/// What a layer of chance draws.
+fn draw_of(layer: &Layer) -> Option<Draw> {
+    let in_2d = layer.in_2d();
+    Some(match in_2d.as_ref().unwrap_or(layer) {
+        Layer::Dropout(layer) => Draw::Dropout(layer.rate),
+        Layer::SpatialDropout2D(layer) => Draw::SpatialDropout(layer.rate),
+        Layer::GaussianNoise(layer) => Draw::GaussianNoise(layer.stddev),
+        Layer::GaussianDropout(layer) => Draw::GaussianDropout(layer.rate),
+        Layer::AlphaDropout(layer) => Draw::AlphaDropout(layer.rate),
+        _ => return None,
+    })
 }
 
 fn merge(node: &Node, inputs: &[&Shape]) -> Result<Kind, Unsupported> {
@@ -284,15 +342,15 @@ fn translate(
             return Ok((None, Some(Activate::Activation(activation))));
         }
         Layer::BatchNormalization(_)
-        | Layer::RepeatVector(_)
         | Layer::Dropout(_)
+        | Layer::SpatialDropout2D(_)
         | Layer::GaussianNoise(_)
+        | Layer::GaussianDropout(_)
+        | Layer::AlphaDropout(_) => unreachable!("it has an operation of its own kind"),
+        Layer::RepeatVector(_)
         | Layer::DepthwiseConv2D(_)
         | Layer::SeparableConv2D(_)
         | Layer::PReLU(_)
-        | Layer::GaussianDropout(_)
-        | Layer::AlphaDropout(_)
-        | Layer::SpatialDropout2D(_)
         | Layer::LayerNormalization(_)
         | Layer::GroupNormalization(_)
         | Layer::UnitNormalization(_)

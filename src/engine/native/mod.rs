@@ -41,6 +41,9 @@
 //!
 //! `kernels/tests.rs` holds each kernel, in each of its forms, to such plain loops.
 
+mod batch_norm;
+mod call;
+mod chance;
 mod direct;
 mod fold;
 #[cfg(test)]
@@ -58,6 +61,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod tiled;
+#[cfg(test)]
+mod training_tests;
 mod window;
 mod worker;
 
@@ -70,10 +75,12 @@ use tch::Tensor;
 
 use super::{Engine, Model, Step};
 use crate::data::Batch;
+use crate::nn;
 use crate::plan::{Part, Plan, Section};
+use call::{Meeting, Training};
 use grid::Size;
 use kernels::{Kernels, Real};
-use lower::{Head, Operation};
+use lower::{Head, Kind, Operation};
 use memory::zeros;
 use spin_wait::{Latch, SpinWait};
 use worker::{Share, Weights, Worker};
@@ -147,7 +154,7 @@ impl<T: Real> Native<T> {
             workers: Vec::new(),
             pool,
             spin_wait: SpinWait::default(),
-            weights: Weights { values: zeros(count), version: 0 },
+            weights: Weights { values: zeros(count), moving: Vec::new(), version: 0 },
             next_weights: zeros(count),
             input: Size::of(&section.input_shape().0),
             output: section.output_shape().0.clone(),
@@ -180,11 +187,7 @@ impl<T: Real> Native<T> {
     ) -> &mut [Worker<T>] {
         let each = self.share(images);
         let busy = images.div_ceil(each);
-        while self.workers.len() < busy {
-            let Self { input, operations, head, weights, kernels, .. } = &*self;
-            let worker = Worker::new(*input, operations, *head, weights.values.len(), kernels);
-            self.workers.push(worker);
-        }
+        self.employ(busy, 1);
         let (weights, work) = (&self.weights, &work);
         let shares = (0..images).step_by(each).map(|first| first..(first + each).min(images));
         let mut jobs = self.workers.iter_mut().zip(shares).zip(parts);
@@ -209,20 +212,60 @@ impl<T: Real> Native<T> {
         &mut self.workers[..busy]
     }
 
+    /// Sees to it that so many workers are there, each with room for so many images at once.
+    fn employ(&mut self, count: usize, images: usize) {
+        if self.workers.iter().any(|worker| !worker.has_room(images)) {
+            self.workers.clear();
+        }
+        while self.workers.len() < count {
+            let Self { input, operations, head, weights, kernels, .. } = &*self;
+            let weights = weights.values.len();
+            self.workers.push(Worker::new(*input, operations, *head, weights, kernels, images));
+        }
+    }
+
+    /// Prepares a training step of so many images; where the model looks at the batch as a whole, a worker's share goes
+    /// through a stage all at once.
+    fn prepare_training(&mut self, images: usize) -> Meeting {
+        let norms = (self.operations.iter())
+            .filter(|operation| matches!(operation.kind, Kind::BatchNorm(_)))
+            .count();
+        let each = self.share(images);
+        let busy = images.div_ceil(each);
+        if norms > 0 {
+            self.employ(busy, each);
+        }
+        Meeting::new(busy, 2 * norms)
+    }
+
+    /// Lets the moving statistics follow the batch of the last step.
+    fn follow(&self, model: &Model) {
+        let moving = model.parameters.moving_statistics();
+        for (options, statistics) in self.workers[0].statistics() {
+            for (tensor, batch) in
+                moving[options.moving..].iter().zip([&statistics.mean, &statistics.variance])
+            {
+                nn::follow_batch(tensor, &Tensor::from_slice(batch), options.momentum);
+            }
+        }
+    }
+
     /// Takes over the model's weights; a new version only if they differ, as packing them takes a tenth
     /// of the time in which a small batch is predicted.
-    fn read(&mut self, weights: &Tensor) {
+    fn read(&mut self, model: &Model) {
         let count = self.next_weights.len();
-        weights.copy_data(&mut self.next_weights, count);
-        if self.next_weights != self.weights.values {
+        model.weights.copy_data(&mut self.next_weights, count);
+        let moving = model.parameters.moving_statistics().iter().map(values_of).collect();
+        if self.next_weights != self.weights.values || moving != self.weights.moving {
             std::mem::swap(&mut self.next_weights, &mut self.weights.values);
+            self.weights.moving = moving;
             self.weights.version += 1;
         }
     }
 
     /// What the model gives for some images or codes, in its precision.
     fn results(&mut self, model: &Model, input: &[f32]) -> Vec<T> {
-        self.read(&model.weights);
+        self.read(model);
         let images = input.len() / self.input.values();
         let values = self.output_values();
         let mut outputs = zeros(images * values);
@@ -232,6 +275,13 @@ impl<T: Real> Native<T> {
         });
         outputs
     }
+}
+
+fn values_of<T: Real>(tensor: &Tensor) -> Vec<T> {
+    let mut values = zeros(tensor.numel());
+    let count = values.len();
+    tensor.copy_data(&mut values, count);
+    values
 }
 
 fn mean_loss<T: Real>(workers: &[Worker<T>], count: usize) -> Tensor {
@@ -249,22 +299,27 @@ impl<T: Real> Engine for Native<T> {
         )
     }
 
-    fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, _seed: u64) -> Step {
-        self.read(&model.weights);
+    fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
+        self.read(model);
         let (kernels, count) = (self.kernels, self.judged_values(batch));
-        let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
-            worker.loss_and_gradient(weights, &Share { batch, images }, count);
+        let meeting = self.prepare_training(batch.len);
+        let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
+            let (first, batch_size) = (images.start, batch.len);
+            let training = Training { seed, first, batch: batch_size, worker, meeting: &meeting };
+            own.loss_and_gradient(weights, &Share { batch, images }, count, training);
         });
         let loss = mean_loss(workers, count);
         let (first, others) = workers.split_first_mut().expect("a batch is not empty");
         for worker in others {
             kernels.add_scaled(&mut first.gradient, &worker.gradient, T::one());
         }
-        Step { loss, gradient: Tensor::from_slice(&first.gradient) }
+        let gradient = Tensor::from_slice(&first.gradient);
+        self.follow(model);
+        Step { loss, gradient }
     }
 
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {
-        self.read(&model.weights);
+        self.read(model);
         let count = self.judged_values(batch);
         let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
             worker.evaluate(weights, &Share { batch, images }, count);
@@ -283,7 +338,7 @@ impl<T: Real> Engine for Native<T> {
     }
 
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
-        self.read(&model.weights);
+        self.read(model);
         let count = self.judged_values(batch);
         let mut outputs: Vec<T> = zeros(batch.len * self.output_values());
         let parts = outputs.chunks_mut(self.share(batch.len) * self.output_values());

@@ -3,12 +3,15 @@
 
 use std::collections::HashMap;
 
+use super::batch_norm::{BatchNorm, BatchNormOptions, Statistics};
+use super::call::{Call, Training};
+use super::chance::Chance;
 use super::grid::{Edge, Field, Margin, Size};
 use super::kernels::{Kernels, Real};
 use super::lower::{Kind, Merge, Operation};
 use super::merges;
 use super::stages::Stage;
-use super::worker::stage;
+use super::worker::{Weights, stage};
 
 /// What is done, and the places of its edges.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ enum Work<T: Real> {
     Fork,
     Merge(Merge),
     Concatenate,
+    BatchNorm(BatchNorm),
+    Chance(Chance<T>),
 }
 
 impl<T: Real> Step<T> {
@@ -35,10 +40,14 @@ impl<T: Real> Step<T> {
         kernels: &'static Kernels<T>,
         images: usize,
     ) -> Self {
-        let work = match operation.kind {
+        let work = match &operation.kind {
             Kind::Fork => Work::Fork,
-            Kind::Merge(merge) => Work::Merge(merge),
+            Kind::Merge(merge) => Work::Merge(*merge),
             Kind::Concatenate => Work::Concatenate,
+            Kind::BatchNorm(options) => Work::BatchNorm(BatchNorm::new(options.clone())),
+            Kind::Chance(draw, number) => {
+                Work::Chance(Chance::new(*draw, *number, operation.input, images))
+            }
             _ => Work::Stage(stage(operation, kernels, images)),
         };
         let of =
@@ -49,9 +58,28 @@ impl<T: Real> Step<T> {
         Self { work, inputs, outputs: of(&operation.to), gradient_wanted }
     }
 
-    pub fn stage(&mut self) -> Option<&mut Box<dyn Stage<T>>> {
+    /// Takes over the weights.
+    pub fn load(&mut self, weights: &Weights<T>) {
         match &mut self.work {
-            Work::Stage(stage) => Some(stage),
+            Work::Stage(stage) => stage.load(&weights.values),
+            Work::BatchNorm(norm) => norm.load(weights),
+            _ => {}
+        }
+    }
+
+    /// Hands out the gradients of the weights, at their places in the row of all weights, and starts them anew.
+    pub fn collect(&mut self, gradient: &mut [T]) {
+        match &mut self.work {
+            Work::Stage(stage) => stage.collect(gradient),
+            Work::BatchNorm(norm) => norm.collect(gradient),
+            _ => {}
+        }
+    }
+
+    /// What a batch normalisation has found in the batch that went forward last.
+    pub fn statistics(&self) -> Option<(&BatchNormOptions, &Statistics)> {
+        match &self.work {
+            Work::BatchNorm(norm) => Some((norm.options(), norm.statistics())),
             _ => None,
         }
     }
@@ -66,7 +94,7 @@ impl<T: Real> Step<T> {
     }
 
     /// The first `images` of the outputs' values from those of the inputs.
-    pub fn forward(&mut self, edges: &mut [Edge<T>], images: usize) {
+    pub fn forward(&mut self, edges: &mut [Edge<T>], images: usize, call: Call<'_>) {
         match &mut self.work {
             Work::Stage(stage) => {
                 let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
@@ -81,6 +109,14 @@ impl<T: Real> Step<T> {
             Work::Merge(merge) => {
                 merges::forward(*merge, edges, &self.inputs, self.outputs[0], images);
             }
+            Work::BatchNorm(norm) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                norm.forward(&input.values, &mut output.values, images, call);
+            }
+            Work::Chance(chance) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                chance.forward(&input.values, &mut output.values, images, call);
+            }
             Work::Concatenate => {
                 let mut first = 0;
                 for &input in &self.inputs {
@@ -92,7 +128,7 @@ impl<T: Real> Step<T> {
     }
 
     /// The gradients of the inputs from those of the outputs, which may be overwritten.
-    pub fn backward(&mut self, edges: &mut [Edge<T>], images: usize) {
+    pub fn backward(&mut self, edges: &mut [Edge<T>], images: usize, training: Training<'_>) {
         match &mut self.work {
             Work::Stage(stage) => {
                 let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
@@ -108,6 +144,16 @@ impl<T: Real> Step<T> {
             }
             Work::Merge(merge) => {
                 merges::backward(*merge, edges, &self.inputs, self.outputs[0], images);
+            }
+            Work::BatchNorm(norm) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                let wanted = self.gradient_wanted.then_some(&mut input.gradient);
+                norm.backward(&input.values, output, wanted, images, training);
+            }
+            Work::Chance(chance) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                let wanted = self.gradient_wanted.then_some(&mut input.gradient);
+                chance.backward(output, wanted, images);
             }
             Work::Concatenate => {
                 let mut first = 0;

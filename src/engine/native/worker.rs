@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::batch_norm::{BatchNormOptions, Statistics};
+use super::call::{Call, Training};
 use super::grid::{Edge, Field, Grid, Margin, Size};
 use super::kernels::{Kernels, LogitLoss, Real};
 use super::loss;
@@ -26,6 +28,8 @@ pub(super) struct Worker<T: Real> {
     /// The input first, then what each step gives; the last one is the output.
     edges: Vec<Edge<T>>,
     head: Head,
+    /// Images that the buffers have room for.
+    room: usize,
     /// Images that go through the stages at once.
     images: usize,
     /// Room for what one image should give, and for what it gave.
@@ -45,6 +49,8 @@ pub(super) struct Worker<T: Real> {
 #[derive(Debug)]
 pub(super) struct Weights<T> {
     pub values: Vec<T>,
+    /// The moving statistics, each by itself.
+    pub moving: Vec<Vec<T>>,
     /// Changes when they do.
     pub version: u64,
 }
@@ -63,12 +69,14 @@ impl<T: Real> Worker<T> {
         head: Head,
         weights: usize,
         kernels: &'static Kernels<T>,
+        least: usize,
     ) -> Self {
         let values: usize = operations.iter().map(|operation| operation.output.values()).sum();
         let images = (CACHE / (2 * values * size_of::<T>()).max(1)).clamp(1, MOST_IMAGES);
+        let room = images.max(least);
         let places = places(operations);
         let steps: Vec<_> = (operations.iter())
-            .map(|operation| Step::new(operation, &places, kernels, images))
+            .map(|operation| Step::new(operation, &places, kernels, room))
             .collect();
         let mut margins = vec![(Margin::default(), Margin::default()); places.len()];
         for step in &steps {
@@ -78,8 +86,8 @@ impl<T: Real> Worker<T> {
             operations.iter().flat_map(|operation| operation.to.iter().map(|_| operation.output));
         let sizes: Vec<Size> = [input].into_iter().chain(outputs).collect();
         let edges = sizes.iter().zip(margins).map(|(&size, (margin, gradient_margin))| Edge {
-            values: Field::new(Grid { size, margin }, images),
-            gradient: Field::new(Grid { size, margin: gradient_margin }, images),
+            values: Field::new(Grid { size, margin }, room),
+            gradient: Field::new(Grid { size, margin: gradient_margin }, room),
         });
         let edges: Vec<Edge<T>> = edges.collect();
         let values = edges.last().expect("there is an input").values.grid.size.values();
@@ -88,6 +96,7 @@ impl<T: Real> Worker<T> {
             steps,
             edges,
             head,
+            room,
             images,
             targets: zeros(values),
             outputs: zeros(values),
@@ -99,25 +108,45 @@ impl<T: Real> Worker<T> {
     }
 
     /// Loss and gradient of a share; `count` is the number of values that the model gives for the whole batch.
-    pub fn loss_and_gradient(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
+    /// Where the model looks at the batch as a whole, all of the share goes through a stage before the next.
+    pub fn loss_and_gradient(
+        &mut self,
+        weights: &Weights<T>,
+        share: &Share<'_>,
+        count: usize,
+        mut training: Training<'_>,
+    ) {
         self.load(weights);
         self.loss = 0.0;
-        for images in self.micro_batches(share.images.clone()) {
-            self.forward(&share.batch.input, &images);
+        let is_whole = self.steps.iter().any(|step| step.statistics().is_some());
+        let at_once = if is_whole { share.images.len() } else { self.images };
+        for images in micro_batches(share.images.clone(), at_once) {
+            training.first = images.start;
+            self.forward(&share.batch.input, &images, Call::Training(training));
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
-            self.backward(images.len());
+            self.backward(images.len(), training);
         }
-        for stage in self.steps.iter_mut().filter_map(Step::stage) {
-            stage.collect(&mut self.gradient);
+        for step in &mut self.steps {
+            step.collect(&mut self.gradient);
         }
+    }
+
+    /// Whether a share of so many images can go through the stages at once.
+    pub fn has_room(&self, images: usize) -> bool {
+        images <= self.room
+    }
+
+    /// What each batch normalisation has found in the batch of the last step.
+    pub fn statistics(&self) -> impl Iterator<Item = (&BatchNormOptions, &Statistics)> {
+        self.steps.iter().filter_map(Step::statistics)
     }
 
     /// The loss alone.
     pub fn evaluate(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
         self.load(weights);
         self.loss = 0.0;
-        for images in self.micro_batches(share.images.clone()) {
-            self.forward(&share.batch.input, &images);
+        for images in micro_batches(share.images.clone(), self.images) {
+            self.forward(&share.batch.input, &images, Call::Inference);
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
         }
     }
@@ -132,9 +161,9 @@ impl<T: Real> Worker<T> {
     ) {
         self.load(weights);
         self.loss = 0.0;
-        let micro_batches = self.micro_batches(share.images.clone());
+        let micro_batches = micro_batches(share.images.clone(), self.images);
         for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
-            self.forward(&share.batch.input, &images);
+            self.forward(&share.batch.input, &images, Call::Inference);
             self.write_outputs(output);
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
         }
@@ -149,9 +178,9 @@ impl<T: Real> Worker<T> {
         output: &mut [T],
     ) {
         self.load(weights);
-        let micro_batches = self.micro_batches(images);
+        let micro_batches = micro_batches(images, self.images);
         for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
-            self.forward(input, &images);
+            self.forward(input, &images, Call::Inference);
             self.write_outputs(output);
         }
     }
@@ -175,18 +204,13 @@ impl<T: Real> Worker<T> {
         if self.loaded == Some(weights.version) {
             return;
         }
-        for stage in self.steps.iter_mut().filter_map(Step::stage) {
-            stage.load(&weights.values);
+        for step in &mut self.steps {
+            step.load(weights);
         }
         self.loaded = Some(weights.version);
     }
 
-    fn micro_batches(&self, images: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {
-        let (end, step) = (images.end, self.images);
-        images.step_by(step).map(move |first| first..(first + step).min(end))
-    }
-
-    fn forward(&mut self, input: &[f32], images: &Range<usize>) {
+    fn forward(&mut self, input: &[f32], images: &Range<usize>, call: Call<'_>) {
         let field = &mut self.edges[0].values;
         let size = field.grid.size;
         let (values, row) = (size.values(), size.width * size.channels);
@@ -197,7 +221,7 @@ impl<T: Real> Worker<T> {
             target.iter_mut().zip(source).for_each(|(to, &from)| *to = T::of(f64::from(from)));
         }
         for step in &mut self.steps {
-            step.forward(&mut self.edges, images.len());
+            step.forward(&mut self.edges, images.len(), call);
         }
     }
 
@@ -243,11 +267,17 @@ impl<T: Real> Worker<T> {
         }
     }
 
-    fn backward(&mut self, images: usize) {
+    fn backward(&mut self, images: usize, training: Training<'_>) {
         for step in self.steps.iter_mut().rev() {
-            step.backward(&mut self.edges, images);
+            step.backward(&mut self.edges, images, training);
         }
     }
+}
+
+/// Portions of so many images.
+fn micro_batches(images: Range<usize>, at_once: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = images.end;
+    images.step_by(at_once).map(move |first| first..(first + at_once).min(end))
 }
 
 /// Where each value lies among the edges: the input first, then in the order of the operations.
@@ -271,7 +301,7 @@ pub(super) fn stage<T: Real>(
         Kind::Upsample(rows, columns) => Box::new(Upsample { rows, columns }),
         Kind::PadOrCrop(down, across) => Box::new(PadOrCrop { down, across }),
         Kind::Reshape => Box::new(Reshape),
-        Kind::Fork | Kind::Merge(_) | Kind::Concatenate => {
+        Kind::Fork | Kind::Merge(_) | Kind::Concatenate | Kind::BatchNorm(_) | Kind::Chance(..) => {
             unreachable!("a step, which needs no stage")
         }
     }

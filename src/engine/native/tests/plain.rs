@@ -160,6 +160,9 @@ impl Plain<'_> {
             Kind::Fork | Kind::Merge(_) | Kind::Concatenate => {
                 unreachable!("these cases are chains")
             }
+            Kind::BatchNorm(_) | Kind::Chance(..) => {
+                unreachable!("these cases compute each image by itself")
+            }
             Kind::Reshape => (0..after.values()).for_each(|i| visit(copy(i, i))),
             Kind::Upsample(rows, columns) => for_each_pixel(after, |y, x, c| {
                 visit(copy(at(after, y, x, c), at(before, y / rows, x / columns, c)));
