@@ -317,3 +317,16 @@ fn the_decoder_of_a_u_net_is_refused_by_the_names_of_both_ends() {
     let refused = plan.graph.section(Part::Decoder).unwrap_err().to_string();
     assert_eq!(refused, "`node_9` reads `node_0` past the code");
 }
+
+/// So wide that a few rows of tiles fill the cache: convolutions and their transposes go through the image in parts, the
+/// last of which is cut.
+#[test]
+fn tiles_that_come_in_several_parts() {
+    let mut graph = Builder::new([9, 38, 2]);
+    let wide = graph.conv(44, "relu", Value::Input);
+    let keys = "filters = 40, kernel_size = 3, padding = \"same\", activation = \"tanh\"";
+    let up = graph.layer(&format!("layer = \"Conv2DTranspose\", {keys}"), wide);
+    let wide = graph.conv(44, "relu", up);
+    graph.conv(2, "sigmoid", wide);
+    agrees(&graph.plan());
+}
