@@ -161,7 +161,9 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
         if let Some(kind) = kind.as_mut().filter(|_| node.shares.is_some()) {
             kind.share();
         }
-        if matches!(kind, Some(Kind::Merge(_))) {
+        let is_merge = matches!(kind, Some(Kind::Merge(_)));
+        if is_merge {
+            // The merges themselves see values of one size.
             let sizes = node.inputs.iter().map(|&value| Size::of(&graph.shape(value).0));
             for (wire, input) in from.iter_mut().zip(sizes).filter(|(_, input)| *input != output) {
                 let (kind, read) = (Kind::Broadcast, vec![*wire]);
@@ -169,7 +171,7 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
                 operations.push(Operation { kind, input, output, from: read, to: vec![*wire] });
             }
         }
-        let input = if matches!(kind, Some(Kind::Merge(_))) { output } else { input };
+        let input = if is_merge { output } else { input };
         let steps = [(kind, input), (activation.map(applied), output)];
         for (kind, input) in steps {
             let Some(kind) = kind else { continue };

@@ -69,7 +69,9 @@ fn first_and_last(toml: &str, shape: &[usize]) {
 }
 
 fn of_all_shapes(toml: &str) {
-    SHAPES.iter().for_each(|shape| first_and_last(toml, shape));
+    for shape in SHAPES {
+        first_and_last(toml, shape);
+    }
 }
 
 #[test]
@@ -389,4 +391,30 @@ fn values_side_by_side_along_every_axis() {
     let half = graph.layer(half, Value::Input);
     graph.add(layer("layer = \"Concatenate\", axis = 1"), &[half, half]);
     agree(graph.plan());
+}
+
+#[test]
+fn what_is_not_a_number_stays_so() {
+    for toml in [
+        "layer = \"Activation\", activation = \"relu6\"",
+        "layer = \"Activation\", activation = \"hard_sigmoid\"",
+        "layer = \"ReLU\", max_value = 6.0",
+        "layer = \"ReLU\", max_value = 0.5, threshold = 0.25, negative_slope = 0.1",
+        "layer = \"PReLU\"",
+        "layer = \"Softmax\"",
+        "layer = \"LayerNormalization\"",
+        "layer = \"GroupNormalization\", groups = 1",
+        "layer = \"UnitNormalization\"",
+        "layer = \"GlobalMaxPooling2D\", keepdims = true",
+        "layer = \"GlobalAveragePooling2D\", keepdims = true",
+    ] {
+        let mut graph = Builder::new([1, 1, 12]);
+        graph.layer(toml, Value::Input);
+        let plan = graph.plan();
+        let model = Model::new(&plan, Device::Cpu, Kind::Float);
+        let mut image = vec![0.5; 12];
+        image[10] = f32::NAN;
+        let output = Native::<f32>::new(&plan, Part::Whole, 1).unwrap().predict(&model, &image);
+        assert!(output[10].is_nan(), "{toml}: {output:?}");
+    }
 }

@@ -45,7 +45,8 @@ pub(in crate::engine::native) struct LayerNorm<T> {
     beta: Learned<T>,
     epsilon: f64,
     /// Mean, and one over the standard deviation, of each pixel of the images that went forward.
-    statistics: Vec<(T, T)>,
+    means: Vec<T>,
+    factors: Vec<T>,
     /// `z` and `g` of one pixel.
     normal: Vec<T>,
     scaled: Vec<T>,
@@ -56,13 +57,13 @@ impl<T: Real> LayerNorm<T> {
     pub fn new(options: NormOptions, input: Size, images: usize) -> Self {
         let NormOptions { gamma, beta, epsilon } = options;
         let Size { height, width, channels } = input;
-        let mut statistics = Vec::new();
-        statistics.resize(images * height * width, (T::zero(), T::zero()));
+        let pixels = images * height * width;
         Self {
             gamma: Learned::new(gamma, channels, T::one()),
             beta: Learned::new(beta, channels, T::zero()),
             epsilon,
-            statistics,
+            means: zeros(pixels),
+            factors: zeros(pixels),
             normal: zeros(channels),
             scaled: zeros(channels),
         }
@@ -108,7 +109,7 @@ impl<T: Real> Stage<T> for LayerNorm<T> {
         output.zip_rows(input, 0..images, |output, input| {
             for (y, x) in output.chunks_exact_mut(channels).zip(input.chunks_exact(channels)) {
                 let (mean, factor) = self.statistics(x);
-                self.statistics[pixel] = (mean, factor);
+                (self.means[pixel], self.factors[pixel]) = (mean, factor);
                 pixel += 1;
                 let learned = self.gamma.values.iter().zip(&self.beta.values);
                 for ((y, &x), (&gamma, &beta)) in y.iter_mut().zip(x).zip(learned) {
@@ -132,12 +133,9 @@ impl<T: Real> Stage<T> for LayerNorm<T> {
             let (x, dy) = (input.row(image, y), output.gradient.row(image, y));
             for column in 0..width {
                 let place = column * channels..(column + 1) * channels;
-                let (_, factor) = self.statistics[row * width + column];
-                self.learn(
-                    &x[place.clone()],
-                    &dy[place.clone()],
-                    self.statistics[row * width + column],
-                );
+                let pixel = row * width + column;
+                let (mean, factor) = (self.means[pixel], self.factors[pixel]);
+                self.learn(&x[place.clone()], &dy[place.clone()], (mean, factor));
                 let Some(result) = input_gradient.as_deref_mut() else { continue };
                 let (z, g) = (&self.normal, &self.scaled);
                 let mean = T::of(sum_of(g, g, |g, _| g.wide()) / count);

@@ -104,11 +104,10 @@ fn relu<T: Real>(ReLU { max_value, negative_slope, threshold }: ReLU, x: T) -> (
     }
     let above = if x <= limit { (zero, zero) } else { (x, one) };
     let (y, slope) = match max_value.map(T::of) {
-        None => above,
         Some(most) if threshold == 0.0 && most == T::of(6.0) => clipped(x, zero, most),
         Some(most) if above.0 > most => (most, zero),
         Some(most) if above.0 == most => (most, above.1 * half),
-        Some(_) => above,
+        _ => above,
     };
     if negative_slope > 0.0 && x < limit {
         (y - below * (limit - x), slope + below)
@@ -123,7 +122,9 @@ fn elu<T: Real>(x: T, alpha: T) -> (T, T) {
 
 fn clipped<T: Real>(x: T, low: T, high: T) -> (T, T) {
     let slope = if x > low && x < high { T::one() } else { T::zero() };
-    (if x > low { x.min(high) } else { low }, slope)
+    // What is not a number stays so, and is told.
+    let above = if x >= high { high } else { x };
+    (if x <= low { low } else { above }, slope)
 }
 
 fn softplus<T: Real>(x: T) -> T {

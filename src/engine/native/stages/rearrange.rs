@@ -37,13 +37,12 @@ impl<T: Real> Stage<T> for Permute {
 
     fn backward(
         &mut self,
-        input: &Field<T>,
+        _input: &Field<T>,
         output: &mut Edge<T>,
         input_gradient: Option<&mut Field<T>>,
         images: usize,
     ) {
         let Some(result) = input_gradient else { return };
-        debug_assert_eq!(result.grid.size, input.grid.size);
         let ([down, across, deep], size) = (self.steps(&result.grid), output.gradient.grid.size);
         let origin = result.grid.at(0, 0);
         for image in 0..images {

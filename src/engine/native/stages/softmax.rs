@@ -37,7 +37,9 @@ impl<T: Real> Stage<T> for Softmax {
                     *y = (x - largest).exponential();
                 }
                 let sum = T::of(sum_of(y, y, |y, _| y.wide()));
-                y.iter_mut().for_each(|y| *y = *y / sum);
+                for y in y {
+                    *y = *y / sum;
+                }
             }
         });
     }
