@@ -214,12 +214,12 @@ fn the_summary_shows_layers_shapes_parameters_and_the_code() {
 #[test]
 fn the_summary_names_the_layer_that_keeps_the_native_engine_out() {
     let folder = Folder::new();
-    let dropout = r#"{ layer = "Dropout", rate = 0.1 }"#;
+    let penalty = r#"{ layer = "ActivityRegularization", l1 = 0.1 }"#;
     let conv = r#"{ layer = "Conv2D", filters = 1, kernel_size = 1 }"#;
-    let model = format!("name = \"drop\"\n[model]\nencoder = [{conv}]\ndecoder = [{dropout}]\n");
+    let model = format!("name = \"drop\"\n[model]\nencoder = [{conv}]\ndecoder = [{penalty}]\n");
     let summary = || convae().args(["summary", "--config"]).arg(folder.write("drop.toml", &model));
     let engine = "Engine on the CPU: libtorch";
-    let reason = ", not native: it has no stage for dropout (Dropout)";
+    let reason = ", not native: it has no stage for activity_regularization (ActivityRegularization)";
     let text = summary().succeeds();
     assert!(text.contains(&format!("{engine}{reason}\n")), "{text}");
     let text = summary().set("train.engine=libtorch").succeeds();

@@ -136,7 +136,7 @@ impl ModuleT for PReLU {
 }
 
 /// `max(x, 0)` with Keras's options. Source: Keras `activations/activations.py`, `ReLU.static_call`.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReLU {
     /// The largest value; at least 0.
     pub max_value: Option<f64>,

@@ -27,9 +27,7 @@ MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Conca
 LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy", {"loss": "huber", "delta": 0.125},
           "log_cosh", [{"loss": "mse", "weight": 0.75}, {"loss": "mae", "weight": 2.0}])
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
-NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "LayerNormalization",
-            "GroupNormalization", "UnitNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "DepthToSpace", "Permute",
-            "Softmax", *DRAWING}
+NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", *DRAWING}
 """Layers that the native engine refuses."""
 TOO_LARGE = ("exponential",)
 """Of a few layers each, which leave no digit of what goes in, or no number."""
@@ -142,9 +140,10 @@ def allowed(graph, table, value):
     if kind == "PReLU" and not has_axes(table, graph.shapes[value], graph.kind == OPEN):
         return False
     if graph.kind == NATIVE:
-        options = {"groups", "dilation_rate", "max_value", "threshold"} & table.keys()
-        plain = not options and not (kind == "ReLU" and "negative_slope" in table)
-        return plain and kind not in NO_STAGE and activation != "softmax" \
+        # GroupNormalization's groups are no convolution's.
+        options = {"dilation_rate"} | ({"groups"} if kind == "Conv2D" else set())
+        channels = kind != "Softmax" or table.get("axis", -1) in (-1, len(graph.shapes[value]))
+        return not options & table.keys() and kind not in NO_STAGE and channels \
             and table.get("interpolation") != "bilinear"
     return graph.kind in (ALL, PENALIZED) or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
 
@@ -222,7 +221,7 @@ def merge(graph):
 def concatenate(graph, first):
     """Of values whose other sides are those of the first; of their channels alone, where other sides are open."""
     rng, shape = graph.rng, list(graph.shapes[first])
-    axes = [*range(-len(shape), 0), *range(1, len(shape) + 1)] if graph.kind == ALL else [-1, len(shape)]
+    axes = [*range(-len(shape), 0), *range(1, len(shape) + 1)] if graph.kind in (ALL, NATIVE) else [-1, len(shape)]
     axis = pick(rng, axes)
     side = axis - 1 if axis > 0 else axis
     fits = [value for value, other in enumerate(graph.shapes) if joinable(other, shape, side)]
@@ -244,7 +243,7 @@ def joinable(one, other, side):
 def partner(graph, shape):
     """A value that a merge takes beside one of this shape."""
     rng = graph.rng
-    spreads = graph.kind == ALL
+    spreads = graph.kind in (ALL, NATIVE)
     if len(shape) == 3 and spreads and rng.random() < 0.3:
         return squeezed(graph, shape)
     fits = [v for v, other in enumerate(graph.shapes) if len(other) == len(shape) and all(

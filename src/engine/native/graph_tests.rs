@@ -1,6 +1,8 @@
 //! Graphs that fork and merge, built by hand: the native engine against libtorch's autograd, on the same
 //! weights and images.
 
+mod axes;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};
@@ -87,6 +89,20 @@ pub(super) fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
     (ours - theirs).norm().double_value(&[]) / norm
 }
 
+/// A plan's model; whose weights are moved from where they start: zeros would hide where they go.
+fn model_of(plan: &Plan, kind: Kind) -> Model {
+    let model = Model::new(plan, Device::Cpu, kind);
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let shifts: Vec<f32> =
+        (0..model.weights.numel()).map(|_| random.random_range(-0.1..0.1)).collect();
+    tch::no_grad(|| {
+        let moved = &model.weights + Tensor::from_slice(&shifts);
+        // What float32 holds, so that models of both precisions have the same ones.
+        model.weights.shallow_clone().copy_(&moved.to_kind(Kind::Float));
+    });
+    model
+}
+
 /// The whole model on both engines in float64: outputs, loss and gradient.
 fn agrees(plan: &Plan) {
     for (threads, images) in [(1, 1), (2, 5), (3, 37)] {
@@ -96,7 +112,7 @@ fn agrees(plan: &Plan) {
             || -> Vec<f32> { (0..count).map(|_| random.random_range(0.0..1.0)).collect() };
         let batch =
             Batch { len: images, input: values(), clean: Some(values()), ..Batch::default() };
-        let model = Model::new(plan, Device::Cpu, Kind::Double);
+        let model = model_of(plan, Kind::Double);
         let mut libtorch = Libtorch::new(plan, Part::Whole, Device::Cpu, Kind::Double);
         let exact = libtorch.loss_and_gradient(&model, &batch, 0);
         let outputs = libtorch.outputs(&model, &batch.input);

@@ -18,17 +18,18 @@
 
 use std::collections::HashMap;
 
+use super::axes::{self, Axis};
 use super::batch_norm::BatchNormOptions;
 use super::chance::Draw;
 use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
-use super::stages::{Activate, ConvolutionOptions};
+use super::stages::{Activate, ConvolutionOptions, NormOptions, PReluOptions};
 use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides, of_signals};
-use crate::nn::{Activation, Interpolation, Loss, PoolOptions};
-use crate::plan::{Graph, Node, Section, Shape, Value, axis_of};
+use crate::nn::{self, Activation, Interpolation, Loss, PoolOptions};
+use crate::plan::{Graph, Node, Section, Shape, Value};
 
 /// One operation with what goes in and comes out. Values are told apart by numbers, 0 being what the model
 /// receives. Each has one reader; the last operation gives the output.
@@ -57,15 +58,47 @@ pub(super) enum Kind {
     /// Padding or cropping: rows and columns before the first one.
     PadOrCrop(isize, isize),
     Reshape,
+    /// Of the channels of each pixel.
+    Softmax,
+    PRelu(PReluOptions),
+    /// Each pixel by itself.
+    LayerNorm(NormOptions),
+    /// So many groups of channels over all pixels.
+    GroupNorm(usize, NormOptions),
+    UnitNorm,
+    /// All pixels as one: their mean, or the largest values.
+    GlobalPool {
+        largest: bool,
+    },
+    /// Of each axis of the output, which one of the input's it is.
+    Permute([usize; 3]),
+    /// Channels as blocks of pixels of that side.
+    DepthToSpace(usize),
+    /// One pixel as a row of so many.
+    Repeat(usize),
+    /// Sides of 1 as long as the output's.
+    Broadcast,
     /// Copies of a value for several readers; the gradient is the sum of theirs.
     Fork,
     /// The same position of several values of one size.
     Merge(Merge),
-    /// Of channels.
-    Concatenate,
     BatchNorm(BatchNormOptions),
     /// A layer of chance, with its number among them.
     Chance(Draw, usize),
+    /// Along an axis.
+    Concatenate(Axis),
+}
+
+impl Kind {
+    /// With the weights of a stage before it.
+    fn share(&mut self) {
+        match self {
+            Self::Convolution(options) => options.shares = true,
+            Self::PRelu(options) => options.alpha.shares = true,
+            Self::LayerNorm(options) | Self::GroupNorm(_, options) => options.share(),
+            _ => {}
+        }
+    }
 }
 
 /// What is made of several values, from the first to the last.
@@ -133,15 +166,25 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
             counts.draws += 1;
             (Some(Kind::Chance(draw, counts.draws)), None)
         } else if node.layer.is_merge() {
-            let inputs: Vec<&Shape> = node.inputs.iter().map(|&value| graph.shape(value)).collect();
-            (Some(merge(node, &inputs)?), None)
+            (Some(merge(node)?), None)
         } else {
-            translate(&node.name, &node.layer, input, output, graph.weights_before(index))?
+            translate(node, graph.input_of(node), graph.weights_before(index))?
         };
-        if let Some(Kind::Convolution(options)) = &mut kind {
-            options.shares = node.shares.is_some();
+        if let Some(kind) = kind.as_mut().filter(|_| node.shares.is_some()) {
+            kind.share();
         }
-        let steps = [(kind, input), (activation.map(Kind::Activate), output)];
+        let is_merge = matches!(kind, Some(Kind::Merge(_)));
+        if is_merge {
+            // The merges themselves see values of one size.
+            let sizes = node.inputs.iter().map(|&value| Size::of(&graph.shape(value).0));
+            for (wire, input) in from.iter_mut().zip(sizes).filter(|(_, input)| *input != output) {
+                let (kind, read) = (Kind::Broadcast, vec![*wire]);
+                *wire = wires.take();
+                operations.push(Operation { kind, input, output, from: read, to: vec![*wire] });
+            }
+        }
+        let input = if is_merge { output } else { input };
+        let steps = [(kind, input), (activation.map(applied), output)];
         for (kind, input) in steps {
             let Some(kind) = kind else { continue };
             let to = vec![wires.take()];
@@ -238,11 +281,7 @@ fn draw_of(layer: &Layer) -> Option<Draw> {
     })
 }
 
-fn merge(node: &Node, inputs: &[&Shape]) -> Result<Kind, Unsupported> {
-    let unsupported = |detail: &str| {
-        let (name, what) = (node.name.clone(), format!("{}, {detail}", node.layer.name()));
-        Err(Unsupported { name, what })
-    };
+fn merge(node: &Node) -> Result<Kind, Unsupported> {
     let merge = match &node.layer {
         Layer::Add(_) => Merge::Add,
         Layer::Subtract(_) => Merge::Subtract,
@@ -255,18 +294,10 @@ fn merge(node: &Node, inputs: &[&Shape]) -> Result<Kind, Unsupported> {
             return Err(Unsupported { name, what });
         }
         Layer::Concatenate(layer) => {
-            let channels = node.output.0.len() - 1;
-            return if axis_of(&node.output, layer.axis) == Some(channels) {
-                Ok(Kind::Concatenate)
-            } else {
-                unsupported("of another axis than the channels")
-            };
+            return Ok(Kind::Concatenate(Axis::of(&node.output, layer.axis)));
         }
         layer => unreachable!("{} is no merge", layer.name()),
     };
-    if inputs.iter().any(|&shape| *shape != node.output) {
-        return unsupported("of a side of 1 with a longer one");
-    }
     Ok(Kind::Merge(merge))
 }
 
@@ -276,14 +307,13 @@ const PLAIN_RELU: layers::ReLU =
 
 /// What a layer does and the activation that it applies; its weights start at `first`.
 fn translate(
-    name: &str,
-    layer: &Layer,
-    input: Size,
-    output: Size,
+    node: &Node,
+    shape: &Shape,
     first: usize,
 ) -> Result<(Option<Kind>, Option<Activate>), Unsupported> {
+    let (layer, input, output) = (&node.layer, Size::of(&shape.0), Size::of(&node.output.0));
     let unsupported = |detail: &str| {
-        Err(Unsupported { name: name.to_owned(), what: format!("{}{detail}", layer.name()) })
+        Err(Unsupported { name: node.name.clone(), what: format!("{}{detail}", layer.name()) })
     };
     let is_layer = matches!(layer, Layer::ActivityRegularization(_));
     if !is_layer && layer.activity_regularizer().is_some() {
@@ -300,16 +330,13 @@ fn translate(
         }
         Layer::Dense(dense) => dense.activation,
         Layer::Activation(layer) => layer.activation,
-        Layer::ReLU(relu) => {
-            if *relu != PLAIN_RELU {
-                return unsupported(" with options");
-            }
-            Activation::Relu
-        }
+        Layer::ReLU(relu) if *relu == PLAIN_RELU => Activation::Relu,
         _ => Activation::Linear,
     };
-    if activation == Activation::Softmax {
-        return unsupported(", softmax");
+    match axes::kind(layer, shape, first) {
+        Ok(None) => {}
+        Ok(kind) => return Ok((kind, None)),
+        Err(detail) => return unsupported(detail),
     }
     let kind = match layer {
         Layer::Conv2D(layers::Conv2D { conv, groups: 1 }) => {
@@ -338,6 +365,11 @@ fn translate(
         Layer::LeakyReLU(leaky) => Kind::Activate(Activate::LeakyRelu(leaky.negative_slope)),
         Layer::ELU(elu) => Kind::Activate(Activate::Elu(elu.alpha)),
         Layer::Rescaling(layer) => Kind::Activate(Activate::Line(layer.scale, layer.offset)),
+        Layer::ReLU(relu) if *relu != PLAIN_RELU => Kind::Activate(Activate::Relu(nn::ReLU {
+            max_value: relu.max_value,
+            negative_slope: relu.negative_slope,
+            threshold: relu.threshold,
+        })),
         Layer::ReLU(_) | Layer::Identity(_) | Layer::Activation(_) => {
             return Ok((None, Some(Activate::Activation(activation))));
         }
@@ -347,19 +379,19 @@ fn translate(
         | Layer::GaussianNoise(_)
         | Layer::GaussianDropout(_)
         | Layer::AlphaDropout(_) => unreachable!("it has an operation of its own kind"),
-        Layer::RepeatVector(_)
-        | Layer::DepthwiseConv2D(_)
+        Layer::DepthwiseConv2D(_)
         | Layer::SeparableConv2D(_)
+        | Layer::ActivityRegularization(_) => return unsupported(""),
+        Layer::Softmax(_)
         | Layer::PReLU(_)
         | Layer::LayerNormalization(_)
         | Layer::GroupNormalization(_)
         | Layer::UnitNormalization(_)
         | Layer::GlobalAveragePooling2D(_)
         | Layer::GlobalMaxPooling2D(_)
+        | Layer::RepeatVector(_)
         | Layer::DepthToSpace(_)
-        | Layer::Permute(_)
-        | Layer::Softmax(_)
-        | Layer::ActivityRegularization(_) => return unsupported(""),
+        | Layer::Permute(_) => unreachable!("`axes` has its stage"),
         Layer::Add(_)
         | Layer::Subtract(_)
         | Layer::Multiply(_)
@@ -371,6 +403,14 @@ fn translate(
         of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     };
     Ok((Some(kind), Some(Activate::Activation(activation))))
+}
+
+/// What an activation does to what a layer gives.
+fn applied(activation: Activate) -> Kind {
+    match activation {
+        Activate::Activation(Activation::Softmax) => Kind::Softmax,
+        activation => Kind::Activate(activation),
+    }
 }
 
 fn conv2d(
@@ -471,6 +511,7 @@ pub(super) fn drop_identities(operations: Vec<Operation>) -> Vec<Operation> {
             Kind::Activate(function) => function != Activate::Activation(Activation::Linear),
             Kind::Upsample(rows, columns) => (rows, columns) != (1, 1),
             Kind::Reshape => operation.input != operation.output,
+            Kind::Permute(axes) => axes != [0, 1, 2],
             _ => true,
         };
         if changes {

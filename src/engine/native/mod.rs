@@ -41,6 +41,7 @@
 //!
 //! `kernels/tests.rs` holds each kernel, in each of its forms, to such plain loops.
 
+mod axes;
 mod batch_norm;
 mod call;
 mod chance;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::axes::Axis;
 use super::batch_norm::{BatchNorm, BatchNormOptions, Statistics};
 use super::call::{Call, Training};
 use super::chance::Chance;
@@ -28,7 +29,7 @@ enum Work<T: Real> {
     Stage(Box<dyn Stage<T>>),
     Fork,
     Merge(Merge),
-    Concatenate,
+    Concatenate(Axis),
     BatchNorm(BatchNorm),
     Chance(Chance<T>),
 }
@@ -43,7 +44,7 @@ impl<T: Real> Step<T> {
         let work = match &operation.kind {
             Kind::Fork => Work::Fork,
             Kind::Merge(merge) => Work::Merge(*merge),
-            Kind::Concatenate => Work::Concatenate,
+            Kind::Concatenate(axis) => Work::Concatenate(*axis),
             Kind::BatchNorm(options) => Work::BatchNorm(BatchNorm::new(options.clone())),
             Kind::Chance(draw, number) => {
                 Work::Chance(Chance::new(*draw, *number, operation.input, images))
@@ -117,11 +118,11 @@ impl<T: Real> Step<T> {
                 let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
                 chance.forward(&input.values, &mut output.values, images, call);
             }
-            Work::Concatenate => {
+            Work::Concatenate(axis) => {
                 let mut first = 0;
                 for &input in &self.inputs {
                     let (input, output) = pair(edges, input, self.outputs[0]);
-                    first = beside(&input.values, &mut output.values, first, images);
+                    first = beside(*axis, &input.values, &mut output.values, first, images);
                 }
             }
         }
@@ -155,11 +156,11 @@ impl<T: Real> Step<T> {
                 let wanted = self.gradient_wanted.then_some(&mut input.gradient);
                 chance.backward(output, wanted, images);
             }
-            Work::Concatenate => {
+            Work::Concatenate(axis) => {
                 let mut first = 0;
                 for &input in &self.inputs {
                     let (input, output) = pair(edges, input, self.outputs[0]);
-                    first = apart(&output.gradient, &mut input.gradient, first, images);
+                    first = apart(*axis, &output.gradient, &mut input.gradient, first, images);
                 }
             }
         }
@@ -187,24 +188,66 @@ fn add<T: Real>(source: &Field<T>, target: &mut Field<T>, images: usize) {
     });
 }
 
-/// Copies the channels of `source` to those of `target` from `first` on; returns the one after them.
-fn beside<T: Real>(source: &Field<T>, target: &mut Field<T>, first: usize, images: usize) -> usize {
-    let (Size { channels, .. }, all) = (source.grid.size, target.grid.size.channels);
-    target.zip_rows(source, 0..images, |to, from| {
-        for (to, from) in to.chunks_exact_mut(all).zip(from.chunks_exact(channels)) {
-            to[first..first + channels].copy_from_slice(from);
-        }
-    });
-    first + channels
+/// Along an axis: how many values of a row are next to each other until the axis begins anew; all of them where it
+/// is the height.
+fn run(axis: Axis, size: Size) -> usize {
+    match axis {
+        Axis::Height | Axis::Width => size.width * size.channels,
+        Axis::Channels => size.channels,
+    }
 }
 
-/// The way back: from the channels of `source` from `first` on to `target`.
-fn apart<T: Real>(source: &Field<T>, target: &mut Field<T>, first: usize, images: usize) -> usize {
-    let (Size { channels, .. }, all) = (target.grid.size, source.grid.size.channels);
-    target.zip_rows(source, 0..images, |to, from| {
-        for (to, from) in to.chunks_exact_mut(channels).zip(from.chunks_exact(all)) {
-            to.copy_from_slice(&from[first..first + channels]);
+/// The rows of `whole` that a part has whose first place along the axis is `first`, and where in each run its own
+/// begins; then the first place of the next part.
+fn place(axis: Axis, part: Size, first: usize) -> (usize, usize, usize) {
+    match axis {
+        Axis::Height => (first, 0, first + part.height),
+        Axis::Width => (0, first * part.channels, first + part.width),
+        Axis::Channels => (0, first, first + part.channels),
+    }
+}
+
+/// Copies `part` to the places of `whole` along the axis from `first` on; returns the one after them.
+fn beside<T: Real>(
+    axis: Axis,
+    part: &Field<T>,
+    whole: &mut Field<T>,
+    first: usize,
+    images: usize,
+) -> usize {
+    let size = part.grid.size;
+    let (own, all) = (run(axis, size), run(axis, whole.grid.size));
+    let (above, before, next) = place(axis, size, first);
+    for (image, row) in rows(size, images) {
+        let runs = whole.row_mut(image, above + row).chunks_exact_mut(all);
+        for (to, from) in runs.zip(part.row(image, row).chunks_exact(own)) {
+            to[before..][..own].copy_from_slice(from);
         }
-    });
-    first + channels
+    }
+    next
+}
+
+/// The way back: from the places of `whole` along the axis from `first` on to `part`.
+fn apart<T: Real>(
+    axis: Axis,
+    whole: &Field<T>,
+    part: &mut Field<T>,
+    first: usize,
+    images: usize,
+) -> usize {
+    let size = part.grid.size;
+    let (own, all) = (run(axis, size), run(axis, whole.grid.size));
+    let (above, before, next) = place(axis, size, first);
+    for (image, row) in rows(size, images) {
+        let runs = whole.row(image, above + row).chunks_exact(all);
+        for (to, from) in part.row_mut(image, row).chunks_exact_mut(own).zip(runs) {
+            to.copy_from_slice(&from[before..][..own]);
+        }
+    }
+    next
+}
+
+/// Each row of some images, with its image.
+fn rows(size: Size, images: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..images * size.height).map(move |row| (row / size.height, row % size.height))
 }

@@ -10,7 +10,10 @@ use super::kernels::{Kernels, LogitLoss, Real};
 use super::loss;
 use super::lower::{Head, Kind, Operation};
 use super::memory::zeros;
-use super::stages::{AveragePool, Convolution, MaxPool, PadOrCrop, Reshape, Stage, Upsample};
+use super::stages::{
+    AveragePool, Broadcast, Convolution, DepthToSpace, GlobalPool, GroupNorm, LayerNorm, MaxPool,
+    PRelu, PadOrCrop, Permute, Reshape, Softmax, Stage, UnitNorm, Upsample,
+};
 use super::step::Step;
 use crate::data::Batch;
 
@@ -301,7 +304,23 @@ pub(super) fn stage<T: Real>(
         Kind::Upsample(rows, columns) => Box::new(Upsample { rows, columns }),
         Kind::PadOrCrop(down, across) => Box::new(PadOrCrop { down, across }),
         Kind::Reshape => Box::new(Reshape),
-        Kind::Fork | Kind::Merge(_) | Kind::Concatenate | Kind::BatchNorm(_) | Kind::Chance(..) => {
+        Kind::Softmax => Box::new(Softmax),
+        Kind::PRelu(options) => Box::new(PRelu::new(options, input)),
+        Kind::LayerNorm(options) => Box::new(LayerNorm::new(options, input, images)),
+        Kind::GroupNorm(groups, options) => {
+            Box::new(GroupNorm::new(groups, options, input, images))
+        }
+        Kind::UnitNorm => Box::new(UnitNorm),
+        Kind::GlobalPool { largest } => Box::new(GlobalPool::new(largest, input)),
+        Kind::Permute(axes) => Box::new(Permute { axes }),
+        Kind::DepthToSpace(block_size) => Box::new(DepthToSpace { block_size }),
+        Kind::Repeat(times) => Box::new(Upsample { rows: 1, columns: times }),
+        Kind::Broadcast => Box::new(Broadcast::new(input)),
+        Kind::Fork
+        | Kind::Merge(_)
+        | Kind::Concatenate(_)
+        | Kind::BatchNorm(_)
+        | Kind::Chance(..) => {
             unreachable!("a step, which needs no stage")
         }
     }

@@ -1,14 +1,30 @@
 //! What a plan is lowered into: steps from one field of values to the next, and back.
 
+mod broadcast;
 mod convolution;
+mod global_pool;
+mod group_norm;
+mod layer_norm;
+mod learned;
 mod pointwise;
 mod pool;
+mod prelu;
+mod rearrange;
 mod shape;
+mod softmax;
 
+pub(super) use broadcast::Broadcast;
 pub(super) use convolution::{Convolution, Options as ConvolutionOptions};
+pub(super) use global_pool::GlobalPool;
+pub(super) use group_norm::GroupNorm;
+pub(super) use layer_norm::{LayerNorm, NormOptions, UnitNorm};
+pub(super) use learned::Place;
 pub(super) use pointwise::Activate;
 pub(super) use pool::{AveragePool, MaxPool};
+pub(super) use prelu::{PRelu, PReluOptions};
+pub(super) use rearrange::{DepthToSpace, Permute};
 pub(super) use shape::{PadOrCrop, Reshape, Upsample};
+pub(super) use softmax::Softmax;
 
 use super::grid::{Edge, Field, Margin};
 use super::kernels::Real;

@@ -3,7 +3,7 @@
 use super::Stage;
 use crate::engine::native::grid::{Edge, Field};
 use crate::engine::native::kernels::Real;
-use crate::nn::Activation;
+use crate::nn::{Activation, ReLU};
 
 /// A function of every value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,6 +12,8 @@ pub(in crate::engine::native) enum Activate {
     Activation(Activation),
     /// With this slope below 0.
     LeakyRelu(f64),
+    /// With these options, of which one at least is set.
+    Relu(ReLU),
     /// With minus this limit below 0.
     Elu(f64),
     /// Times the first, plus the second.
@@ -32,6 +34,7 @@ impl Activate {
         };
         let activation = match self {
             Self::LeakyRelu(slope) => return leaky(slope),
+            Self::Relu(options) => return relu(options, x),
             Self::Elu(alpha) => return elu(x, T::of(alpha)),
             Self::Line(scale, offset) => return (x * T::of(scale) + T::of(offset), T::of(scale)),
             Self::Activation(activation) => activation,
@@ -91,13 +94,37 @@ impl Activate {
     }
 }
 
+/// As `crate::nn::ReLU` has it: where two functions meet, the slope is that of Keras on JAX.
+fn relu<T: Real>(ReLU { max_value, negative_slope, threshold }: ReLU, x: T) -> (T, T) {
+    let (zero, one, half) = (T::zero(), T::one(), T::of(0.5));
+    let (limit, below) = (T::of(threshold), T::of(negative_slope));
+    if threshold == 0.0 && max_value.is_none() {
+        let slope = if x >= zero { one } else { below };
+        return (x * slope, slope);
+    }
+    let above = if x <= limit { (zero, zero) } else { (x, one) };
+    let (y, slope) = match max_value.map(T::of) {
+        Some(most) if threshold == 0.0 && most == T::of(6.0) => clipped(x, zero, most),
+        Some(most) if above.0 > most => (most, zero),
+        Some(most) if above.0 == most => (most, above.1 * half),
+        _ => above,
+    };
+    if negative_slope > 0.0 && x < limit {
+        (y - below * (limit - x), slope + below)
+    } else {
+        (y, slope)
+    }
+}
+
 fn elu<T: Real>(x: T, alpha: T) -> (T, T) {
     if x > T::zero() { (x, T::one()) } else { (alpha * x.exp_m1(), alpha * x.exp()) }
 }
 
 fn clipped<T: Real>(x: T, low: T, high: T) -> (T, T) {
     let slope = if x > low && x < high { T::one() } else { T::zero() };
-    (if x > low { x.min(high) } else { low }, slope)
+    // What is not a number stays so, and is told.
+    let above = if x >= high { high } else { x };
+    (if x <= low { low } else { above }, slope)
 }
 
 fn softplus<T: Real>(x: T) -> T {

@@ -157,12 +157,21 @@ impl Plain<'_> {
             |output, input| Term { output, input: Some(input), factor: Factor::Constant(1.0) };
         match &operation.kind {
             Kind::Activate(_) => unreachable!("an activation is no sum"),
-            Kind::Fork | Kind::Merge(_) | Kind::Concatenate => {
+            Kind::Fork | Kind::Merge(_) | Kind::Concatenate(_) | Kind::Broadcast => {
                 unreachable!("these cases are chains")
             }
             Kind::BatchNorm(_) | Kind::Chance(..) => {
                 unreachable!("these cases compute each image by itself")
             }
+            Kind::Softmax
+            | Kind::PRelu(_)
+            | Kind::LayerNorm(_)
+            | Kind::GroupNorm(..)
+            | Kind::UnitNorm
+            | Kind::GlobalPool { .. }
+            | Kind::Permute(_)
+            | Kind::DepthToSpace(_)
+            | Kind::Repeat(_) => unreachable!("held to libtorch in `graph_tests`"),
             Kind::Reshape => (0..after.values()).for_each(|i| visit(copy(i, i))),
             Kind::Upsample(rows, columns) => for_each_pixel(after, |y, x, c| {
                 visit(copy(at(after, y, x, c), at(before, y / rows, x / columns, c)));
@@ -289,6 +298,7 @@ fn activation(function: Activate, values: &[f32]) -> (Vec<f32>, Vec<f32>) {
     derivative(values, |values| match function {
         Activate::Activation(activation) => activation.apply(values),
         Activate::LeakyRelu(negative_slope) => LeakyReLU { negative_slope }.forward_t(values, true),
+        Activate::Relu(options) => options.forward_t(values, true),
         Activate::Elu(alpha) => Elu { alpha }.forward_t(values, true),
         Activate::Line(scale, offset) => Rescaling { scale, offset }.forward_t(values, true),
     })

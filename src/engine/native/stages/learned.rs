@@ -1,0 +1,91 @@
+//! A vector of weights that a stage learns, and sums that stay exact where they are long.
+
+use std::ops::Range;
+
+use crate::engine::native::kernels::Real;
+use crate::engine::native::memory::zeros;
+
+/// Where a weight stands among all of the model's.
+#[derive(Debug, Clone)]
+pub(in crate::engine::native) struct Place {
+    pub range: Range<usize>,
+    /// Whether it is that of a stage before it, to whose gradient this one adds its own.
+    pub shares: bool,
+}
+
+impl Place {
+    /// Hands out a gradient, and starts its sums anew.
+    pub fn collect<T: Real>(&self, gradient: &mut [T], sums: &mut [f64]) {
+        for (to, sum) in gradient[self.range.clone()].iter_mut().zip(sums) {
+            let before = if self.shares { to.wide() } else { 0.0 };
+            *to = T::of(before + *sum);
+            *sum = 0.0;
+        }
+    }
+}
+
+/// A value for each channel, with its gradient since the last step.
+#[derive(Debug)]
+pub(super) struct Learned<T> {
+    place: Option<Place>,
+    /// `(C)`; constants where there is nothing to learn.
+    pub values: Vec<T>,
+    /// `(C)`. In float32 a sum over a million pixels would lose a third of its digits.
+    pub gradient: Vec<f64>,
+}
+
+impl<T: Real> Learned<T> {
+    /// As many values as there are channels, which are `constant` where there is no weight.
+    pub fn new(place: Option<Place>, channels: usize, constant: T) -> Self {
+        let mut values = zeros(channels);
+        values.fill(constant);
+        Self { place, values, gradient: zeros(channels) }
+    }
+
+    /// Whether there is a weight.
+    pub fn is_there(&self) -> bool {
+        self.place.is_some()
+    }
+
+    pub fn load(&mut self, weights: &[T]) {
+        if let Some(place) = &self.place {
+            self.values.copy_from_slice(&weights[place.range.clone()]);
+        }
+    }
+
+    pub fn collect(&mut self, gradient: &mut [T]) {
+        if let Some(place) = &self.place {
+            place.collect(gradient, &mut self.gradient);
+        }
+    }
+}
+
+/// Sums that the compiler takes together.
+const LANES: usize = 8;
+
+/// The sum of what `of` makes of each pair of values, in float64.
+pub(super) fn sum_of<T: Real>(one: &[T], two: &[T], of: impl Fn(T, T) -> f64) -> f64 {
+    let (ones, twos) = (one.chunks_exact(LANES), two.chunks_exact(LANES));
+    let rest = ones.remainder().iter().zip(twos.remainder());
+    let rest: f64 = rest.map(|(&a, &b)| of(a, b)).sum();
+    let mut lanes = [0.0; LANES];
+    for (ones, twos) in ones.zip(twos) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(ones.iter().zip(twos)) {
+            *lane += of(a, b);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// A pixel's values for each pixel of a row.
+pub(super) fn repeat<V: Copy>(pixel: &[V], row: &mut [V]) {
+    row.chunks_exact_mut(pixel.len()).for_each(|to| to.copy_from_slice(pixel));
+}
+
+/// Sums over the pixels of a row, channel by channel.
+pub(super) fn sum_pixels(row: &[f64], pixel: &mut [f64]) {
+    pixel.fill(0.0);
+    for values in row.chunks_exact(pixel.len()) {
+        pixel.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+}
