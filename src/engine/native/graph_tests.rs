@@ -1,6 +1,8 @@
 //! Graphs that fork and merge, built by hand: the native engine against libtorch's autograd, on the same
 //! weights and images.
 
+mod convolutions;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};

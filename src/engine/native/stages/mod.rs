@@ -1,11 +1,15 @@
 //! What a plan is lowered into: steps from one field of values to the next, and back.
 
+mod bilinear;
 mod convolution;
+mod depthwise;
 mod pointwise;
 mod pool;
 mod shape;
 
+pub(super) use bilinear::Bilinear;
 pub(super) use convolution::{Convolution, Options as ConvolutionOptions};
+pub(super) use depthwise::{Depthwise, Options as DepthwiseOptions};
 pub(super) use pointwise::Activate;
 pub(super) use pool::{AveragePool, MaxPool};
 pub(super) use shape::{PadOrCrop, Reshape, Upsample};
