@@ -27,9 +27,8 @@ MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Conca
 LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy", {"loss": "huber", "delta": 0.125},
           "log_cosh", [{"loss": "mse", "weight": 0.75}, {"loss": "mae", "weight": 2.0}])
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
-NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", "PReLU", "LayerNormalization",
-            "GroupNormalization", "UnitNormalization", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "DepthToSpace", "Permute",
-            "Softmax", *DRAWING}
+NO_STAGE = {"BatchNormalization", "PReLU", "LayerNormalization", "GroupNormalization", "UnitNormalization",
+            "GlobalAveragePooling2D", "GlobalMaxPooling2D", "DepthToSpace", "Permute", "Softmax", *DRAWING}
 """Layers that the native engine refuses."""
 TOO_LARGE = ("exponential",)
 """Of a few layers each, which leave no digit of what goes in, or no number."""
@@ -142,10 +141,8 @@ def allowed(graph, table, value):
     if kind == "PReLU" and not has_axes(table, graph.shapes[value], graph.kind == OPEN):
         return False
     if graph.kind == NATIVE:
-        options = {"groups", "dilation_rate", "max_value", "threshold"} & table.keys()
-        plain = not options and not (kind == "ReLU" and "negative_slope" in table)
-        return plain and kind not in NO_STAGE and activation != "softmax" \
-            and table.get("interpolation") != "bilinear"
+        plain = not {"max_value", "threshold"} & table.keys() and not (kind == "ReLU" and "negative_slope" in table)
+        return plain and kind not in NO_STAGE and activation != "softmax"
     return graph.kind in (ALL, PENALIZED) or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
 
 
