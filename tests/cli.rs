@@ -219,7 +219,8 @@ fn the_summary_names_the_layer_that_keeps_the_native_engine_out() {
     let model = format!("name = \"drop\"\n[model]\nencoder = [{conv}]\ndecoder = [{penalty}]\n");
     let summary = || convae().args(["summary", "--config"]).arg(folder.write("drop.toml", &model));
     let engine = "Engine on the CPU: libtorch";
-    let reason = ", not native: it has no stage for activity_regularization (ActivityRegularization)";
+    let reason =
+        ", not native: it has no stage for activity_regularization (ActivityRegularization)";
     let text = summary().succeeds();
     assert!(text.contains(&format!("{engine}{reason}\n")), "{text}");
     let text = summary().set("train.engine=libtorch").succeeds();

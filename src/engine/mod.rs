@@ -1,6 +1,6 @@
 //! What computes losses, gradients and outputs. The trainer does not know which engine runs.
 //!
-//! - `native` is our own, on the CPU, for most layers.
+//! - `native` is our own, on the CPU, for nearly all layers.
 //! - `libtorch` takes every layer, and GPUs.
 
 mod allocator;
@@ -93,7 +93,7 @@ pub(crate) fn choose(
 
 /// The engine that runs a plan on the CPU, for people; with the layer that keeps the native one out.
 ///
-/// `libtorch, not native: it has no stage for dropout (Dropout)`
+/// `libtorch, not native: it has no stage for sampling (Sampling)`
 #[must_use]
 pub fn on_cpu(plan: &Plan) -> String {
     match (plan.config.train.engine, native::supports(plan)) {

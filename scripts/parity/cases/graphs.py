@@ -27,8 +27,7 @@ MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Conca
 LOSSES = ("mean_squared_error", "mean_absolute_error", "binary_crossentropy", {"loss": "huber", "delta": 0.125},
           "log_cosh", [{"loss": "mse", "weight": 0.75}, {"loss": "mae", "weight": 2.0}])
 DRAWING = {"Dropout": "rate", "GaussianNoise": "stddev"}
-NO_STAGE = {"BatchNormalization", "DepthwiseConv2D", "SeparableConv2D", *DRAWING}
-"""Layers that the native engine refuses."""
+"""Layers that draw while they train, and the key that is 0 for them to draw nothing."""
 TOO_LARGE = ("exponential",)
 """Of a few layers each, which leave no digit of what goes in, or no number."""
 
@@ -140,11 +139,7 @@ def allowed(graph, table, value):
     if kind == "PReLU" and not has_axes(table, graph.shapes[value], graph.kind == OPEN):
         return False
     if graph.kind == NATIVE:
-        # GroupNormalization's groups are no convolution's.
-        options = {"dilation_rate"} | ({"groups"} if kind == "Conv2D" else set())
-        channels = kind != "Softmax" or table.get("axis", -1) in (-1, len(graph.shapes[value]))
-        return not options & table.keys() and kind not in NO_STAGE and channels \
-            and table.get("interpolation") != "bilinear"
+        return kind != "Softmax" or table.get("axis", -1) in (-1, len(graph.shapes[value]))
     return graph.kind in (ALL, PENALIZED) or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
 
 

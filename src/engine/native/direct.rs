@@ -11,6 +11,12 @@ use super::window::Window;
 pub(super) struct Direct<T> {
     window: Window,
     direction: Direction,
+    /// Each group of channels by itself.
+    groups: Vec<Group<T>>,
+}
+
+#[derive(Debug)]
+struct Group<T> {
     forward: Either<T>,
     backward: Either<T>,
     /// Sums of the kernel's gradient: taps and fine channels by coarse channels, filled up to whole
@@ -26,12 +32,12 @@ enum Either<T> {
 }
 
 impl<T: Real> Either<T> {
-    fn new(window: Window, direction: Direction, lanes: usize) -> Self {
+    fn new(window: Window, group: usize, direction: Direction, lanes: usize) -> Self {
         let sparse = direction == Direction::Scatter && window.fine * 4 <= lanes;
         if sparse && window.taps() * window.fine <= 8 * lanes {
-            Self::Col2Im(Col2Im::new(window, lanes))
+            Self::Col2Im(Col2Im::new(window, group, lanes))
         } else {
-            Self::Pass(Pass::new(window, direction, lanes))
+            Self::Pass(Pass::new(window, group, direction, lanes))
         }
     }
 
@@ -61,17 +67,16 @@ impl<T: Real> Direct<T> {
     /// A pooled one must make its rows one by one.
     pub fn new(window: Window, direction: Direction, pooled: bool, lanes: usize) -> Self {
         let stride = Outer::<T>::stride(window.coarse, lanes);
-        Self {
-            window,
-            direction,
+        let group = |group| Group {
             forward: if pooled {
-                Either::Pass(Pass::new(window, direction, lanes))
+                Either::Pass(Pass::new(window, group, direction, lanes))
             } else {
-                Either::new(window, direction, lanes)
+                Either::new(window, group, direction, lanes)
             },
-            backward: Either::new(window, direction.reverse(), lanes),
+            backward: Either::new(window, group, direction.reverse(), lanes),
             kernel_gradient: zeros(window.taps() * window.fine * stride),
-        }
+        };
+        Self { window, direction, groups: (0..window.groups).map(group).collect() }
     }
 
     /// Whether all images are best taken at once: those that give one pixel each.
@@ -79,10 +84,15 @@ impl<T: Real> Direct<T> {
         self.window.rows.coarse * self.window.columns.coarse == 1
     }
 
-    /// Takes over a kernel as the window sees it, and the bias.
+    /// Takes over the groups' kernels as the window sees them, and the bias.
     pub fn load(&mut self, kernel: &[T], bias: Option<&[T]>) {
-        self.forward.pack(kernel, bias);
-        self.backward.pack(kernel, None);
+        let kernels = kernel.chunks_exact(self.window.kernel());
+        let results = bias.map_or(0, <[T]>::len) / self.window.groups;
+        for (i, (group, kernel)) in self.groups.iter_mut().zip(kernels).enumerate() {
+            let bias = bias.map(|bias| &bias[i * results..][..results]);
+            group.forward.pack(kernel, bias);
+            group.backward.pack(kernel, None);
+        }
     }
 
     /// Row `y` of an image that will be pooled.
@@ -93,10 +103,12 @@ impl<T: Real> Direct<T> {
         y: usize,
         result: &mut [T],
     ) {
-        let Either::Pass(pass) = &self.forward else {
-            unreachable!("a pooled convolution makes a pass")
-        };
-        pass.row(kernels, source.0, source.1, y, result);
+        for group in &self.groups {
+            let Either::Pass(pass) = &group.forward else {
+                unreachable!("a pooled convolution makes a pass")
+            };
+            pass.row(kernels, source.0, source.1, y, result);
+        }
     }
 
     /// `finish` is called on each row while it is in the cache.
@@ -104,11 +116,15 @@ impl<T: Real> Direct<T> {
         &mut self,
         kernels: &Kernels<T>,
         source: (&Field<T>, usize),
-        result: (&mut Field<T>, usize),
+        (result, to): (&mut Field<T>, usize),
         images: usize,
         finish: impl Fn(&mut [T]),
     ) {
-        self.forward.run(kernels, source, result, images, finish);
+        let (last, others) = self.groups.split_last_mut().expect("there is a group");
+        for group in others {
+            group.forward.run(kernels, source, (&mut *result, to), images, |_| {});
+        }
+        last.forward.run(kernels, source, (result, to), images, finish);
     }
 
     /// Adds up the kernel's gradient, and computes the input's where it is wanted; of one image,
@@ -125,57 +141,69 @@ impl<T: Real> Direct<T> {
             Direction::Gather => (input, gradient),
             Direction::Scatter => (gradient, input),
         };
-        let sums = &mut self.kernel_gradient;
-        let (fields, places) = ((fine.0, coarse.0), (fine.1, coarse.1));
-        Self::add_kernel_gradient(&self.window, kernels, sums, fields, places, images);
-        if let Some(result) = result {
-            self.backward.run(kernels, gradient, result, images, |_| {});
+        for index in 0..self.groups.len() {
+            self.add_kernel_gradient(index, kernels, fine, coarse, images);
+        }
+        if let Some((result, to)) = result {
+            for group in &mut self.groups {
+                group.backward.run(kernels, gradient, (&mut *result, to), images, |_| {});
+            }
         }
     }
 
-    /// Hands out the kernel's gradient, as the window sees it, and starts it anew.
+    /// Hands out the gradient of the groups' kernels, as the window sees them, and starts it anew.
     pub fn collect(&mut self, kernel: &mut [T], lanes: usize) {
         let stride = Outer::<T>::stride(self.window.coarse, lanes);
-        let rows = self.kernel_gradient.chunks_exact(stride);
-        for (sums, row) in rows.zip(kernel.chunks_exact_mut(self.window.coarse)) {
-            row.copy_from_slice(&sums[..self.window.coarse]);
+        let kernels = kernel.chunks_exact_mut(self.window.kernel());
+        for (group, kernel) in self.groups.iter_mut().zip(kernels) {
+            let rows = group.kernel_gradient.chunks_exact(stride);
+            for (sums, row) in rows.zip(kernel.chunks_exact_mut(self.window.coarse)) {
+                row.copy_from_slice(&sums[..self.window.coarse]);
+            }
+            group.kernel_gradient.fill(T::zero());
         }
-        self.kernel_gradient.fill(T::zero());
     }
 
-    /// Adds one image's share to the kernel's gradient; a coarse grid of one pixel takes all
+    /// Adds one image's share to the gradient of a group's kernel; a coarse grid of one pixel takes all
     /// images at once.
     fn add_kernel_gradient(
-        window: &Window,
+        &mut self,
+        index: usize,
         kernels: &Kernels<T>,
-        sums: &mut [T],
-        (fine, coarse): (&Field<T>, &Field<T>),
-        (fine_image, coarse_image): (usize, usize),
+        (fine, fine_image): (&Field<T>, usize),
+        (coarse, coarse_image): (&Field<T>, usize),
         images: usize,
     ) {
-        let single = window.rows.coarse * window.columns.coarse == 1;
-        let length = window.columns.taps * window.fine;
-        let sums = sums.chunks_exact_mut(length * Outer::<T>::stride(window.coarse, kernels.lanes));
-        for (ky, sums) in (0..).zip(sums) {
-            let start = fine.grid.at(ky - window.rows.offset, -window.columns.offset);
+        let Window { rows, columns, groups, .. } = self.window;
+        let single = self.is_single();
+        // Taps side by side, with all channels of their pixels, are taken together.
+        let together = if columns.dilation == 1 && groups == 1 { columns.taps } else { 1 };
+        let length = together * self.window.fine;
+        let stride = Outer::<T>::stride(self.window.coarse, kernels.lanes);
+        let sums = self.groups[index].kernel_gradient.chunks_exact_mut(length * stride);
+        for (place, sums) in sums.enumerate() {
+            let tap = place * together;
+            let (ky, kx) = (tap / columns.taps, tap % columns.taps);
+            let start = fine.grid.at(rows.place(ky), columns.place(kx)) + index * self.window.fine;
             let left = Pixels {
                 values: &fine.tail(fine_image)[start..],
-                row_step: window.rows.stride * fine.grid.row_step(),
+                row_step: rows.stride * fine.grid.row_step(),
                 step: if single {
                     fine.grid.image_step()
                 } else {
-                    window.columns.stride * window.fine
+                    columns.stride * fine.grid.size.channels
                 },
                 length,
             };
+            let start = coarse.grid.at(0, 0) + index * self.window.coarse;
             let right = Pixels {
-                values: &coarse.tail(coarse_image)[coarse.grid.at(0, 0)..],
+                values: &coarse.tail(coarse_image)[start..],
                 row_step: coarse.grid.row_step(),
-                step: if single { coarse.grid.image_step() } else { window.coarse },
-                length: window.coarse,
+                step: if single { coarse.grid.image_step() } else { coarse.grid.size.channels },
+                length: self.window.coarse,
             };
-            let pixels = if single { images } else { window.columns.coarse };
-            kernels.outer(&Outer { left, right, rows: window.rows.coarse, pixels }, sums);
+            let pixels = if single { images } else { columns.coarse };
+            kernels.outer(&Outer { left, right, rows: rows.coarse, pixels }, sums);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! weights and images.
 
 mod axes;
+mod convolutions;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -21,10 +21,11 @@ use std::collections::HashMap;
 use super::axes::{self, Axis};
 use super::batch_norm::BatchNormOptions;
 use super::chance::Draw;
+use super::convolutions;
 use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
-use super::stages::{Activate, ConvolutionOptions, NormOptions, PReluOptions};
+use super::stages::{Activate, ConvolutionOptions, DepthwiseOptions, NormOptions, PReluOptions};
 use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides, of_signals};
@@ -50,11 +51,14 @@ pub(super) struct Operation {
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     Convolution(ConvolutionOptions),
+    Depthwise(DepthwiseOptions),
     Activate(Activate),
     MaxPool(PoolOptions),
     AveragePool(PoolOptions),
     /// Nearest upsampling by these factors.
     Upsample(usize, usize),
+    /// Bilinear upsampling by these factors.
+    Bilinear(usize, usize),
     /// Padding or cropping: rows and columns before the first one.
     PadOrCrop(isize, isize),
     Reshape,
@@ -94,6 +98,8 @@ impl Kind {
     fn share(&mut self) {
         match self {
             Self::Convolution(options) => options.shares = true,
+            Self::Depthwise(options) => options.shares = true,
+            Self::BatchNorm(options) => options.shares = true,
             Self::PRelu(options) => options.alpha.shares = true,
             Self::LayerNorm(options) | Self::GroupNorm(_, options) => options.share(),
             _ => {}
@@ -127,7 +133,7 @@ pub(super) enum Head {
 pub struct Unsupported {
     /// Its name in Keras: `batch_normalization_1`.
     pub name: String,
-    /// Its type, and what of it is missing: `UpSampling2D, bilinear`.
+    /// Its type, and what of it is missing: `Dense, activity_regularizer`.
     pub what: String,
 }
 
@@ -148,7 +154,7 @@ pub(super) fn lower(
     Ok(fuse_sigmoid(operations, loss))
 }
 
-/// One or two operations for each node, as the nodes stand, and a fork where a value has several readers.
+/// One to three operations for each node, as the nodes stand, and a fork where a value has several readers.
 pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupported> {
     let mut operations = Vec::new();
     let mut wires = Wires::default();
@@ -159,7 +165,7 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
         let graph = section.graph();
         let (input, output) = (Size::of(&graph.input_of(node).0), Size::of(&node.output.0));
         let mut from: Vec<usize> = node.inputs.iter().map(|&value| wires.read(value)).collect();
-        let (mut kind, activation) = if let Some(options) = batch_norm(graph, index, &counts) {
+        let (kind, activation) = if let Some(options) = batch_norm(graph, index, &counts) {
             counts.norms += 1;
             (Some(Kind::BatchNorm(options)), None)
         } else if let Some(draw) = draw_of(&node.layer) {
@@ -170,9 +176,6 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
         } else {
             translate(node, graph.input_of(node), graph.weights_before(index))?
         };
-        if let Some(kind) = kind.as_mut().filter(|_| node.shares.is_some()) {
-            kind.share();
-        }
         let is_merge = matches!(kind, Some(Kind::Merge(_)));
         if is_merge {
             // The merges themselves see values of one size.
@@ -184,9 +187,16 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
             }
         }
         let input = if is_merge { output } else { input };
-        let steps = [(kind, input), (activation.map(applied), output)];
-        for (kind, input) in steps {
-            let Some(kind) = kind else { continue };
+        let first = graph.weights_before(index);
+        let (sums, between) = convolutions::separable(&node.layer, input, output, first).unzip();
+        let between = between.unwrap_or(output);
+        let activation = activation.map(applied);
+        let steps = [(kind, input, between), (sums, between, output), (activation, output, output)];
+        for (kind, input, output) in steps {
+            let Some(mut kind) = kind else { continue };
+            if node.shares.is_some() {
+                kind.share();
+            }
             let to = vec![wires.take()];
             operations.push(Operation { kind, input, output, from, to: to.clone() });
             from = to;
@@ -323,11 +333,10 @@ fn translate(
     let layer = in_2d.as_ref().unwrap_or(layer);
     let activation = match layer {
         Layer::Conv2D(layers::Conv2D { conv, .. }) | Layer::Conv2DTranspose(conv) => {
-            if conv.dilation_rate != Pair(1, 1) {
-                return unsupported(", dilation_rate");
-            }
             conv.activation
         }
+        Layer::DepthwiseConv2D(conv) => conv.each.activation,
+        Layer::SeparableConv2D(conv) => conv.depthwise.each.activation,
         Layer::Dense(dense) => dense.activation,
         Layer::Activation(layer) => layer.activation,
         Layer::ReLU(relu) if *relu == PLAIN_RELU => Activation::Relu,
@@ -339,20 +348,21 @@ fn translate(
         Err(detail) => return unsupported(detail),
     }
     let kind = match layer {
-        Layer::Conv2D(layers::Conv2D { conv, groups: 1 }) => {
-            Kind::Convolution(conv2d(conv, input, output, first))
+        Layer::Conv2D(conv) => convolutions::conv2d(conv, input, output, first),
+        Layer::Conv2DTranspose(conv) => convolutions::conv2d_transpose(conv, input, output, first),
+        Layer::DepthwiseConv2D(conv) => {
+            convolutions::depthwise(conv, input, output, conv.each.use_bias, first)
         }
-        Layer::Conv2D(_) => return unsupported(", groups"),
-        Layer::Conv2DTranspose(conv) => {
-            Kind::Convolution(conv2d_transpose(conv, input, output, first))
+        Layer::SeparableConv2D(conv) => {
+            convolutions::depthwise(&conv.depthwise, input, output, false, first)
         }
-        Layer::Dense(dense) => Kind::Convolution(self::dense(dense, input, output, first)),
+        Layer::Dense(dense) => convolutions::dense(dense, input, output, first),
         Layer::MaxPooling2D(pool) => Kind::MaxPool(pool_options(pool)),
         Layer::AveragePooling2D(pool) => Kind::AveragePool(pool_options(pool)),
-        Layer::UpSampling2D(up) if up.interpolation == Interpolation::Nearest => {
-            Kind::Upsample(up.size.0, up.size.1)
-        }
-        Layer::UpSampling2D(_) => return unsupported(", bilinear"),
+        Layer::UpSampling2D(up) => match up.interpolation {
+            Interpolation::Nearest => Kind::Upsample(up.size.0, up.size.1),
+            Interpolation::Bilinear => Kind::Bilinear(up.size.0, up.size.1),
+        },
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, left, .. } = pad.padding;
             Kind::PadOrCrop(top as isize, left as isize)
@@ -379,9 +389,7 @@ fn translate(
         | Layer::GaussianNoise(_)
         | Layer::GaussianDropout(_)
         | Layer::AlphaDropout(_) => unreachable!("it has an operation of its own kind"),
-        Layer::DepthwiseConv2D(_)
-        | Layer::SeparableConv2D(_)
-        | Layer::ActivityRegularization(_) => return unsupported(""),
+        Layer::ActivityRegularization(_) => return unsupported(""),
         Layer::Softmax(_)
         | Layer::PReLU(_)
         | Layer::LayerNormalization(_)
@@ -413,82 +421,6 @@ fn applied(activation: Activate) -> Kind {
     }
 }
 
-fn conv2d(
-    conv: &layers::Convolution,
-    input: Size,
-    output: Size,
-    first: usize,
-) -> ConvolutionOptions {
-    let side = |fine, coarse, taps, stride| {
-        let offset = conv.padding.added(fine, taps, stride).0 as isize;
-        Side { fine, coarse, taps, stride, offset }
-    };
-    let (Pair(height, width), Pair(down, across)) = (conv.kernel_size, conv.strides);
-    let window = Window {
-        rows: side(input.height, output.height, height, down),
-        columns: side(input.width, output.width, width, across),
-        fine: input.channels,
-        coarse: output.channels,
-    };
-    with_weights(window, Direction::Gather, conv.use_bias, first)
-}
-
-/// Keras keeps the middle of what an unpadded transposed convolution gives.
-fn conv2d_transpose(
-    conv: &layers::Convolution,
-    input: Size,
-    output: Size,
-    first: usize,
-) -> ConvolutionOptions {
-    let side = |coarse, fine, taps: usize, stride| {
-        let offset = conv.padding.cut(taps, stride).0 as isize;
-        Side { fine, coarse, taps, stride, offset }
-    };
-    let (Pair(height, width), Pair(down, across)) = (conv.kernel_size, conv.strides);
-    let window = Window {
-        rows: side(input.height, output.height, height, down),
-        columns: side(input.width, output.width, width, across),
-        fine: output.channels,
-        coarse: input.channels,
-    };
-    with_weights(window, Direction::Scatter, conv.use_bias, first)
-}
-
-/// A convolution of one tap.
-fn dense(dense: &layers::Dense, input: Size, output: Size, first: usize) -> ConvolutionOptions {
-    let side = |length| Side { fine: length, coarse: length, taps: 1, stride: 1, offset: 0 };
-    let window = Window {
-        rows: side(input.height),
-        columns: side(input.width),
-        fine: input.channels,
-        coarse: output.channels,
-    };
-    with_weights(window, Direction::Gather, dense.use_bias, first)
-}
-
-/// PyTorch's layouts, which the weights have, put the coarse channels first in all three layers.
-fn with_weights(
-    window: Window,
-    direction: Direction,
-    use_bias: bool,
-    first: usize,
-) -> ConvolutionOptions {
-    let end = first + window.taps() * window.fine * window.coarse;
-    let results = if direction == Direction::Gather { window.coarse } else { window.fine };
-    ConvolutionOptions {
-        window,
-        direction,
-        fold: Fold { upsampling: None },
-        tiling: None,
-        coarse_first: true,
-        relu: false,
-        pool: None,
-        kernel: first..end,
-        bias: use_bias.then_some(end..end + results),
-        shares: false,
-    }
-}
-
 fn pool_options(pool: &layers::Pooling) -> PoolOptions {
     let tuple = |Pair(height, width): Pair| (height, width);
     PoolOptions {
@@ -509,7 +441,9 @@ pub(super) fn drop_identities(operations: Vec<Operation>) -> Vec<Operation> {
         }
         let changes = match operation.kind {
             Kind::Activate(function) => function != Activate::Activation(Activation::Linear),
-            Kind::Upsample(rows, columns) => (rows, columns) != (1, 1),
+            Kind::Upsample(rows, columns) | Kind::Bilinear(rows, columns) => {
+                (rows, columns) != (1, 1)
+            }
             Kind::Reshape => operation.input != operation.output,
             Kind::Permute(axes) => axes != [0, 1, 2],
             _ => true,
@@ -523,7 +457,8 @@ pub(super) fn drop_identities(operations: Vec<Operation>) -> Vec<Operation> {
     kept
 }
 
-/// Upsampling followed by a convolution of stride 1.
+/// Upsampling followed by a convolution of stride 1, whose taps lie side by side: else most taps of the folded
+/// kernel would be zeros.
 pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
     rewrite(operations, |operations| {
         let [Operation { kind: Kind::Upsample(down, across), input, .. }, conv, ..] = operations
@@ -531,8 +466,9 @@ pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
             return None;
         };
         let Kind::Convolution(options) = &conv.kind else { return None };
-        let Window { rows, columns, fine, coarse } = options.window;
-        if options.direction != Direction::Gather || (rows.stride, columns.stride) != (1, 1) {
+        let Window { rows, columns, fine, coarse, groups } = options.window;
+        let plain = (rows.stride, columns.stride) == (1, 1) && !options.window.is_dilated();
+        if options.direction != Direction::Gather || !plain {
             return None;
         }
         let side = |own: Side, coarse, factor| Side {
@@ -540,6 +476,7 @@ pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
             coarse,
             taps: own.taps + factor - 1,
             stride: factor,
+            dilation: 1,
             offset: own.taps as isize - 1 - own.offset,
         };
         let window = Window {
@@ -547,6 +484,7 @@ pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
             columns: side(columns, input.width, *across),
             fine: coarse,
             coarse: fine,
+            groups,
         };
         let options = ConvolutionOptions {
             window,

@@ -21,6 +21,9 @@
 //!     coarse[y][x][o] = sum
 //! ```
 //!
+//! With a dilation, it is `ky * dilation - top`, and likewise across; with groups, each group of channels has a loop
+//! of its own.
+//!
 //! and its two transposes: the gradient of `fine`, which is also the way forward of `Conv2DTranspose`, and the
 //! gradient of `kernel`. `Dense` is the loop with one tap.
 //!
@@ -31,10 +34,12 @@
 //! | fine, coarse | the two grids of a convolution: `Conv2D` reads the fine one and gives the coarse one, `Conv2DTranspose` the other way round | [`window`] |
 //! | tap | one place `(ky, kx)` of the kernel, a matrix `(C, O)` | [`window`] |
 //! | gather, scatter | the loop as it stands, from fine to coarse; its transpose, from coarse to fine | [`pass`] |
+//! | group | channels of both grids that meet by themselves, side by side in a pixel | [`window`] |
 //! | phase | fine positions with the same remainder by the stride: they meet the same taps | [`window`] |
 //! | margin | zeros around a grid that windows may read | [`grid`] |
 //! | field, edge | the values of some images; the values between two stages, with their gradient | [`grid`] |
 //! | product, outer | the kernel of the loop: a row of positions times a packed matrix; its transpose, which sums up the kernel's gradient | [`kernels`] |
+//! | piece | values of a window that lie side by side: a whole row of taps, or one tap where it is dilated or grouped | [`kernels`] |
 //! | panel, lane | columns of a packed matrix that fill vectors; one value of a vector | [`kernels`] |
 //! | tile, plane | 2x2 results that are computed together with fewer multiplications; for each of these multiplications, the values of all tiles | [`tiled`] |
 //! | fold | nearest upsampling and the convolution after it as one transposed convolution | [`fold`] |
@@ -45,6 +50,7 @@ mod axes;
 mod batch_norm;
 mod call;
 mod chance;
+mod convolutions;
 mod direct;
 mod fold;
 #[cfg(test)]

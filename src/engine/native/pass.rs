@@ -30,7 +30,8 @@ fn tap_of<'a, T>(kernel: &'a [T], window: &Window, row: usize, column: usize) ->
     &kernel[(row * window.columns.taps + column) * size..][..size]
 }
 
-/// Products of windows with matrices, one matrix for each phase of rows and of columns.
+/// Products of windows with matrices, one matrix for each phase of rows and of columns: of one group of
+/// channels.
 #[derive(Debug, Clone)]
 pub(super) struct Pass<T> {
     direction: Direction,
@@ -38,31 +39,44 @@ pub(super) struct Pass<T> {
     rows: Vec<Phase>,
     columns: Vec<Phase>,
     matrices: Vec<Packed<T>>,
-    /// Channels of a source pixel.
-    channels: usize,
+    source: Channels,
+    result: Channels,
+}
+
+/// Those of a group among all of a pixel.
+#[derive(Debug, Clone, Copy)]
+struct Channels {
+    first: usize,
+    count: usize,
+    all: usize,
+}
+
+impl Channels {
+    /// Of a window's fine and coarse grids.
+    fn of(window: &Window, group: usize) -> (Self, Self) {
+        let channels = |count| Self { first: group * count, count, all: window.groups * count };
+        (channels(window.fine), channels(window.coarse))
+    }
 }
 
 impl<T: Real> Pass<T> {
-    pub fn new(window: Window, direction: Direction, lanes: usize) -> Self {
-        let (rows, columns, channels, results) = match direction {
-            Direction::Gather => {
-                (window.rows.gather(), window.columns.gather(), window.fine, window.coarse)
-            }
-            Direction::Scatter => {
-                (window.rows.scatter(), window.columns.scatter(), window.coarse, window.fine)
-            }
+    pub fn new(window: Window, group: usize, direction: Direction, lanes: usize) -> Self {
+        let (fine, coarse) = Channels::of(&window, group);
+        let (rows, columns, source, result) = match direction {
+            Direction::Gather => (window.rows.gather(), window.columns.gather(), fine, coarse),
+            Direction::Scatter => (window.rows.scatter(), window.columns.scatter(), coarse, fine),
         };
         let mut matrices = Vec::new();
         for row in &rows {
             for column in &columns {
-                let depth = row.taps.len() * column.taps.len() * channels;
-                matrices.push(Packed::new(depth, results, lanes));
+                let depth = row.taps.len() * column.taps.len() * source.count;
+                matrices.push(Packed::new(depth, result.count, lanes));
             }
         }
-        Self { direction, window, rows, columns, matrices, channels }
+        Self { direction, window, rows, columns, matrices, source, result }
     }
 
-    /// Takes over a kernel, and a bias where the result gets one.
+    /// Takes over the group's kernel, and its bias where the result gets one.
     pub fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
         let Window { fine, coarse, .. } = self.window;
         let (rows, row_step, column_step) = match self.direction {
@@ -95,27 +109,53 @@ impl<T: Real> Pass<T> {
         let phase = y % self.rows.len();
         let down = &self.rows[phase];
         let row = down.window + (y / down.step * down.window_step) as isize;
-        let (matrices, row_step) =
-            (&self.matrices[phase * self.columns.len()..], source.grid.row_step());
+        let matrices = &self.matrices[phase * self.columns.len()..];
         for (across, matrix) in self.columns.iter().zip(matrices) {
+            let step = across.window_step * self.source.all;
             // Where no tap falls, the bias stands alone.
-            let (source, source_step, segments) = if matrix.depth() == 0 {
-                (&[][..], 0, 0)
+            let (values, source_step) = if matrix.depth() == 0 {
+                (&[][..], 0)
             } else {
-                let start = source.grid.at(row, across.window);
-                (&source.tail(image)[start..], across.window_step * self.channels, down.taps.len())
+                let start = source.grid.at(row, across.window) + self.source.first;
+                (&source.tail(image)[start..], step)
             };
             let product = Product {
-                source,
                 source_step,
-                segments,
-                segment_step: row_step,
-                segment_length: across.taps.len() * self.channels,
-                matrix,
                 pixels: across.count,
-                result_step: across.step * matrix.columns(),
+                result_step: across.step * self.result.all,
+                ..self.product((down, across), values, source.grid.row_step(), matrix)
             };
-            kernels.product(&product, &mut result[across.first * matrix.columns()..]);
+            let first = across.first * self.result.all + self.result.first;
+            kernels.product(&product, &mut result[first..]);
+        }
+    }
+
+    /// The windows of two phases; of how many pixels, and how far apart, is the caller's.
+    fn product<'a>(
+        &self,
+        (down, across): (&Phase, &Phase),
+        source: &'a [T],
+        row_step: usize,
+        matrix: &'a Packed<T>,
+    ) -> Product<'a, T> {
+        let Channels { count, all, .. } = self.source;
+        let taps = across.taps.len();
+        // Taps side by side, with all channels of their pixels, are one piece.
+        let (pieces, piece_length) = match (across.tap_step, count == all) {
+            (1, true) => (1, taps * count),
+            _ => (taps, count),
+        };
+        Product {
+            source,
+            source_step: 0,
+            segments: if matrix.depth() == 0 { 0 } else { down.taps.len() },
+            segment_step: down.tap_step * row_step,
+            pieces,
+            piece_step: across.tap_step * all,
+            piece_length,
+            matrix,
+            pixels: 1,
+            result_step: 0,
         }
     }
 
@@ -152,17 +192,15 @@ impl<T: Real> Pass<T> {
         images: usize,
     ) {
         let (down, across, matrix) = (&self.rows[0], &self.columns[0], &self.matrices[0]);
+        let start = source.grid.at(down.window, across.window) + self.source.first;
+        let values = &source.tail(from)[start..];
         let product = Product {
-            source: &source.tail(from)[source.grid.at(down.window, across.window)..],
             source_step: source.grid.image_step(),
-            segments: down.taps.len(),
-            segment_step: source.grid.row_step(),
-            segment_length: across.taps.len() * self.channels,
-            matrix,
             pixels: images,
             result_step: result.grid.image_step(),
+            ..self.product((down, across), values, source.grid.row_step(), matrix)
         };
-        let start = result.grid.at(0, 0);
+        let start = result.grid.at(0, 0) + self.result.first;
         kernels.product(&product, &mut result.tail_mut(to)[start..]);
     }
 }
@@ -179,6 +217,8 @@ pub(super) struct Col2Im<T> {
     window: Window,
     rows: Vec<Phase>,
     columns: Vec<Phase>,
+    source: Channels,
+    result: Channels,
     matrix: Packed<T>,
     bias: Vec<T>,
     /// An image's coarse pixels with all taps of all fine channels; the margin stays zero.
@@ -189,7 +229,8 @@ pub(super) struct Col2Im<T> {
 }
 
 impl<T: Real> Col2Im<T> {
-    pub fn new(window: Window, lanes: usize) -> Self {
+    pub fn new(window: Window, group: usize, lanes: usize) -> Self {
+        let (result, source) = Channels::of(&window, group);
         let columns = window.taps() * window.fine;
         let size = Size { channels: columns, ..window.coarse_size() };
         let grid = Grid { size, margin: window.coarse_margin() };
@@ -199,7 +240,10 @@ impl<T: Real> Col2Im<T> {
                 let taps = across.taps.iter().enumerate();
                 taps.map(move |(c, kx)| (r, c, ky * window.columns.taps + kx))
             });
-            let place = |(r, c, tap)| r * grid.row_step() + c * size.channels + tap * window.fine;
+            let place = |(r, c, tap)| {
+                let (row, column) = (r * down.tap_step, c * across.tap_step);
+                row * grid.row_step() + column * size.channels + tap * window.fine
+            };
             taps.map(place).collect()
         });
         Self {
@@ -210,6 +254,8 @@ impl<T: Real> Col2Im<T> {
             taps: Field::new(grid, 1),
             rows,
             columns,
+            source,
+            result,
         }
     }
 
@@ -241,11 +287,13 @@ impl<T: Real> Col2Im<T> {
     fn multiply(&mut self, kernels: &Kernels<T>, source: &Field<T>, image: usize) {
         for y in 0..self.window.rows.coarse {
             let product = Product {
-                source: source.row(image, y),
-                source_step: self.window.coarse,
+                source: &source.row(image, y)[self.source.first..],
+                source_step: self.source.all,
                 segments: 1,
                 segment_step: 0,
-                segment_length: self.window.coarse,
+                pieces: 1,
+                piece_step: 0,
+                piece_length: self.source.count,
                 matrix: &self.matrix,
                 pixels: self.window.columns.coarse,
                 result_step: self.matrix.columns(),
@@ -259,13 +307,14 @@ impl<T: Real> Col2Im<T> {
         let phase = y % self.rows.len();
         let down = &self.rows[phase];
         let top = down.window + (y / down.step) as isize;
-        let (channels, step) = (self.window.fine, self.taps.grid.size.channels);
+        let (channels, step) = (self.result.all, self.taps.grid.size.channels);
         let places = self.places[phase * self.columns.len()..].iter();
         for (across, places) in self.columns.iter().zip(places) {
             let window = &self.taps.tail(0)[self.taps.grid.at(top, across.window)..];
             let result_step = across.step * channels;
             for (channel, &bias) in self.bias.iter().enumerate() {
-                let sums = &mut result[across.first * channels + channel..];
+                let first = across.first * channels + self.result.first;
+                let sums = &mut result[first + channel..];
                 let taps = |place: usize| &window[place + channel..];
                 if let Ok(places) = <[usize; 4]>::try_from(&places[..]) {
                     // The usual case, upsampling by two before a window of three, in one go.

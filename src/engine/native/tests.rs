@@ -1,6 +1,7 @@
 //! The native engine against libtorch's layers: the same weights and images, loss, gradient and
 //! outputs, in both precisions, in every form of the kernels that this CPU can run.
 
+mod convolutions;
 mod plain;
 
 use rand::{Rng, RngExt, SeedableRng};

@@ -11,8 +11,8 @@ use super::loss;
 use super::lower::{Head, Kind, Operation};
 use super::memory::zeros;
 use super::stages::{
-    AveragePool, Broadcast, Convolution, DepthToSpace, GlobalPool, GroupNorm, LayerNorm, MaxPool,
-    PRelu, PadOrCrop, Permute, Reshape, Softmax, Stage, UnitNorm, Upsample,
+    AveragePool, Bilinear, Broadcast, Convolution, DepthToSpace, Depthwise, GlobalPool, GroupNorm,
+    LayerNorm, MaxPool, PRelu, PadOrCrop, Permute, Reshape, Softmax, Stage, UnitNorm, Upsample,
 };
 use super::step::Step;
 use crate::data::Batch;
@@ -298,10 +298,12 @@ pub(super) fn stage<T: Real>(
     let (input, output) = (operation.input, operation.output);
     match operation.kind.clone() {
         Kind::Convolution(options) => Box::new(Convolution::new(options, kernels, images)),
+        Kind::Depthwise(options) => Box::new(Depthwise::new(options, kernels)),
         Kind::Activate(activate) => Box::new(activate),
         Kind::MaxPool(options) => Box::new(MaxPool::new(options, input, output)),
         Kind::AveragePool(options) => Box::new(AveragePool::new(options, input, output)),
         Kind::Upsample(rows, columns) => Box::new(Upsample { rows, columns }),
+        Kind::Bilinear(rows, columns) => Box::new(Bilinear::new((rows, columns), input, kernels)),
         Kind::PadOrCrop(down, across) => Box::new(PadOrCrop { down, across }),
         Kind::Reshape => Box::new(Reshape),
         Kind::Softmax => Box::new(Softmax),

@@ -1,5 +1,6 @@
 //! The same kernels compiled for each instruction set, and which of them this CPU can run.
 
+use super::depthwise::{Depthwise, DepthwiseGradient, depthwise, depthwise_gradient};
 use super::lanes::Portable;
 use super::outer::{Outer, outer};
 use super::overlap::{Overlap, overlap};
@@ -28,6 +29,22 @@ macro_rules! form {
             unsafe fn outer_(run: &Outer<'_, $T>, sums: &mut [$T]) {
                 // SAFETY: the caller's.
                 unsafe { outer::<$Vector>(run, sums) }
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn depthwise_(run: &Depthwise<'_, $T>, result: &mut [$T]) {
+                // SAFETY: the caller's.
+                unsafe { depthwise::<$Vector>(run, result) }
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn depthwise_gradient_(run: &DepthwiseGradient<'_, $T>, sums: &mut [$T]) {
+                // SAFETY: the caller's.
+                unsafe { depthwise_gradient::<$Vector>(run, sums) }
             }
 
             /// # Safety
@@ -108,6 +125,8 @@ macro_rules! form {
                 lanes: <$Vector as Lanes>::COUNT,
                 product: product_,
                 outer: outer_,
+                depthwise: depthwise_,
+                depthwise_gradient: depthwise_gradient_,
                 tiles: tiles_,
                 overlap: overlap_,
                 relu,
@@ -129,8 +148,8 @@ form!(portable_f64, "portable", f64, Portable<f64, 2>);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{
-        Candidates, Kernels, LogitLoss, Outer, Overlap, Product, Table, TileMap, elementwise,
-        outer, overlap, product, tiles,
+        Candidates, Depthwise, DepthwiseGradient, Kernels, LogitLoss, Outer, Overlap, Product,
+        Table, TileMap, depthwise, depthwise_gradient, elementwise, outer, overlap, product, tiles,
     };
 
     form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");

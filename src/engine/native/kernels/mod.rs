@@ -9,6 +9,7 @@
 // Only what is inlined into a form is compiled with that form's instructions.
 #![allow(clippy::inline_always)]
 
+mod depthwise;
 mod elementwise;
 mod forms;
 mod lanes;
@@ -21,6 +22,7 @@ mod real;
 mod tests;
 mod tiles;
 
+pub(in crate::engine) use depthwise::{Depthwise, DepthwiseGradient, Tap};
 pub(in crate::engine) use outer::{Outer, Pixels};
 pub(in crate::engine) use overlap::Overlap;
 pub(in crate::engine) use packed::Packed;
@@ -37,6 +39,8 @@ pub(in crate::engine) struct Kernels<T: 'static> {
     pub lanes: usize,
     product: unsafe fn(&Product<'_, T>, &mut [T]),
     outer: unsafe fn(&Outer<'_, T>, &mut [T]),
+    depthwise: unsafe fn(&Depthwise<'_, T>, &mut [T]),
+    depthwise_gradient: unsafe fn(&DepthwiseGradient<'_, T>, &mut [T]),
     tiles: unsafe fn(&TileMap<'_, T>, &mut [T]),
     overlap: unsafe fn(&Overlap<'_, T>, &mut [T]),
     relu: unsafe fn(&mut [T]),
@@ -106,6 +110,20 @@ impl<T: Real> Kernels<T> {
         run.check(sums, self.lanes);
         // SAFETY: as above.
         unsafe { (self.outer)(run, sums) }
+    }
+
+    /// See [`Depthwise`].
+    pub fn depthwise(&self, run: &Depthwise<'_, T>, result: &mut [T]) {
+        run.check(result, self.lanes);
+        // SAFETY: as above.
+        unsafe { (self.depthwise)(run, result) }
+    }
+
+    /// See [`DepthwiseGradient`]; the sums' rows are filled up to whole vectors.
+    pub fn depthwise_gradient(&self, run: &DepthwiseGradient<'_, T>, sums: &mut [T]) {
+        run.check(sums, self.lanes);
+        // SAFETY: as above.
+        unsafe { (self.depthwise_gradient)(run, sums) }
     }
 
     /// See [`TileMap`].

@@ -14,13 +14,17 @@ pub(in crate::engine) struct Product<'a, T> {
     pub source: &'a [T],
     /// Distance in `source` between the windows of neighbouring pixels.
     pub source_step: usize,
-    /// Rows of a window, each of `segment_length` values that lie side by side.
+    /// Rows of a window.
     pub segments: usize,
     /// Distance in `source` between the rows of a window.
     pub segment_step: usize,
-    /// Values in a row of a window.
-    pub segment_length: usize,
-    /// `segments * segment_length` rows by as many columns as a result pixel has channels.
+    /// Pieces of a row: one, unless there is something between its taps that does not count.
+    pub pieces: usize,
+    /// Distance in `source` between the pieces of a row.
+    pub piece_step: usize,
+    /// Values of a piece, which lie side by side.
+    pub piece_length: usize,
+    /// `segments * pieces * piece_length` rows by as many columns as a result pixel gets channels.
     pub matrix: &'a Packed<T>,
     /// Number of pixels.
     pub pixels: usize,
@@ -34,11 +38,12 @@ impl<T: Real> Product<'_, T> {
     /// # Panics
     /// When the source, the matrix or the result is too short for what is asked.
     pub(super) fn check(&self, result: &[T]) {
-        let Self { source_step, segments, segment_step, segment_length, pixels, .. } = *self;
-        assert!(pixels > 0 && self.matrix.depth() == segments * segment_length);
-        let window = match segments {
+        let Self { source_step, segments, segment_step, pixels, .. } = *self;
+        let Self { pieces, piece_step, piece_length, .. } = *self;
+        assert!(pixels > 0 && self.matrix.depth() == segments * pieces * piece_length);
+        let window = match segments * pieces {
             0 => 0,
-            _ => (segments - 1) * segment_step + segment_length,
+            _ => (segments - 1) * segment_step + (pieces - 1) * piece_step + piece_length,
         };
         assert!((pixels - 1) * source_step + window <= self.source.len());
         assert!((pixels - 1) * self.result_step + self.matrix.columns() <= result.len());
@@ -128,20 +133,23 @@ unsafe fn tile<V: Lanes, const R: usize, const W: usize>(
         let mut sums = [bias; R];
         let mut weights = place.weights;
         for segment in 0..run.segments {
-            let mut source = place.source.add(segment * run.segment_step);
-            for _ in 0..run.segment_length {
-                let mut factors = [V::splat(V::Value::zero()); W];
-                for (w, factor) in factors.iter_mut().enumerate() {
-                    *factor = V::load(weights.add(w * V::COUNT));
-                }
-                for (r, row) in sums.iter_mut().enumerate() {
-                    let value = V::splat(*source.add(r * run.source_step));
-                    for (sum, factor) in row.iter_mut().zip(factors) {
-                        *sum = value.mul_add(factor, *sum);
+            for piece in 0..run.pieces {
+                let start = segment * run.segment_step + piece * run.piece_step;
+                let mut source = place.source.add(start);
+                for _ in 0..run.piece_length {
+                    let mut factors = [V::splat(V::Value::zero()); W];
+                    for (w, factor) in factors.iter_mut().enumerate() {
+                        *factor = V::load(weights.add(w * V::COUNT));
                     }
+                    for (r, row) in sums.iter_mut().enumerate() {
+                        let value = V::splat(*source.add(r * run.source_step));
+                        for (sum, factor) in row.iter_mut().zip(factors) {
+                            *sum = value.mul_add(factor, *sum);
+                        }
+                    }
+                    source = source.add(1);
+                    weights = weights.add(stride);
                 }
-                source = source.add(1);
-                weights = weights.add(stride);
             }
         }
         if place.width == W * V::COUNT {

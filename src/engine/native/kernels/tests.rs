@@ -34,12 +34,15 @@ fn product_on_random_shapes<T: Real>() {
         for _ in 0..CASES {
             let (pixels, columns) = (random.random_range(1..40), random.random_range(1..70));
             let (segments, length) = (random.random_range(1..5), random.random_range(1..30));
+            let (pieces, piece_step) =
+                (random.random_range(1..4), length + random.random_range(0..9));
+            let row = (pieces - 1) * piece_step + length;
             let source_step = random.random_range(0..2 * length);
-            let segment_step = random.random_range(length..2 * length + 1);
+            let segment_step = random.random_range(row..2 * row + 1);
             let result_step = columns + random.random_range(0..5);
-            let depth = segments * length;
+            let depth = segments * pieces * length;
 
-            let window = (segments - 1) * segment_step + length;
+            let window = (segments - 1) * segment_step + row;
             let source: Vec<T> = values(&mut random, (pixels - 1) * source_step + window);
             let weights: Vec<T> = values(&mut random, depth * columns);
             let bias: Vec<T> = values(&mut random, columns);
@@ -54,7 +57,9 @@ fn product_on_random_shapes<T: Real>() {
                 source_step,
                 segments,
                 segment_step,
-                segment_length: length,
+                pieces,
+                piece_step,
+                piece_length: length,
                 matrix: &matrix,
                 pixels,
                 result_step,
@@ -65,7 +70,9 @@ fn product_on_random_shapes<T: Real>() {
             for pixel in 0..pixels {
                 for column in 0..columns {
                     let term = |row: usize| {
-                        let at = pixel * source_step + row / length * segment_step + row % length;
+                        let (segment, piece) = (row / length / pieces, row / length % pieces);
+                        let start = segment * segment_step + piece * piece_step;
+                        let at = pixel * source_step + start + row % length;
                         source[at].wide() * weights[row * columns + column].wide()
                     };
                     let sum: f64 = (0..depth).map(term).sum();
@@ -131,6 +138,115 @@ fn outer_on_random_shapes<T: Real>() {
 fn sums_of_outer_products() {
     outer_on_random_shapes::<f32>();
     outer_on_random_shapes::<f64>();
+}
+
+/// Some taps: where their pixels and their factors start.
+fn random_taps(random: &mut impl Rng, count: usize, row: usize) -> Vec<Tap> {
+    let taps = (0..count).map(|tap| Tap { source: random.random_range(0..60), factors: tap * row });
+    taps.collect()
+}
+
+fn depthwise_on_random_shapes<T: Real>() {
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(12);
+        for _ in 0..CASES {
+            let (pixels, channels): (usize, usize) =
+                (random.random_range(1..24), random.random_range(1..40));
+            let row = channels.next_multiple_of(kernels.lanes);
+            let count = random.random_range(0..12);
+            let taps = random_taps(&mut random, count, row);
+            let (source_step, result_step) =
+                (random.random_range(0..50), channels + random.random_range(0..5));
+            let furthest = taps.iter().map(|tap| tap.source).max();
+            let read = furthest.map_or(0, |start| start + (pixels - 1) * source_step + row);
+            let source: Vec<T> = values(&mut random, read);
+            let factors: Vec<T> = values(&mut random, count * row);
+            let bias: Vec<T> = values(&mut random, row);
+            // What lies between the pixels must stay.
+            let before: Vec<T> = values(&mut random, (pixels - 1) * result_step + channels);
+            let mut result = before.clone();
+            let run = Depthwise {
+                source: &source,
+                taps: &taps,
+                source_step,
+                factors: &factors,
+                bias: &bias,
+                channels,
+                pixels,
+                result_step,
+            };
+            kernels.depthwise(&run, &mut result);
+
+            let mut plain: Vec<f64> = before.iter().map(|value| value.wide()).collect();
+            for pixel in 0..pixels {
+                for c in 0..channels {
+                    let term = |tap: &Tap| {
+                        let value = source[tap.source + pixel * source_step + c].wide();
+                        value * factors[tap.factors + c].wide()
+                    };
+                    let sum: f64 = taps.iter().map(term).sum();
+                    plain[pixel * result_step + c] = sum + bias[c].wide();
+                }
+            }
+            close(&result, &plain, &format!("{} {run:?}", kernels.name));
+        }
+    }
+}
+
+fn depthwise_gradient_on_random_shapes<T: Real>() {
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(13);
+        for _ in 0..CASES {
+            let (pixels, channels): (usize, usize) =
+                (random.random_range(1..24), random.random_range(1..40));
+            let row = channels.next_multiple_of(kernels.lanes);
+            let count = random.random_range(1..12);
+            let taps = random_taps(&mut random, count, row);
+            let (source_step, gradient_step) =
+                (random.random_range(0..50), random.random_range(0..50));
+            let start = taps.iter().map(|tap| tap.source).max().unwrap();
+            let source: Vec<T> = values(&mut random, start + (pixels - 1) * source_step + row);
+            let gradient: Vec<T> = values(&mut random, (pixels - 1) * gradient_step + row);
+            let before: Vec<T> = values(&mut random, count * row);
+            let mut sums = before.clone();
+            let run = DepthwiseGradient {
+                source: &source,
+                taps: &taps,
+                source_step,
+                gradient: &gradient,
+                gradient_step,
+                channels,
+                pixels,
+            };
+            kernels.depthwise_gradient(&run, &mut sums);
+
+            // The channels that fill up a row to whole vectors hold whatever was read there.
+            for tap in &taps {
+                let sum = |c: usize| -> f64 {
+                    let term = |pixel: usize| {
+                        let value = source[tap.source + pixel * source_step + c].wide();
+                        value * gradient[pixel * gradient_step + c].wide()
+                    };
+                    before[tap.factors + c].wide() + (0..pixels).map(term).sum::<f64>()
+                };
+                let plain: Vec<f64> = (0..channels).map(sum).collect();
+                let sums = &sums[tap.factors..][..channels];
+                close(sums, &plain, &format!("{} {tap:?} of {run:?}", kernels.name));
+            }
+        }
+    }
+}
+
+#[test]
+fn filters_of_one_channel_each() {
+    depthwise_on_random_shapes::<f32>();
+    depthwise_on_random_shapes::<f64>();
+}
+
+#[test]
+fn the_gradient_of_filters_of_one_channel_each() {
+    depthwise_gradient_on_random_shapes::<f32>();
+    depthwise_gradient_on_random_shapes::<f64>();
 }
 
 /// What the comments of [`Transform`] say: a row for each pixel that comes out.
@@ -332,7 +448,9 @@ fn buffers_that_are_one_value_too_short_are_refused() {
                 source_step: 3,
                 segments: 2,
                 segment_step: 10,
-                segment_length: 3,
+                pieces: 1,
+                piece_step: 0,
+                piece_length: 3,
                 matrix: &matrix,
                 pixels: 4,
                 result_step: 5,
@@ -410,7 +528,9 @@ fn a_matrix_packed_for_another_form_is_refused() {
                 source_step: 1,
                 segments: 1,
                 segment_step: 1,
-                segment_length: 1,
+                pieces: 1,
+                piece_step: 1,
+                piece_length: 1,
                 matrix: &matrix,
                 pixels: 1,
                 result_step: 1,

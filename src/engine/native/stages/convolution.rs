@@ -35,13 +35,20 @@ pub(in crate::engine::native) struct Options {
     pub shares: bool,
 }
 
+impl Options {
+    /// Values of a group's kernel as it is stored.
+    fn stored(&self) -> usize {
+        self.kernel.len() / self.window.groups
+    }
+}
+
 /// A convolution with its buffers.
 #[derive(Debug)]
 pub(in crate::engine::native) struct Convolution<T: Real> {
     options: Options,
     kernels: &'static Kernels<T>,
     arithmetic: Arithmetic<T>,
-    /// The kernel as the window sees it: taps, fine channels, coarse channels.
+    /// The kernel of each group as the window sees it: taps, fine channels, coarse channels.
     kernel: Vec<T>,
     /// One tap of the kernel.
     tap: Vec<T>,
@@ -99,7 +106,7 @@ impl<T: Real> Convolution<T> {
         Self {
             kernels,
             arithmetic,
-            kernel: zeros(window.taps() * window.fine * window.coarse),
+            kernel: zeros(window.groups * window.kernel()),
             tap: zeros(window.fine * window.coarse),
             bias_gradient: zeros(output.channels),
             pool,
@@ -203,7 +210,10 @@ impl<T: Real> Stage<T> for Convolution<T> {
     fn load(&mut self, weights: &[T]) {
         let Options { window, fold, coarse_first, .. } = &self.options;
         let stored = &weights[self.options.kernel.clone()];
-        fold.kernel(window, *coarse_first, stored, &mut self.tap, &mut self.kernel);
+        let stored = stored.chunks_exact(self.options.stored());
+        for (stored, kernel) in stored.zip(self.kernel.chunks_exact_mut(window.kernel())) {
+            fold.kernel(window, *coarse_first, stored, &mut self.tap, kernel);
+        }
         let bias = self.options.bias.clone().map(|range| &weights[range]);
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => direct.load(&self.kernel, bias),
@@ -289,7 +299,10 @@ impl<T: Real> Stage<T> for Convolution<T> {
         }
         let stored = &mut gradient[self.options.kernel.clone()];
         let before = self.options.shares.then(|| stored.to_vec());
-        fold.gradient(window, *coarse_first, &self.kernel, &mut self.tap, stored);
+        let groups = stored.chunks_exact_mut(self.options.stored());
+        for (stored, kernel) in groups.zip(self.kernel.chunks_exact(window.kernel())) {
+            fold.gradient(window, *coarse_first, kernel, &mut self.tap, stored);
+        }
         if let Some(before) = before {
             self.kernels.add_scaled(stored, &before, T::one());
         }

@@ -1,7 +1,9 @@
 //! What a plan is lowered into: steps from one field of values to the next, and back.
 
+mod bilinear;
 mod broadcast;
 mod convolution;
+mod depthwise;
 mod global_pool;
 mod group_norm;
 mod layer_norm;
@@ -13,8 +15,10 @@ mod rearrange;
 mod shape;
 mod softmax;
 
+pub(super) use bilinear::Bilinear;
 pub(super) use broadcast::Broadcast;
 pub(super) use convolution::{Convolution, Options as ConvolutionOptions};
+pub(super) use depthwise::{Depthwise, Options as DepthwiseOptions};
 pub(super) use global_pool::GlobalPool;
 pub(super) use group_norm::GroupNorm;
 pub(super) use layer_norm::{LayerNorm, NormOptions, UnitNorm};

@@ -4,6 +4,8 @@
 //! each sum rounded to float32. Rust's arithmetic neither fuses nor reorders, so the result is the same
 //! on every processor. Activations and the loss are taken in float64 and rounded once.
 
+use std::ops::Range;
+
 use tch::nn::ModuleT;
 use tch::{Kind as Precision, Tensor};
 
@@ -11,7 +13,7 @@ use crate::data::Batch;
 use crate::engine::native::grid::Size;
 use crate::engine::native::lower::{Kind, Operation};
 use crate::engine::native::pass::Direction;
-use crate::engine::native::stages::{Activate, ConvolutionOptions};
+use crate::engine::native::stages::{Activate, ConvolutionOptions, DepthwiseOptions};
 use crate::engine::native::window::{Side, Window};
 use crate::nn::{Elu, LeakyReLU, Loss, PoolOptions, Rescaling};
 
@@ -203,15 +205,36 @@ impl Plain<'_> {
                     });
                 }
             }),
-            Kind::Convolution(options) => self.convolution(options, visit),
+            Kind::Bilinear(rows, columns) => for_each_pixel(after, |y, x, c| {
+                for (row, down) in neighbours(y, *rows, before.height) {
+                    for (column, across) in neighbours(x, *columns, before.width) {
+                        visit(Term {
+                            output: at(after, y, x, c),
+                            input: Some(at(before, row, column, c)),
+                            factor: Factor::Constant((down * across) as f32),
+                        });
+                    }
+                }
+            }),
+            Kind::Convolution(ConvolutionOptions { window, direction, kernel, bias, .. }) => {
+                self.convolution(window, *direction, (kernel, bias), visit);
+            }
+            Kind::Depthwise(DepthwiseOptions { window, kernel, bias, .. }) => {
+                self.convolution(window, Direction::Gather, (kernel, bias), visit);
+            }
         }
     }
 
     /// The bias, then tap by tap, coarse pixel by coarse pixel.
-    fn convolution(&self, options: &ConvolutionOptions, visit: &mut dyn FnMut(Term)) {
-        let ConvolutionOptions { window, direction, kernel, bias, .. } = options;
+    fn convolution(
+        &self,
+        window: &Window,
+        direction: Direction,
+        (kernel, bias): (&Range<usize>, &Option<Range<usize>>),
+        visit: &mut dyn FnMut(Term),
+    ) {
         let (fine, coarse) = (window.fine_size(), window.coarse_size());
-        let result = if *direction == Direction::Gather { coarse } else { fine };
+        let result = if direction == Direction::Gather { coarse } else { fine };
         if let Some(bias) = bias {
             for_each_pixel(result, |y, x, c| {
                 let factor = Factor::Weight(bias.start + c);
@@ -220,7 +243,7 @@ impl Plain<'_> {
         }
         let mut lost = false;
         for_each_meeting(window, |tap, (i, y, x), (j, v, u)| {
-            let weight = kernel.start + (j * window.fine + i) * window.taps() + tap;
+            let weight = kernel.start + (j * window.fine + i % window.fine) * window.taps() + tap;
             if self.mistake == Mistake::LostTerm(weight) && !std::mem::replace(&mut lost, true) {
                 return;
             }
@@ -242,8 +265,9 @@ fn for_each_meeting(
     // Fine pixel of each tap and coarse pixel of a side, where there is one.
     let pairs = |side: Side| {
         (0..side.taps).map(move |tap| {
-            let fine =
-                move |coarse: usize| (coarse * side.stride + tap).checked_add_signed(-side.offset);
+            let fine = move |coarse: usize| {
+                (coarse * side.stride + tap * side.dilation).checked_add_signed(-side.offset)
+            };
             let coarse = 0..side.coarse;
             let inside = coarse.filter_map(move |q| fine(q).map(|p| (p, q)));
             inside.filter(move |&(p, _)| p < side.fine).collect::<Vec<_>>()
@@ -255,8 +279,9 @@ fn for_each_meeting(
             let tap = tap_row * window.columns.taps + tap_column;
             for &(y, v) in &rows {
                 for &(x, u) in columns {
-                    for i in 0..window.fine {
-                        for j in 0..window.coarse {
+                    for i in 0..window.fine * window.groups {
+                        let first = i / window.fine * window.coarse;
+                        for j in first..first + window.coarse {
                             meet(tap, (i, y, x), (j, v, u));
                         }
                     }
@@ -279,6 +304,13 @@ fn pixels(
     let rows = range(y, input.height, pool.pool_size.0, pool.strides.0);
     let columns = range(x, input.width, pool.pool_size.1, pool.strides.1);
     rows.flat_map(move |row| columns.clone().map(move |column| (row, column)))
+}
+
+/// Of a new row or column, the two that it lies between, with their shares.
+fn neighbours(i: usize, factor: usize, length: usize) -> [(usize, f64); 2] {
+    let place = ((i as f64 + 0.5) / factor as f64 - 0.5).max(0.0);
+    let (pixel, share) = (place as usize, place.fract());
+    [(pixel, 1.0 - share), ((pixel + 1).min(length - 1), share)]
 }
 
 fn at(size: Size, row: usize, column: usize, channel: usize) -> usize {

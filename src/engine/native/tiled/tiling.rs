@@ -33,7 +33,9 @@ impl Tiling {
             };
             both(fits).then_some(Self::Winograd)
         };
-        tiling.filter(|_| window.fine.min(window.coarse) >= FEWEST_CHANNELS)
+        // The maps are those of neighbouring pixels, and of all channels.
+        let plain = window.groups == 1 && !window.is_dilated();
+        tiling.filter(|_| plain && window.fine.min(window.coarse) >= FEWEST_CHANNELS)
     }
 
     /// `G`: a row for each plane of a side, a column for each of the window's taps.
