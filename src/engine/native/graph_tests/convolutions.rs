@@ -170,7 +170,7 @@ fn depthwise_convolutions() {
 fn separable_convolutions() {
     for keys in [
         "kernel_size = 3, padding = \"same\"",
-        "kernel_size = [3, 2], padding = \"same\", depth_multiplier = 2, activation = \"relu\"",
+        "kernel_size = [3, 2], padding = \"same\", depth_multiplier = 2, activation = \"elu\"",
         "kernel_size = 2, padding = \"same\", dilation_rate = 3, use_bias = false",
     ] {
         for channels in [1, 4] {

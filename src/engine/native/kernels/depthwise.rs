@@ -205,9 +205,16 @@ unsafe fn taps<V: Lanes, const N: usize>(
                 *sum = value.mul_add(slope, *sum);
             }
         }
+        let left = run.channels - channel;
         for (sum, tap) in own.iter().zip(taps) {
             let target = sums.add(tap.factors + channel);
-            V::load(target).add(*sum).store(target);
+            let sum = V::load(target).add(*sum);
+            // Beyond the channels stand sums of other pixels, where a row is shorter than others.
+            if left >= V::COUNT {
+                sum.store(target);
+            } else {
+                sum.store_first(target, left);
+            }
         }
     }
 }

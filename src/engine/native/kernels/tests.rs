@@ -220,17 +220,18 @@ fn depthwise_gradient_on_random_shapes<T: Real>() {
             };
             kernels.depthwise_gradient(&run, &mut sums);
 
-            // The channels that fill up a row to whole vectors hold whatever was read there.
+            // What fills up a row to whole vectors must stay.
             for tap in &taps {
                 let sum = |c: usize| -> f64 {
                     let term = |pixel: usize| {
                         let value = source[tap.source + pixel * source_step + c].wide();
                         value * gradient[pixel * gradient_step + c].wide()
                     };
+                    let pixels = if c < channels { pixels } else { 0 };
                     before[tap.factors + c].wide() + (0..pixels).map(term).sum::<f64>()
                 };
-                let plain: Vec<f64> = (0..channels).map(sum).collect();
-                let sums = &sums[tap.factors..][..channels];
+                let plain: Vec<f64> = (0..row).map(sum).collect();
+                let sums = &sums[tap.factors..][..row];
                 close(sums, &plain, &format!("{} {tap:?} of {run:?}", kernels.name));
             }
         }
