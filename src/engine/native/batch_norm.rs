@@ -173,7 +173,9 @@ impl BatchNorm {
                 *square += squares[c] + apart * apart * before * count / all;
             }
         });
-        variance.iter_mut().for_each(|square| *square /= all);
+        for square in variance {
+            *square /= all;
+        }
     }
 
     /// From the output's gradient to the input's, where it is wanted.

@@ -30,7 +30,7 @@ enum Work<T: Real> {
     Fork,
     Merge(Merge),
     Concatenate(Axis),
-    BatchNorm(BatchNorm),
+    BatchNorm(Box<BatchNorm>),
     Chance(Chance<T>),
 }
 
@@ -45,7 +45,7 @@ impl<T: Real> Step<T> {
             Kind::Fork => Work::Fork,
             Kind::Merge(merge) => Work::Merge(*merge),
             Kind::Concatenate(axis) => Work::Concatenate(*axis),
-            Kind::BatchNorm(options) => Work::BatchNorm(BatchNorm::new(options.clone())),
+            Kind::BatchNorm(options) => Work::BatchNorm(Box::new(BatchNorm::new(options.clone()))),
             Kind::Chance(draw, number) => {
                 Work::Chance(Chance::new(*draw, *number, operation.input, images))
             }

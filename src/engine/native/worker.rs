@@ -18,7 +18,7 @@ use super::step::Step;
 use crate::data::Batch;
 
 /// What a worker's images may take of the second-level cache, so that an image on its way back
-/// finds what it left on its way forward. Planes that are kept for it come on top.
+/// finds what it left on its way forward.
 const CACHE: usize = 512 << 10;
 /// More at once gains nothing.
 const MOST_IMAGES: usize = 16;
