@@ -378,3 +378,24 @@ fn what_is_no_loss_is_refused_with_the_value_and_the_remedy() {
     let error = small.objective().unwrap_err().to_string();
     assert!(error.contains("images of 6x8") && error.contains("7x7 pixels at least"), "{error}");
 }
+
+#[test]
+fn clipped_gaussian_is_for_targets_with_noise_that_is_cut_off_at_0_and_1() {
+    let refusal = |more: &str| {
+        let text = format!(
+            "name = \"x\"\n[model]\ninput_shape = [28, 28, 1]\nlayers = [{{ layer = \"Dense\", units = 1 }}]\n\
+             [train]\nloss = {{ loss = \"clipped_gaussian\", stddev = 0.2 }}\n{more}"
+        );
+        let plan = Source::parse(&text, "test.toml", &[]).and_then(Plan::new);
+        plan.err().map(|error| error.to_string())
+    };
+    assert_eq!(refusal(""), None);
+    let clean = refusal("[corruption]\nkind = \"gaussian\"\n").unwrap();
+    assert!(
+        clean.contains("`train.loss` is \"clipped_gaussian\"") && clean.contains("clean ones; set"),
+        "{clean}"
+    );
+    let images = "[data]\nkind = \"images\"\ntrain = \"a\"\ntest = \"b\"\nscale = \"percentile\"\n";
+    let scaled = refusal(images).unwrap();
+    assert!(scaled.contains("clipped_gaussian") && scaled.contains("data.scale"), "{scaled}");
+}

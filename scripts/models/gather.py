@@ -25,8 +25,13 @@ def gather(out: Path) -> None:
         if (out / name).exists() and not stamp.exists() and any((out / name).iterdir()):
             raise Failure(f"{out / name} was not made by this script; move it away")
         shutil.rmtree(out / name, ignore_errors=True)
+    # Under another name until all are there: what is interrupted begins anew.
+    part = out / "part"
+    shutil.rmtree(part, ignore_errors=True)
     for picture in PICTURES:
-        write(picture, load(picture.source.open(out / "packages") / picture.file), out)
+        write(picture, load(picture.source.open(out / "packages") / picture.file), part)
+    for name in COLOURS:
+        (part / name).rename(out / name)
     stamp.write_text(wanted)
 
 

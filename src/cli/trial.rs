@@ -37,7 +37,7 @@ pub struct Try {
     /// Folder of noisy images, searched recursively: PNG, JPEG, BMP, TIFF, WebP or PNM. One image is enough.
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
-    /// Minutes that all of it may take; training is as long as fits, and stops at the latest then.
+    /// Minutes that all of it may take; training is as long as fits, and stops when 95 % of them are over.
     #[arg(long, value_name = "MINUTES", default_value = "10")]
     pub minutes: f64,
     /// Folder for the run's files, instead of runs/NAME, where NAME is the folder's.

@@ -4,16 +4,18 @@ use super::{Graph, Plan, Value};
 use crate::config::corruption::CorruptionKind;
 use crate::config::data::{ImageFiles, Measured, Per, Place, Scale};
 use crate::config::layers::Layer;
+use crate::config::method::Method;
 use crate::config::sections::Data;
 use crate::config::{ConfigError, Source};
 use crate::data::corruption::Split;
 use crate::data::{Dataset, Images, Measure, Scaling};
-use crate::nn::{Activation, Loss};
+use crate::nn::{Activation, Loss, Term};
 use crate::system::terminal::complain;
 
 /// Refuses keys of which one would be passed over in silence.
 pub(super) fn check(source: &Source, graph: &Graph, input: [usize; 3]) -> Result<(), ConfigError> {
     check_scale(source, graph)?;
+    check_clipped(source)?;
     let (test, fraction) = match &source.config.data {
         Data::Idx(idx) => (&idx.test, idx.test_fraction),
         Data::Images(images) => (&images.test, images.files.test_fraction),
@@ -36,6 +38,22 @@ pub(super) fn check(source: &Source, graph: &Graph, input: [usize; 3]) -> Result
 fn check_any_values(source: &Source) -> Result<(), ConfigError> {
     let why = "`data.any_values` is set";
     check_corruption(source, why).and_then(|()| check_loss(source, why))
+}
+
+/// Targets without noise have no mean that cutting off has changed.
+fn check_clipped(source: &Source) -> Result<(), ConfigError> {
+    let train = &source.config.train;
+    let is_clipped = |term: &Term| matches!(term.loss, Loss::ClippedGaussian { .. });
+    let is_clean = |kind: &CorruptionKind| matches!(kind, CorruptionKind::None(_));
+    let supervised = matches!(train.method, Method::Supervised(_));
+    if !supervised
+        || source.config.corruption.0.iter().all(is_clean)
+        || !train.loss.0.iter().any(is_clipped)
+    {
+        return Ok(());
+    }
+    let problem = "is \"clipped_gaussian\", for targets with noise, but `corruption` makes noise of clean ones";
+    Err(source.error("train.loss", problem.to_owned(), "set mean_squared_error, for one"))
 }
 
 fn check_corruption(source: &Source, why: &str) -> Result<(), ConfigError> {
@@ -70,6 +88,7 @@ fn loss_of_unit(source: &Source) -> Option<Loss> {
             Loss::BinaryCrossentropy(_)
                 | Loss::BinaryFocalCrossentropy { .. }
                 | Loss::Poisson
+                | Loss::ClippedGaussian { .. }
                 | Loss::Dice { .. }
                 | Loss::Tversky { .. }
                 | Loss::Ssim

@@ -1,6 +1,7 @@
 //! What a call of the stages is for, and where the workers of a training step meet.
 
-use std::sync::{Barrier, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::panicking;
 
 /// Inference, or one worker's part of a training step.
 #[derive(Debug, Clone, Copy)]
@@ -29,20 +30,57 @@ pub(super) struct Training<'a> {
 /// Where workers that each hold some images of a batch learn what the whole batch is like.
 #[derive(Debug)]
 pub(super) struct Meeting {
-    barrier: Barrier,
+    workers: usize,
+    round: Mutex<Round>,
+    changed: Condvar,
     /// For each exchange of a step what each worker brought.
     brought: Vec<Vec<Mutex<Vec<f64>>>>,
+}
+
+/// Who is there.
+#[derive(Debug, Default)]
+struct Round {
+    number: usize,
+    waiting: usize,
+    /// Whether a worker has panicked, and will not come.
+    is_broken: bool,
+}
+
+/// While it is there, the others may wait for its worker.
+#[derive(Debug)]
+pub(super) struct Attendance<'a>(&'a Meeting);
+
+impl Drop for Attendance<'_> {
+    fn drop(&mut self) {
+        if panicking() {
+            self.0.held().is_broken = true;
+            self.0.changed.notify_all();
+        }
+    }
 }
 
 impl Meeting {
     /// For so many workers, who meet so many times in a step.
     pub fn new(workers: usize, exchanges: usize) -> Self {
         let each = || (0..workers).map(|_| Mutex::default()).collect();
-        Self { barrier: Barrier::new(workers), brought: (0..exchanges).map(|_| each()).collect() }
+        Self {
+            workers,
+            round: Mutex::default(),
+            changed: Condvar::new(),
+            brought: (0..exchanges).map(|_| each()).collect(),
+        }
+    }
+
+    /// To be held by each worker, so that its panic ends the others' waiting.
+    pub fn attend(&self) -> Attendance<'_> {
+        Attendance(self)
     }
 
     /// Waits for the others to bring theirs, then looks at what each of them brought, in the order of the workers:
     /// timing decides nothing. No exchange may happen twice in a step: the end of the step frees its place.
+    ///
+    /// # Panics
+    /// When another worker has panicked.
     pub fn exchange(
         &self,
         exchange: usize,
@@ -58,9 +96,65 @@ impl Meeting {
             place.clear();
             place.extend(values);
         }
-        self.barrier.wait();
+        assert!(self.wait(), "another worker has stopped");
         for place in 0..self.brought[exchange].len() {
             look(&held(place));
         }
+    }
+
+    /// Until all are there; `false` where one will not come.
+    fn wait(&self) -> bool {
+        let mut round = self.held();
+        round.waiting += 1;
+        if round.waiting == self.workers {
+            (round.waiting, round.number) = (0, round.number + 1);
+            self.changed.notify_all();
+        }
+        let left = round.number + usize::from(round.waiting > 0);
+        while round.number < left && !round.is_broken {
+            round = self.changed.wait(round).unwrap_or_else(PoisonError::into_inner);
+        }
+        !round.is_broken
+    }
+
+    fn held(&self) -> MutexGuard<'_, Round> {
+        self.round.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_see_what_each_brought_in_the_order_of_the_workers() {
+        let meeting = Meeting::new(3, 20);
+        std::thread::scope(|scope| {
+            for worker in 0..3 {
+                let meeting = &meeting;
+                scope.spawn(move || {
+                    for exchange in 0..20 {
+                        let mut seen: Vec<f64> = Vec::new();
+                        let own = (100 * exchange + worker) as f64;
+                        meeting.exchange(exchange, worker, [own], |brought| seen.extend(brought));
+                        let all = [0, 1, 2].map(|other| (100 * exchange + other) as f64);
+                        assert_eq!(seen, all);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_worker_that_has_panicked() {
+        let meeting = Meeting::new(2, 1);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| meeting.exchange(0, 0, [1.0], |_| ()));
+            let fails = scope.spawn(|| {
+                let _attendance = meeting.attend();
+                panic!("on purpose");
+            });
+            assert!(fails.join().is_err() && waits.join().is_err());
+        });
     }
 }

@@ -272,6 +272,17 @@ fn layers_that_are_there_twice_learn_from_both_places() {
     agrees(&plan);
 }
 
+/// Nothing but the weights of the first one is on the way to the output.
+#[test]
+fn a_layer_whose_weights_are_those_of_one_beside_the_way() {
+    let mut graph = Builder::new([6, 5, 2]);
+    let beside = graph.conv(2, "tanh", Value::Input);
+    graph.code(beside);
+    let half = graph.layer("layer = \"Rescaling\", scale = 0.5", Value::Input);
+    graph.again(beside, half);
+    agrees(&graph.plan());
+}
+
 #[test]
 fn one_value_that_a_merge_reads_twice() {
     let mut graph = Builder::new([4, 4, 1]);

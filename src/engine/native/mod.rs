@@ -3,7 +3,8 @@
 //! A plan's graph is lowered into stages ([`lower`]), each of which has a forward and a backward pass over
 //! buffers that are allocated once. A worker for every thread takes whole images through all stages
 //! and back, a few at a time, so that what it needs stays in its core's cache; the workers meet only
-//! to add up their gradients, in their own order, so that timing decides nothing.
+//! to add up their gradients, in their own order, so that timing decides nothing. (Where a layer normalises by the whole
+//! batch, they meet there as well: [`call`].)
 //!
 //! With more cores there are more workers, up to one for each image of the batch. What does not
 //! shrink with their number is what each does once a step: it packs the weights, and its gradient is
@@ -21,11 +22,9 @@
 //!     coarse[y][x][o] = sum
 //! ```
 //!
-//! With a dilation, it is `ky * dilation - top`, and likewise across; with groups, each group of channels has a loop
-//! of its own.
-//!
 //! and its two transposes: the gradient of `fine`, which is also the way forward of `Conv2DTranspose`, and the
-//! gradient of `kernel`. `Dense` is the loop with one tap.
+//! gradient of `kernel`. `Dense` is the loop with one tap. With a dilation, it is `ky * dilation - top`, and likewise
+//! across; with groups, each group of channels has a loop of its own.
 //!
 //! # Words
 //!
@@ -115,6 +114,8 @@ pub(super) struct Native<T: Real> {
     /// One for each thread, as soon as there are images for it: a single image needs the memory of
     /// one worker, however many cores there are.
     workers: Vec<Worker<T>>,
+    /// Images at once that workers have been asked to have room for.
+    room: usize,
     pool: rayon::ThreadPool,
     spin_wait: SpinWait,
     weights: Weights<T>,
@@ -159,6 +160,7 @@ impl<T: Real> Native<T> {
             head,
             threads,
             workers: Vec::new(),
+            room: 1,
             pool,
             spin_wait: SpinWait::default(),
             weights: Weights { values: zeros(count), moving: Vec::new(), version: 0 },
@@ -219,15 +221,16 @@ impl<T: Real> Native<T> {
         &mut self.workers[..busy]
     }
 
-    /// Sees to it that so many workers are there, each with room for so many images at once.
+    /// Sees to it that so many workers are there, each with room for so many images at once. New ones get as much as was
+    /// ever asked for: training and validation take turns.
     fn employ(&mut self, count: usize, images: usize) {
-        if self.workers.iter().any(|worker| !worker.has_room(images)) {
-            self.workers.clear();
-        }
+        self.room = self.room.max(images);
+        let room = self.room;
+        self.workers.retain(|worker| worker.has_room(images));
         while self.workers.len() < count {
             let Self { input, operations, head, weights, kernels, .. } = &*self;
             let weights = weights.values.len();
-            self.workers.push(Worker::new(*input, operations, *head, weights, kernels, images));
+            self.workers.push(Worker::new(*input, operations, *head, weights, kernels, room));
         }
     }
 
@@ -311,6 +314,7 @@ impl<T: Real> Engine for Native<T> {
         let (kernels, count) = (self.kernels, self.judged_values(batch));
         let meeting = self.prepare_training(batch.len);
         let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
+            let _attendance = meeting.attend();
             let (first, batch_size) = (images.start, batch.len);
             let training = Training { seed, first, batch: batch_size, worker, meeting: &meeting };
             own.loss_and_gradient(weights, &Share { batch, images }, count, training);

@@ -1,4 +1,5 @@
-//! One thread's share of a step: whole images, forward and back, a few at a time.
+//! One thread's share of a step: whole images, forward and back, a few at a time; all of them where the batch as a
+//! whole is looked at.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -129,6 +130,8 @@ impl<T: Real> Worker<T> {
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
             self.backward(images.len(), training);
         }
+        // A stage adds to what the owner of its weights has left, and the owner may not be on the way to the output.
+        self.gradient.fill(T::zero());
         for step in &mut self.steps {
             step.collect(&mut self.gradient);
         }

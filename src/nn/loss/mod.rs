@@ -91,7 +91,7 @@ pub enum Loss {
         epsilon: f64,
     },
     /// `mean((c(p) - t)^2)`, where `c(p)` is the mean of `p` with Gaussian noise, cut off to 0..1: what targets with
-    /// such noise have on average. `p` itself is free of what cutting off does to the mean. Not Keras's. Source: Foi,
+    /// such noise have on average. So `p` itself becomes the value before noise was added and cut off. Not Keras's. Source: Foi,
     /// "Clipped noisy images: heteroskedastic modeling and practical denoising", 2009, whose declipping is the
     /// inverse of `c`.
     ClippedGaussian {

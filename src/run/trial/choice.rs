@@ -45,8 +45,10 @@ pub struct Choice {
     patch: usize,
     per_image: u64,
     epochs: u64,
-    /// Deviation of noise that is cut off at black or white, before it is.
-    clipped: Option<f64>,
+    /// Whether much of the noise is cut off.
+    is_clipped: bool,
+    /// Its deviation before it was cut off, where [`cut_off`] can tell.
+    cut_off: Option<f64>,
     /// Whether values have to be brought to 0..1.
     is_stretched: bool,
     /// Whether quarter turns leave the noise what it is.
@@ -93,7 +95,8 @@ impl Choice {
             patch,
             per_image: 1,
             epochs: 1,
-            clipped: noise.is_clipped.then_some(noise.deviation),
+            is_clipped: noise.is_clipped,
+            cut_off: cut_off(survey, noise),
             is_stretched: !survey.values.fill_the_unit(),
             turns,
         })
@@ -206,9 +209,8 @@ impl Choice {
     fn train(&self) -> Vec<String> {
         let Self { reason, epochs, .. } = self;
         let (steps, batch) = (self.steps() * epochs, Self::BATCH);
-        let loss = match self.clipped {
-            // The range that the values are stretched from may not end where they are cut off.
-            Some(_) if self.is_stretched => {
+        let loss = match self.cut_off {
+            None if self.is_clipped => {
                 "\"mean_absolute_error\"  # gives the median, which cutting off leaves alone"
                     .to_owned()
             }
@@ -309,6 +311,14 @@ fn patch(survey: &Survey) -> Result<usize, UsageError> {
     Ok(room.min(PATCH))
 }
 
+/// The deviation of noise that is cut off at 0 and at 1, is as strong everywhere, and is measured by itself: what the
+/// loss that undoes it has to know. The measure of noise that hangs together is not corrected for what is cut off.
+fn cut_off(survey: &Survey, noise: &Noise) -> Option<f64> {
+    let [low, high] = survey.values.ends;
+    let known = noise.growth.is_none() && noise.structure == Structure::Independent;
+    (noise.is_clipped && known && low <= 0.0 && high >= 1.0).then_some(noise.deviation)
+}
+
 fn method(survey: &Survey, noise: &Noise) -> (Method, String) {
     let [along, down] = noise.neighbours;
     let hidden = |sides: [i64; 2], reason: String| (Method::Noise2Void(sides), reason);
@@ -341,6 +351,7 @@ fn method(survey: &Survey, noise: &Noise) -> (Method, String) {
 mod tests {
     use super::*;
     use crate::config::Source;
+    use crate::data::survey::Growth;
     use crate::data::survey::testing::{offsets, scene, white};
     use crate::formats::image_file::{ImageFile, Samples};
     use crate::plan::Plan;
@@ -390,6 +401,29 @@ mod tests {
             let plan = Plan::new(source).unwrap_or_else(|e| panic!("{e}\n{text}"));
             assert_eq!((plan.config.name.as_str(), plan.open), ("scans", [true, true]));
             assert_eq!(plan.config.train.epochs as u64, choice.epochs);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_undone_where_it_is_known_and_else_the_median_is_learned() {
+        let of = |change: &dyn Fn(&mut Survey, &mut Noise)| {
+            let mut survey = independent(3);
+            let mut noise = survey.noise.clone().unwrap();
+            (noise.is_clipped, noise.deviation, survey.values.ends) = (true, 0.2, [0.0, 1.0]);
+            change(&mut survey, &mut noise);
+            let text = Choice::of(&survey, &noise, "scans").unwrap().to_toml();
+            Plan::new(Source::parse(&text, "scans.toml", &[]).unwrap()).unwrap();
+            text
+        };
+        let undone = "{ loss = \"clipped_gaussian\", stddev = 0.2000 }";
+        assert!(of(&|_, _| ()).contains(undone));
+        // Paper of 200 of 255 that is cut off there; noise that grows; streaks.
+        for text in [
+            of(&|survey, _| survey.values.ends = [0.0, 200.0 / 255.0]),
+            of(&|_, noise| noise.growth = Some(Growth { dark: 0.1, bright: 0.3 })),
+            of(&|_, noise| noise.structure = Structure::Block([3, 3])),
+        ] {
+            assert!(text.contains("loss = \"mean_absolute_error\""), "{text}");
         }
     }
 
