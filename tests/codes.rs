@@ -838,14 +838,14 @@ fn a_checkpoint_that_is_missing_is_refused_by_every_command() {
 #[test]
 fn an_engine_that_cannot_run_the_model_is_refused() {
     let folder = Folder::new();
-    let dropout = "encoder = [\n  { layer = \"Dropout\", rate = 0.1 },";
-    let config = folder.write("tiny.toml", tiny().replace("encoder = [", dropout));
+    let penalty = "encoder = [\n  { layer = \"ActivityRegularization\", l1 = 0.1 },";
+    let config = folder.write("tiny.toml", tiny().replace("encoder = [", penalty));
     train(config).out(folder.at("run")).succeeds();
     let data = format!("data.dir={}", digits().display());
     let call = call("encode", folder.at("run/tiny.pt")).out(folder.at("codes.npz")).set(&data);
     sentence(
         call.set("train.engine=native").assert().code(2).stdout(""),
-        &["native", "dropout", "libtorch"],
+        &["native", "activity_regularization", "libtorch"],
     );
     assert_eq!(names(folder.path()), ["run", "tiny.toml"]);
 }
