@@ -53,7 +53,7 @@ fn check_clipped(source: &Source) -> Result<(), ConfigError> {
         return Ok(());
     }
     let problem = "is \"clipped_gaussian\", for targets with noise, but `corruption` makes noise of clean ones";
-    Err(source.error("train.loss", problem.to_owned(), "set mean_squared_error, for one"))
+    Err(source.error("train.loss", problem, "set mean_squared_error, for one"))
 }
 
 fn check_corruption(source: &Source, why: &str) -> Result<(), ConfigError> {
