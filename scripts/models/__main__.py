@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from bench import machine
-from parity.failure import Failure
+from parity.failure import exit_status
 from photos.protocol import Photos
 
 from . import card
@@ -27,15 +27,7 @@ that lie in data/models/packages are not fetched."""
 
 
 def main() -> int:
-    try:
-        make(parse())
-        return 0
-    except Failure as failure:
-        say(str(failure))
-        return 2
-    except KeyboardInterrupt:
-        say("interrupted: finished parts are kept, and the same command goes on")
-        return 130
+    return exit_status(lambda: make(parse()), say, "finished parts are kept, and the same command goes on")
 
 
 def parse() -> argparse.Namespace:

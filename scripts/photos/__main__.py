@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from parity.failure import Failure
+from parity.failure import exit_status
 
 from .contestants import METHODS, RIVALS, Method
 from .protocol import Noisy, Photos
@@ -21,15 +21,7 @@ that learn from noisy images alone see one noisy version of each training image,
 
 
 def main() -> int:
-    try:
-        compete(parse())
-        return 0
-    except Failure as failure:
-        say(str(failure))
-        return 2
-    except KeyboardInterrupt:
-        say("interrupted: finished runs are kept, and the same command goes on")
-        return 130
+    return exit_status(lambda: compete(parse()), say, "finished runs are kept, and the same command goes on")
 
 
 def parse() -> argparse.Namespace:

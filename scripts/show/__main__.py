@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from parity.failure import Failure
+from parity.failure import Failure, exit_status
 
 from . import draw, many
 from .contest import Contest, say
@@ -17,15 +17,7 @@ PARTS = (*(task.config for task in TASKS), "speed")
 
 
 def main() -> int:
-    try:
-        show(parse())
-        return 0
-    except Failure as failure:
-        say(str(failure))
-        return 2
-    except KeyboardInterrupt:
-        say("interrupted: what was measured until then is in the folder")
-        return 130
+    return exit_status(lambda: show(parse()), say, "what was measured until then is in the folder")
 
 
 def show(arguments: argparse.Namespace) -> None:
