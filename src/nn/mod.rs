@@ -32,11 +32,11 @@ pub use norm::{
 };
 pub use parameters::{Parameter, Parameters};
 pub use pool::{AveragePooling2D, GlobalPooling, MaxPooling2D, PoolOptions};
-pub(crate) use random::SELU_LIMIT;
 pub use random::{
     AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout2D,
     kl_divergence_from_normal, sampled,
 };
+pub(crate) use random::{SELU_LIMIT, alpha_dropout_line};
 pub use resize::{
     Cropping2D, DepthToSpace, Flatten, Interpolation, Permute, RepeatVector, Reshape, UpSampling2D,
     ZeroPadding2D,

@@ -58,6 +58,12 @@ pub struct AlphaDropout {
     pub rate: f64,
 }
 
+/// The factor and the offset that give back mean and variance when a share `rate` has become [`SELU_LIMIT`].
+pub(crate) fn alpha_dropout_line(rate: f64) -> (f64, f64) {
+    let a = ((1.0 - rate) * (1.0 + rate * SELU_LIMIT.powi(2))).powf(-0.5);
+    (a, -a * SELU_LIMIT * rate)
+}
+
 /// SELU's lower limit: -alpha * scale.
 pub(crate) const SELU_LIMIT: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
 
@@ -67,8 +73,7 @@ impl ModuleT for AlphaDropout {
             return x.shallow_clone();
         }
         let kept = x.rand_like().ge(self.rate).to_kind(x.kind());
-        let a = ((1.0 - self.rate) * (1.0 + self.rate * SELU_LIMIT.powi(2))).powf(-0.5);
-        let b = -a * SELU_LIMIT * self.rate;
+        let (a, b) = alpha_dropout_line(self.rate);
         (x * &kept + (1.0 - kept) * SELU_LIMIT) * a + b
     }
 }

@@ -3,7 +3,7 @@
 
 use super::grid::Size;
 use super::lower::Kind;
-use super::stages::{NormOptions, PReluOptions, Place};
+use super::stages::{NormOptions, PReluOptions};
 use crate::config::layers::{self, Layer};
 use crate::plan::{Shape, axis_of};
 
@@ -46,10 +46,13 @@ pub(super) fn kind(
         Layer::Softmax(softmax) if Axis::of(input, softmax.axis) == Axis::Channels => Kind::Softmax,
         Layer::Softmax(_) => return Err(", of another axis than the channels"),
         Layer::PReLU(layer) => Kind::PRelu(prelu(layer, input, first)),
-        Layer::LayerNormalization(norm) => Kind::LayerNorm(normalization(norm, channels, first)),
+        Layer::LayerNormalization(norm) => {
+            Kind::LayerNorm(normalization(&norm.learned, norm.epsilon, channels, first))
+        }
         Layer::GroupNormalization(layer) => {
             let groups = layer.groups_of(channels).expect("the plan has checked it");
-            Kind::GroupNorm(groups, normalization(&layer.norm, channels, first))
+            let norm = &layer.norm;
+            Kind::GroupNorm(groups, normalization(&norm.learned, norm.epsilon, channels, first))
         }
         Layer::UnitNormalization(_) => Kind::UnitNorm,
         Layer::GlobalAveragePooling2D(_) => Kind::GlobalPool { largest: false },
@@ -72,15 +75,18 @@ fn prelu(layer: &layers::PReLU, input: &Shape, first: usize) -> PReluOptions {
     let sides = input.0.iter().zip(1..);
     let sides = sides.map(|(&side, axis)| if layer.shared_axes.contains(&axis) { 1 } else { side });
     let sides = Size::of(&sides.collect::<Vec<_>>());
-    let alpha = Place { range: first..first + sides.values(), shares: false };
-    PReluOptions { sides, alpha }
+    PReluOptions { sides, alpha: first..first + sides.values() }
 }
 
 /// Gamma stands before beta.
-fn normalization(norm: &layers::LayerNormalization, channels: usize, first: usize) -> NormOptions {
-    let place = |first| Place { range: first..first + channels, shares: false };
-    let gamma = norm.learned.scale.then(|| place(first));
-    let first = gamma.as_ref().map_or(first, |gamma| gamma.range.end);
-    let beta = norm.learned.center.then(|| place(first));
-    NormOptions { gamma, beta, epsilon: norm.epsilon }
+pub(super) fn normalization(
+    learned: &layers::ScaleAndOffset,
+    epsilon: f64,
+    channels: usize,
+    first: usize,
+) -> NormOptions {
+    let gamma = learned.scale.then(|| first..first + channels);
+    let first = gamma.as_ref().map_or(first, |gamma| gamma.end);
+    let beta = learned.center.then(|| first..first + channels);
+    NormOptions { gamma, beta, epsilon }
 }

@@ -17,26 +17,21 @@ use std::ops::Range;
 use super::call::{Call, Training};
 use super::grid::{Edge, Field};
 use super::kernels::Real;
+use super::stages::{NormOptions, hand_out};
 use super::worker::Weights;
 
 /// Which weights it has, and how it uses them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct BatchNormOptions {
     pub channels: usize,
-    /// Added to the variance.
-    pub epsilon: f64,
+    /// Gamma and beta, and what is added to the variance.
+    pub norm: NormOptions,
     /// Share of the old moving statistics that a batch leaves.
     pub momentum: f64,
-    /// Where the learned factors stand among the weights.
-    pub gamma: Option<Range<usize>>,
-    /// And the learned offsets.
-    pub beta: Option<Range<usize>>,
     /// The number of the moving mean among the moving statistics; the moving variance is the next one.
     pub moving: usize,
     /// Its number among the batch normalisations of the model, each of which meets twice in a step.
     pub number: usize,
-    /// Whether the weights are those of a stage before it, to whose gradient it adds its own.
-    pub shares: bool,
 }
 
 /// A batch normalisation with its buffers.
@@ -114,10 +109,10 @@ impl BatchNorm {
     pub fn load<T: Real>(&mut self, weights: &Weights<T>) {
         let wide = |values: &[T]| values.iter().map(|value| value.wide()).collect();
         let own = |range: &Range<usize>| wide(&weights.values[range.clone()]);
-        if let Some(range) = &self.options.gamma {
+        if let Some(range) = &self.options.norm.gamma {
             self.gamma = own(range);
         }
-        if let Some(range) = &self.options.beta {
+        if let Some(range) = &self.options.norm.beta {
             self.beta = own(range);
         }
         let [mean, variance] = [0, 1].map(|next| wide(&weights.moving[self.options.moving + next]));
@@ -139,7 +134,7 @@ impl BatchNorm {
                 &self.batch
             }
         };
-        let scales = statistics.scales(self.options.epsilon).zip(&self.gamma);
+        let scales = statistics.scales(self.options.norm.epsilon).zip(&self.gamma);
         let factors: Vec<f64> = scales.map(|(scale, gamma)| scale * gamma).collect();
         output.zip_rows(input, 0..images, |output, input| {
             for (output, input) in pixels(output, input, factors.len()) {
@@ -188,7 +183,7 @@ impl BatchNorm {
         training: Training<'_>,
     ) {
         let channels = self.options.channels;
-        let scales: Vec<f64> = self.batch.scales(self.options.epsilon).collect();
+        let scales: Vec<f64> = self.batch.scales(self.options.norm.epsilon).collect();
         let mean = &self.batch.mean;
         self.slopes.clear();
         let [sums, products] = &mut self.slopes.0;
@@ -240,17 +235,14 @@ impl BatchNorm {
         }
     }
 
-    /// Hands out the gradients of gamma and beta, and starts them anew.
+    /// Adds the gradients of gamma and beta to those at their places, and starts them anew.
     pub fn collect<T: Real>(&mut self, gradient: &mut [T]) {
-        let [beta, gamma] = &self.learned.0;
-        for (range, sums) in [(&self.options.gamma, gamma), (&self.options.beta, beta)] {
-            let Some(range) = range else { continue };
-            for (stored, &sum) in gradient[range.clone()].iter_mut().zip(sums) {
-                let before = if self.options.shares { *stored } else { T::zero() };
-                *stored = before + T::of(sum);
+        let NormOptions { gamma, beta, .. } = &self.options.norm;
+        for (place, sums) in [beta, gamma].into_iter().zip(&mut self.learned.0) {
+            if let Some(place) = place {
+                hand_out(&mut gradient[place.clone()], sums);
             }
         }
-        self.learned.clear();
     }
 }
 

@@ -19,7 +19,7 @@ use super::call::{Call, Training};
 use super::grid::{Edge, Field, Size};
 use super::kernels::Real;
 use super::memory::zeros;
-use crate::nn::SELU_LIMIT;
+use crate::nn::{SELU_LIMIT, alpha_dropout_line};
 use crate::system::random::{Purpose, Stream, stream};
 
 /// What is drawn.
@@ -46,12 +46,18 @@ pub(super) struct Chance<T> {
     /// What each value's gradient is multiplied by, image by image.
     slopes: Vec<T>,
     values: usize,
+    /// What an AlphaDropout multiplies by and adds.
+    line: (f64, f64),
 }
 
 impl<T: Real> Chance<T> {
     pub fn new(draw: Draw, number: usize, size: Size, images: usize) -> Self {
         let values = size.values();
-        Self { draw, number, slopes: zeros(images * values), values }
+        let line = match draw {
+            Draw::AlphaDropout(rate) => alpha_dropout_line(rate),
+            _ => (1.0, 0.0),
+        };
+        Self { draw, number, slopes: zeros(images * values), values, line }
     }
 
     pub fn forward(
@@ -83,7 +89,7 @@ impl<T: Real> Chance<T> {
                 draw => rows.for_each(|(row, slopes)| {
                     let output = output.row_mut(image, row);
                     for (y, slope) in output.iter_mut().zip(slopes) {
-                        (*y, *slope) = drawn(draw, *y, &mut stream);
+                        (*y, *slope) = drawn(draw, self.line, *y, &mut stream);
                     }
                 }),
             }
@@ -109,7 +115,7 @@ impl<T: Real> Chance<T> {
 }
 
 /// One value and its derivative.
-fn drawn<T: Real>(draw: Draw, x: T, stream: &mut Stream) -> (T, T) {
+fn drawn<T: Real>(draw: Draw, (a, b): (f64, f64), x: T, stream: &mut Stream) -> (T, T) {
     let mut normal = || stream.sample::<f64, _>(StandardNormal);
     match draw {
         Draw::Dropout(rate) | Draw::SpatialDropout(rate) => {
@@ -122,8 +128,6 @@ fn drawn<T: Real>(draw: Draw, x: T, stream: &mut Stream) -> (T, T) {
             (x * factor, factor)
         }
         Draw::AlphaDropout(rate) => {
-            let a = ((1.0 - rate) * (1.0 + rate * SELU_LIMIT.powi(2))).powf(-0.5);
-            let b = -a * SELU_LIMIT * rate;
             if is_kept(rate, stream) {
                 (T::of(a) * x + T::of(b), T::of(a))
             } else {

@@ -163,6 +163,5 @@ fn with_weights(
         pool: None,
         kernel: first..end,
         bias: use_bias.then_some(end..end + results),
-        shares: false,
     }
 }

@@ -55,7 +55,7 @@ impl Fold {
         }
     }
 
-    /// The transpose of [`Fold::kernel`], for the gradient.
+    /// The transpose of [`Fold::kernel`], for the gradient, which is added to what is stored.
     pub fn gradient<T: Real>(
         self,
         window: &Window,
@@ -72,7 +72,7 @@ impl Fold {
                 tap.iter_mut().zip(source).for_each(|(sum, value)| *sum = *sum + *value);
             }
             let order = Order { window, coarse_first, taps: pairs.len(), tap: *place };
-            order.for_each(|value, i| stored[i] = tap[value]);
+            order.for_each(|value, i| stored[i] = stored[i] + tap[value]);
         }
     }
 }

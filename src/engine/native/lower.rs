@@ -93,20 +93,6 @@ pub(super) enum Kind {
     Concatenate(Axis),
 }
 
-impl Kind {
-    /// With the weights of a stage before it.
-    fn share(&mut self) {
-        match self {
-            Self::Convolution(options) => options.shares = true,
-            Self::Depthwise(options) => options.shares = true,
-            Self::BatchNorm(options) => options.shares = true,
-            Self::PRelu(options) => options.alpha.shares = true,
-            Self::LayerNorm(options) | Self::GroupNorm(_, options) => options.share(),
-            _ => {}
-        }
-    }
-}
-
 /// What is made of several values, from the first to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Merge {
@@ -193,10 +179,7 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
         let activation = activation.map(applied);
         let steps = [(kind, input, between), (sums, between, output), (activation, output, output)];
         for (kind, input, output) in steps {
-            let Some(mut kind) = kind else { continue };
-            if node.shares.is_some() {
-                kind.share();
-            }
+            let Some(kind) = kind else { continue };
             let to = vec![wires.take()];
             operations.push(Operation { kind, input, output, from, to: to.clone() });
             from = to;
@@ -258,23 +241,15 @@ fn batch_norm(graph: &Graph, index: usize, counts: &Counts) -> Option<BatchNormO
     let Layer::BatchNormalization(norm) = &node.layer else { return None };
     let channels = node.output.channels();
     let owner = graph.owner(index);
-    let mut first = graph.weights_before(index);
-    let mut learned = |is_there: bool| {
-        let start = first;
-        first += if is_there { channels } else { 0 };
-        is_there.then_some(start..first)
-    };
+    let first = graph.weights_before(index);
     let is_norm = |node: &Node| matches!(node.layer, Layer::BatchNormalization(_));
     let before = graph.nodes[..owner].iter().filter(|node| is_norm(node) && node.shares.is_none());
     Some(BatchNormOptions {
         channels,
-        epsilon: norm.epsilon,
+        norm: axes::normalization(&norm.learned, norm.epsilon, channels, first),
         momentum: norm.momentum,
-        gamma: learned(norm.learned.scale),
-        beta: learned(norm.learned.center),
         moving: 2 * before.count(),
         number: counts.norms,
-        shares: node.shares.is_some(),
     })
 }
 

@@ -68,7 +68,7 @@ impl<T: Real> Step<T> {
         }
     }
 
-    /// Hands out the gradients of the weights, at their places in the row of all weights, and starts them anew.
+    /// Adds the gradients of the weights to those at their places in the row of all weights, and starts them anew.
     pub fn collect(&mut self, gradient: &mut [T]) {
         match &mut self.work {
             Work::Stage(stage) => stage.collect(gradient),

@@ -130,7 +130,7 @@ impl<T: Real> Worker<T> {
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
             self.backward(images.len(), training);
         }
-        // A stage adds to what the owner of its weights has left, and the owner may not be on the way to the output.
+        // Stages may share weights: each adds its own.
         self.gradient.fill(T::zero());
         for step in &mut self.steps {
             step.collect(&mut self.gradient);

@@ -31,8 +31,6 @@ pub(in crate::engine::native) struct Options {
     /// Where its kernel and bias stand among the weights.
     pub kernel: Range<usize>,
     pub bias: Option<Range<usize>>,
-    /// Whether they are those of a stage before it, to whose gradient it adds its own.
-    pub shares: bool,
 }
 
 impl Options {
@@ -298,20 +296,12 @@ impl<T: Real> Stage<T> for Convolution<T> {
             Arithmetic::Tiled(tiled) => tiled.collect(self.kernels, &mut self.kernel),
         }
         let stored = &mut gradient[self.options.kernel.clone()];
-        let before = self.options.shares.then(|| stored.to_vec());
         let groups = stored.chunks_exact_mut(self.options.stored());
         for (stored, kernel) in groups.zip(self.kernel.chunks_exact(window.kernel())) {
             fold.gradient(window, *coarse_first, kernel, &mut self.tap, stored);
         }
-        if let Some(before) = before {
-            self.kernels.add_scaled(stored, &before, T::one());
-        }
         if let Some(bias) = self.options.bias.clone() {
-            let stored = &mut gradient[bias];
-            if !self.options.shares {
-                stored.fill(T::zero());
-            }
-            self.kernels.add_scaled(stored, &self.bias_gradient, T::one());
+            self.kernels.add_scaled(&mut gradient[bias], &self.bias_gradient, T::one());
         }
         self.bias_gradient.fill(T::zero());
     }

@@ -28,8 +28,6 @@ pub(in crate::engine::native) struct Options {
     /// Where its kernel `(channels, filters, rows, columns)` and its bias stand among the weights.
     pub kernel: Range<usize>,
     pub bias: Option<Range<usize>>,
-    /// Whether they are those of a stage before it, to whose gradient it adds its own.
-    pub shares: bool,
 }
 
 impl Options {
@@ -37,7 +35,7 @@ impl Options {
     pub fn new(window: Window, use_bias: bool, first: usize) -> Self {
         let end = first + window.groups * window.kernel();
         let bias = use_bias.then(|| end..end + window.coarse_size().channels);
-        Self { window, kernel: first..end, bias, shares: false }
+        Self { window, kernel: first..end, bias }
     }
 }
 
@@ -334,13 +332,7 @@ impl<T: Real> Stage<T> for Depthwise<T> {
 
     fn collect(&mut self, gradient: &mut [T]) {
         let Rows { channels, pixels, step } = self.rows;
-        let begin = |stored: &mut [T]| {
-            if !self.options.shares {
-                stored.fill(T::zero());
-            }
-        };
         let stored = &mut gradient[self.options.kernel.clone()];
-        begin(stored);
         for (channel, filter) in stored.chunks_exact_mut(self.options.window.taps()).enumerate() {
             for (slope, sums) in filter.iter_mut().zip(self.sums.chunks_exact(step)) {
                 let sums = sums[channel..].iter().step_by(channels).take(pixels);
@@ -349,9 +341,7 @@ impl<T: Real> Stage<T> for Depthwise<T> {
         }
         self.sums.fill(T::zero());
         if let Some(bias) = self.options.bias.clone() {
-            let stored = &mut gradient[bias];
-            begin(stored);
-            self.kernels.add_scaled(stored, &self.bias_gradient, T::one());
+            self.kernels.add_scaled(&mut gradient[bias], &self.bias_gradient, T::one());
         }
         self.bias_gradient.fill(T::zero());
     }

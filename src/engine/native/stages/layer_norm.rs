@@ -11,31 +11,24 @@
 //!
 //! Means are those of a pixel's channels, and the variance is the biased one.
 
+use std::ops::Range;
+
 use super::Stage;
-use super::learned::{Learned, Place, sum_of};
+use super::learned::{Learned, sum_of};
 use crate::engine::native::grid::{Edge, Field, Size};
 use crate::engine::native::kernels::Real;
 use crate::engine::native::memory::zeros;
 use crate::nn::SMALLEST_NORM;
 
 /// What a normalisation is made from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(in crate::engine::native) struct NormOptions {
-    /// The factor of each channel, where one is learned.
-    pub gamma: Option<Place>,
-    /// The offset of each channel, where one is learned.
-    pub beta: Option<Place>,
+    /// Where the factors of the channels stand among the weights, if they are learned.
+    pub gamma: Option<Range<usize>>,
+    /// And the offsets.
+    pub beta: Option<Range<usize>>,
     /// Added to the variance.
     pub epsilon: f64,
-}
-
-impl NormOptions {
-    /// With those of a stage before it.
-    pub fn share(&mut self) {
-        for place in self.gamma.iter_mut().chain(&mut self.beta) {
-            place.shares = true;
-        }
-    }
 }
 
 /// To the same shape.

@@ -5,29 +5,19 @@ use std::ops::Range;
 use crate::engine::native::kernels::Real;
 use crate::engine::native::memory::zeros;
 
-/// Where a weight stands among all of the model's.
-#[derive(Debug, Clone)]
-pub(in crate::engine::native) struct Place {
-    pub range: Range<usize>,
-    /// Whether it is that of a stage before it, to whose gradient this one adds its own.
-    pub shares: bool,
-}
-
-impl Place {
-    /// Hands out a gradient, and starts its sums anew.
-    pub fn collect<T: Real>(&self, gradient: &mut [T], sums: &mut [f64]) {
-        for (to, sum) in gradient[self.range.clone()].iter_mut().zip(sums) {
-            let before = if self.shares { to.wide() } else { 0.0 };
-            *to = T::of(before + *sum);
-            *sum = 0.0;
-        }
+/// Adds sums to a gradient, and starts them anew.
+pub(in crate::engine::native) fn hand_out<T: Real>(gradient: &mut [T], sums: &mut [f64]) {
+    for (to, sum) in gradient.iter_mut().zip(sums) {
+        *to = T::of(to.wide() + *sum);
+        *sum = 0.0;
     }
 }
 
 /// A value for each channel, with its gradient since the last step.
 #[derive(Debug)]
 pub(super) struct Learned<T> {
-    place: Option<Place>,
+    /// Where they stand among all of the model's weights.
+    place: Option<Range<usize>>,
     /// `(C)`; constants where there is nothing to learn.
     pub values: Vec<T>,
     /// `(C)`. In float32 a sum over a million pixels would lose a third of its digits.
@@ -36,7 +26,7 @@ pub(super) struct Learned<T> {
 
 impl<T: Real> Learned<T> {
     /// As many values as there are channels, which are `constant` where there is no weight.
-    pub fn new(place: Option<Place>, channels: usize, constant: T) -> Self {
+    pub fn new(place: Option<Range<usize>>, channels: usize, constant: T) -> Self {
         let mut values = zeros(channels);
         values.fill(constant);
         Self { place, values, gradient: zeros(channels) }
@@ -49,13 +39,13 @@ impl<T: Real> Learned<T> {
 
     pub fn load(&mut self, weights: &[T]) {
         if let Some(place) = &self.place {
-            self.values.copy_from_slice(&weights[place.range.clone()]);
+            self.values.copy_from_slice(&weights[place.clone()]);
         }
     }
 
     pub fn collect(&mut self, gradient: &mut [T]) {
         if let Some(place) = &self.place {
-            place.collect(gradient, &mut self.gradient);
+            hand_out(&mut gradient[place.clone()], &mut self.gradient);
         }
     }
 }

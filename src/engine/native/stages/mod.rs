@@ -22,7 +22,7 @@ pub(super) use depthwise::{Depthwise, Options as DepthwiseOptions};
 pub(super) use global_pool::GlobalPool;
 pub(super) use group_norm::GroupNorm;
 pub(super) use layer_norm::{LayerNorm, NormOptions, UnitNorm};
-pub(super) use learned::Place;
+pub(super) use learned::hand_out;
 pub(super) use pointwise::Activate;
 pub(super) use pool::{AveragePool, MaxPool};
 pub(super) use prelu::{PRelu, PReluOptions};
@@ -51,8 +51,8 @@ pub(super) trait Stage<T: Real>: std::fmt::Debug + Send {
         images: usize,
     );
 
-    /// Hands out the gradients of the stage's weights, at their places in the row of all weights, and
-    /// starts them anew.
+    /// Adds the gradients of the stage's weights to those at their places in the row of all weights, which other
+    /// stages may share, and starts them anew.
     fn collect(&mut self, _gradient: &mut [T]) {}
 
     /// Zeros that the stage reads around its input's values.

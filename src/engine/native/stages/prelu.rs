@@ -5,8 +5,10 @@
 //!                                          dalpha = sum dy * min(x, 0), over the images and shared axes
 //! ```
 
+use std::ops::Range;
+
 use super::Stage;
-use super::learned::Place;
+use super::learned::hand_out;
 use crate::engine::native::grid::{Edge, Field, Size};
 use crate::engine::native::kernels::Real;
 use crate::engine::native::memory::zeros;
@@ -17,7 +19,7 @@ pub(in crate::engine::native) struct PReluOptions {
     /// Sides of alpha, 1 where an axis is shared.
     pub sides: Size,
     /// Where alpha stands, channels first as in PyTorch.
-    pub alpha: Place,
+    pub alpha: Range<usize>,
 }
 
 /// To the same shape.
@@ -67,7 +69,7 @@ impl<T: Real> PRelu<T> {
 
 impl<T: Real> Stage<T> for PRelu<T> {
     fn load(&mut self, weights: &[T]) {
-        let stored = &weights[self.options.alpha.range.clone()];
+        let stored = &weights[self.options.alpha.clone()];
         let places = Self::places(self.options.sides, self.width, self.channels);
         self.alpha.iter_mut().zip(places).for_each(|(alpha, place)| *alpha = stored[place]);
     }
@@ -117,6 +119,6 @@ impl<T: Real> Stage<T> for PRelu<T> {
             self.stored[place] += *sum;
             *sum = 0.0;
         }
-        self.options.alpha.collect(gradient, &mut self.stored);
+        hand_out(&mut gradient[self.options.alpha.clone()], &mut self.stored);
     }
 }
