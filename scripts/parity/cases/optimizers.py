@@ -166,15 +166,15 @@ def nudge(given):
 
 
 def conditioned(errors, wanted, nudged):
-    """Errors where float64 determines the weights less well than the bar asks: what Keras itself
-    moves by when everything that goes in moves by one rounding counts as the bar. It happens to
-    RMSprop, centred: mean square less squared mean cancels where a clipped gradient stays the same.
+    """Errors where float64 determines the weights less well than the bar asks: twice what Keras itself
+    moves by when everything that goes in moves by one rounding counts as the bar, as both sides round. It
+    happens to RMSprop, centred: mean square less squared mean cancels where a clipped gradient stays the same.
     There both sides are some 1e-10 from the exact weights, and nearer to one another."""
     judged = {}
     for name, error in errors.items():
         own = distance(nudged[name], wanted[name])
         label = f"{name} ({error:.1e}; Keras itself moves by {own:.1e} on one rounding)"
-        judged[label if error > BAR else name] = error * BAR / max(BAR, own)
+        judged[label if error > BAR else name] = error * BAR / max(BAR, 2.0 * own)
     return judged
 
 
