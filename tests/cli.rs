@@ -214,13 +214,14 @@ fn the_summary_shows_layers_shapes_parameters_and_the_code() {
 #[test]
 fn the_summary_names_the_layer_that_keeps_the_native_engine_out() {
     let folder = Folder::new();
-    let penalty = r#"{ layer = "ActivityRegularization", l1 = 0.1 }"#;
-    let conv = r#"{ layer = "Conv2D", filters = 1, kernel_size = 1 }"#;
-    let model = format!("name = \"drop\"\n[model]\nencoder = [{conv}]\ndecoder = [{penalty}]\n");
-    let summary = || convae().args(["summary", "--config"]).arg(folder.write("drop.toml", &model));
+    let code = r#"{ layer = "Flatten" }, { layer = "Dense", units = 4, activity_regularizer = "orthogonal_regularizer" }"#;
+    let image =
+        r#"{ layer = "Dense", units = 784 }, { layer = "Reshape", target_shape = [28, 28, 1] }"#;
+    let model = format!("name = \"code\"\n[model]\nencoder = [{code}]\ndecoder = [{image}]\n");
+    let summary = || convae().args(["summary", "--config"]).arg(folder.write("code.toml", &model));
     let engine = "Engine on the CPU: libtorch";
     let reason =
-        ", not native: it has no stage for activity_regularization (ActivityRegularization)";
+        ", not native: it has no stage for dense (Dense, OrthogonalRegularizer of its outputs)";
     let text = summary().succeeds();
     assert!(text.contains(&format!("{engine}{reason}\n")), "{text}");
     let text = summary().set("train.engine=libtorch").succeeds();

@@ -3,22 +3,19 @@
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::criterion::{Criterion, batch_of, sides};
 use super::{Engine, Model, Step, values_of};
 use crate::data::Batch;
-use crate::nn::{Losses, channels_first, channels_last};
-use crate::plan::{Part, Plan, Shape};
+use crate::nn::channels_last;
+use crate::plan::{Part, Plan};
 
 /// What is needed beside the model.
 #[derive(Debug)]
 pub(super) struct Libtorch {
-    loss: Losses,
-    device: Device,
-    kind: Kind,
+    criterion: Criterion,
     part: Part,
-    /// Of what goes in, as layers compute on it ([`Shape::computed`]).
+    /// Of what goes in, as layers compute on it ([`crate::plan::Shape::computed`]).
     shape: Vec<i64>,
-    /// Of what should come out.
-    target: Vec<i64>,
     /// Of what comes out, in Keras's shape.
     given: Vec<i64>,
     draws_in_training: bool,
@@ -29,18 +26,10 @@ impl Libtorch {
     /// When a connection leads past the code and the part is the decoder.
     pub fn new(plan: &Plan, part: Part, device: Device, kind: Kind) -> Self {
         let section = plan.graph.section(part).expect("it was asked for before");
-        let loss = &plan.config.train.loss;
-        let mut target = sides(&section.output_shape().computed());
-        if let (true, Some(channels)) = (loss.of_classes(), target.last_mut()) {
-            *channels = 1;
-        }
         Self {
-            loss: loss.computed(section.output_shape().0.len()),
-            device,
-            kind,
+            criterion: Criterion::new(&plan.config.train.loss, &section, device, kind),
             part,
             shape: sides(&section.input_shape().computed()),
-            target,
             given: sides(section.output_shape()),
             draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
         }
@@ -48,55 +37,23 @@ impl Libtorch {
 
     /// Loss and outputs of a batch.
     fn run(&self, model: &Model, batch: &Batch, train: bool) -> (Tensor, Tensor) {
-        let input = self.tensor(&batch.input, &self.shape);
+        let tensor = |values, shape| self.criterion.tensor(values, shape);
+        let input = tensor(&batch.input, &self.shape);
         model.activity.take();
         let output = model.forward_t(&input, train);
         let target = match &batch.clean {
-            Some(clean) => self.tensor(clean, &self.target),
-            None if self.target == self.shape => input,
+            Some(clean) => tensor(clean, &self.criterion.target),
+            None if self.criterion.target == self.shape => input,
             // The same values in other sides: a vector for an image.
-            None => self.tensor(&batch.input, &self.target),
+            None => tensor(&batch.input, &self.criterion.target),
         };
-        let loss = match batch.supervision.masked() {
-            None => self.loss.of(&output, &target),
-            Some(places) => {
-                let places = places_of(places, batch.len).to_device(self.device);
-                let masked = |tensor: &Tensor| {
-                    let flat = channels_last(tensor).reshape([batch.len as i64, -1]);
-                    flat.gather(1, &places, false)
-                };
-                self.loss.of(&masked(&output), &masked(&target))
-            }
-        };
+        let loss = self.criterion.loss(batch, &output, &target);
         let loss = match model.activity.take() {
             Some(penalty) => loss + penalty,
             None => loss,
         };
         (loss, output)
     }
-
-    /// Channels-last values of samples of that shape as the layers take them, `(N, C, H, W)` or `(N, F)`, on
-    /// the device.
-    fn tensor(&self, values: &[f32], shape: &[i64]) -> Tensor {
-        channels_first(&Tensor::from_slice(values).view(batch_of(shape).as_slice()))
-            .to_device(self.device)
-            .to_kind(self.kind)
-    }
-}
-
-/// Of as many values of each image, `(N, values)`.
-fn places_of(places: &[u32], images: usize) -> Tensor {
-    let places: Vec<i64> = places.iter().copied().map(i64::from).collect();
-    Tensor::from_slice(&places).view([images as i64, -1])
-}
-
-/// With the batch.
-fn batch_of(shape: &[i64]) -> Vec<i64> {
-    [-1].iter().chain(shape).copied().collect()
-}
-
-fn sides(shape: &Shape) -> Vec<i64> {
-    shape.0.iter().map(|&side| side as i64).collect()
 }
 
 impl Engine for Libtorch {
@@ -119,7 +76,7 @@ impl Engine for Libtorch {
     }
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
-        let input = self.tensor(input, &self.shape);
+        let input = self.criterion.tensor(input, &self.shape);
         model.activity.take();
         let output = no_grad(|| match self.part {
             Part::Whole => model.forward_t(&input, false),
@@ -127,6 +84,10 @@ impl Engine for Libtorch {
             Part::Decoder => model.decode(&input, false),
         });
         channels_last(&output).reshape(batch_of(&self.given))
+    }
+
+    fn activity(&self, model: &Model) -> Option<Tensor> {
+        model.activity.take()
     }
 
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {

@@ -4,6 +4,7 @@
 //! - `libtorch` takes every layer, and GPUs.
 
 mod allocator;
+mod criterion;
 mod device;
 mod libtorch;
 mod model;
@@ -51,6 +52,9 @@ pub(crate) trait Engine: std::fmt::Debug {
     fn predict(&mut self, model: &Model, input: &[f32]) -> Vec<f32> {
         values_of(&self.outputs(model, input))
     }
+
+    /// What the layers' values added to the loss in the last prediction, a scalar on the device.
+    fn activity(&self, model: &Model) -> Option<Tensor>;
 
     /// Loss and outputs of a batch in one go.
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>);

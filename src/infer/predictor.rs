@@ -116,7 +116,7 @@ impl Predictor {
 
     /// A loss of outputs that [`Predictor::predict`] has just given, with all penalties.
     pub(crate) fn penalized(&self, loss: Tensor) -> Tensor {
-        let loss = match self.model.activity.take() {
+        let loss = match self.engine.activity(&self.model) {
             Some(activity) => loss + activity,
             None => loss,
         };

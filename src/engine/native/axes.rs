@@ -33,18 +33,10 @@ impl Axis {
 }
 
 /// The stage of a layer whose weights start at `first`; of all others `None`.
-///
-/// # Errors
-/// Says what of the layer has no stage.
-pub(super) fn kind(
-    layer: &Layer,
-    input: &Shape,
-    first: usize,
-) -> Result<Option<Kind>, &'static str> {
+pub(super) fn kind(layer: &Layer, input: &Shape, first: usize) -> Option<Kind> {
     let channels = input.channels();
-    Ok(Some(match layer {
-        Layer::Softmax(softmax) if Axis::of(input, softmax.axis) == Axis::Channels => Kind::Softmax,
-        Layer::Softmax(_) => return Err(", of another axis than the channels"),
+    Some(match layer {
+        Layer::Softmax(_) => Kind::Softmax,
         Layer::PReLU(layer) => Kind::PRelu(prelu(layer, input, first)),
         Layer::LayerNormalization(norm) => {
             Kind::LayerNorm(normalization(&norm.learned, norm.epsilon, channels, first))
@@ -66,8 +58,22 @@ pub(super) fn kind(
         }
         Layer::RepeatVector(layer) => Kind::Repeat(layer.n),
         Layer::DepthToSpace(layer) => Kind::DepthToSpace(layer.block_size),
-        _ => return Ok(None),
-    }))
+        _ => return None,
+    })
+}
+
+/// Of a softmax along another axis than the channels: the axis is put in their place, and back.
+pub(super) fn softmax_elsewhere(layer: &Layer, input: &Shape) -> Option<[(Kind, Size, Size); 3]> {
+    let Layer::Softmax(softmax) = layer else { return None };
+    let size = Size::of(&input.0);
+    let Size { height, width, channels } = size;
+    let (axes, turned) = match Axis::of(input, softmax.axis) {
+        Axis::Height => ([2, 1, 0], Size { height: channels, width, channels: height }),
+        Axis::Width => ([0, 2, 1], Size { height, width: channels, channels: width }),
+        Axis::Channels => return None,
+    };
+    let turn = Kind::Permute(axes);
+    Some([(turn.clone(), size, turned), (Kind::Softmax, turned, turned), (turn, turned, size)])
 }
 
 /// Alpha has the input's sides, and 1 where an axis is shared.

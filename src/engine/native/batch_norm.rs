@@ -16,8 +16,9 @@ use std::ops::Range;
 
 use super::call::{Call, Training};
 use super::grid::{Edge, Field};
-use super::kernels::Real;
+use super::kernels::{Kernels, Lines, Real, Slopes, Sums};
 use super::stages::{NormOptions, hand_out};
+use super::step::rows;
 use super::worker::Weights;
 
 /// Which weights it has, and how it uses them.
@@ -32,12 +33,15 @@ pub(super) struct BatchNormOptions {
     pub moving: usize,
     /// Its number among the batch normalisations of the model, each of which meets twice in a step.
     pub number: usize,
+    /// Whether a relu follows.
+    pub relu: bool,
 }
 
 /// A batch normalisation with its buffers.
 #[derive(Debug)]
-pub(super) struct BatchNorm {
+pub(super) struct BatchNorm<T: 'static> {
     options: BatchNormOptions,
+    kernels: &'static Kernels<T>,
     gamma: Vec<f64>,
     beta: Vec<f64>,
     moving: Statistics,
@@ -56,26 +60,6 @@ pub(super) struct Statistics {
     pub variance: Vec<f64>,
 }
 
-/// Two sums for each channel.
-#[derive(Debug, Clone)]
-struct Sums([Vec<f64>; 2]);
-
-impl Sums {
-    fn new(channels: usize) -> Self {
-        Self([vec![0.0; channels], vec![0.0; channels]])
-    }
-
-    fn clear(&mut self) {
-        self.0.iter_mut().for_each(|sums| sums.fill(0.0));
-    }
-
-    fn add(&mut self, [first, second]: [&[f64]; 2]) {
-        for (sums, others) in self.0.iter_mut().zip([first, second]) {
-            sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += other);
-        }
-    }
-}
-
 impl Statistics {
     /// The deviation's reciprocal of each channel.
     fn scales(&self, epsilon: f64) -> impl Iterator<Item = f64> {
@@ -83,11 +67,12 @@ impl Statistics {
     }
 }
 
-impl BatchNorm {
-    pub fn new(options: BatchNormOptions) -> Self {
+impl<T: Real> BatchNorm<T> {
+    pub fn new(options: BatchNormOptions, kernels: &'static Kernels<T>) -> Self {
         let channels = options.channels;
         Self {
             options,
+            kernels,
             gamma: vec![1.0; channels],
             beta: vec![0.0; channels],
             moving: Statistics::default(),
@@ -106,7 +91,7 @@ impl BatchNorm {
         &self.batch
     }
 
-    pub fn load<T: Real>(&mut self, weights: &Weights<T>) {
+    pub fn load(&mut self, weights: &Weights<T>) {
         let wide = |values: &[T]| values.iter().map(|value| value.wide()).collect();
         let own = |range: &Range<usize>| wide(&weights.values[range.clone()]);
         if let Some(range) = &self.options.norm.gamma {
@@ -120,7 +105,7 @@ impl BatchNorm {
     }
 
     /// Of the first `images` of a field; in training these are all that this worker has of the batch.
-    pub fn forward<T: Real>(
+    pub fn forward(
         &mut self,
         input: &Field<T>,
         output: &mut Field<T>,
@@ -136,21 +121,20 @@ impl BatchNorm {
         };
         let scales = statistics.scales(self.options.norm.epsilon).zip(&self.gamma);
         let factors: Vec<f64> = scales.map(|(scale, gamma)| scale * gamma).collect();
+        let lines = Lines { means: &statistics.mean, factors: &factors, offsets: &self.beta };
         output.zip_rows(input, 0..images, |output, input| {
-            for (output, input) in pixels(output, input, factors.len()) {
-                let places = factors.iter().zip(&statistics.mean).zip(&self.beta);
-                for ((y, &x), ((factor, mean), beta)) in output.iter_mut().zip(input).zip(places) {
-                    *y = T::of((x.wide() - mean) * factor + beta);
-                }
+            self.kernels.lines(&lines, input, output);
+            if self.options.relu {
+                self.kernels.relu(output);
             }
         });
     }
 
     /// Takes over the statistics of the whole batch: from each worker's own the common ones (Chan, Golub and LeVeque,
     /// "Updating formulae and a pairwise algorithm for computing sample variances", 1979).
-    fn meet<T: Real>(&mut self, input: &Field<T>, images: usize, training: Training<'_>) {
+    fn meet(&mut self, input: &Field<T>, images: usize, training: Training<'_>) {
         let channels = self.options.channels;
-        let (count, own) = own_statistics(input, images, channels);
+        let (count, own) = own_statistics(self.kernels, input, images);
         let brought = [count].into_iter().chain(own.mean).chain(own.variance);
         let (mut all, Statistics { mean, variance }) = (0.0, &mut self.batch);
         let Training { worker, meeting, .. } = training;
@@ -174,7 +158,7 @@ impl BatchNorm {
     }
 
     /// From the output's gradient to the input's, where it is wanted.
-    pub fn backward<T: Real>(
+    pub fn backward(
         &mut self,
         input: &Field<T>,
         output: &mut Edge<T>,
@@ -184,19 +168,16 @@ impl BatchNorm {
     ) {
         let channels = self.options.channels;
         let scales: Vec<f64> = self.batch.scales(self.options.norm.epsilon).collect();
-        let mean = &self.batch.mean;
+        let means = &self.batch.mean;
         self.slopes.clear();
-        let [sums, products] = &mut self.slopes.0;
-        output.gradient.zip_rows(input, 0..images, |gradient, input| {
-            for (gradient, input) in pixels(gradient, input, channels) {
-                let places = sums.iter_mut().zip(products.iter_mut()).zip(mean);
-                for ((dy, &x), ((sum, product), mean)) in gradient.iter().zip(input).zip(places) {
-                    let dy = dy.wide();
-                    *sum += dy;
-                    *product += dy * (x.wide() - mean);
-                }
+        for (image, row) in rows(input.grid.size, images) {
+            let gradient = output.gradient.row_mut(image, row);
+            if self.options.relu {
+                self.kernels.relu_gradient(output.values.row(image, row), gradient);
             }
-        });
+            self.kernels.products(gradient, input.row(image, row), means, &mut self.slopes);
+        }
+        let [_, products] = &mut self.slopes.0;
         products.iter_mut().zip(&scales).for_each(|(product, scale)| *product *= scale);
         self.learned.add([&self.slopes.0[0], &self.slopes.0[1]]);
         let brought = self.slopes.0.iter().flatten().copied();
@@ -210,33 +191,22 @@ impl BatchNorm {
         let pixels_of_image = input.grid.size.height * input.grid.size.width;
         let count = (training.batch * pixels_of_image) as f64;
         let [sums, products] = &all.0;
-        // dx = factor dy - (x - mean) slope - offset
-        let each = |c: usize| {
-            let factor = scales[c] * self.gamma[c];
-            (factor, factor * scales[c] * products[c] / count, factor * sums[c] / count)
-        };
-        let (factors, (slopes, offsets)): (Vec<f64>, (Vec<f64>, Vec<f64>)) = (0..channels)
-            .map(each)
-            .map(|(factor, slope, offset)| (factor, (slope, offset)))
-            .unzip();
-        for image in 0..images {
-            for row in 0..input.grid.size.height {
-                let (gradient, values) = (output.gradient.row(image, row), input.row(image, row));
-                let result = result.row_mut(image, row);
-                let all = result.chunks_exact_mut(channels).zip(gradient.chunks_exact(channels));
-                for ((dx, dy), x) in all.zip(values.chunks_exact(channels)) {
-                    let places = factors.iter().zip(&slopes).zip(&offsets).zip(mean);
-                    let values = dx.iter_mut().zip(dy).zip(x).zip(places);
-                    for (((dx, dy), x), (((factor, slope), offset), mean)) in values {
-                        *dx = T::of(factor * dy.wide() - (x.wide() - mean) * slope - offset);
-                    }
-                }
-            }
+        let factors: Vec<f64> =
+            (scales.iter().zip(&self.gamma)).map(|(scale, gamma)| scale * gamma).collect();
+        let shares =
+            |sums: &[f64]| factors.iter().zip(sums).map(|(f, sum)| f * sum / count).collect();
+        let offsets: Vec<f64> = shares(sums);
+        let mut slopes: Vec<f64> = shares(products);
+        slopes.iter_mut().zip(&scales).for_each(|(slope, scale)| *slope *= scale);
+        let each = Slopes { means, factors: &factors, slopes: &slopes, offsets: &offsets };
+        for (image, row) in rows(input.grid.size, images) {
+            let (gradient, values) = (output.gradient.row(image, row), input.row(image, row));
+            self.kernels.slopes(&each, gradient, values, result.row_mut(image, row));
         }
     }
 
     /// Adds the gradients of gamma and beta to those at their places, and starts them anew.
-    pub fn collect<T: Real>(&mut self, gradient: &mut [T]) {
+    pub fn collect(&mut self, gradient: &mut [T]) {
         let NormOptions { gamma, beta, .. } = &self.options.norm;
         for (place, sums) in [beta, gamma].into_iter().zip(&mut self.learned.0) {
             if let Some(place) = place {
@@ -246,31 +216,21 @@ impl BatchNorm {
     }
 }
 
-/// The channels of each pixel of two rows.
-fn pixels<'a, T>(
-    one: &'a mut [T],
-    other: &'a [T],
-    channels: usize,
-) -> impl Iterator<Item = (&'a mut [T], &'a [T])> {
-    one.chunks_exact_mut(channels).zip(other.chunks_exact(channels))
-}
-
 /// The number of values of each channel, their means, and the sums of their squared distances from these.
-fn own_statistics<T: Real>(field: &Field<T>, images: usize, channels: usize) -> (f64, Statistics) {
+fn own_statistics<T: Real>(
+    kernels: &Kernels<T>,
+    field: &Field<T>,
+    images: usize,
+) -> (f64, Statistics) {
     let size = field.grid.size;
     // Distances from a value of about the right size: squares of the values themselves would lose a small variance.
-    let start: Vec<f64> = field.row(0, 0)[..channels].iter().map(|value| value.wide()).collect();
-    let [mut sums, mut squares] = [vec![0.0; channels], vec![0.0; channels]];
-    for (image, row) in (0..images).flat_map(|image| (0..size.height).map(move |y| (image, y))) {
-        for pixel in field.row(image, row).chunks_exact(channels) {
-            let places = sums.iter_mut().zip(squares.iter_mut()).zip(&start);
-            for (value, ((sum, square), start)) in pixel.iter().zip(places) {
-                let distance = value.wide() - start;
-                *sum += distance;
-                *square += distance * distance;
-            }
-        }
+    let start: Vec<f64> =
+        field.row(0, 0)[..size.channels].iter().map(|value| value.wide()).collect();
+    let mut all = Sums::new(size.channels);
+    for (image, row) in rows(size, images) {
+        kernels.moments(field.row(image, row), &start, &mut all);
     }
+    let Sums([sums, squares]) = all;
     let count = (images * size.height * size.width) as f64;
     let centred = |(square, sum): (&f64, &f64)| (square - sum * sum / count).max(0.0);
     let variance = squares.iter().zip(&sums).map(centred).collect();

@@ -1,5 +1,6 @@
 //! What a call of the stages is for, and where the workers of a training step meet.
 
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::panicking;
 
@@ -25,6 +26,19 @@ pub(super) struct Training<'a> {
     pub worker: usize,
     /// Where it meets the others.
     pub meeting: &'a Meeting,
+}
+
+impl<'a> Training<'a> {
+    /// Of the images of a batch that a worker has.
+    pub fn new(
+        seed: u64,
+        images: &Range<usize>,
+        batch: usize,
+        worker: usize,
+        meeting: &'a Meeting,
+    ) -> Self {
+        Self { seed, first: images.start, batch, worker, meeting }
+    }
 }
 
 /// Where workers that each hold some images of a batch learn what the whole batch is like.

@@ -29,7 +29,7 @@ impl Builder {
         Self { graph: Graph::new(Shape(input.into())), part: Part::Encoder }
     }
 
-    fn add(&mut self, layer: Layer, inputs: &[Value]) -> Value {
+    pub(super) fn add(&mut self, layer: Layer, inputs: &[Value]) -> Value {
         let name = format!("node_{}", self.graph.nodes.len());
         self.graph.add(name, self.part, layer, inputs.to_vec()).unwrap()
     }
@@ -120,7 +120,7 @@ fn agrees(plan: &Plan) {
         for kernels in f64::forms() {
             let lowered = lower::lower(
                 &section_of(plan, Part::Whole),
-                plan.config.train.loss.alone().unwrap(),
+                loss::elementwise(&plan.config.train.loss),
             )
             .unwrap();
             let mut native = Native::<f64>::assemble(plan, Part::Whole, lowered, threads, kernels);

@@ -85,6 +85,16 @@ impl<T: Real> Field<T> {
         Self { grid, values: zeros(images * grid.image_step() + SLACK) }
     }
 
+    /// Of the same layout, but without a buffer.
+    pub fn empty(grid: Grid) -> Self {
+        Self { grid, values: Vec::new() }
+    }
+
+    /// Whether it has no buffer.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// From an image's first value (in its margin) to the end of all.
     pub fn tail(&self, image: usize) -> &[T] {
         &self.values[image * self.grid.image_step()..]
@@ -148,7 +158,7 @@ impl<T: Real> Field<T> {
     }
 }
 
-/// What one stage hands to the next, and what comes back.
+/// What one stage hands to the next, and what comes back; both hold buffers only while they are needed.
 #[derive(Debug, Clone)]
 pub(super) struct Edge<T> {
     pub values: Field<T>,

@@ -3,30 +3,26 @@
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use super::kernels::Real;
-use super::lower::Unsupported;
 use crate::nn::{Labels, Loss, Losses};
 
 /// Keras's `backend.epsilon()`.
 pub(super) const EPSILON: f64 = 1e-7;
 
-/// The loss, where it is one that looks at each value by itself.
-///
-/// # Errors
-/// Names the loss where it is another.
-pub(super) fn elementwise(losses: &Losses) -> Result<Loss, Unsupported> {
-    match losses.alone() {
-        Some(
-            loss @ (Loss::BinaryCrossentropy(_)
-            | Loss::MeanSquaredError
-            | Loss::MeanAbsoluteError
-            | Loss::Huber { .. }
-            | Loss::LogCosh
-            | Loss::Charbonnier { .. }
-            | Loss::ClippedGaussian { .. }
-            | Loss::Unknown),
-        ) => Ok(loss),
-        _ => Err(Unsupported { name: "train.loss".to_owned(), what: losses.name() }),
-    }
+/// The loss, where it is one that looks at each value by itself and is computed here.
+pub(super) fn elementwise(losses: &Losses) -> Option<Loss> {
+    losses.alone().filter(|loss| {
+        matches!(
+            loss,
+            Loss::BinaryCrossentropy(_)
+                | Loss::MeanSquaredError
+                | Loss::MeanAbsoluteError
+                | Loss::Huber { .. }
+                | Loss::LogCosh
+                | Loss::Charbonnier { .. }
+                | Loss::ClippedGaussian { .. }
+                | Loss::Unknown
+        )
+    })
 }
 
 /// The summed loss; the outputs give way to the gradient times `scale`.

@@ -12,7 +12,7 @@
 //!   16 multiplications a tile instead of 36, and 9 instead of 16; [`super::tiled`] has the algebra.
 //! - [`fuse_pooling`]: `max_k relu(x_k) = relu(max_k x_k)`, as relu does not decrease; so the largest
 //!   value is taken first, and the convolution keeps no more than the rows under one pooled row.
-//! - [`fuse_relu`]: the convolution applies the relu while a row is in the cache.
+//! - [`fuse_relu`]: the convolution, or the batch normalisation, applies the relu while a row is in the cache.
 //! - [`fuse_sigmoid`]: with `p = sigmoid(z)`, the cross-entropy `-t ln p - (1 - t) ln(1 - p)` is
 //!   `ln(1 + e^z) - t z`, and its gradient by `z` is `p - t`.
 
@@ -25,10 +25,12 @@ use super::convolutions;
 use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
+use super::penalties::{Penalty, SamplingOptions};
 use super::stages::{Activate, ConvolutionOptions, DepthwiseOptions, NormOptions, PReluOptions};
 use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides, of_signals};
+use crate::config::regularizers::{L1, L1L2, L2, Regularizer};
 use crate::nn::{self, Activation, Interpolation, Loss, PoolOptions};
 use crate::plan::{Graph, Node, Section, Shape, Value};
 
@@ -87,10 +89,29 @@ pub(super) enum Kind {
     /// The same position of several values of one size.
     Merge(Merge),
     BatchNorm(BatchNormOptions),
+    /// A draw from means and logarithms of variances.
+    Sampling(SamplingOptions),
+    /// What its values add to the loss.
+    Penalty(Penalty),
     /// A layer of chance, with its number among them.
     Chance(Draw, usize),
     /// Along an axis.
     Concatenate(Axis),
+}
+
+impl Kind {
+    /// Whether something of it is learned.
+    pub fn has_weights(&self) -> bool {
+        matches!(
+            self,
+            Self::Convolution(_)
+                | Self::Depthwise(_)
+                | Self::PRelu(_)
+                | Self::LayerNorm(_)
+                | Self::GroupNorm(..)
+                | Self::BatchNorm(_)
+        )
+    }
 }
 
 /// What is made of several values, from the first to the last.
@@ -111,6 +132,8 @@ pub(super) enum Head {
     Outputs(Loss),
     /// The outputs are logits of a cross-entropy.
     Logits,
+    /// The loss looks at the batch as a whole; libtorch computes it.
+    Batch,
 }
 
 /// A layer that the native engine has no stage for.
@@ -123,13 +146,13 @@ pub struct Unsupported {
     pub what: String,
 }
 
-/// The operations of some layers, rewritten.
+/// The operations of some layers, rewritten, and the loss, where it looks at each value by itself.
 ///
 /// # Errors
 /// Names the first layer that there is no stage for.
 pub(super) fn lower(
     section: &Section<'_>,
-    loss: Loss,
+    loss: Option<Loss>,
 ) -> Result<(Vec<Operation>, Head), Unsupported> {
     let operations = operations(section)?;
     let operations = drop_identities(operations);
@@ -137,10 +160,13 @@ pub(super) fn lower(
     let operations = multiply_less(operations);
     let operations = fuse_pooling(operations);
     let operations = fuse_relu(operations);
-    Ok(fuse_sigmoid(operations, loss))
+    Ok(match loss {
+        Some(loss) => fuse_sigmoid(operations, loss),
+        None => (operations, Head::Batch),
+    })
 }
 
-/// One to three operations for each node, as the nodes stand, and a fork where a value has several readers.
+/// One to four operations for each node, as the nodes stand, and a fork where a value has several readers.
 pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupported> {
     let mut operations = Vec::new();
     let mut wires = Wires::default();
@@ -157,10 +183,13 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
         } else if let Some(draw) = draw_of(&node.layer) {
             counts.draws += 1;
             (Some(Kind::Chance(draw, counts.draws)), None)
+        } else if let Layer::Sampling(layers::Sampling { kl_weight }) = node.layer {
+            counts.draws += 1;
+            (Some(Kind::Sampling(SamplingOptions { kl_weight, number: counts.draws })), None)
         } else if node.layer.is_merge() {
-            (Some(merge(node)?), None)
+            (Some(merge(node)), None)
         } else {
-            translate(node, graph.input_of(node), graph.weights_before(index))?
+            translate(node, graph.input_of(node), graph.weights_before(index))
         };
         let is_merge = matches!(kind, Some(Kind::Merge(_)));
         if is_merge {
@@ -177,9 +206,16 @@ pub(super) fn operations(section: &Section<'_>) -> Result<Vec<Operation>, Unsupp
         let (sums, between) = convolutions::separable(&node.layer, input, output, first).unzip();
         let between = between.unwrap_or(output);
         let activation = activation.map(applied);
-        let steps = [(kind, input, between), (sums, between, output), (activation, output, output)];
+        let penalty = penalty(node)?.map(Kind::Penalty);
+        let own = if let Some(steps) = axes::softmax_elsewhere(&node.layer, graph.input_of(node)) {
+            steps.to_vec()
+        } else {
+            let own =
+                [(kind, input, between), (sums, between, output), (activation, output, output)];
+            own.into_iter().filter_map(|(kind, from, to)| Some((kind?, from, to))).collect()
+        };
+        let steps = own.into_iter().chain(penalty.map(|penalty| (penalty, output, output)));
         for (kind, input, output) in steps {
-            let Some(kind) = kind else { continue };
             let to = vec![wires.take()];
             operations.push(Operation { kind, input, output, from, to: to.clone() });
             from = to;
@@ -250,6 +286,7 @@ fn batch_norm(graph: &Graph, index: usize, counts: &Counts) -> Option<BatchNormO
         momentum: norm.momentum,
         moving: 2 * before.count(),
         number: counts.norms,
+        relu: false,
     })
 }
 
@@ -266,7 +303,7 @@ fn draw_of(layer: &Layer) -> Option<Draw> {
     })
 }
 
-fn merge(node: &Node) -> Result<Kind, Unsupported> {
+fn merge(node: &Node) -> Kind {
     let merge = match &node.layer {
         Layer::Add(_) => Merge::Add,
         Layer::Subtract(_) => Merge::Subtract,
@@ -274,16 +311,12 @@ fn merge(node: &Node) -> Result<Kind, Unsupported> {
         Layer::Average(_) => Merge::Average,
         Layer::Maximum(_) => Merge::Maximum,
         Layer::Minimum(_) => Merge::Minimum,
-        Layer::Sampling(_) => {
-            let (name, what) = (node.name.clone(), node.layer.name().to_owned());
-            return Err(Unsupported { name, what });
-        }
         Layer::Concatenate(layer) => {
-            return Ok(Kind::Concatenate(Axis::of(&node.output, layer.axis)));
+            return Kind::Concatenate(Axis::of(&node.output, layer.axis));
         }
         layer => unreachable!("{} is no merge", layer.name()),
     };
-    Ok(Kind::Merge(merge))
+    Kind::Merge(merge)
 }
 
 /// A ReLU without options.
@@ -291,19 +324,8 @@ const PLAIN_RELU: layers::ReLU =
     layers::ReLU { max_value: None, negative_slope: 0.0, threshold: 0.0 };
 
 /// What a layer does and the activation that it applies; its weights start at `first`.
-fn translate(
-    node: &Node,
-    shape: &Shape,
-    first: usize,
-) -> Result<(Option<Kind>, Option<Activate>), Unsupported> {
+fn translate(node: &Node, shape: &Shape, first: usize) -> (Option<Kind>, Option<Activate>) {
     let (layer, input, output) = (&node.layer, Size::of(&shape.0), Size::of(&node.output.0));
-    let unsupported = |detail: &str| {
-        Err(Unsupported { name: node.name.clone(), what: format!("{}{detail}", layer.name()) })
-    };
-    let is_layer = matches!(layer, Layer::ActivityRegularization(_));
-    if !is_layer && layer.activity_regularizer().is_some() {
-        return unsupported(", activity_regularizer");
-    }
     let in_2d = layer.in_2d();
     let layer = in_2d.as_ref().unwrap_or(layer);
     let activation = match layer {
@@ -317,10 +339,8 @@ fn translate(
         Layer::ReLU(relu) if *relu == PLAIN_RELU => Activation::Relu,
         _ => Activation::Linear,
     };
-    match axes::kind(layer, shape, first) {
-        Ok(None) => {}
-        Ok(kind) => return Ok((kind, None)),
-        Err(detail) => return unsupported(detail),
+    if let Some(kind) = axes::kind(layer, shape, first) {
+        return (Some(kind), None);
     }
     let kind = match layer {
         Layer::Conv2D(conv) => convolutions::conv2d(conv, input, output, first),
@@ -355,8 +375,11 @@ fn translate(
             negative_slope: relu.negative_slope,
             threshold: relu.threshold,
         })),
-        Layer::ReLU(_) | Layer::Identity(_) | Layer::Activation(_) => {
-            return Ok((None, Some(Activate::Activation(activation))));
+        Layer::ReLU(_)
+        | Layer::Identity(_)
+        | Layer::Activation(_)
+        | Layer::ActivityRegularization(_) => {
+            return (None, Some(Activate::Activation(activation)));
         }
         Layer::BatchNormalization(_)
         | Layer::Dropout(_)
@@ -364,7 +387,6 @@ fn translate(
         | Layer::GaussianNoise(_)
         | Layer::GaussianDropout(_)
         | Layer::AlphaDropout(_) => unreachable!("it has an operation of its own kind"),
-        Layer::ActivityRegularization(_) => return unsupported(""),
         Layer::Softmax(_)
         | Layer::PReLU(_)
         | Layer::LayerNormalization(_)
@@ -385,7 +407,22 @@ fn translate(
         | Layer::Concatenate(_) => unreachable!("a merge is translated by itself"),
         of_signals!() => unreachable!("a layer of signals is that of images on one row"),
     };
-    Ok((Some(kind), Some(Activate::Activation(activation))))
+    (Some(kind), Some(Activate::Activation(activation)))
+}
+
+/// What a layer's values add to the loss.
+fn penalty(node: &Node) -> Result<Option<Penalty>, Unsupported> {
+    let penalty = |l1, l2| Ok(Some(Penalty { l1, l2 }));
+    match node.layer.activity_regularizer() {
+        None => Ok(None),
+        Some(Regularizer::L1(L1 { l1 })) => penalty(l1, 0.0),
+        Some(Regularizer::L2(L2 { l2 })) => penalty(0.0, l2),
+        Some(Regularizer::L1L2(L1L2 { l1, l2 })) => penalty(l1, l2),
+        Some(Regularizer::OrthogonalRegularizer(_)) => Err(Unsupported {
+            name: node.name.clone(),
+            what: format!("{}, OrthogonalRegularizer of its outputs", node.layer.name()),
+        }),
+    }
 }
 
 /// What an activation does to what a layer gives.
@@ -508,14 +545,20 @@ pub(super) fn fuse_pooling(operations: Vec<Operation>) -> Vec<Operation> {
     })
 }
 
-/// A convolution and a relu.
+/// A convolution, or a batch normalisation, and a relu.
 pub(super) fn fuse_relu(operations: Vec<Operation>) -> Vec<Operation> {
     rewrite(operations, |operations| {
-        let [Operation { kind: Kind::Convolution(options), .. }, next, ..] = operations else {
-            return None;
+        let [Operation { kind, .. }, next, ..] = operations else { return None };
+        let kind = match kind {
+            Kind::Convolution(options) => {
+                Kind::Convolution(ConvolutionOptions { relu: true, ..options.clone() })
+            }
+            Kind::BatchNorm(options) => {
+                Kind::BatchNorm(BatchNormOptions { relu: true, ..options.clone() })
+            }
+            _ => return None,
         };
-        let options = ConvolutionOptions { relu: true, ..options.clone() };
-        is_relu(next).then_some((2, Kind::Convolution(options)))
+        is_relu(next).then_some((2, kind))
     })
 }
 

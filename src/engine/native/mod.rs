@@ -4,7 +4,7 @@
 //! buffers that are allocated once. A worker for every thread takes whole images through all stages
 //! and back, a few at a time, so that what it needs stays in its core's cache; the workers meet only
 //! to add up their gradients, in their own order, so that timing decides nothing. (Where a layer normalises by the whole
-//! batch, they meet there as well: [`call`].)
+//! batch, or the loss looks at it as a whole, they meet there as well: [`call`].)
 //!
 //! With more cores there are more workers, up to one for each image of the batch. What does not
 //! shrink with their number is what each does once a step: it packs the weights, and its gradient is
@@ -47,6 +47,8 @@
 
 mod axes;
 mod batch_norm;
+mod buffers;
+mod by_batch;
 mod call;
 mod chance;
 mod convolutions;
@@ -61,6 +63,7 @@ mod lower;
 mod memory;
 mod merges;
 mod pass;
+mod penalties;
 mod spin_wait;
 mod stages;
 mod step;
@@ -77,8 +80,9 @@ pub use lower::Unsupported;
 use std::iter::repeat;
 use std::ops::Range;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
+use super::criterion::{Criterion, sides};
 use super::{Engine, Model, Step};
 use crate::data::Batch;
 use crate::nn;
@@ -96,7 +100,6 @@ use worker::{Share, Weights, Worker};
 /// # Errors
 /// Names the first layer that has none.
 pub(super) fn supports(plan: &Plan) -> Result<(), Unsupported> {
-    loss::elementwise(&plan.config.train.loss)?;
     lower::operations(&section_of(plan, Part::Whole)).map(drop)
 }
 
@@ -110,6 +113,8 @@ pub(super) struct Native<T: Real> {
     kernels: &'static Kernels<T>,
     operations: Vec<Operation>,
     head: Head,
+    /// The loss, where it looks at the batch as a whole.
+    criterion: Criterion,
     threads: usize,
     /// One for each thread, as soon as there are images for it: a single image needs the memory of
     /// one worker, however many cores there are.
@@ -119,12 +124,16 @@ pub(super) struct Native<T: Real> {
     pool: rayon::ThreadPool,
     spin_wait: SpinWait,
     weights: Weights<T>,
+    /// Images of the last prediction.
+    last: usize,
     /// Room for those of the next call.
     next_weights: Vec<T>,
     /// What goes in for each image: its own values, or its code's.
     input: Size,
     /// Shape of what comes out for each.
     output: Vec<usize>,
+    /// The same as layers compute it, channels last: a signal is an image of one row.
+    computed: Vec<i64>,
 }
 
 impl<T: Real> Native<T> {
@@ -133,7 +142,7 @@ impl<T: Real> Native<T> {
     /// # Errors
     /// Names the first layer that has none.
     pub fn new(plan: &Plan, part: Part, threads: usize) -> Result<Self, Unsupported> {
-        let loss = loss::elementwise(&plan.config.train.loss)?;
+        let loss = loss::elementwise(&plan.config.train.loss);
         let lowered = lower::lower(&section_of(plan, part), loss)?;
         Ok(Self::assemble(plan, part, lowered, threads, T::forms()[0]))
     }
@@ -158,15 +167,18 @@ impl<T: Real> Native<T> {
             kernels,
             operations,
             head,
+            criterion: Criterion::new(&plan.config.train.loss, &section, Device::Cpu, T::KIND),
             threads,
             workers: Vec::new(),
             room: 1,
             pool,
             spin_wait: SpinWait::default(),
             weights: Weights { values: zeros(count), moving: Vec::new(), version: 0 },
+            last: 0,
             next_weights: zeros(count),
             input: Size::of(&section.input_shape().0),
             output: section.output_shape().0.clone(),
+            computed: sides(&section.output_shape().computed()),
         }
     }
 
@@ -234,15 +246,15 @@ impl<T: Real> Native<T> {
         }
     }
 
-    /// Prepares a training step of so many images; where the model looks at the batch as a whole, a worker's share goes
-    /// through a stage all at once.
+    /// Prepares a training step of so many images; where the model or its loss looks at the batch as a whole, a worker's
+    /// share goes through a stage all at once.
     fn prepare_training(&mut self, images: usize) -> Meeting {
         let norms = (self.operations.iter())
             .filter(|operation| matches!(operation.kind, Kind::BatchNorm(_)))
             .count();
         let each = self.share(images);
         let busy = images.div_ceil(each);
-        if norms > 0 {
+        if norms > 0 || self.head == Head::Batch {
             self.employ(busy, each);
         }
         Meeting::new(busy, 2 * norms)
@@ -273,10 +285,23 @@ impl<T: Real> Native<T> {
         }
     }
 
+    /// The batch's loss, and the gradients of each worker in its own.
+    fn loss_by_values(&mut self, batch: &Batch, seed: u64) -> Tensor {
+        let count = self.judged_values(batch);
+        let meeting = self.prepare_training(batch.len);
+        let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
+            let _attendance = meeting.attend();
+            let training = Training::new(seed, &images, batch.len, worker, &meeting);
+            own.loss_and_gradient(weights, &Share { batch, images }, count, training);
+        });
+        mean_loss(workers, count, batch.len)
+    }
+
     /// What the model gives for some images or codes, in its precision.
     fn results(&mut self, model: &Model, input: &[f32]) -> Vec<T> {
         self.read(model);
         let images = input.len() / self.input.values();
+        self.last = images;
         let values = self.output_values();
         let mut outputs = zeros(images * values);
         let parts = outputs.chunks_mut(self.share(images) * values);
@@ -294,9 +319,14 @@ fn values_of<T: Real>(tensor: &Tensor) -> Vec<T> {
     values
 }
 
-fn mean_loss<T: Real>(workers: &[Worker<T>], count: usize) -> Tensor {
+/// Of a batch, from each worker's sums: over `count` values the loss, over the images what their values add.
+fn mean_loss<T: Real>(workers: &[Worker<T>], count: usize, images: usize) -> Tensor {
     let sum: f64 = workers.iter().map(|worker| worker.loss).sum();
-    Tensor::from(sum / count as f64)
+    Tensor::from(sum / count as f64 + added(workers, images))
+}
+
+fn added<T: Real>(workers: &[Worker<T>], images: usize) -> f64 {
+    workers.iter().map(|worker| worker.added).sum::<f64>() / images as f64
 }
 
 impl<T: Real> Engine for Native<T> {
@@ -311,18 +341,15 @@ impl<T: Real> Engine for Native<T> {
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
         self.read(model);
-        let (kernels, count) = (self.kernels, self.judged_values(batch));
-        let meeting = self.prepare_training(batch.len);
-        let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
-            let _attendance = meeting.attend();
-            let (first, batch_size) = (images.start, batch.len);
-            let training = Training { seed, first, batch: batch_size, worker, meeting: &meeting };
-            own.loss_and_gradient(weights, &Share { batch, images }, count, training);
-        });
-        let loss = mean_loss(workers, count);
+        let loss = match self.head {
+            Head::Batch => self.loss_by_batch(batch, seed),
+            Head::Logits | Head::Outputs(_) => self.loss_by_values(batch, seed),
+        };
+        let busy = batch.len.div_ceil(self.share(batch.len));
+        let workers = &mut self.workers[..busy];
         let (first, others) = workers.split_first_mut().expect("a batch is not empty");
         for worker in others {
-            kernels.add_scaled(&mut first.gradient, &worker.gradient, T::one());
+            self.kernels.add_scaled(&mut first.gradient, &worker.gradient, T::one());
         }
         let gradient = Tensor::from_slice(&first.gradient);
         self.follow(model);
@@ -330,12 +357,15 @@ impl<T: Real> Engine for Native<T> {
     }
 
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {
+        if self.head == Head::Batch {
+            return self.judge(model, batch).0;
+        }
         self.read(model);
         let count = self.judged_values(batch);
         let workers = self.divide(batch.len, repeat(()), |worker, weights, images, ()| {
             worker.evaluate(weights, &Share { batch, images }, count);
         });
-        mean_loss(workers, count)
+        mean_loss(workers, count, batch.len)
     }
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
@@ -348,7 +378,19 @@ impl<T: Real> Engine for Native<T> {
         T::singles(self.results(model, input))
     }
 
+    fn activity(&self, _model: &Model) -> Option<Tensor> {
+        let adds =
+            |operation: &Operation| matches!(operation.kind, Kind::Penalty(_) | Kind::Sampling(_));
+        let images = self.last.max(1);
+        let busy = images.div_ceil(self.share(images)).min(self.workers.len());
+        let added = || Tensor::from(added(&self.workers[..busy], images));
+        self.operations.iter().any(adds).then(added)
+    }
+
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
+        if self.head == Head::Batch {
+            return self.judge_by_batch(model, batch);
+        }
         self.read(model);
         let count = self.judged_values(batch);
         let mut outputs: Vec<T> = zeros(batch.len * self.output_values());
@@ -356,6 +398,6 @@ impl<T: Real> Engine for Native<T> {
         let workers = self.divide(batch.len, parts, |worker, weights, images, part| {
             worker.judge(weights, &Share { batch, images }, count, part);
         });
-        (mean_loss(workers, count), T::singles(outputs))
+        (mean_loss(workers, count, batch.len), T::singles(outputs))
     }
 }

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 
 use super::axes::Axis;
 use super::batch_norm::{BatchNorm, BatchNormOptions, Statistics};
+use super::buffers::Buffers;
 use super::call::{Call, Training};
 use super::chance::Chance;
 use super::grid::{Edge, Field, Margin, Size};
 use super::kernels::{Kernels, Real};
 use super::lower::{Kind, Merge, Operation};
 use super::merges;
+use super::penalties::{Penalty, Sampling};
 use super::stages::Stage;
 use super::worker::{Weights, stage};
 
@@ -20,8 +22,10 @@ pub(super) struct Step<T: Real> {
     work: Work<T>,
     inputs: Vec<usize>,
     outputs: Vec<usize>,
-    /// Whether something learns from the gradients of the inputs.
+    /// Whether something learns from the gradient of an input.
     gradient_wanted: bool,
+    /// Whether something of its own is learned.
+    has_weights: bool,
 }
 
 #[derive(Debug)]
@@ -30,14 +34,17 @@ enum Work<T: Real> {
     Fork,
     Merge(Merge),
     Concatenate(Axis),
-    BatchNorm(Box<BatchNorm>),
+    BatchNorm(Box<BatchNorm<T>>),
     Chance(Chance<T>),
+    Sampling(Sampling<T>),
+    Penalty(Penalty),
 }
 
 impl<T: Real> Step<T> {
     pub fn new(
         operation: &Operation,
         places: &HashMap<usize, usize>,
+        learns: &[bool],
         kernels: &'static Kernels<T>,
         images: usize,
     ) -> Self {
@@ -45,18 +52,24 @@ impl<T: Real> Step<T> {
             Kind::Fork => Work::Fork,
             Kind::Merge(merge) => Work::Merge(*merge),
             Kind::Concatenate(axis) => Work::Concatenate(*axis),
-            Kind::BatchNorm(options) => Work::BatchNorm(Box::new(BatchNorm::new(options.clone()))),
+            Kind::BatchNorm(options) => {
+                Work::BatchNorm(Box::new(BatchNorm::new(options.clone(), kernels)))
+            }
             Kind::Chance(draw, number) => {
                 Work::Chance(Chance::new(*draw, *number, operation.input, images))
             }
+            Kind::Sampling(options) => {
+                Work::Sampling(Sampling::new(*options, operation.input, images))
+            }
+            Kind::Penalty(penalty) => Work::Penalty(*penalty),
             _ => Work::Stage(stage(operation, kernels, images)),
         };
         let of =
             |wires: &[usize]| -> Vec<usize> { wires.iter().map(|wire| places[wire]).collect() };
         let inputs = of(&operation.from);
-        // Nothing learns from the gradient of the images themselves, which the first edge holds.
-        let gradient_wanted = inputs != [0];
-        Self { work, inputs, outputs: of(&operation.to), gradient_wanted }
+        let gradient_wanted = inputs.iter().any(|&input| learns[input]);
+        let has_weights = operation.kind.has_weights();
+        Self { work, inputs, outputs: of(&operation.to), gradient_wanted, has_weights }
     }
 
     /// Takes over the weights.
@@ -94,8 +107,28 @@ impl<T: Real> Step<T> {
         }
     }
 
-    /// The first `images` of the outputs' values from those of the inputs.
-    pub fn forward(&mut self, edges: &mut [Edge<T>], images: usize, call: Call<'_>) {
+    /// The first `images` of the outputs' values from those of the inputs, which only training needs again. Returns
+    /// what the values add to the loss, before it is divided by the batch's size.
+    pub fn forward(
+        &mut self,
+        edges: &mut [Edge<T>],
+        buffers: &mut Buffers<T>,
+        images: usize,
+        call: Call<'_>,
+    ) -> f64 {
+        for &output in &self.outputs {
+            buffers.fill(&mut edges[output].values);
+        }
+        let added = self.compute(edges, images, call);
+        if matches!(call, Call::Inference) {
+            for &input in &self.inputs {
+                buffers.empty(&mut edges[input].values);
+            }
+        }
+        added
+    }
+
+    fn compute(&mut self, edges: &mut [Edge<T>], images: usize, call: Call<'_>) -> f64 {
         match &mut self.work {
             Work::Stage(stage) => {
                 let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
@@ -125,11 +158,42 @@ impl<T: Real> Step<T> {
                     first = beside(*axis, &input.values, &mut output.values, first, images);
                 }
             }
+            Work::Sampling(sampling) => {
+                let inputs = (self.inputs[0], self.inputs[1]);
+                return sampling.forward(edges, inputs, self.outputs[0], images, call);
+            }
+            Work::Penalty(penalty) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                return penalty.forward(&input.values, &mut output.values, images);
+            }
+        }
+        0.0
+    }
+
+    /// The gradients of the inputs from those of the outputs, of which nothing is needed after.
+    pub fn backward(
+        &mut self,
+        edges: &mut [Edge<T>],
+        buffers: &mut Buffers<T>,
+        images: usize,
+        training: Training<'_>,
+    ) {
+        if self.gradient_wanted {
+            for &input in &self.inputs {
+                buffers.fill(&mut edges[input].gradient);
+            }
+        }
+        if self.gradient_wanted || self.has_weights {
+            self.differentiate(edges, images, training);
+        }
+        for &output in &self.outputs {
+            let Edge { values, gradient } = &mut edges[output];
+            buffers.empty(values);
+            buffers.empty(gradient);
         }
     }
 
-    /// The gradients of the inputs from those of the outputs, which may be overwritten.
-    pub fn backward(&mut self, edges: &mut [Edge<T>], images: usize, training: Training<'_>) {
+    fn differentiate(&mut self, edges: &mut [Edge<T>], images: usize, training: Training<'_>) {
         match &mut self.work {
             Work::Stage(stage) => {
                 let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
@@ -162,6 +226,15 @@ impl<T: Real> Step<T> {
                     let (input, output) = pair(edges, input, self.outputs[0]);
                     first = apart(*axis, &output.gradient, &mut input.gradient, first, images);
                 }
+            }
+            Work::Sampling(sampling) => {
+                let inputs = (self.inputs[0], self.inputs[1]);
+                sampling.backward(edges, inputs, self.outputs[0], images, training.batch);
+            }
+            Work::Penalty(penalty) => {
+                let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
+                let Edge { values, gradient } = input;
+                penalty.backward(values, output, gradient, images, training.batch);
             }
         }
     }
@@ -248,6 +321,6 @@ fn apart<T: Real>(
 }
 
 /// Each row of some images, with its image.
-fn rows(size: Size, images: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn rows(size: Size, images: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..images * size.height).map(move |row| (row / size.height, row % size.height))
 }

@@ -31,7 +31,7 @@ struct Case {
 }
 
 fn lowered(plan: &Plan) -> (Vec<Operation>, Head) {
-    lower::lower(&section_of(plan, Part::Whole), plan.config.train.loss.alone().unwrap()).unwrap()
+    lower::lower(&section_of(plan, Part::Whole), plan.config.train.loss.alone()).unwrap()
 }
 
 fn operations(plan: &Plan) -> Vec<Operation> {

@@ -146,22 +146,62 @@ fn a_small_variance_far_from_zero_is_found() {
     assert!((found / variance - 1.0).abs() < 1e-3, "{found}, {variance}");
 }
 
+/// Workers meet in the stages, and all of them for the loss.
+#[test]
+fn losses_of_the_whole_batch_and_penalties_of_values() {
+    let mut plan = with_norm("");
+    for loss in ["\"dice\"", "[{ loss = \"cosine_similarity\" }, { loss = \"mse\", weight = 3.0 }]"]
+    {
+        plan.config.train.loss = of_config(loss);
+        agrees(&plan);
+    }
+    let mut graph = Builder::new([5, 6, 2]);
+    let keys = "kernel_size = 3, padding = \"same\", activation = \"relu\"";
+    let penalty = "activity_regularizer = { name = \"L1L2\", l1 = 0.1, l2 = 0.02 }";
+    let conv =
+        graph.layer(&format!("layer = \"Conv2D\", filters = 4, {keys}, {penalty}"), Value::Input);
+    let sum = graph.layer("layer = \"ActivityRegularization\", l1 = 0.3", conv);
+    let again = graph.conv(4, "tanh", sum);
+    let merged = graph.merge("Add", &[again, sum]);
+    let merged =
+        graph.layer(&format!("layer = \"Activation\", activation = \"tanh\", {penalty}"), merged);
+    graph.conv(2, "sigmoid", merged);
+    let mut plan = graph.plan();
+    agrees(&plan);
+    plan.config.train.loss = of_config("{ loss = \"mse\", reduction = \"sum\" }");
+    agrees(&plan);
+}
+
+fn of_config(loss: &str) -> nn::Losses {
+    let model = "[model]\nlayers = [{ layer = \"Dense\", units = 1 }]";
+    let text = format!("name = \"x\"\n{model}\n[train]\nloss = {loss}\n");
+    crate::config::Source::parse(&text, "loss", &[]).unwrap().config.train.loss
+}
+
 // ---- layers of chance ----
 
-const CHANCE: [&str; 5] = [
+const CHANCE: [&str; 6] = [
     "layer = \"Dropout\", rate = 0.3",
     "layer = \"SpatialDropout2D\", rate = 0.3",
     "layer = \"GaussianNoise\", stddev = 0.4",
     "layer = \"GaussianDropout\", rate = 0.3",
     "layer = \"AlphaDropout\", rate = 0.3",
+    "layer = \"Sampling\", kl_weight = 0.2",
 ];
 
+/// Two of them; a Sampling reads two values.
 fn with_chance(layer: &str) -> Plan {
     let mut graph = Builder::new([5, 6, 2]);
-    let first = graph.conv(8, "tanh", Value::Input);
-    let drawn = graph.layer(layer, first);
-    let second = graph.conv(4, "tanh", drawn);
-    let drawn = graph.layer(layer, second);
+    let draw = |graph: &mut Builder, filters: usize, input| {
+        let value = graph.conv(filters, "tanh", input);
+        if layer.contains("Sampling") {
+            let spread = graph.conv(filters, "tanh", input);
+            return graph.add(crate::plan::testing::layer(layer), &[value, spread]);
+        }
+        graph.layer(layer, value)
+    };
+    let drawn = draw(&mut graph, 8, Value::Input);
+    let drawn = draw(&mut graph, 4, drawn);
     graph.conv(2, "sigmoid", drawn);
     graph.plan()
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::batch_norm::{BatchNormOptions, Statistics};
+use super::buffers::Buffers;
 use super::call::{Call, Training};
 use super::grid::{Edge, Field, Grid, Margin, Size};
 use super::kernels::{Kernels, LogitLoss, Real};
@@ -31,6 +32,7 @@ pub(super) struct Worker<T: Real> {
     steps: Vec<Step<T>>,
     /// The input first, then what each step gives; the last one is the output.
     edges: Vec<Edge<T>>,
+    buffers: Buffers<T>,
     head: Head,
     /// Images that the buffers have room for.
     room: usize,
@@ -45,7 +47,9 @@ pub(super) struct Worker<T: Real> {
     loaded: Option<u64>,
     /// Summed up over the last batch, over all values.
     pub loss: f64,
-    /// The same of the gradient, in the order of the weights.
+    /// What the layers' values added to it, summed up over the last images.
+    pub added: f64,
+    /// The gradient, in the order of the weights.
     pub gradient: Vec<T>,
 }
 
@@ -79,8 +83,9 @@ impl<T: Real> Worker<T> {
         let images = (CACHE / (2 * values * size_of::<T>()).max(1)).clamp(1, MOST_IMAGES);
         let room = images.max(least);
         let places = places(operations);
+        let learns = learns(operations, &places);
         let steps: Vec<_> = (operations.iter())
-            .map(|operation| Step::new(operation, &places, kernels, room))
+            .map(|operation| Step::new(operation, &places, &learns, kernels, room))
             .collect();
         let mut margins = vec![(Margin::default(), Margin::default()); places.len()];
         for step in &steps {
@@ -90,8 +95,8 @@ impl<T: Real> Worker<T> {
             operations.iter().flat_map(|operation| operation.to.iter().map(|_| operation.output));
         let sizes: Vec<Size> = [input].into_iter().chain(outputs).collect();
         let edges = sizes.iter().zip(margins).map(|(&size, (margin, gradient_margin))| Edge {
-            values: Field::new(Grid { size, margin }, room),
-            gradient: Field::new(Grid { size, margin: gradient_margin }, room),
+            values: Field::empty(Grid { size, margin }),
+            gradient: Field::empty(Grid { size, margin: gradient_margin }),
         });
         let edges: Vec<Edge<T>> = edges.collect();
         let values = edges.last().expect("there is an input").values.grid.size.values();
@@ -99,6 +104,7 @@ impl<T: Real> Worker<T> {
             kernels,
             steps,
             edges,
+            buffers: Buffers::new(room),
             head,
             room,
             images,
@@ -107,6 +113,7 @@ impl<T: Real> Worker<T> {
             chosen: Vec::new(),
             loaded: None,
             loss: 0.0,
+            added: 0.0,
             gradient: zeros(weights),
         }
     }
@@ -120,8 +127,7 @@ impl<T: Real> Worker<T> {
         count: usize,
         mut training: Training<'_>,
     ) {
-        self.load(weights);
-        self.loss = 0.0;
+        self.start(weights);
         let is_whole = self.steps.iter().any(|step| step.statistics().is_some());
         let at_once = if is_whole { share.images.len() } else { self.images };
         for images in micro_batches(share.images.clone(), at_once) {
@@ -129,8 +135,38 @@ impl<T: Real> Worker<T> {
             self.forward(&share.batch.input, &images, Call::Training(training));
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
             self.backward(images.len(), training);
+            self.let_go();
         }
-        // Stages may share weights: each adds its own.
+        self.collect();
+    }
+
+    /// All of a share through the stages, which keep what the way back needs; writes what comes out.
+    pub fn forward_all(
+        &mut self,
+        weights: &Weights<T>,
+        share: &Share<'_>,
+        training: Training<'_>,
+        output: &mut [T],
+    ) {
+        self.start(weights);
+        self.forward(&share.batch.input, &share.images, Call::Training(training));
+        self.write_outputs(output);
+    }
+
+    /// And back, from the gradients of what came out.
+    pub fn backward_all(&mut self, slopes: &[T], images: usize, training: Training<'_>) {
+        let Edge { gradient, .. } = self.edges.last_mut().expect("there is an input");
+        self.buffers.fill(gradient);
+        for (image, slopes) in slopes.chunks_exact(gradient.grid.size.values()).enumerate() {
+            gradient.take_image(image, slopes);
+        }
+        self.backward(images, training);
+        self.let_go();
+        self.collect();
+    }
+
+    /// Stages may share weights: each adds its own.
+    fn collect(&mut self) {
         self.gradient.fill(T::zero());
         for step in &mut self.steps {
             step.collect(&mut self.gradient);
@@ -149,11 +185,11 @@ impl<T: Real> Worker<T> {
 
     /// The loss alone.
     pub fn evaluate(&mut self, weights: &Weights<T>, share: &Share<'_>, count: usize) {
-        self.load(weights);
-        self.loss = 0.0;
+        self.start(weights);
         for images in micro_batches(share.images.clone(), self.images) {
             self.forward(&share.batch.input, &images, Call::Inference);
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
+            self.let_go();
         }
     }
 
@@ -165,13 +201,13 @@ impl<T: Real> Worker<T> {
         count: usize,
         output: &mut [T],
     ) {
-        self.load(weights);
-        self.loss = 0.0;
+        self.start(weights);
         let micro_batches = micro_batches(share.images.clone(), self.images);
         for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
             self.forward(&share.batch.input, &images, Call::Inference);
             self.write_outputs(output);
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
+            self.let_go();
         }
     }
 
@@ -183,11 +219,20 @@ impl<T: Real> Worker<T> {
         images: Range<usize>,
         output: &mut [T],
     ) {
-        self.load(weights);
+        self.start(weights);
         let micro_batches = micro_batches(images, self.images);
         for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
             self.forward(input, &images, Call::Inference);
             self.write_outputs(output);
+            self.let_go();
+        }
+    }
+
+    /// What the last images have left.
+    fn let_go(&mut self) {
+        for Edge { values, gradient } in &mut self.edges {
+            self.buffers.empty(values);
+            self.buffers.empty(gradient);
         }
     }
 
@@ -206,7 +251,8 @@ impl<T: Real> Worker<T> {
         }
     }
 
-    fn load(&mut self, weights: &Weights<T>) {
+    fn start(&mut self, weights: &Weights<T>) {
+        (self.loss, self.added) = (0.0, 0.0);
         if self.loaded == Some(weights.version) {
             return;
         }
@@ -218,6 +264,7 @@ impl<T: Real> Worker<T> {
 
     fn forward(&mut self, input: &[f32], images: &Range<usize>, call: Call<'_>) {
         let field = &mut self.edges[0].values;
+        self.buffers.fill(field);
         let size = field.grid.size;
         let (values, row) = (size.values(), size.width * size.channels);
         let rows = input[images.start * values..images.end * values].chunks_exact(row);
@@ -227,13 +274,14 @@ impl<T: Real> Worker<T> {
             target.iter_mut().zip(source).for_each(|(to, &from)| *to = T::of(f64::from(from)));
         }
         for step in &mut self.steps {
-            step.forward(&mut self.edges, images.len(), call);
+            self.added += step.forward(&mut self.edges, &mut self.buffers, images.len(), call);
         }
     }
 
     /// Adds up the loss, and leaves its gradient at the last edge.
     fn loss_and_gradient_of_outputs(&mut self, batch: &Batch, images: &Range<usize>, count: usize) {
         let Edge { values, gradient } = self.edges.last_mut().expect("there is an input");
+        self.buffers.fill(gradient);
         let size = values.grid.size.values();
         let masked = batch.supervision.masked();
         let each = masked.map(|places| places.len() / batch.len);
@@ -247,6 +295,7 @@ impl<T: Real> Worker<T> {
         let head = |kernels: &Kernels<T>, outputs: &mut [T], targets: &[T]| match self.head {
             Head::Logits => kernels.logit_loss(limits, outputs, targets),
             Head::Outputs(of) => loss::loss(of, outputs, targets, scale),
+            Head::Batch => unreachable!("libtorch computes it"),
         };
         // A whole image at once: its rows may be too short to fill vectors.
         for (slot, image) in images.clone().enumerate() {
@@ -275,7 +324,7 @@ impl<T: Real> Worker<T> {
 
     fn backward(&mut self, images: usize, training: Training<'_>) {
         for step in self.steps.iter_mut().rev() {
-            step.backward(&mut self.edges, images, training);
+            step.backward(&mut self.edges, &mut self.buffers, images, training);
         }
     }
 }
@@ -291,6 +340,18 @@ fn places(operations: &[Operation]) -> HashMap<usize, usize> {
     let input = operations.first().map_or(0, |operation| operation.from[0]);
     let given = operations.iter().flat_map(|operation| &operation.to).copied();
     std::iter::once(input).chain(given).zip(0..).collect()
+}
+
+/// Of each edge, whether weights stand before it, which learn from its gradient.
+fn learns(operations: &[Operation], places: &HashMap<usize, usize>) -> Vec<bool> {
+    let mut learns = vec![false; places.len()];
+    for operation in operations {
+        let before = operation.from.iter().any(|wire| learns[places[wire]]);
+        for wire in &operation.to {
+            learns[places[wire]] = before || operation.kind.has_weights();
+        }
+    }
+    learns
 }
 
 pub(super) fn stage<T: Real>(
@@ -325,6 +386,8 @@ pub(super) fn stage<T: Real>(
         | Kind::Merge(_)
         | Kind::Concatenate(_)
         | Kind::BatchNorm(_)
+        | Kind::Sampling(_)
+        | Kind::Penalty(_)
         | Kind::Chance(..) => {
             unreachable!("a step, which needs no stage")
         }

@@ -33,7 +33,7 @@ fn agrees_in_float32(plan: &Plan) {
     let (exact, theirs) = (libtorch(Kind::Double), libtorch(Kind::Float));
     for kernels in f32::forms() {
         let section = section_of(plan, Part::Whole);
-        let lowered = lower::lower(&section, plan.config.train.loss.alone().unwrap()).unwrap();
+        let lowered = lower::lower(&section, loss::elementwise(&plan.config.train.loss)).unwrap();
         let mut native = Native::<f32>::assemble(plan, Part::Whole, lowered, 2, kernels);
         let ours = results(Kind::Float, &mut native);
         for (i, what) in ["gradient", "outputs"].into_iter().enumerate() {
@@ -96,11 +96,11 @@ fn softmax_as_an_activation() {
 }
 
 #[test]
-fn softmax_of_another_axis_is_refused_by_name() {
-    let mut graph = Builder::new([6, 5, 3]);
-    graph.layer("layer = \"Softmax\", axis = 2", Value::Input);
-    let refused = supports(&graph.plan()).unwrap_err().to_string();
-    assert_eq!(refused, "it has no stage for node_0 (Softmax, of another axis than the channels)");
+fn softmax_of_another_axis() {
+    for axis in [1, 2] {
+        first_and_last(&format!("layer = \"Softmax\", axis = {axis}"), &[5, 7, 3]);
+    }
+    first_and_last("layer = \"Softmax\", axis = 1", &[9, 4]);
 }
 
 #[test]

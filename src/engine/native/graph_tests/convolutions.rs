@@ -236,7 +236,7 @@ fn rewrites(layers: &[&str]) -> Vec<(bool, bool)> {
     }
     let plan = graph.plan();
     let (operations, _) =
-        lower::lower(&section_of(&plan, Part::Whole), Loss::MeanSquaredError).unwrap();
+        lower::lower(&section_of(&plan, Part::Whole), Some(Loss::MeanSquaredError)).unwrap();
     let rewritten = operations.iter().filter_map(|operation| match &operation.kind {
         lower::Kind::Convolution(options) => {
             Some((options.tiling.is_some(), options.fold.upsampling.is_some()))

@@ -1,5 +1,6 @@
 //! The same kernels compiled for each instruction set, and which of them this CPU can run.
 
+use super::channels::{self, Lines, Slopes, Sums};
 use super::depthwise::{Depthwise, DepthwiseGradient, depthwise, depthwise_gradient};
 use super::lanes::Portable;
 use super::outer::{Outer, outer};
@@ -120,6 +121,34 @@ macro_rules! form {
                 elementwise::logit_loss(loss, logits, targets)
             }
 
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn moments(values: &[$T], from: &[f64], sums: &mut Sums) {
+                channels::moments(values, from, sums);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn lines(lines: &Lines<'_>, values: &[$T], results: &mut [$T]) {
+                channels::lines(lines, values, results);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn products(gradient: &[$T], values: &[$T], means: &[f64], sums: &mut Sums) {
+                channels::products(gradient, values, means, sums);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn slopes(slopes: &Slopes<'_>, gradient: &[$T], values: &[$T], results: &mut [$T]) {
+                channels::slopes(slopes, gradient, values, results);
+            }
+
             pub static KERNELS: Kernels<$T> = Kernels {
                 name: $name,
                 lanes: <$Vector as Lanes>::COUNT,
@@ -137,6 +166,10 @@ macro_rules! form {
                 max_pool,
                 max_pool_gradient,
                 logit_loss,
+                moments,
+                lines,
+                products,
+                slopes,
             };
         }
     };
@@ -148,8 +181,9 @@ form!(portable_f64, "portable", f64, Portable<f64, 2>);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{
-        Candidates, Depthwise, DepthwiseGradient, Kernels, LogitLoss, Outer, Overlap, Product,
-        Table, TileMap, depthwise, depthwise_gradient, elementwise, outer, overlap, product, tiles,
+        Candidates, Depthwise, DepthwiseGradient, Kernels, Lines, LogitLoss, Outer, Overlap,
+        Product, Slopes, Sums, Table, TileMap, channels, depthwise, depthwise_gradient,
+        elementwise, outer, overlap, product, tiles,
     };
 
     form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");

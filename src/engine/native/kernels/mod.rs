@@ -9,6 +9,7 @@
 // Only what is inlined into a form is compiled with that form's instructions.
 #![allow(clippy::inline_always)]
 
+mod channels;
 mod depthwise;
 mod elementwise;
 mod forms;
@@ -22,6 +23,7 @@ mod real;
 mod tests;
 mod tiles;
 
+pub(in crate::engine) use channels::{Lines, Slopes, Sums};
 pub(in crate::engine) use depthwise::{Depthwise, DepthwiseGradient, Tap};
 pub(in crate::engine) use outer::{Outer, Pixels};
 pub(in crate::engine) use overlap::Overlap;
@@ -51,6 +53,10 @@ pub(in crate::engine) struct Kernels<T: 'static> {
     max_pool: unsafe fn(&[T], &Candidates<'_>, &mut [T], &mut [u8]),
     max_pool_gradient: unsafe fn(&[T], &[u8], &Candidates<'_>, &mut [T]),
     logit_loss: unsafe fn(LogitLoss<T>, &mut [T], &[T]) -> f64,
+    moments: unsafe fn(&[T], &[f64], &mut Sums),
+    lines: unsafe fn(&Lines<'_>, &[T], &mut [T]),
+    products: unsafe fn(&[T], &[T], &[f64], &mut Sums),
+    slopes: unsafe fn(&Slopes<'_>, &[T], &[T], &mut [T]),
 }
 
 /// Of a cross-entropy on logits.
@@ -198,5 +204,29 @@ impl<T: Real> Kernels<T> {
     pub fn logit_loss(&self, loss: LogitLoss<T>, logits: &mut [T], targets: &[T]) -> f64 {
         // SAFETY: as above.
         unsafe { (self.logit_loss)(loss, logits, targets) }
+    }
+
+    /// Adds each value's distance from its channel's number, and the distance's square.
+    pub fn moments(&self, values: &[T], from: &[f64], sums: &mut Sums) {
+        // SAFETY: as above.
+        unsafe { (self.moments)(values, from, sums) }
+    }
+
+    /// See [`Lines`], for a row of pixels.
+    pub fn lines(&self, lines: &Lines<'_>, values: &[T], results: &mut [T]) {
+        // SAFETY: as above.
+        unsafe { (self.lines)(lines, values, results) }
+    }
+
+    /// Adds each gradient, and its product with the value's distance from its channel's mean.
+    pub fn products(&self, gradient: &[T], values: &[T], means: &[f64], sums: &mut Sums) {
+        // SAFETY: as above.
+        unsafe { (self.products)(gradient, values, means, sums) }
+    }
+
+    /// See [`Slopes`], for a row of pixels.
+    pub fn slopes(&self, slopes: &Slopes<'_>, gradient: &[T], values: &[T], results: &mut [T]) {
+        // SAFETY: as above.
+        unsafe { (self.slopes)(slopes, gradient, values, results) }
     }
 }

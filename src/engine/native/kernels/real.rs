@@ -31,10 +31,12 @@ pub(in crate::engine) trait Real:
 }
 
 impl Real for f64 {
+    #[inline(always)]
     fn of(value: f64) -> Self {
         value
     }
 
+    #[inline(always)]
     fn wide(self) -> f64 {
         self
     }
@@ -59,10 +61,12 @@ impl Real for f64 {
 }
 
 impl Real for f32 {
+    #[inline(always)]
     fn of(value: f64) -> Self {
         value as f32
     }
 
+    #[inline(always)]
     fn wide(self) -> f64 {
         f64::from(self)
     }

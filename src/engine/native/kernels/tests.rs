@@ -664,3 +664,52 @@ fn what_is_not_a_number_passes_relu_and_pooling_and_their_gradients() {
         }
     }
 }
+
+fn channels_on_random_shapes<T: Real>() {
+    for kernels in T::forms() {
+        let mut random = ChaCha8Rng::seed_from_u64(9);
+        for _ in 0..CASES {
+            let (pixels, channels) = (random.random_range(1..9), random.random_range(1..40));
+            let [x, dy]: [Vec<T>; 2] = [0, 1].map(|_| values(&mut random, pixels * channels));
+            let mut numbers = || values::<f64>(&mut random, channels);
+            let (means, factors, slopes, offsets) = (numbers(), numbers(), numbers(), numbers());
+            let all = (0..pixels * channels).map(|i| (i, i % channels));
+            let distance = |i: usize, c: usize| x[i].wide() - means[c];
+
+            let mut result = vec![T::zero(); pixels * channels];
+            let lines = Lines { means: &means, factors: &factors, offsets: &offsets };
+            kernels.lines(&lines, &x, &mut result);
+            let line = |(i, c)| distance(i, c) * factors[c] + offsets[c];
+            close(&result, &all.clone().map(line).collect::<Vec<_>>(), kernels.name);
+
+            let run =
+                Slopes { means: &means, factors: &factors, slopes: &slopes, offsets: &offsets };
+            kernels.slopes(&run, &dy, &x, &mut result);
+            let slope = |(i, c): (usize, usize)| {
+                factors[c] * dy[i].wide() - distance(i, c) * slopes[c] - offsets[c]
+            };
+            close(&result, &all.clone().map(slope).collect::<Vec<_>>(), kernels.name);
+
+            let [mut moments, mut products] = [Sums::new(channels), Sums::new(channels)];
+            kernels.moments(&x, &means, &mut moments);
+            kernels.products(&dy, &x, &means, &mut products);
+            let [mut squares, mut by_gradient] = [Sums::new(channels), Sums::new(channels)];
+            for (i, c) in all {
+                let (distance, dy) = (distance(i, c), dy[i].wide());
+                squares.0[0][c] += distance;
+                squares.0[1][c] += distance * distance;
+                by_gradient.0[0][c] += dy;
+                by_gradient.0[1][c] += dy * distance;
+            }
+            for (ours, plain) in [(moments, squares), (products, by_gradient)] {
+                (0..2).for_each(|sum| close(&ours.0[sum], &plain.0[sum], kernels.name));
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_slopes_and_sums_by_channels() {
+    channels_on_random_shapes::<f32>();
+    channels_on_random_shapes::<f64>();
+}

@@ -162,7 +162,7 @@ impl Plain<'_> {
             Kind::Fork | Kind::Merge(_) | Kind::Concatenate(_) | Kind::Broadcast => {
                 unreachable!("these cases are chains")
             }
-            Kind::BatchNorm(_) | Kind::Chance(..) => {
+            Kind::BatchNorm(_) | Kind::Sampling(_) | Kind::Penalty(_) | Kind::Chance(..) => {
                 unreachable!("these cases compute each image by itself")
             }
             Kind::Softmax

@@ -1,0 +1,62 @@
+//! Losses that look at the batch as a whole: libtorch computes them, on what the stages give.
+
+use tch::Tensor;
+
+use super::call::Training;
+use super::kernels::Real;
+use super::memory::zeros;
+use super::worker::Share;
+use super::{Native, added, values_of};
+use crate::data::Batch;
+use crate::engine::criterion::batch_of;
+use crate::engine::{Engine, Model};
+use crate::nn::channels_first;
+
+impl<T: Real> Native<T> {
+    /// The batch's loss, and the gradients of each worker in its own: all go forward, libtorch differentiates, all go
+    /// back.
+    pub(super) fn loss_by_batch(&mut self, batch: &Batch, seed: u64) -> Tensor {
+        let meeting = self.prepare_training(batch.len);
+        let each = self.share(batch.len) * self.output_values();
+        let mut outputs: Vec<T> = zeros(batch.len * self.output_values());
+        let parts = outputs.chunks_mut(each).zip(0..);
+        self.divide(batch.len, parts, |own, weights, images, (part, worker)| {
+            let _attendance = meeting.attend();
+            let training = Training::new(seed, &images, batch.len, worker, &meeting);
+            own.forward_all(weights, &Share { batch, images }, training, part);
+        });
+        let outputs = self.tensor(&outputs).set_requires_grad(true);
+        let loss = self.loss_of(batch, &outputs);
+        let slopes: Vec<T> =
+            values_of(&Tensor::run_backward(&[&loss], &[&outputs], false, false)[0]);
+        let parts = slopes.chunks(each).zip(0..);
+        let workers = self.divide(batch.len, parts, |own, _, images, (slopes, worker)| {
+            let _attendance = meeting.attend();
+            let training = Training::new(seed, &images, batch.len, worker, &meeting);
+            own.backward_all(slopes, images.len(), training);
+        });
+        loss.detach() + added(workers, batch.len)
+    }
+
+    /// Of outputs in Keras's shape.
+    fn loss_of(&self, batch: &Batch, outputs: &Tensor) -> Tensor {
+        let target = self.criterion.tensor(batch.target(), &self.criterion.target);
+        self.criterion.loss(batch, &channels_first(outputs), &target)
+    }
+
+    /// Outputs in Keras's shape; signals are images of one row.
+    fn tensor(&self, outputs: &[T]) -> Tensor {
+        Tensor::from_slice(outputs).view(batch_of(&self.computed).as_slice())
+    }
+
+    /// Loss and outputs, without learning.
+    pub(super) fn judge_by_batch(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
+        let outputs = self.results(model, &batch.input);
+        let loss = self.loss_of(batch, &self.tensor(&outputs));
+        let loss = match self.activity(model) {
+            Some(added) => loss + added,
+            None => loss,
+        };
+        (loss, T::singles(outputs))
+    }
+}
