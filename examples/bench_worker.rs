@@ -1,7 +1,7 @@
 //! convae as a contestant of `scripts/bench.sh`: trains and predicts when it is told to.
 //!
 //! ```text
-//! cargo run --example bench_worker -- --config FILE [--set KEY=VALUE]...
+//! cargo run --example bench_worker -- --config FILE [--set KEY=VALUE]... [--warm-up STEPS]
 //! ```
 //!
 //! It answers each line of its input (`train STEPS`, `predict PASSES`, `quit`) with a line of JSON,
@@ -24,15 +24,15 @@ use convae::plan::loader;
 use convae::train::Trainer;
 use serde_json::{Value, json};
 
-/// Steps before the clock matters: memory is taken and caches are filled.
-const WARM_UP: usize = 20;
-
 #[derive(Parser)]
 struct Args {
     #[arg(long)]
     config: PathBuf,
     #[arg(long = "set")]
     overrides: Vec<String>,
+    /// Steps before the clock matters: memory is taken and caches are filled.
+    #[arg(long, default_value_t = 20)]
+    warm_up: usize,
 }
 
 fn main() -> ExitCode {
@@ -55,7 +55,7 @@ fn run(args: &Args) -> Result<()> {
         next: 0,
         order: vec![],
     };
-    worker.train(WARM_UP)?;
+    worker.train(args.warm_up)?;
     reply(&json!({ "peak_mb": peak_mb() }))?;
 
     // As values, as Keras and PyTorch have them; after the peak was noted, which is training's.

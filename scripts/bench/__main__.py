@@ -7,14 +7,15 @@ from pathlib import Path
 from parity import config, program
 from parity.failure import Failure
 
-from . import plot, whole, work
+from . import patches, plot, whole, work
 from .contestants import CELLS, CONTESTANTS, Cell, cores
 from .machine import BUSY
 from .report import Report, best_convolution
 from .sections import Settings, measure_cell, measure_scaling
 from .stage import say
 
-SECTIONS = ("step", "predict", "scaling", "whole")
+SECTIONS = ("step", "predict", "scaling", "whole", "patches")
+BY_DEFAULT = SECTIONS[:-1]
 SCALING_CELLS = [cell for cell in CELLS if cell.batch == 128]
 
 
@@ -38,6 +39,9 @@ def measure(settings: Settings) -> None:
         say(f"the machine is busy (load {report.machine['load_before']}): the figures will not be its best")
     if {"step", "predict"} & set(settings.sections):
         for cell in CELLS:
+            measure_steps(settings, cell, report)
+    if "patches" in settings.sections:
+        for cell in patches.cells(settings.out / "patches"):
             measure_steps(settings, cell, report)
     if "scaling" in settings.sections:
         for cell in SCALING_CELLS:
@@ -69,7 +73,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         built=arguments.built,
         out=arguments.out,
         names=chosen(arguments.only, tuple(contestant.name for contestant in CONTESTANTS)),
-        sections=chosen(arguments.sections, SECTIONS),
+        sections=chosen(arguments.sections, SECTIONS) if arguments.sections else BY_DEFAULT,
     )
 
 
@@ -81,7 +85,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="about nine minutes: fewer and shorter rounds")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR")
     parser.add_argument("--only", metavar="NAMES", help=f"contestants, of {names}")
-    parser.add_argument("--sections", metavar="NAMES", help=f"what is measured, of {', '.join(SECTIONS)}")
+    parser.add_argument("--sections", metavar="NAMES", help=f"what is measured, of {', '.join(SECTIONS)}; all but the last where not given")
     parser.add_argument("--rounds", type=int, metavar="N", help="turns of each contestant in a cell")
     parser.add_argument("--built", type=Path, default=Path("target/debug"), help=argparse.SUPPRESS)
     return parser.parse_args()

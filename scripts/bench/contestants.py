@@ -10,13 +10,22 @@ from typing import Any
 from .child import Child
 
 
+WARM_UP = 20
+"""Steps before the first answer: compilation is over, memory is taken, caches are filled."""
+
+
 @dataclass(frozen=True)
 class Cell:
-    """A model at a batch size."""
+    """A model at a batch size, and what is measured of it: MNIST's digits unless the config says otherwise."""
 
     model: str
     config: str
     batch: int
+    sections: tuple[str, ...] = ("step",)
+    train_pictures: int = 60_000
+    test_pictures: int = 10_000
+    warm_up: int = WARM_UP
+    """Steps: fewer where each takes seconds."""
 
     @property
     def name(self) -> str:
@@ -27,7 +36,12 @@ class Cell:
 
 
 BLOG, DEFAULT = ("32-32 model", "configs/blog-denoise.toml"), ("default model", "configs/plain.toml")
-CELLS = [Cell(*model, batch) for model in (BLOG, DEFAULT) for batch in (32, 128)]
+CELLS = [
+    Cell(*BLOG, 32),
+    Cell(*BLOG, 128),
+    Cell(*DEFAULT, 32, ("step", "predict", "memory")),
+    Cell(*DEFAULT, 128, ("step", "predict")),
+]
 
 REUSING_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(512 << 20)}
 """PyTorch's tuning guide advises an allocator that reuses memory; glibc's does when told so."""
@@ -50,7 +64,7 @@ class Contestant:
         return self.engine is not None
 
     def start(self, cell: Cell, threads: int, built: Path, logs: Path) -> Child:
-        job = {"config": cell.config, "overrides": cell.overrides(), "threads": threads}
+        job = {"config": cell.config, "overrides": cell.overrides(), "threads": threads, "warm_up": cell.warm_up}
         command = self._convae(job, built) if self.ours else self._python(job)
         log = logs / f"{cell.name.replace(', ', '-').replace(' ', '-')}-{self.name}-{threads}.log"
         return Child(command, environment(threads) | self.environment, log)
@@ -59,6 +73,7 @@ class Contestant:
         """Without the corruption: the Python contestants know none, and drawing noise is no step."""
         engine = ["corruption.kind=none", f"train.engine={self.engine}", f"train.threads={job['threads']}"]
         command = [str(built / "examples" / "bench_worker"), "--config", job["config"]]
+        command += ["--warm-up", str(job["warm_up"])]
         for override in job["overrides"] + engine:
             command += ["--set", override]
         return command

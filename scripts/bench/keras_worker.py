@@ -32,7 +32,8 @@ class Stopwatch(keras.callbacks.Callback):
 
 
 def main() -> None:
-    experiment = serve.experiment(serve.job())
+    asked = serve.job()
+    experiment = serve.experiment(asked)
     train_set = serve.pictures(experiment, "train")
     model = build(experiment)
     compile_model(model, experiment)
@@ -56,7 +57,7 @@ def main() -> None:
             model.predict(test_set, batch_size=experiment.batch_size, verbose=0)
         return {"seconds": time.perf_counter() - started}
 
-    train(serve.WARM_UP)
+    train(asked["warm_up"])
     serve.serve({"train": train, "predict": predict}, {"peak_mb": serve.peak_mb()})
 
 

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from .child import Child
-from .contestants import CELLS, CONTESTANTS, DEFAULT, LIMIT, Cell, Contestant
+from .contestants import CONTESTANTS, LIMIT, Cell, Contestant
 from .figures import Figure
 from .stage import Stage
 
-CALIBRATION = 10
 MOST_STEPS = 400
-"""Fewer than MNIST has at batch 128: one call of `fit` stays within an epoch."""
-TEST_PICTURES = 10_000
 LIMIT_MS = 30
 
 
@@ -31,6 +28,10 @@ class Settings:
     names: tuple[str, ...]
     sections: tuple[str, ...]
 
+    def asks_for(self, section: str) -> bool:
+        """All sections of patches are one."""
+        return section in self.sections or "patches" in self.sections
+
     def chosen(self) -> list[Contestant]:
         return [contestant for contestant in CONTESTANTS if contestant.name in self.names]
 
@@ -39,15 +40,15 @@ class Settings:
 
 
 def measure_cell(settings: Settings, cell: Cell) -> tuple[list[Figure], dict[str, list[float]]]:
-    """Steps; for the default model also inference and memory. And the limit's GFLOP/s."""
+    """Of the cell's sections those that are asked for. And the limit's GFLOP/s."""
     everyone = [*settings.chosen(), LIMIT]
     starters = {c.name: settings.starter(c, cell, settings.threads) for c in everyone}
     with Stage(cell.name, starters) as stage:
-        found = {"step": training(settings, stage)}
+        found = {"step": training(settings, cell, stage)}
         limits = [answer for answer in found["step"].pop(LIMIT.name, []) if isinstance(answer, dict)]
-        if (cell.model, cell.config) == DEFAULT and "predict" in settings.sections:
-            found["predict"] = inference(settings, stage)
-        if cell == CELLS[2]:
+        if "predict" in cell.sections and settings.asks_for("predict"):
+            found["predict"] = inference(settings, cell, stage)
+        if "memory" in cell.sections:
             found["memory"] = {key: [first["peak_mb"]] for key, first in stage.first.items()
                                if first and first.get("peak_mb")}
     figures = [
@@ -62,9 +63,9 @@ def measure_cell(settings: Settings, cell: Cell) -> tuple[list[Figure], dict[str
 UNITS = {"step": "ms", "predict": "images/s", "memory": "MB", "scaling": "ms"}
 
 
-def training(settings: Settings, stage: Stage) -> dict[str, list[Any]]:
+def training(settings: Settings, cell: Cell, stage: Stage) -> dict[str, list[Any]]:
     """Milliseconds a step, in turns of about the same length for all."""
-    steps = calibrate(settings, stage)
+    steps = calibrate(settings, cell, stage)
 
     def turn(key: str, child: Child) -> Any:
         if key == LIMIT.name:
@@ -74,25 +75,27 @@ def training(settings: Settings, stage: Stage) -> dict[str, list[Any]]:
     return stage.rounds("training", settings.rounds, turn)
 
 
-def calibrate(settings: Settings, stage: Stage) -> dict[str, int]:
-    """How many steps fill a turn."""
+def calibrate(settings: Settings, cell: Cell, stage: Stage) -> dict[str, int]:
+    """How many steps fill a turn; one call of Keras's `fit` stays within an epoch."""
+    tried = max(1, cell.warm_up // 2)
+    most = min(MOST_STEPS, cell.train_pictures // cell.batch - 1)
+
     def turn(key: str, child: Child) -> float:
-        return child.ask(f"train {CALIBRATION}")["seconds"] if key != LIMIT.name else 1.0
+        return child.ask(f"train {tried}")["seconds"] if key != LIMIT.name else 1.0
 
     seconds = stage.rounds("calibration", 1, turn)
     return {
-        key: max(CALIBRATION, min(MOST_STEPS, int(settings.turn / values[0] * CALIBRATION)))
-        for key, values in seconds.items()
+        key: max(tried, min(most, int(settings.turn / values[0] * tried))) for key, values in seconds.items()
     }
 
 
-def inference(settings: Settings, stage: Stage) -> dict[str, list[float]]:
+def inference(settings: Settings, cell: Cell, stage: Stage) -> dict[str, list[float]]:
     """Images a second over the test set; the first pass, which compiles, does not count."""
     if LIMIT.name in stage.children:
         stage.children.pop(LIMIT.name).stop()
 
     def turn(_: str, child: Child) -> float:
-        return TEST_PICTURES / child.ask("predict 1")["seconds"]
+        return cell.test_pictures / child.ask("predict 1")["seconds"]
 
     stage.rounds("inference, warm-up", 1, turn)
     return stage.rounds("inference", settings.rounds, turn)
@@ -104,7 +107,7 @@ def measure_scaling(settings: Settings, cell: Cell) -> list[Figure]:
     runs = [(c, threads) for c in ours for threads in sorted({1, settings.threads})]
     starters = {f"{c.name} {threads}": settings.starter(c, cell, threads) for c, threads in runs}
     with Stage(f"scaling, {cell.name}", starters) as stage:
-        samples = training(settings, stage)
+        samples = training(settings, cell, stage)
     figures, alone = [], 0.0
     for contestant, threads in runs:
         key = f"{contestant.name} {threads}"

@@ -13,12 +13,8 @@ import numpy as np
 
 from parity import config, idx
 
-WARM_UP = 20
-"""Steps before the first answer: compilation is over, memory is taken, caches are filled."""
-
-
 def job() -> dict[str, Any]:
-    """What the parent asks for: config, overrides, threads, variant."""
+    """What the parent asks for: config, overrides, threads, variant, steps to warm up."""
     return json.loads(sys.argv[1])
 
 
@@ -28,6 +24,8 @@ def experiment(asked: dict[str, Any]) -> config.Experiment:
 
 def pictures(settings: config.Experiment, split: str) -> np.ndarray:
     """All of a split as float32, in memory before any clock starts; scaled in place, for its peak counts."""
+    if settings.data_kind == "npz":
+        return np.load(settings.tree["data"]["file"])[f"x_{split}"]
     values = idx.clean_bytes(settings.data_dir, split, None).astype(np.float32)
     values /= 255
     return values

@@ -1,10 +1,14 @@
 """Tests that the benchmark's contestants do what they are told; what they take is measured, not tested."""
 
+import subprocess
 from pathlib import Path
+
+import torch
 
 from parity import config, program
 from parity.sandbox import DIGITS, Sandbox
 
+from . import patches, torch_model
 from .contestants import CONTESTANTS, DEFAULT, Cell
 from .work import mflop_per_image
 
@@ -51,3 +55,16 @@ class Bench(Sandbox):
         expected = 2 * (2 * 28 * 28 * 9 * 4 + 3 * 14 * 14 * 16 * 4) / 1e6
         self.assertAlmostEqual(mflop_per_image(config.read(file, [])), expected)
         self.assertGreater(mflop_per_image(config.read(program.ROOT / Path(DEFAULT[1]), [])), 1)
+
+    def test_models_of_photographs_are_the_same_for_all(self) -> None:
+        """Their weights are as many as convae counts."""
+        program.use(program.find())
+        for cell in patches.cells(self.folder):
+            experiment = config.read(Path(cell.config), cell.overrides())
+            model = torch_model.build(experiment, logits=False)
+            command = [program.find(), "summary", "--config", cell.config]
+            counted = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            weights = sum(weight.numel() for weight in model.parameters())
+            self.assertIn(f"Trainable params: {weights:,}", counted)
+            self.assertEqual(model(torch.zeros(2, 1, 64, 64)).shape, (2, 1, 64, 64))
+            self.assertGreater(mflop_per_image(experiment), 100)

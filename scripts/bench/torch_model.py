@@ -1,31 +1,84 @@
 """A config as a PyTorch model: what Keras computes, in PyTorch's own modules."""
 
+import torch
 from torch import nn
 
-from parity.config import Experiment, Layer
+from parity.config import INPUT, Experiment, Layer
 
 
-def build(experiment: Experiment, logits: bool) -> nn.Sequential:
+class Network(nn.Module):
+    """Calls each layer with what it reads, in the config's order; what merges several has no module."""
+
+    def __init__(self, experiment: Experiment, logits: bool) -> None:
+        super().__init__()
+        self.steps: list[tuple[str, str, tuple[str, ...]]] = []
+        self.layers = nn.ModuleDict()
+        channels = {INPUT: experiment.input_shape[-1]}
+        for layer in experiment.layers:
+            read = [channels[name] for name in layer.inputs]
+            modules, channels[layer.name] = _modules(layer, read)
+            if logits and layer is experiment.layers[-1]:
+                modules = modules[:-1]
+            if modules:
+                self.layers[layer.name] = nn.Sequential(*modules) if len(modules) > 1 else modules[0]
+            self.steps.append((layer.kind, layer.name, layer.inputs))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values = {INPUT: x}
+        for kind, name, inputs in self.steps:
+            read = [values[name] for name in inputs]
+            values[name] = MERGES[kind](read) if kind in MERGES else self.layers[name](read[0])
+        return values[name]
+
+
+def build(experiment: Experiment, logits: bool) -> nn.Module:
     """With `logits` the last sigmoid is left to the loss, which PyTorch's documentation recommends."""
-    modules: list[nn.Module] = []
-    channels = experiment.input_shape[-1]
-    for layer in experiment.layers:
-        if layer.kind == "Conv2D":
-            modules.append(_convolution(layer, channels))
-            channels = layer.options["filters"]
-            modules.append({"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[layer.options["activation"]]())
-        elif layer.kind == "MaxPooling2D":
-            modules.append(nn.MaxPool2d(2))  # of even sides: Keras's `same` and `valid` are one
-        elif layer.kind == "UpSampling2D":
-            modules.append(nn.Upsample(scale_factor=2))
-        else:
-            raise ValueError(f"the bench has no PyTorch module for {layer.kind}")
-    return nn.Sequential(*(modules[:-1] if logits else modules))
+    return Network(experiment, logits)
+
+
+def is_entropy(experiment: Experiment) -> bool:
+    """Whether the loss is the binary cross-entropy; else the bench knows the mean squared error."""
+    if experiment.loss not in ("binary_crossentropy", "mean_squared_error"):
+        raise ValueError(f"the bench has no PyTorch loss for {experiment.loss}")
+    return experiment.loss == "binary_crossentropy"
+
+
+MERGES = {
+    "Concatenate": lambda read: torch.cat(read, 1),
+    "Subtract": lambda read: read[0] - read[1],
+    "Add": lambda read: read[0] + read[1],
+}
+ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+
+
+def _modules(layer: Layer, read: list[int]) -> tuple[list[nn.Module], int]:
+    """Modules, one after the other, and the channels that come out."""
+    activation = layer.options.get("activation")
+    after = [] if activation in (None, "linear") else [ACTIVATIONS[activation]()]
+    if layer.kind == "Conv2D":
+        return [_convolution(layer, read[0]), *after], layer.options["filters"]
+    if layer.kind == "BatchNormalization":
+        return [nn.BatchNorm2d(read[0], eps=1e-3, momentum=0.01)], read[0]
+    if layer.kind in ("Activation", "ReLU"):
+        return after or [nn.ReLU()], read[0]
+    if layer.kind == "MaxPooling2D":
+        return [nn.MaxPool2d(2)], read[0]  # of even sides: Keras's `same` and `valid` are one
+    if layer.kind == "UpSampling2D":
+        return [nn.Upsample(scale_factor=2)], read[0]
+    if layer.kind in MERGES:
+        return [], sum(read) if layer.kind == "Concatenate" else read[0]
+    raise ValueError(f"the bench has no PyTorch module for {layer.kind}")
 
 
 def _convolution(layer: Layer, channels: int) -> nn.Conv2d:
-    """Begins as Keras does: Glorot's uniform kernel, no bias."""
-    convolution = nn.Conv2d(channels, layer.options["filters"], layer.options["kernel_size"], padding="same")
-    nn.init.xavier_uniform_(convolution.weight)
-    nn.init.zeros_(convolution.bias)
+    """Begins as Keras does, with zero biases; its kernel with Glorot's distribution or He's."""
+    options = layer.options
+    convolution = nn.Conv2d(channels, options["filters"], options["kernel_size"], padding="same",
+                            bias=options.get("use_bias", True))
+    if options.get("kernel_initializer") == "he_normal":
+        nn.init.kaiming_normal_(convolution.weight)
+    else:
+        nn.init.xavier_uniform_(convolution.weight)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
     return convolution

@@ -1,7 +1,7 @@
 """PyTorch as a contestant, in three variants. Run by the parent as `python -m bench.torch_worker JOB`.
 
-eager    as it is usually written: sigmoid, BCELoss, Adam
-tuned    as PyTorch's tuning guide says: channels_last, loss from logits, fused Adam
+eager    as it is usually written: sigmoid, BCELoss (or MSELoss), Adam
+tuned    as PyTorch's tuning guide says: channels_last, cross-entropy from logits, fused Adam
 compile  the same under torch.compile
 """
 
@@ -25,10 +25,12 @@ class Trainer:
         self.experiment, self.variant = serve.experiment(asked), asked["variant"]
         self.pictures = self.tensor("train")
         self.tuned = self.variant != "eager"
-        self.model = torch_model.build(self.experiment, logits=self.tuned)
+        entropy = torch_model.is_entropy(self.experiment)
+        self.logits = self.tuned and entropy
+        self.model = torch_model.build(self.experiment, self.logits)
         if self.tuned:
             self.model.to(memory_format=torch.channels_last)
-        self.criterion = nn.BCEWithLogitsLoss() if self.tuned else nn.BCELoss()
+        self.criterion = nn.MSELoss() if not entropy else nn.BCEWithLogitsLoss() if self.tuned else nn.BCELoss()
         self.adam = torch.optim.Adam(self.model.parameters(), eps=EPSILON, fused=self.tuned or None)
         # The loss goes into the compiled graph too, so that it can be fused with the last layer.
         self.loss_of = torch.compile(self.loss) if self.variant == "compile" else self.loss
@@ -42,7 +44,7 @@ class Trainer:
         return self.criterion(self.model(batch), batch)
 
     def outputs(self, batch: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(self.model(batch)) if self.tuned else self.model(batch)
+        return torch.sigmoid(self.model(batch)) if self.logits else self.model(batch)
 
     def train(self, steps: int) -> dict[str, Any]:
         """Goes on where it stopped; only whole batches, so that nothing compiles again."""
@@ -69,16 +71,19 @@ class Trainer:
 
     def predict(self, passes: int) -> dict[str, Any]:
         pictures, size = self.tensor("test"), self.experiment.batch_size
+        self.model.eval()
         started = time.perf_counter()
         with torch.inference_mode():
             for _ in range(passes):
                 torch.cat([self.outputs_of(batch) for batch in pictures.split(size)])
+        self.model.train()
         return {"seconds": time.perf_counter() - started}
 
 
 def main() -> None:
-    trainer = Trainer(serve.job())
-    trainer.train(serve.WARM_UP)
+    asked = serve.job()
+    trainer = Trainer(asked)
+    trainer.train(asked["warm_up"])
     commands = {"train": trainer.train, "predict": trainer.predict}
     serve.serve(commands, {"peak_mb": serve.peak_mb()})
 

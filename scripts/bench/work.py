@@ -1,11 +1,26 @@
 """The least arithmetic that a training step of a config needs, as far as we know."""
 
+from dataclasses import dataclass
 from math import prod
 
-from parity.config import Experiment
+from parity.config import INPUT, Experiment
 
 PASSES = 3
 """Output, gradient of the input, gradient of the kernel."""
+ELEMENTWISE = ("BatchNormalization", "Activation", "ReLU", "Subtract", "Add")
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a layer gives."""
+
+    height: int
+    width: int
+    channels: int
+    learns: bool
+    """Whether weights stand before it."""
+    upsampled: bool = False
+    """Whether it has yet to grow by 2, in the convolution after it."""
 
 
 def mflop_per_image(experiment: Experiment) -> float:
@@ -16,25 +31,38 @@ def mflop_per_image(experiment: Experiment) -> float:
     16 multiplications for each small pixel and pair of channels, where the enlarged picture took 36.
     Activations, pooling, loss and Adam are left out: they are small, and hide behind the convolutions.
     """
-    height, width, channels = experiment.input_shape
-    multiplications, passes, upsampled = 0, PASSES - 1, False
+    values = {INPUT: Value(*experiment.input_shape, learns=False)}
+    multiplications = 0
     for layer in experiment.layers:
+        read = [values[name] for name in layer.inputs]
+        value = read[0]
         if layer.kind == "Conv2D":
             filters, kernel = layer.options["filters"], _area(layer.options["kernel_size"])
-            if upsampled and kernel != 9:
+            if value.upsampled and kernel != 9:
                 raise ValueError("folding is only worked out for 3x3 kernels after an upsampling by 2")
-            taps = 16 if upsampled else kernel
-            multiplications += passes * height * width * taps * channels * filters
-            if upsampled:
-                height, width = 2 * height, 2 * width
-            channels, passes, upsampled = filters, PASSES, False
+            taps = 16 if value.upsampled else kernel
+            passes = PASSES if value.learns else PASSES - 1
+            multiplications += passes * value.height * value.width * taps * value.channels * filters
+            grown = _grown(value)
+            value = Value(grown.height, grown.width, filters, learns=True)
         elif layer.kind == "MaxPooling2D":
-            height, width = height // 2, width // 2
+            value = Value(value.height // 2, value.width // 2, value.channels, value.learns)
         elif layer.kind == "UpSampling2D":
-            upsampled = True  # the picture grows in the convolution after it
-        else:
+            value = Value(value.height, value.width, value.channels, value.learns, upsampled=True)
+        elif layer.kind == "Concatenate":
+            read = [_grown(one) for one in read]
+            channels = sum(one.channels for one in read)
+            value = Value(read[0].height, read[0].width, channels, any(one.learns for one in read))
+        elif layer.kind not in ELEMENTWISE:
             raise ValueError(f"the arithmetic of {layer.kind} is not worked out")
+        values[layer.name] = value
     return 2 * multiplications / 1e6
+
+
+def _grown(value: Value) -> Value:
+    """As large as it is for whoever does not fold the upsampling."""
+    factor = 2 if value.upsampled else 1
+    return Value(factor * value.height, factor * value.width, value.channels, value.learns)
 
 
 def _area(kernel_size: int | list[int]) -> int:
