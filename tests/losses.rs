@@ -56,7 +56,7 @@ fn both_engines_have_the_same_losses() {
         "{ loss = \"mse\", reduction = \"sum\" }",
         "\"poisson\"",
         "\"kl_divergence\"",
-        "\"cosine_similarity\"",
+        "{ loss = \"cosine_similarity\", axis = 1 }",
         "\"dice\"",
         "{ loss = \"tversky\", axis = [1, 2] }",
         "\"ssim\"",

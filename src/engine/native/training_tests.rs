@@ -163,8 +163,8 @@ fn losses_of_the_whole_batch_and_penalties_of_values() {
     let sum = graph.layer("layer = \"ActivityRegularization\", l1 = 0.3", conv);
     let again = graph.conv(4, "tanh", sum);
     let merged = graph.merge("Add", &[again, sum]);
-    let merged =
-        graph.layer(&format!("layer = \"Activation\", activation = \"tanh\", {penalty}"), merged);
+    let dense = format!("layer = \"Dense\", units = 3, activation = \"tanh\", {penalty}");
+    let merged = graph.layer(&dense, merged);
     graph.conv(2, "sigmoid", merged);
     let mut plan = graph.plan();
     agrees(&plan);
