@@ -26,7 +26,9 @@ use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
 use super::penalties::{Penalty, SamplingOptions};
-use super::stages::{Activate, ConvolutionOptions, DepthwiseOptions, NormOptions, PReluOptions};
+use super::stages::{
+    Activate, ConvolutionOptions, DepthwiseOptions, MOST_CANDIDATES, NormOptions, PReluOptions,
+};
 use super::tiled::Tiling;
 use super::window::{Side, Window};
 use crate::config::layers::{self, Layer, Pair, Sides, of_signals};
@@ -518,9 +520,6 @@ pub(super) fn multiply_less(mut operations: Vec<Operation>) -> Vec<Operation> {
     }
     operations
 }
-
-/// A pooling tells its candidates apart by a byte.
-const MOST_CANDIDATES: usize = 256;
 
 /// A convolution, perhaps a relu, and a max-pooling whose windows neither overlap nor reach over the
 /// edge; the relu may also come last.

@@ -320,6 +320,7 @@ fn pooling_of_all_kinds() {
             "pool_size = 3, strides = 2, padding = \"same\"",
             "pool_size = 3, strides = 1",
             "pool_size = [2, 1], strides = [3, 1]",
+            "pool_size = [7, 3]",
         ] {
             for between in [
                 "",

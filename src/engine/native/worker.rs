@@ -364,7 +364,7 @@ pub(super) fn stage<T: Real>(
         Kind::Convolution(options) => Box::new(Convolution::new(options, kernels, images)),
         Kind::Depthwise(options) => Box::new(Depthwise::new(options, kernels)),
         Kind::Activate(activate) => Box::new(activate),
-        Kind::MaxPool(options) => Box::new(MaxPool::new(options, input, output)),
+        Kind::MaxPool(options) => Box::new(MaxPool::new(options, (input, output), kernels, images)),
         Kind::AveragePool(options) => Box::new(AveragePool::new(options, input, output)),
         Kind::Upsample(rows, columns) => Box::new(Upsample { rows, columns }),
         Kind::Bilinear(rows, columns) => Box::new(Bilinear::new((rows, columns), input, kernels)),

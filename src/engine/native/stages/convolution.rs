@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::Stage;
+use super::pool::Starts;
 use crate::engine::native::direct::Direct;
 use crate::engine::native::fold::Fold;
 use crate::engine::native::grid::{Edge, Field, Grid, Margin, Size};
-use crate::engine::native::kernels::{Candidates, Kernels, Real};
+use crate::engine::native::kernels::{Kernels, Real};
 use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::Direction;
 use crate::engine::native::tiled::{Tiled, Tiling};
@@ -167,25 +168,6 @@ impl<T: Real> Convolution<T> {
                 kernels.relu(result);
             }
         }
-    }
-}
-
-/// Where the candidates of a pooled row start.
-struct Starts {
-    first: Vec<usize>,
-    step: usize,
-    channels: usize,
-}
-
-impl Starts {
-    fn new((height, width): (usize, usize), row_step: usize, pooled: Size) -> Self {
-        let channels = pooled.channels;
-        let starts = (0..height * width).map(|k| k / width * row_step + k % width * channels);
-        Self { first: starts.collect(), step: width * channels, channels }
-    }
-
-    fn get(&self) -> Candidates<'_> {
-        Candidates { starts: &self.first, step: self.step, channels: self.channels }
     }
 }
 

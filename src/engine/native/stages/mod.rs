@@ -24,7 +24,7 @@ pub(super) use group_norm::GroupNorm;
 pub(super) use layer_norm::{LayerNorm, NormOptions, UnitNorm};
 pub(super) use learned::hand_out;
 pub(super) use pointwise::Activate;
-pub(super) use pool::{AveragePool, MaxPool};
+pub(super) use pool::{AveragePool, MOST_CANDIDATES, MaxPool};
 pub(super) use prelu::{PRelu, PReluOptions};
 pub(super) use rearrange::{DepthToSpace, Permute};
 pub(super) use shape::{PadOrCrop, Reshape, Upsample};
