@@ -161,6 +161,7 @@ fn with_weights(
         coarse_first: true,
         relu: false,
         pool: None,
+        part: None,
         kernel: first..end,
         bias: use_bias.then_some(end..end + results),
     }

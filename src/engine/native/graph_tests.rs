@@ -210,7 +210,13 @@ fn layers_of_signals() {
 
 #[test]
 fn a_u_net() {
-    agrees(&u_net());
+    let plan = u_net();
+    agrees(&plan);
+    // What is enlarged is convolved as it was before, and nothing is copied side by side.
+    let (operations, _) = lower::lower(&section_of(&plan, Part::Whole), None).unwrap();
+    let count = |is: fn(&Kind) -> bool| operations.iter().filter(|own| is(&own.kind)).count();
+    assert_eq!(count(|kind| matches!(kind, Kind::Parted(_))), 2);
+    assert_eq!(count(|kind| matches!(kind, Kind::Concatenate(_) | Kind::Upsample(..))), 0);
 }
 
 #[test]

@@ -13,6 +13,18 @@ pub(super) struct Margin {
     pub right: usize,
 }
 
+impl Margin {
+    /// What is enough for both.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            top: self.top.max(other.top),
+            bottom: self.bottom.max(other.bottom),
+            left: self.left.max(other.left),
+            right: self.right.max(other.right),
+        }
+    }
+}
+
 /// Height, width, channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size {

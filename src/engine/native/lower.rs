@@ -5,6 +5,8 @@
 //! The rewrites, in the order in which they are made:
 //!
 //! - [`drop_identities`]: an operation that changes nothing is left out.
+//! - [`convolve_parts`]: a convolution of concatenated channels, of which some were enlarged by nearest upsampling, is the
+//!   sum of convolutions of the parts, so that these too fold.
 //! - [`fold_upsampling`]: nearest upsampling and the convolution after it are one transposed
 //!   convolution; [`super::fold`] has the algebra.
 //! - [`multiply_less`]: convolutions of 3x3 taps and stride 1, and `same` ones after an upsampling by two,
@@ -28,6 +30,7 @@ use super::pass::Direction;
 use super::penalties::{Penalty, SamplingOptions};
 use super::stages::{
     Activate, ConvolutionOptions, DepthwiseOptions, MOST_CANDIDATES, NormOptions, PReluOptions,
+    Part, PartedOptions,
 };
 use super::tiled::Tiling;
 use super::window::{Side, Window};
@@ -55,6 +58,8 @@ pub(super) struct Operation {
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     Convolution(ConvolutionOptions),
+    /// Of several values as if their channels were concatenated.
+    Parted(PartedOptions),
     Depthwise(DepthwiseOptions),
     Activate(Activate),
     MaxPool(PoolOptions),
@@ -107,6 +112,7 @@ impl Kind {
         matches!(
             self,
             Self::Convolution(_)
+                | Self::Parted(_)
                 | Self::Depthwise(_)
                 | Self::PRelu(_)
                 | Self::LayerNorm(_)
@@ -158,6 +164,7 @@ pub(super) fn lower(
 ) -> Result<(Vec<Operation>, Head), Unsupported> {
     let operations = operations(section)?;
     let operations = drop_identities(operations);
+    let operations = convolve_parts(operations);
     let operations = fold_upsampling(operations);
     let operations = multiply_less(operations);
     let operations = fuse_pooling(operations);
@@ -471,8 +478,105 @@ pub(super) fn drop_identities(operations: Vec<Operation>) -> Vec<Operation> {
     kept
 }
 
-/// Upsampling followed by a convolution of stride 1, whose taps lie side by side: else most taps of the folded
-/// kernel would be zeros.
+/// A convolution that [`folded`] takes and reads a concatenation of which a part is an upsampling.
+pub(super) fn convolve_parts(mut operations: Vec<Operation>) -> Vec<Operation> {
+    let mut place = 0;
+    while place < operations.len() {
+        if let Some((dropped, parted)) = parted(&operations, place) {
+            operations[place] = parted;
+            let mut index = 0;
+            operations.retain(|_| {
+                index += 1;
+                !dropped.contains(&(index - 1))
+            });
+            place -= dropped.len();
+        }
+        place += 1;
+    }
+    operations
+}
+
+/// The operation that takes the place of a convolution, and those before it that it makes superfluous.
+fn parted(operations: &[Operation], place: usize) -> Option<(Vec<usize>, Operation)> {
+    let conv = &operations[place];
+    let Kind::Convolution(options) = &conv.kind else { return None };
+    let Window { fine: inputs, coarse: outputs, groups, .. } = options.window;
+    if !is_plain(options) || groups > 1 {
+        return None;
+    }
+    let giving = |wire: usize| (0..place).find(|&before| operations[before].to.contains(&wire));
+    let together = giving(conv.from[0])?;
+    let Kind::Concatenate(Axis::Channels) = operations[together].kind else { return None };
+    let (mut dropped, mut from, mut parts) = (vec![together], Vec::new(), Vec::new());
+    let (mut first, mut sizes) = (0, Vec::new());
+    for &wire in &operations[together].from {
+        let before = giving(wire)?;
+        let Operation { kind, input, output, from: read, .. } = &operations[before];
+        let part = Part { first, channels: output.channels, inputs, outputs };
+        let own = ConvolutionOptions {
+            window: Window { fine: output.channels, ..options.window },
+            bias: options.bias.clone().filter(|_| first == 0),
+            part: Some(part),
+            ..options.clone()
+        };
+        first += output.channels;
+        if let Kind::Upsample(down, across) = *kind {
+            parts.push(folded(&own, *input, (down, across)));
+            from.push(read[0]);
+            sizes.push(*input);
+            dropped.push(before);
+        } else {
+            parts.push(own);
+            from.push(wire);
+            sizes.push(*output);
+        }
+    }
+    let kind = Kind::Parted(PartedOptions { parts, relu: false });
+    let parted =
+        Operation { kind, input: sizes[0], output: conv.output, from, to: conv.to.clone() };
+    (dropped.len() > 1).then_some((dropped, parted))
+}
+
+/// Of stride 1, from a window of the fine grid whose taps lie side by side: else most taps of a folded kernel would be
+/// zeros.
+fn is_plain(options: &ConvolutionOptions) -> bool {
+    let Window { rows, columns, .. } = &options.window;
+    let plain = (rows.stride, columns.stride) == (1, 1) && !options.window.is_dilated();
+    options.direction == Direction::Gather && plain
+}
+
+/// A convolution after nearest upsampling of so large an input by these factors.
+fn folded(
+    options: &ConvolutionOptions,
+    input: Size,
+    (down, across): (usize, usize),
+) -> ConvolutionOptions {
+    let Window { rows, columns, fine, coarse, groups } = options.window;
+    let side = |own: Side, coarse, factor| Side {
+        fine: own.coarse,
+        coarse,
+        taps: own.taps + factor - 1,
+        stride: factor,
+        dilation: 1,
+        offset: own.taps as isize - 1 - own.offset,
+    };
+    let window = Window {
+        rows: side(rows, input.height, down),
+        columns: side(columns, input.width, across),
+        fine: coarse,
+        coarse: fine,
+        groups,
+    };
+    ConvolutionOptions {
+        window,
+        direction: Direction::Scatter,
+        fold: Fold { upsampling: Some((down, across)) },
+        coarse_first: false,
+        ..options.clone()
+    }
+}
+
+/// Upsampling followed by a convolution that [`folded`] takes.
 pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
     rewrite(operations, |operations| {
         let [Operation { kind: Kind::Upsample(down, across), input, .. }, conv, ..] = operations
@@ -480,42 +584,21 @@ pub(super) fn fold_upsampling(operations: Vec<Operation>) -> Vec<Operation> {
             return None;
         };
         let Kind::Convolution(options) = &conv.kind else { return None };
-        let Window { rows, columns, fine, coarse, groups } = options.window;
-        let plain = (rows.stride, columns.stride) == (1, 1) && !options.window.is_dilated();
-        if options.direction != Direction::Gather || !plain {
-            return None;
-        }
-        let side = |own: Side, coarse, factor| Side {
-            fine: own.coarse,
-            coarse,
-            taps: own.taps + factor - 1,
-            stride: factor,
-            dilation: 1,
-            offset: own.taps as isize - 1 - own.offset,
-        };
-        let window = Window {
-            rows: side(rows, input.height, *down),
-            columns: side(columns, input.width, *across),
-            fine: coarse,
-            coarse: fine,
-            groups,
-        };
-        let options = ConvolutionOptions {
-            window,
-            direction: Direction::Scatter,
-            fold: Fold { upsampling: Some((*down, *across)) },
-            coarse_first: false,
-            ..options.clone()
-        };
-        Some((2, Kind::Convolution(options)))
+        let kind = || Kind::Convolution(folded(options, *input, (*down, *across)));
+        is_plain(options).then(|| (2, kind()))
     })
 }
 
 /// Convolutions that a [`Tiling`] suits.
 pub(super) fn multiply_less(mut operations: Vec<Operation>) -> Vec<Operation> {
     for operation in &mut operations {
-        if let Kind::Convolution(options) = &mut operation.kind {
+        let tile = |options: &mut ConvolutionOptions| {
             options.tiling = Tiling::of(&options.window, options.fold);
+        };
+        match &mut operation.kind {
+            Kind::Convolution(options) => tile(options),
+            Kind::Parted(PartedOptions { parts, .. }) => parts.iter_mut().for_each(tile),
+            _ => {}
         }
     }
     operations
@@ -555,6 +638,7 @@ pub(super) fn fuse_relu(operations: Vec<Operation>) -> Vec<Operation> {
             Kind::BatchNorm(options) => {
                 Kind::BatchNorm(BatchNormOptions { relu: true, ..options.clone() })
             }
+            Kind::Parted(options) => Kind::Parted(PartedOptions { relu: true, ..options.clone() }),
             _ => return None,
         };
         is_relu(next).then_some((2, kind))

@@ -42,6 +42,7 @@
 //! | panel, lane | columns of a packed matrix that fill vectors; one value of a vector | [`kernels`] |
 //! | tile, plane | 2x2 results that are computed together with fewer multiplications; for each of these multiplications, the values of all tiles | [`tiled`] |
 //! | fold | nearest upsampling and the convolution after it as one transposed convolution | [`fold`] |
+//! | part | some of the channels that a convolution reads, where they are concatenated | [`stages`] |
 //!
 //! `kernels/tests.rs` holds each kernel, in each of its forms, to such plain loops.
 

@@ -13,7 +13,7 @@ use super::kernels::{Kernels, Real};
 use super::lower::{Kind, Merge, Operation};
 use super::merges;
 use super::penalties::{Penalty, Sampling};
-use super::stages::Stage;
+use super::stages::{Parted, Stage};
 use super::worker::{Weights, stage};
 
 /// What is done, and the places of its edges.
@@ -38,6 +38,7 @@ enum Work<T: Real> {
     Chance(Chance<T>),
     Sampling(Sampling<T>),
     Penalty(Penalty),
+    Parted(Box<Parted<T>>),
 }
 
 impl<T: Real> Step<T> {
@@ -62,6 +63,10 @@ impl<T: Real> Step<T> {
                 Work::Sampling(Sampling::new(*options, operation.input, images))
             }
             Kind::Penalty(penalty) => Work::Penalty(*penalty),
+            Kind::Parted(options) => {
+                let output = operation.output;
+                Work::Parted(Box::new(Parted::new(options.clone(), output, kernels, images)))
+            }
             _ => Work::Stage(stage(operation, kernels, images)),
         };
         let of =
@@ -76,6 +81,7 @@ impl<T: Real> Step<T> {
     pub fn load(&mut self, weights: &Weights<T>) {
         match &mut self.work {
             Work::Stage(stage) => stage.load(&weights.values),
+            Work::Parted(parted) => parted.load(&weights.values),
             Work::BatchNorm(norm) => norm.load(weights),
             _ => {}
         }
@@ -85,6 +91,7 @@ impl<T: Real> Step<T> {
     pub fn collect(&mut self, gradient: &mut [T]) {
         match &mut self.work {
             Work::Stage(stage) => stage.collect(gradient),
+            Work::Parted(parted) => parted.collect(gradient),
             Work::BatchNorm(norm) => norm.collect(gradient),
             _ => {}
         }
@@ -101,9 +108,18 @@ impl<T: Real> Step<T> {
     /// Tells what a stage reads around its edges: around the values of its input, and around the gradient of
     /// its output.
     pub fn set_margins(&self, margins: &mut [(Margin, Margin)]) {
-        if let Work::Stage(stage) = &self.work {
-            margins[self.inputs[0]].0 = stage.input_margin();
-            margins[self.outputs[0]].1 = stage.gradient_margin();
+        match &self.work {
+            Work::Stage(stage) => {
+                margins[self.inputs[0]].0 = stage.input_margin();
+                margins[self.outputs[0]].1 = stage.gradient_margin();
+            }
+            Work::Parted(parted) => {
+                for (&input, margin) in self.inputs.iter().zip(parted.input_margins()) {
+                    margins[input].0 = margin;
+                }
+                margins[self.outputs[0]].1 = parted.gradient_margin();
+            }
+            _ => {}
         }
     }
 
@@ -165,6 +181,9 @@ impl<T: Real> Step<T> {
             Work::Penalty(penalty) => {
                 let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
                 return penalty.forward(&input.values, &mut output.values, images);
+            }
+            Work::Parted(parted) => {
+                parted.forward(edges, &self.inputs, self.outputs[0], images);
             }
         }
         0.0
@@ -235,6 +254,10 @@ impl<T: Real> Step<T> {
                 let (input, output) = pair(edges, self.inputs[0], self.outputs[0]);
                 let Edge { values, gradient } = input;
                 penalty.backward(values, output, gradient, images, training.batch);
+            }
+            Work::Parted(parted) => {
+                let (inputs, output) = (&self.inputs, self.outputs[0]);
+                parted.backward(edges, inputs, output, images, self.gradient_wanted);
             }
         }
     }

@@ -388,6 +388,7 @@ pub(super) fn stage<T: Real>(
         | Kind::BatchNorm(_)
         | Kind::Sampling(_)
         | Kind::Penalty(_)
+        | Kind::Parted(_)
         | Kind::Chance(..) => {
             unreachable!("a step, which needs no stage")
         }

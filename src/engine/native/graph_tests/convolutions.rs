@@ -227,6 +227,48 @@ fn bilinear_upsampling_by_any_factors() {
     }
 }
 
+/// Convolutions of concatenated channels, of which none, one or two parts are enlarged, by several factors.
+#[test]
+fn convolutions_of_parts() {
+    for (factors, conv) in [
+        (
+            [[2, 2], [1, 1]],
+            "filters = 5, kernel_size = 3, padding = \"same\", activation = \"relu\"",
+        ),
+        ([[1, 1], [2, 2]], "filters = 20, kernel_size = 3, padding = \"same\", use_bias = false"),
+        (
+            [[2, 2], [2, 2]],
+            "filters = 17, kernel_size = 3, padding = \"same\", activation = \"tanh\"",
+        ),
+        (
+            [[3, 2], [1, 2]],
+            "filters = 3, kernel_size = [2, 3], padding = \"same\", activation = \"relu\"",
+        ),
+        ([[2, 2], [1, 1]], "filters = 4, kernel_size = 1, activation = \"softmax\""),
+        ([[2, 2], [1, 1]], "filters = 4, kernel_size = 3, strides = 2, padding = \"same\""),
+        ([[2, 2], [1, 1]], "filters = 4, kernel_size = 3, dilation_rate = 2, padding = \"same\""),
+        ([[2, 2], [1, 1]], "filters = 8, kernel_size = 3, groups = 2, padding = \"same\""),
+    ] {
+        let mut graph = Builder::new([6, 6, 18]);
+        let mut parts = vec![graph.conv(3, "tanh", Value::Input)];
+        for ([down, across], filters) in factors.into_iter().zip([16, 21]) {
+            let size = format!("[{down}, {across}]");
+            let pooled = graph
+                .layer(&format!("layer = \"AveragePooling2D\", pool_size = {size}"), Value::Input);
+            let value = graph.conv(filters, "tanh", pooled);
+            parts.push(graph.layer(&format!("layer = \"UpSampling2D\", size = {size}"), value));
+        }
+        parts.rotate_left(usize::from(conv.contains("use_bias")));
+        let joined = graph.merge("Concatenate", &parts);
+        let value = graph.layer(&format!("layer = \"Conv2D\", {conv}"), joined);
+        let flat = graph.layer("layer = \"GlobalAveragePooling2D\", keepdims = true", value);
+        let wide = graph.conv(18, "tanh", flat);
+        let up = graph.layer("layer = \"UpSampling2D\", size = 6", wide);
+        graph.merge("Add", &[up, Value::Input]);
+        agrees_in_squares(graph);
+    }
+}
+
 /// How each convolution of a chain of layers is computed: from tiles, folded.
 fn rewrites(layers: &[&str]) -> Vec<(bool, bool)> {
     let mut graph = Builder::new([12, 12, 32]);

@@ -32,12 +32,49 @@ pub(in crate::engine::native) struct Options {
     /// Where its kernel and bias stand among the weights.
     pub kernel: Range<usize>,
     pub bias: Option<Range<usize>>,
+    /// Of a kernel for more input channels, those that are convolved here.
+    pub part: Option<Part>,
+}
+
+/// Some of the input channels of a kernel, which is stored as `(outputs, inputs, rows, columns)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::native) struct Part {
+    pub first: usize,
+    pub channels: usize,
+    /// Of the whole kernel.
+    pub inputs: usize,
+    pub outputs: usize,
+}
+
+impl Part {
+    /// Of each output, where its values stand among those of the whole kernel, of so many values.
+    fn rows(self, stored: usize) -> impl Iterator<Item = Range<usize>> {
+        let row = stored / self.outputs;
+        let taps = row / self.inputs;
+        (0..self.outputs).map(move |output| {
+            let start = output * row + self.first * taps;
+            start..start + self.channels * taps
+        })
+    }
+
+    fn take<T: Copy>(self, stored: &[T], own: &mut Vec<T>) {
+        own.clear();
+        self.rows(stored.len()).for_each(|row| own.extend_from_slice(&stored[row]));
+    }
+
+    fn add<T: Real>(self, own: &[T], stored: &mut [T]) {
+        let mut own = own.iter();
+        for row in self.rows(stored.len()) {
+            stored[row].iter_mut().zip(&mut own).for_each(|(to, &from)| *to = *to + from);
+        }
+    }
 }
 
 impl Options {
     /// Values of a group's kernel as it is stored.
     fn stored(&self) -> usize {
-        self.kernel.len() / self.window.groups
+        let all = self.kernel.len() / self.window.groups;
+        self.part.map_or(all, |part| all / part.inputs * part.channels)
     }
 }
 
@@ -49,6 +86,8 @@ pub(in crate::engine::native) struct Convolution<T: Real> {
     arithmetic: Arithmetic<T>,
     /// The kernel of each group as the window sees it: taps, fine channels, coarse channels.
     kernel: Vec<T>,
+    /// Of a part, its kernel as it is stored.
+    own: Vec<T>,
     /// One tap of the kernel.
     tap: Vec<T>,
     bias_gradient: Vec<T>,
@@ -106,6 +145,7 @@ impl<T: Real> Convolution<T> {
             kernels,
             arithmetic,
             kernel: zeros(window.groups * window.kernel()),
+            own: Vec::new(),
             tap: zeros(window.fine * window.coarse),
             bias_gradient: zeros(output.channels),
             pool,
@@ -190,6 +230,13 @@ impl<T: Real> Stage<T> for Convolution<T> {
     fn load(&mut self, weights: &[T]) {
         let Options { window, fold, coarse_first, .. } = &self.options;
         let stored = &weights[self.options.kernel.clone()];
+        let stored = match self.options.part {
+            Some(part) => {
+                part.take(stored, &mut self.own);
+                &self.own
+            }
+            None => stored,
+        };
         let stored = stored.chunks_exact(self.options.stored());
         for (stored, kernel) in stored.zip(self.kernel.chunks_exact_mut(window.kernel())) {
             fold.kernel(window, *coarse_first, stored, &mut self.tap, kernel);
@@ -243,7 +290,9 @@ impl<T: Real> Stage<T> for Convolution<T> {
                     kernels.relu_gradient(result, gradient);
                 });
             }
-            kernels.column_sums(&gradient.table(image), &mut self.bias_gradient);
+            if self.options.bias.is_some() {
+                kernels.column_sums(&gradient.table(image), &mut self.bias_gradient);
+            }
         }
         let at_once = self.at_once(images);
         for first in (0..images).step_by(at_once) {
@@ -278,9 +327,18 @@ impl<T: Real> Stage<T> for Convolution<T> {
             Arithmetic::Tiled(tiled) => tiled.collect(self.kernels, &mut self.kernel),
         }
         let stored = &mut gradient[self.options.kernel.clone()];
-        let groups = stored.chunks_exact_mut(self.options.stored());
+        let all: &mut [T] = if self.options.part.is_some() {
+            self.own.fill(T::zero());
+            &mut self.own
+        } else {
+            &mut *stored
+        };
+        let groups = all.chunks_exact_mut(self.options.stored());
         for (stored, kernel) in groups.zip(self.kernel.chunks_exact(window.kernel())) {
             fold.gradient(window, *coarse_first, kernel, &mut self.tap, stored);
+        }
+        if let Some(part) = self.options.part {
+            part.add(&self.own, stored);
         }
         if let Some(bias) = self.options.bias.clone() {
             self.kernels.add_scaled(&mut gradient[bias], &self.bias_gradient, T::one());

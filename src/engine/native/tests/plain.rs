@@ -159,7 +159,11 @@ impl Plain<'_> {
             |output, input| Term { output, input: Some(input), factor: Factor::Constant(1.0) };
         match &operation.kind {
             Kind::Activate(_) => unreachable!("an activation is no sum"),
-            Kind::Fork | Kind::Merge(_) | Kind::Concatenate(_) | Kind::Broadcast => {
+            Kind::Fork
+            | Kind::Merge(_)
+            | Kind::Concatenate(_)
+            | Kind::Parted(_)
+            | Kind::Broadcast => {
                 unreachable!("these cases are chains")
             }
             Kind::BatchNorm(_) | Kind::Sampling(_) | Kind::Penalty(_) | Kind::Chance(..) => {
