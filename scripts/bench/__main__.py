@@ -80,7 +80,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 def parse() -> argparse.Namespace:
     names = ", ".join(contestant.name for contestant in CONTESTANTS)
     parser = argparse.ArgumentParser(
-        "scripts/bench.sh", description="Measures convae beside Keras and PyTorch, in turn, on this machine's CPU."
+        "scripts/bench.sh", description="Measures convae beside Keras and PyTorch, and inference beside ONNX Runtime and OpenVINO where that is "
+        "installed, in turn, on this machine's CPU."
     )
     parser.add_argument("--quick", action="store_true", help="about nine minutes: fewer and shorter rounds")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR")

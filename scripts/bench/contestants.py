@@ -58,6 +58,7 @@ class Contestant:
     module: str = ""
     variant: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    trains: bool = True
 
     @property
     def ours(self) -> bool:
@@ -91,6 +92,10 @@ def _torch(variant: str, label: str, **more: Any) -> Contestant:
     return Contestant(f"torch-{variant}", label, module="bench.torch_worker", variant=variant, **more)
 
 
+def _onnx(variant: str, label: str) -> Contestant:
+    return Contestant(variant, label, module="bench.onnx_worker", variant=variant, trains=False)
+
+
 CONTESTANTS = [
     Contestant("native", "convae, native engine", engine="native"),
     Contestant("libtorch", "convae, libtorch engine", engine="libtorch"),
@@ -100,6 +105,8 @@ CONTESTANTS = [
     _torch("eager", "PyTorch, eager"),
     _torch("tuned", "PyTorch, channels_last, fused Adam", environment=REUSING_MALLOC),
     _torch("compile", "PyTorch, torch.compile", environment=REUSING_MALLOC),
+    _onnx("onnxruntime", "ONNX Runtime, our export"),
+    _onnx("openvino", "OpenVINO, our export"),
 ]
 LIMIT = Contestant("limit", "oneDNN convolution", module="bench.limit_worker", environment=REUSING_MALLOC)
 

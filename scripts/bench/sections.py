@@ -12,6 +12,8 @@ from .stage import Stage
 
 MOST_STEPS = 400
 LIMIT_MS = 30
+IDLE = frozenset(contestant.name for contestant in CONTESTANTS if not contestant.trains)
+"""In training."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,13 @@ class Settings:
 
 def measure_cell(settings: Settings, cell: Cell) -> tuple[list[Figure], dict[str, list[float]]]:
     """Of the cell's sections those that are asked for. And the limit's GFLOP/s."""
-    everyone = [*settings.chosen(), LIMIT]
+    infers = "predict" in cell.sections and settings.asks_for("predict")
+    everyone = [*(c for c in settings.chosen() if c.trains or infers), LIMIT]
     starters = {c.name: settings.starter(c, cell, settings.threads) for c in everyone}
     with Stage(cell.name, starters) as stage:
         found = {"step": training(settings, cell, stage)}
         limits = [answer for answer in found["step"].pop(LIMIT.name, []) if isinstance(answer, dict)]
-        if "predict" in cell.sections and settings.asks_for("predict"):
+        if infers:
             found["predict"] = inference(settings, cell, stage)
         if "memory" in cell.sections:
             found["memory"] = {key: [first["peak_mb"]] for key, first in stage.first.items()
@@ -55,7 +58,7 @@ def measure_cell(settings: Settings, cell: Cell) -> tuple[list[Figure], dict[str
         Figure(section, cell.name, c.name, c.label, UNITS[section], samples.get(c.name, []), c.ours,
                stage.reasons.get(c.name, ""))
         for section, samples in found.items()
-        for c in settings.chosen()
+        for c in settings.chosen() if c.trains or section == "predict"
     ]
     return figures, {name: [answer[name] for answer in limits] for name in (limits[0] if limits else ())}
 
@@ -72,7 +75,7 @@ def training(settings: Settings, cell: Cell, stage: Stage) -> dict[str, list[Any
             return child.ask(f"limit {LIMIT_MS}")
         return child.ask(f"train {steps[key]}")["seconds"] / steps[key] * 1e3
 
-    return stage.rounds("training", settings.rounds, turn)
+    return stage.rounds("training", settings.rounds, turn, IDLE)
 
 
 def calibrate(settings: Settings, cell: Cell, stage: Stage) -> dict[str, int]:
@@ -83,7 +86,7 @@ def calibrate(settings: Settings, cell: Cell, stage: Stage) -> dict[str, int]:
     def turn(key: str, child: Child) -> float:
         return child.ask(f"train {tried}")["seconds"] if key != LIMIT.name else 1.0
 
-    seconds = stage.rounds("calibration", 1, turn)
+    seconds = stage.rounds("calibration", 1, turn, IDLE)
     return {
         key: max(tried, min(most, int(settings.turn / values[0] * tried))) for key, values in seconds.items()
     }

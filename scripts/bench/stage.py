@@ -39,12 +39,15 @@ class Stage:
         for child in self.children.values():
             child.stop()
 
-    def rounds(self, what: str, count: int, sample: Sample) -> dict[str, list[Any]]:
-        """What each turn gave; the order rotates, so that nobody always follows the same other."""
-        samples: dict[str, list[Any]] = {key: [] for key in self.children}
+    def rounds(
+        self, what: str, count: int, sample: Sample, idle: frozenset[str] = frozenset()
+    ) -> dict[str, list[Any]]:
+        """What each turn gave, of all that are not `idle`; the order rotates, so that nobody always follows the same
+        other."""
+        samples: dict[str, list[Any]] = {key: [] for key in self.children if key not in idle}
         for number in range(count):
             say(f"{self.name}: {what}, round {number + 1} of {count}")
-            keys = list(self.children)
+            keys = [key for key in self.children if key not in idle]
             for key in keys[number % max(1, len(keys)):] + keys[: number % max(1, len(keys))]:
                 value = self._attempt(key, lambda: sample(key, self.children[key]))
                 if value is not None:

@@ -27,7 +27,7 @@ decoder = [
 ]
 """
 # One of each program that a contestant runs; the others are the same with other settings.
-TRIED = ("native", "libtorch", "keras-jax", "torch-eager", "torch-tuned")
+TRIED = ("native", "libtorch", "keras-jax", "torch-eager", "torch-tuned", "onnxruntime")
 
 
 class Bench(Sandbox):
@@ -42,8 +42,10 @@ class Bench(Sandbox):
                 cell = Cell("little", str(file), 16)  # the warm-up's 20 steps and one more are an epoch at most
                 child = contestant.start(cell, 1, program.find().parent, self.folder)
                 try:
-                    self.assertGreater(child.answer()["peak_mb"], 1)
-                    self.assertGreater(child.ask("train 2")["seconds"], 0)
+                    first = child.answer()
+                    if contestant.trains:
+                        self.assertGreater(first["peak_mb"], 1)
+                        self.assertGreater(child.ask("train 2")["seconds"], 0)
                     self.assertGreater(child.ask("predict 1")["seconds"], 0)
                 finally:
                     child.stop()
