@@ -26,6 +26,8 @@ class Cell:
     test_pictures: int = 10_000
     warm_up: int = WARM_UP
     """Steps: fewer where each takes seconds."""
+    alone: bool = False
+    """Whether all that is measured of it is one section of the bench."""
 
     @property
     def name(self) -> str:

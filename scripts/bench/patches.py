@@ -33,4 +33,4 @@ def cell(name: str, batch: int, out: Path, file: Path) -> Cell:
     config = out / f"{name}.toml"
     config.write_text(toml_text(tree))
     sections = ("step", "predict", "memory") if batch == 16 else ("step",)
-    return Cell(name, str(config), batch, sections, TRAIN, TEST, WARM_UP)
+    return Cell(name, str(config), batch, sections, TRAIN, TEST, WARM_UP, alone=True)

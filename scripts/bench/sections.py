@@ -30,10 +30,6 @@ class Settings:
     names: tuple[str, ...]
     sections: tuple[str, ...]
 
-    def asks_for(self, section: str) -> bool:
-        """All sections of patches are one."""
-        return section in self.sections or "patches" in self.sections
-
     def chosen(self) -> list[Contestant]:
         return [contestant for contestant in CONTESTANTS if contestant.name in self.names]
 
@@ -43,7 +39,7 @@ class Settings:
 
 def measure_cell(settings: Settings, cell: Cell) -> tuple[list[Figure], dict[str, list[float]]]:
     """Of the cell's sections those that are asked for. And the limit's GFLOP/s."""
-    infers = "predict" in cell.sections and settings.asks_for("predict")
+    infers = "predict" in cell.sections and ("predict" in settings.sections or cell.alone)
     everyone = [*(c for c in settings.chosen() if c.trains or infers), LIMIT]
     starters = {c.name: settings.starter(c, cell, settings.threads) for c in everyone}
     with Stage(cell.name, starters) as stage:

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -69,4 +70,20 @@ class Bench(Sandbox):
             weights = sum(weight.numel() for weight in model.parameters())
             self.assertIn(f"Trainable params: {weights:,}", counted)
             self.assertEqual(model(torch.zeros(2, 1, 64, 64)).shape, (2, 1, 64, 64))
-            self.assertGreater(mflop_per_image(experiment), 100)
+
+    def test_enlarged_channels_of_a_concatenation_take_fewer_multiplications(self) -> None:
+        """8x8: 9x1x4 without an input's gradient; 4 of 8 channels at 4 and 4 at 9; then 1x1 of 3."""
+        def layer(kind, name, *inputs, **options):
+            return config.Layer(kind, "model", name, options, inputs)
+
+        layers = [
+            layer("Conv2D", "fine", "input", filters=4, kernel_size=3),
+            layer("MaxPooling2D", "half", "fine"),
+            layer("UpSampling2D", "up", "half"),
+            layer("Concatenate", "both", "up", "fine"),
+            layer("Conv2D", "next", "both", filters=3, kernel_size=3),
+            layer("Conv2D", "last", "next", filters=1, kernel_size=1),
+        ]
+        experiment = SimpleNamespace(layers=layers, input_shape=(8, 8, 1))
+        expected = 2 * 64 * (2 * 9 * 4 + 3 * (4 * 4 + 9 * 4) * 3 + 3 * 3) / 1e6
+        self.assertAlmostEqual(mflop_per_image(experiment), expected)

@@ -1,5 +1,7 @@
 """A config as a PyTorch model: what Keras computes, in PyTorch's own modules."""
 
+from collections import Counter
+
 import torch
 from torch import nn
 
@@ -7,7 +9,10 @@ from parity.config import INPUT, Experiment, Layer
 
 
 class Network(nn.Module):
-    """Calls each layer with what it reads, in the config's order; what merges several has no module."""
+    """Calls each layer with what it reads, in the config's order; what merges several has no module.
+
+    A value is let go when its last reader has it, as in a chain.
+    """
 
     def __init__(self, experiment: Experiment, logits: bool) -> None:
         super().__init__()
@@ -18,16 +23,23 @@ class Network(nn.Module):
             read = [channels[name] for name in layer.inputs]
             modules, channels[layer.name] = _modules(layer, read)
             if logits and layer is experiment.layers[-1]:
+                if not isinstance(modules[-1], nn.Sigmoid):
+                    raise ValueError("the bench takes a cross-entropy of a last sigmoid alone")
                 modules = modules[:-1]
             if modules:
                 self.layers[layer.name] = nn.Sequential(*modules) if len(modules) > 1 else modules[0]
             self.steps.append((layer.kind, layer.name, layer.inputs))
+        self.left = Counter(name for layer in experiment.layers for name in layer.inputs)
+        """Readers of each value."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        values = {INPUT: x}
+        values, left = {INPUT: x}, dict(self.left)
         for kind, name, inputs in self.steps:
-            read = [values[name] for name in inputs]
-            values[name] = MERGES[kind](read) if kind in MERGES else self.layers[name](read[0])
+            read = []
+            for wanted in inputs:
+                left[wanted] -= 1
+                read.append(values[wanted] if left[wanted] else values.pop(wanted))
+            values[name] = MERGES[kind](read) if kind in MERGES else self.layers[name](read.pop())
         return values[name]
 
 
@@ -59,8 +71,10 @@ def _modules(layer: Layer, read: list[int]) -> tuple[list[nn.Module], int]:
         return [_convolution(layer, read[0]), *after], layer.options["filters"]
     if layer.kind == "BatchNormalization":
         return [nn.BatchNorm2d(read[0], eps=1e-3, momentum=0.01)], read[0]
-    if layer.kind in ("Activation", "ReLU"):
-        return after or [nn.ReLU()], read[0]
+    if layer.kind == "Activation":
+        return after, read[0]
+    if layer.kind == "ReLU" and not layer.options:
+        return [nn.ReLU()], read[0]
     if layer.kind == "MaxPooling2D":
         return [nn.MaxPool2d(2)], read[0]  # of even sides: Keras's `same` and `valid` are one
     if layer.kind == "UpSampling2D":

@@ -19,8 +19,13 @@ class Value:
     channels: int
     learns: bool
     """Whether weights stand before it."""
-    upsampled: bool = False
-    """Whether it has yet to grow by 2, in the convolution after it."""
+    small: int = 0
+    """Of its channels those that a nearest upsampling by 2 has enlarged just before, some concatenation between."""
+
+    @property
+    def taps(self) -> int:
+        """Multiplications of a 3x3 convolution for each pixel and output channel."""
+        return 9 * (self.channels - self.small) + 4 * self.small
 
 
 def mflop_per_image(experiment: Experiment) -> float:
@@ -28,7 +33,8 @@ def mflop_per_image(experiment: Experiment) -> float:
 
     Nothing asks for the first layer's input gradient. A nearest upsampling by 2 folds into the 3x3
     convolution that follows: together they are a 4x4 transposed convolution of stride 2, which takes
-    16 multiplications for each small pixel and pair of channels, where the enlarged picture took 36.
+    16 multiplications for each small pixel and pair of channels, where the enlarged picture took 36;
+    so do those channels of a concatenation that an upsampling has enlarged.
     Activations, pooling, loss and Adam are left out: they are small, and hide behind the convolutions.
     """
     values = {INPUT: Value(*experiment.input_shape, learns=False)}
@@ -38,31 +44,23 @@ def mflop_per_image(experiment: Experiment) -> float:
         value = read[0]
         if layer.kind == "Conv2D":
             filters, kernel = layer.options["filters"], _area(layer.options["kernel_size"])
-            if value.upsampled and kernel != 9:
+            if value.small and kernel != 9:
                 raise ValueError("folding is only worked out for 3x3 kernels after an upsampling by 2")
-            taps = 16 if value.upsampled else kernel
+            taps = value.taps if kernel == 9 else kernel * value.channels
             passes = PASSES if value.learns else PASSES - 1
-            multiplications += passes * value.height * value.width * taps * value.channels * filters
-            grown = _grown(value)
-            value = Value(grown.height, grown.width, filters, learns=True)
+            multiplications += passes * value.height * value.width * taps * filters
+            value = Value(value.height, value.width, filters, learns=True)
         elif layer.kind == "MaxPooling2D":
             value = Value(value.height // 2, value.width // 2, value.channels, value.learns)
         elif layer.kind == "UpSampling2D":
-            value = Value(value.height, value.width, value.channels, value.learns, upsampled=True)
+            value = Value(2 * value.height, 2 * value.width, value.channels, value.learns, value.channels)
         elif layer.kind == "Concatenate":
-            read = [_grown(one) for one in read]
-            channels = sum(one.channels for one in read)
-            value = Value(read[0].height, read[0].width, channels, any(one.learns for one in read))
+            channels, small = sum(one.channels for one in read), sum(one.small for one in read)
+            value = Value(value.height, value.width, channels, any(one.learns for one in read), small)
         elif layer.kind not in ELEMENTWISE:
             raise ValueError(f"the arithmetic of {layer.kind} is not worked out")
         values[layer.name] = value
     return 2 * multiplications / 1e6
-
-
-def _grown(value: Value) -> Value:
-    """As large as it is for whoever does not fold the upsampling."""
-    factor = 2 if value.upsampled else 1
-    return Value(factor * value.height, factor * value.width, value.channels, value.learns)
 
 
 def _area(kernel_size: int | list[int]) -> int:

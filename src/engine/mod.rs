@@ -97,7 +97,7 @@ pub(crate) fn choose(
 
 /// The engine that runs a plan on the CPU, for people; with the layer that keeps the native one out.
 ///
-/// `libtorch, not native: it has no stage for sampling (Sampling)`
+/// `libtorch, not native: it has no stage for dense (Dense, OrthogonalRegularizer of its outputs)`
 #[must_use]
 pub fn on_cpu(plan: &Plan) -> String {
     match (plan.config.train.engine, native::supports(plan)) {

@@ -49,9 +49,24 @@ impl<T: Real> Buffers<T> {
     }
 }
 
-/// Whoever reads what nobody has written since shall be found out.
+/// Whoever reads what nobody has written since shall be found out, and whoever has written into a margin.
 #[cfg(test)]
 fn spoiled<T: Real>(mut field: Field<T>, images: usize) -> Field<T> {
+    let Grid { size, margin } = field.grid;
+    let sides = (margin.left * size.channels, margin.right * size.channels);
+    let zeros =
+        |values: &[T]| assert!(values.iter().all(|value| value.is_zero()), "{:?}", field.grid);
+    for image in 0..images {
+        let all = &field.tail(image)[..field.grid.image_step()];
+        for (y, row) in all.chunks_exact(field.grid.row_step().max(1)).enumerate() {
+            if (margin.top..margin.top + size.height).contains(&y) {
+                zeros(&row[..sides.0]);
+                zeros(&row[row.len() - sides.1..]);
+            } else {
+                zeros(row);
+            }
+        }
+    }
     for image in 0..images {
         for row in 0..field.grid.size.height {
             field.row_mut(image, row).fill(T::nan());

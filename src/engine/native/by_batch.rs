@@ -1,4 +1,5 @@
-//! Losses that look at the batch as a whole: libtorch computes them, on what the stages give.
+//! Losses that libtorch computes, on what the stages give for the whole batch: those that look at more than one value,
+//! sums of several, and the rarer ones.
 
 use tch::Tensor;
 

@@ -140,7 +140,7 @@ pub(super) enum Head {
     Outputs(Loss),
     /// The outputs are logits of a cross-entropy.
     Logits,
-    /// The loss looks at the batch as a whole; libtorch computes it.
+    /// A loss that libtorch computes, of the batch as a whole.
     Batch,
 }
 
@@ -150,7 +150,7 @@ pub(super) enum Head {
 pub struct Unsupported {
     /// Its name in Keras: `batch_normalization_1`.
     pub name: String,
-    /// Its type, and what of it is missing: `Dense, activity_regularizer`.
+    /// Its type, and what of it is missing: `Dense, OrthogonalRegularizer of its outputs`.
     pub what: String,
 }
 
@@ -534,7 +534,22 @@ fn parted(operations: &[Operation], place: usize) -> Option<(Vec<usize>, Operati
     let kind = Kind::Parted(PartedOptions { parts, relu: false });
     let parted =
         Operation { kind, input: sizes[0], output: conv.output, from, to: conv.to.clone() };
-    (dropped.len() > 1).then_some((dropped, parted))
+    let Kind::Parted(own) = &parted.kind else { unreachable!("it was made just now") };
+    let saves = own.parts.iter().map(multiplications).sum::<usize>() < multiplications(options);
+    (dropped.len() > 1 && saves).then_some((dropped, parted))
+}
+
+/// Multiplications of a convolution, computed as suits it: parts of few channels may lose what tiles save.
+fn multiplications(options: &ConvolutionOptions) -> usize {
+    let window = &options.window;
+    let pixels = window.rows.coarse * window.columns.coarse;
+    let pairs = window.fine * window.coarse;
+    match Tiling::of(window, options.fold) {
+        // Of each pixel before the upsampling; of each four pixels.
+        Some(Tiling::Upsampling) => 9 * pixels * pairs,
+        Some(Tiling::Winograd) => 4 * pixels * pairs,
+        None => window.taps() * pixels * pairs,
+    }
 }
 
 /// Of stride 1, from a window of the fine grid whose taps lie side by side: else most taps of a folded kernel would be

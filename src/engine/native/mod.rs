@@ -1,7 +1,7 @@
 //! The `native` engine: the model's arithmetic on the CPU, by kernels of our own.
 //!
 //! A plan's graph is lowered into stages ([`lower`]), each of which has a forward and a backward pass over
-//! buffers that are allocated once. A worker for every thread takes whole images through all stages
+//! buffers that they share and keep ([`buffers`]). A worker for every thread takes whole images through all stages
 //! and back, a few at a time, so that what it needs stays in its core's cache; the workers meet only
 //! to add up their gradients, in their own order, so that timing decides nothing. (Where a layer normalises by the whole
 //! batch, or the loss looks at it as a whole, they meet there as well: [`call`].)
@@ -155,7 +155,8 @@ impl<T: Real> Native<T> {
         threads: usize,
         kernels: &'static Kernels<T>,
     ) -> Self {
-        // What little libtorch still has to do is not worth threads, which would spin against ours.
+        // What little libtorch still has to do is not worth threads, which would spin against ours; of the losses that
+        // it computes, SSIM would be.
         tch::set_num_threads(1);
         let count = plan.trainable();
         let section = section_of(plan, part);

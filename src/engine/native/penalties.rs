@@ -8,8 +8,7 @@
 //!             dm = dy + w m / N                dv = dy exp(v / 2) z / 2 + w (exp v - 1) / 2N
 //! ```
 //!
-//! `m` is a mean and `v` the logarithm of a variance; `z` is of the standard normal distribution in training, and 0 in
-//! inference; `N` is the number of samples of the whole batch, `w` is `kl_weight`. Sources: Keras
+//! `m` is a mean and `v` the logarithm of a variance; `z` is of the standard normal distribution in training; in inference `y = m`; `N` is the number of samples of the whole batch, `w` is `kl_weight`. Sources: Keras
 //! `layers/layer.py`, and the variational autoencoder among its examples.
 
 use rand::RngExt;
@@ -89,15 +88,15 @@ impl<T: Real> Sampling<T> {
         Self { options, noise: zeros(images * values), values }
     }
 
-    fn draw(&mut self, images: usize, call: Call<'_>) {
-        let Call::Training(Training { seed, first, .. }) = call else {
-            return self.noise.fill(T::zero());
-        };
+    /// Whether something is drawn: only in training.
+    fn draw(&mut self, images: usize, call: Call<'_>) -> bool {
+        let Call::Training(Training { seed, first, .. }) = call else { return false };
         for (image, noise) in self.noise.chunks_exact_mut(self.values).take(images).enumerate() {
             let (number, place) = (self.options.number as u64, (first + image) as u64);
             let mut stream = stream(seed, Purpose::Layers, number, place);
             noise.fill_with(|| T::of(stream.sample::<f64, _>(StandardNormal)));
         }
+        true
     }
 
     /// From the edges of means and logarithms; what these add, before it is divided by the batch's size.
@@ -109,20 +108,23 @@ impl<T: Real> Sampling<T> {
         images: usize,
         call: Call<'_>,
     ) -> f64 {
-        self.draw(images, call);
+        let draws = self.draw(images, call);
         let [mean, log_variance, output] =
             edges.get_disjoint_mut([mean, log_variance, output]).expect("they are not the same");
         let size = output.values.grid.size;
-        let (mut sum, half) = (0.0, T::of(0.5));
+        let (adds, mut sum, half) = (self.options.kl_weight > 0.0, 0.0, T::of(0.5));
         let noise = self.noise.chunks_exact(size.width * size.channels);
         for ((image, row), z) in rows(size, images).zip(noise) {
             let values =
                 mean.values.row(image, row).iter().zip(log_variance.values.row(image, row));
             let y = output.values.row_mut(image, row);
             for ((y, &z), (&m, &v)) in y.iter_mut().zip(z).zip(values) {
-                *y = m + (half * v).exp() * z;
-                let (m, v) = (m.wide(), v.wide());
-                sum += 1.0 + v - m * m - v.exp();
+                // A variance beyond all numbers must not show where nothing is drawn or added.
+                *y = if draws { m + (half * v).exp() * z } else { m };
+                if adds {
+                    let (m, v) = (m.wide(), v.wide());
+                    sum += 1.0 + v - m * m - v.exp();
+                }
             }
         }
         -0.5 * self.options.kl_weight * sum
@@ -140,6 +142,7 @@ impl<T: Real> Sampling<T> {
             edges.get_disjoint_mut([mean, log_variance, output]).expect("they are not the same");
         let (gradient, size) = (&output.gradient, output.gradient.grid.size);
         let (weight, half) = (T::of(self.options.kl_weight / batch as f64), T::of(0.5));
+        let adds = self.options.kl_weight > 0.0;
         let noise = self.noise.chunks_exact(size.width * size.channels);
         for ((image, row), z) in rows(size, images).zip(noise) {
             let (dy, m) = (gradient.row(image, row), mean.values.row(image, row));
@@ -152,7 +155,9 @@ impl<T: Real> Sampling<T> {
             let dv = log_variance.gradient.row_mut(image, row);
             for ((dv, &v), (&dy, &z)) in dv.iter_mut().zip(v).zip(dy.iter().zip(z)) {
                 let deviation = (half * v).exp();
-                *dv = half * (dy * deviation * z + weight * (deviation * deviation - T::one()));
+                let more =
+                    if adds { weight * (deviation * deviation - T::one()) } else { T::zero() };
+                *dv = half * (dy * deviation * z + more);
             }
         }
     }

@@ -172,6 +172,28 @@ fn losses_of_the_whole_batch_and_penalties_of_values() {
     agrees(&plan);
 }
 
+#[test]
+fn a_loss_that_libtorch_computes_sees_the_hidden_values_alone() {
+    let mut plan = with_norm("");
+    plan.config.train.loss =
+        of_config("[{ loss = \"mse\" }, { loss = \"poisson\", weight = 0.5 }]");
+    let mut batch = batch(&plan, 5);
+    let hidden = (0..5).flat_map(|image| [7 + image, 59, 0]);
+    batch.supervision = crate::data::Supervision::Masked(hidden.collect());
+    let step = |kind, engine: &mut dyn Engine| {
+        let step = engine.loss_and_gradient(&Model::new(&plan, Device::Cpu, kind), &batch, 0);
+        [step.loss, step.gradient].map(|tensor| tensor.to_kind(Kind::Double))
+    };
+    let exact =
+        step(Kind::Double, &mut Libtorch::new(&plan, Part::Whole, Device::Cpu, Kind::Double));
+    let ours = step(Kind::Double, &mut native(&plan, 2));
+    let rounded = step(Kind::Float, &mut Native::<f32>::new(&plan, Part::Whole, 2).unwrap());
+    for ((exact, ours), rounded) in exact.iter().zip(&ours).zip(&rounded) {
+        assert!(distance(ours, exact) < FLOAT64);
+        assert!(distance(rounded, exact) < 1e-5, "{}", distance(rounded, exact));
+    }
+}
+
 fn of_config(loss: &str) -> nn::Losses {
     let model = "[model]\nlayers = [{ layer = \"Dense\", units = 1 }]";
     let text = format!("name = \"x\"\n{model}\n[train]\nloss = {loss}\n");
@@ -300,4 +322,37 @@ fn layers_of_chance_have_the_mean_and_the_deviation_of_their_formulas() {
     let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
     let square = drawn.iter().map(|y| y * y).sum::<f64>() / drawn.len() as f64;
     assert!(mean.abs() < 0.02 && (square - 1.0).abs() < 0.03, "{mean}, {square}");
+}
+
+/// The same of a Sampling; outside training it gives the mean, whatever the variance.
+#[test]
+fn a_sampling_has_its_mean_and_deviation_and_rests_in_inference() {
+    use super::grid::{Edge, Field, Grid, Margin, Size};
+    use super::penalties::{Sampling, SamplingOptions};
+    let size = Size { height: 50, width: 10, channels: 400 };
+    let grid = Grid { size, margin: Margin::default() };
+    let edge = |value: f64| {
+        let mut values = Field::new(grid, 1);
+        values.take_image(0, &vec![value; size.values()]);
+        Edge { values, gradient: Field::empty(grid) }
+    };
+    let meeting = Meeting::new(1, 0);
+    let training = Training { seed: 1, first: 0, batch: 1, worker: 0, meeting: &meeting };
+    let drawn = |log_variance: f64, call| {
+        let mut edges = [edge(2.0), edge(log_variance), edge(0.0)];
+        let options = SamplingOptions { kl_weight: 0.0, number: 1 };
+        let mut sampling = Sampling::<f64>::new(options, size, 1);
+        let added = sampling.forward(&mut edges, (0, 1), 2, 1, call);
+        let mut drawn = vec![0.0; size.values()];
+        edges[2].values.copy_images(0, &mut drawn);
+        (drawn, added)
+    };
+    let (values, _) = drawn(2.0 * 0.4_f64.ln(), call::Call::Training(training));
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let deviation = (values.iter().map(|y| (y - 2.0).powi(2)).sum::<f64>() / count).sqrt();
+    assert!((mean - 2.0).abs() < 5.0 * 0.4 / count.sqrt(), "{mean}");
+    assert!((deviation / 0.4 - 1.0).abs() < 0.02, "{deviation}");
+    let (values, added) = drawn(1e4, call::Call::Inference);
+    assert!(values.iter().all(|&y| y == 2.0) && added == 0.0);
 }

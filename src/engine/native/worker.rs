@@ -25,7 +25,7 @@ const CACHE: usize = 512 << 10;
 /// More at once gains nothing.
 const MOST_IMAGES: usize = 16;
 
-/// Stages with their buffers; allocated once.
+/// Stages with their buffers.
 #[derive(Debug)]
 pub(super) struct Worker<T: Real> {
     kernels: &'static Kernels<T>,
