@@ -198,7 +198,7 @@ impl<T: Real> BatchNorm<T> {
         let offsets: Vec<f64> = shares(sums);
         let mut slopes: Vec<f64> = shares(products);
         slopes.iter_mut().zip(&scales).for_each(|(slope, scale)| *slope *= scale);
-        let each = Slopes { means, factors: &factors, slopes: &slopes, offsets: &offsets };
+        let each = Slopes { means, factors: &factors, by_distance: &slopes, offsets: &offsets };
         for (image, row) in rows(input.grid.size, images) {
             let (gradient, values) = (output.gradient.row(image, row), input.row(image, row));
             self.kernels.slopes(&each, gradient, values, result.row_mut(image, row));

@@ -54,8 +54,7 @@ impl<T: Real> Buffers<T> {
 fn spoiled<T: Real>(mut field: Field<T>, images: usize) -> Field<T> {
     let Grid { size, margin } = field.grid;
     let sides = (margin.left * size.channels, margin.right * size.channels);
-    let zeros =
-        |values: &[T]| assert!(values.iter().all(|value| value.is_zero()), "{:?}", field.grid);
+    let zeros = |values: &[T]| assert!(values.iter().all(T::is_zero), "{:?}", field.grid);
     for image in 0..images {
         let all = &field.tail(image)[..field.grid.image_step()];
         for (y, row) in all.chunks_exact(field.grid.row_step().max(1)).enumerate() {

@@ -354,5 +354,5 @@ fn a_sampling_has_its_mean_and_deviation_and_rests_in_inference() {
     assert!((mean - 2.0).abs() < 5.0 * 0.4 / count.sqrt(), "{mean}");
     assert!((deviation / 0.4 - 1.0).abs() < 0.02, "{deviation}");
     let (values, added) = drawn(1e4, call::Call::Inference);
-    assert!(values.iter().all(|&y| y == 2.0) && added == 0.0);
+    assert_eq!((values, added), (vec![2.0; size.values()], 0.0));
 }

@@ -11,12 +11,12 @@ pub(in crate::engine) struct Lines<'a> {
     pub offsets: &'a [f64],
 }
 
-/// For each channel `dx = dy factor - (x - mean) slope - offset`.
+/// For each channel `dx = dy factor - (x - mean) by_distance - offset`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Slopes<'a> {
     pub means: &'a [f64],
     pub factors: &'a [f64],
-    pub slopes: &'a [f64],
+    pub by_distance: &'a [f64],
     pub offsets: &'a [f64],
 }
 
@@ -96,11 +96,11 @@ pub(super) fn slopes<T: Real>(
     values: &[T],
     results: &mut [T],
 ) {
-    let Slopes { means, factors, slopes, offsets } = *slopes;
+    let Slopes { means, factors, by_distance, offsets } = *slopes;
     let channels = means.len();
     let pixels = gradient.chunks_exact(channels).zip(values.chunks_exact(channels));
     for (result, (gradient, pixel)) in results.chunks_exact_mut(channels).zip(pixels) {
-        let numbers = means.iter().zip(factors).zip(slopes).zip(offsets);
+        let numbers = means.iter().zip(factors).zip(by_distance).zip(offsets);
         let places = result.iter_mut().zip(gradient).zip(pixel).zip(numbers);
         for (((dx, dy), x), (((mean, factor), slope), offset)) in places {
             *dx = T::of(factor * dy.wide() - (x.wide() - mean) * slope - offset);

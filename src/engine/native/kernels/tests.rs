@@ -682,8 +682,12 @@ fn channels_on_random_shapes<T: Real>() {
             let line = |(i, c)| distance(i, c) * factors[c] + offsets[c];
             close(&result, &all.clone().map(line).collect::<Vec<_>>(), kernels.name);
 
-            let run =
-                Slopes { means: &means, factors: &factors, slopes: &slopes, offsets: &offsets };
+            let run = Slopes {
+                means: &means,
+                factors: &factors,
+                by_distance: &slopes,
+                offsets: &offsets,
+            };
             kernels.slopes(&run, &dy, &x, &mut result);
             let slope = |(i, c): (usize, usize)| {
                 factors[c] * dy[i].wide() - distance(i, c) * slopes[c] - offsets[c]

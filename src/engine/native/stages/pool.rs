@@ -215,7 +215,9 @@ impl<T: Real> Stage<T> for AveragePool {
                         under.chunks_exact(channels).for_each(|pixel| add(sums, pixel));
                     }
                 }
-                result.iter_mut().for_each(|sum| *sum = *sum * share);
+                for sum in result {
+                    *sum = *sum * share;
+                }
             }
             return;
         }
