@@ -11,8 +11,8 @@ const LONGEST_README: usize = 150;
 const PAGES: [&str; 5] =
     ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "fuzz/README.md", "models/README.md"];
 /// A word in code that begins with one of these is a file or folder of the sources.
-const FOLDERS: [&str; 7] =
-    ["src/", "tests/", "scripts/", "configs/", "examples/", "docs/", "fuzz/"];
+const FOLDERS: [&str; 8] =
+    ["src/", "tests/", "scripts/", "configs/", "examples/", "docs/", "fuzz/", "models/"];
 /// What cargo-fuzz makes when it runs.
 const NOT_THERE_YET: &str = "fuzz/corpus";
 

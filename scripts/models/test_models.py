@@ -1,5 +1,6 @@
 """Tests that the models' photographs are what the card says, and that figures and card hold what was measured."""
 
+import subprocess
 import tomllib
 import unittest
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 from parity import program
 from parity.failure import Failure
 from parity.sandbox import Sandbox
+from photos.protocol import psnr
 from photos.table import Row
 
 from . import card
@@ -30,6 +32,25 @@ def picture(**facts) -> Picture:
 
 def rows(name: str = "ours", seconds: float | None = 0.5) -> list[Row]:
     return [Row(sigma, name, "", 30 - sigma / 10, None, seconds) for sigma in (5, 15)]
+
+
+class Weights(Sandbox):
+    def test_those_that_are_shipped_take_noise_away(self) -> None:
+        """Ten dB of a smooth image with a deviation of 25 of 255."""
+        down, across = np.mgrid[:96, :128] / 32
+        for model in MODELS.values():
+            with self.subTest(model.name):
+                clean = np.stack([0.5 + 0.3 * np.sin(down + phase) * np.cos(across) for phase in range(3)], axis=-1)
+                clean = clean if model.colours == "colour" else clean[..., :1]
+                noisy = clean + 25 / 255 * np.random.default_rng(1).standard_normal(clean.shape)
+                given, cleaned = self.folder / f"{model.name}.npy", self.folder / f"{model.name}-cleaned.npy"
+                np.save(given, noisy[None].astype(np.float32))
+                weights = model.weights(program.ROOT / "models")
+                self.assertLess(weights.stat().st_size, LARGEST)
+                command = [program.find(), "apply", "--checkpoint", weights, "--out", cleaned, given]
+                subprocess.run(command, check=True, capture_output=True)
+                gained = psnr(np.load(cleaned)[0], clean) - psnr(noisy, clean)
+                self.assertGreater(gained, 10)
 
 
 class Pictures(Sandbox):
