@@ -838,14 +838,16 @@ fn a_checkpoint_that_is_missing_is_refused_by_every_command() {
 #[test]
 fn an_engine_that_cannot_run_the_model_is_refused() {
     let folder = Folder::new();
-    let penalty = "encoder = [\n  { layer = \"ActivityRegularization\", l1 = 0.1 },";
-    let config = folder.write("tiny.toml", tiny().replace("encoder = [", penalty));
+    let compared = "encoder = [\n  { layer = \"Flatten\" }, { layer = \"Dense\", units = 4, activity_regularizer = \
+                    { name = \"OrthogonalRegularizer\", mode = \"columns\" } },\n  { layer = \"Dense\", units = 784 }, \
+                    { layer = \"Reshape\", target_shape = [28, 28, 1] },";
+    let config = folder.write("tiny.toml", tiny().replace("encoder = [", compared));
     train(config).out(folder.at("run")).succeeds();
     let data = format!("data.dir={}", digits().display());
     let call = call("encode", folder.at("run/tiny.pt")).out(folder.at("codes.npz")).set(&data);
     sentence(
         call.set("train.engine=native").assert().code(2).stdout(""),
-        &["native", "activity_regularization", "libtorch"],
+        &["native", "OrthogonalRegularizer of its outputs", "libtorch"],
     );
     assert_eq!(names(folder.path()), ["run", "tiny.toml"]);
 }

@@ -201,7 +201,8 @@ section! {
     /// What is measured on images.
     pub struct Measured {
         /// `set`: once on the training images, before their corruption, of pairs on the noisy ones; or `image`: on
-        /// each whole image by itself.
+        /// each whole image by itself, in training before its corruption, in `apply` as it is: where a corruption is
+        /// strong, take `set`.
         per: Per = Per::Set;
         /// The value that becomes 0; measured where not set, and then kept in the checkpoint.
         offset: Option<f64> = None;
