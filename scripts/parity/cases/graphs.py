@@ -136,11 +136,11 @@ def allowed(graph, table, value):
         return False  # the latter's slope at a pixel of zeros is no number in Keras
     if kind == "GroupNormalization" and graph.shapes[value][-1] % abs(table.get("groups", 32)):
         return False
+    if graph.shapes[value][-1] % table.get("groups", 1) and kind == "Conv2D":
+        return False
     if kind == "PReLU" and not has_axes(table, graph.shapes[value], graph.kind == OPEN):
         return False
-    if graph.kind == NATIVE:
-        return kind != "Softmax" or table.get("axis", -1) in (-1, len(graph.shapes[value]))
-    return graph.kind in (ALL, PENALIZED) or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
+    return graph.kind in (NATIVE, ALL, PENALIZED) or kind not in ("Flatten", "Reshape", "Permute") and "Global" not in kind
 
 
 def takes_rank(table, rank):
