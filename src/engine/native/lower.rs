@@ -531,11 +531,10 @@ fn parted(operations: &[Operation], place: usize) -> Option<(Vec<usize>, Operati
             sizes.push(*output);
         }
     }
+    let saves = parts.iter().map(multiplications).sum::<usize>() < multiplications(options);
     let kind = Kind::Parted(PartedOptions { parts, relu: false });
     let parted =
         Operation { kind, input: sizes[0], output: conv.output, from, to: conv.to.clone() };
-    let Kind::Parted(own) = &parted.kind else { unreachable!("it was made just now") };
-    let saves = own.parts.iter().map(multiplications).sum::<usize>() < multiplications(options);
     (dropped.len() > 1 && saves).then_some((dropped, parted))
 }
 

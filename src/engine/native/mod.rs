@@ -189,6 +189,11 @@ impl<T: Real> Native<T> {
         images.div_ceil(self.threads).max(1)
     }
 
+    /// Workers that get a share.
+    fn busy(&self, images: usize) -> usize {
+        images.div_ceil(self.share(images))
+    }
+
     /// Values that come out for an image.
     fn output_values(&self) -> usize {
         self.output.iter().product()
@@ -209,7 +214,7 @@ impl<T: Real> Native<T> {
         work: impl Fn(&mut Worker<T>, &Weights<T>, Range<usize>, P) + Sync,
     ) -> &mut [Worker<T>] {
         let each = self.share(images);
-        let busy = images.div_ceil(each);
+        let busy = self.busy(images);
         self.employ(busy, 1);
         let (weights, work) = (&self.weights, &work);
         let shares = (0..images).step_by(each).map(|first| first..(first + each).min(images));
@@ -254,10 +259,9 @@ impl<T: Real> Native<T> {
         let norms = (self.operations.iter())
             .filter(|operation| matches!(operation.kind, Kind::BatchNorm(_)))
             .count();
-        let each = self.share(images);
-        let busy = images.div_ceil(each);
+        let busy = self.busy(images);
         if norms > 0 || self.head == Head::Batch {
-            self.employ(busy, each);
+            self.employ(busy, self.share(images));
         }
         Meeting::new(busy, 2 * norms)
     }
@@ -347,7 +351,7 @@ impl<T: Real> Engine for Native<T> {
             Head::Batch => self.loss_by_batch(batch, seed),
             Head::Logits | Head::Outputs(_) => self.loss_by_values(batch, seed),
         };
-        let busy = batch.len.div_ceil(self.share(batch.len));
+        let busy = self.busy(batch.len);
         let workers = &mut self.workers[..busy];
         let (first, others) = workers.split_first_mut().expect("a batch is not empty");
         for worker in others {
@@ -384,7 +388,7 @@ impl<T: Real> Engine for Native<T> {
         let adds =
             |operation: &Operation| matches!(operation.kind, Kind::Penalty(_) | Kind::Sampling(_));
         let images = self.last.max(1);
-        let busy = images.div_ceil(self.share(images)).min(self.workers.len());
+        let busy = self.busy(images).min(self.workers.len());
         let added = || Tensor::from(added(&self.workers[..busy], images));
         self.operations.iter().any(adds).then(added)
     }

@@ -135,7 +135,6 @@ impl<T: Real> Worker<T> {
             self.forward(&share.batch.input, &images, Call::Training(training));
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
             self.backward(images.len(), training);
-            self.let_go();
         }
         self.collect();
     }
@@ -161,7 +160,6 @@ impl<T: Real> Worker<T> {
             gradient.take_image(image, slopes);
         }
         self.backward(images, training);
-        self.let_go();
         self.collect();
     }
 
@@ -189,7 +187,6 @@ impl<T: Real> Worker<T> {
         for images in micro_batches(share.images.clone(), self.images) {
             self.forward(&share.batch.input, &images, Call::Inference);
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
-            self.let_go();
         }
     }
 
@@ -207,7 +204,6 @@ impl<T: Real> Worker<T> {
             self.forward(&share.batch.input, &images, Call::Inference);
             self.write_outputs(output);
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
-            self.let_go();
         }
     }
 
@@ -224,7 +220,6 @@ impl<T: Real> Worker<T> {
         for (images, output) in micro_batches.zip(output.chunks_mut(self.micro_batch_values())) {
             self.forward(input, &images, Call::Inference);
             self.write_outputs(output);
-            self.let_go();
         }
     }
 
@@ -263,6 +258,7 @@ impl<T: Real> Worker<T> {
     }
 
     fn forward(&mut self, input: &[f32], images: &Range<usize>, call: Call<'_>) {
+        self.let_go();
         let field = &mut self.edges[0].values;
         self.buffers.fill(field);
         let size = field.grid.size;
