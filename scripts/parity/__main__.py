@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import config, plants, program, seeds, single
-from .driver import BACKENDS, Case, run, say
+from .driver import BACKENDS, DTYPES, Case, run, say
 from .failure import Failure
 from .report import Report
 
@@ -64,7 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", help="compare this config instead of the shipped two")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs, instead of the config's")
     parser.add_argument("--backend", metavar="NAME,...", help=f"Keras backends, of {', '.join(BACKENDS)}")
-    parser.add_argument("--dtype", metavar="NAME,...", default="float32,float64", help="float32, float64")
+    parser.add_argument("--dtype", metavar="NAME,...", default="float32,float64", help=", ".join(DTYPES))
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, default=Path("runs/parity"), metavar="DIR")
     parser.add_argument("--full", action="store_true", help="every bar: hours")
@@ -75,7 +75,7 @@ def parse() -> argparse.Namespace:
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
     """Each config in each precision."""
-    dtypes = chosen(arguments.dtype, ("float32", "float64"))
+    dtypes = chosen(arguments.dtype, DTYPES)
     if arguments.config:
         return [_case(arguments, Path(arguments.config).stem, arguments.config, dtype) for dtype in dtypes]
     quick = () if arguments.full else QUICK

@@ -27,6 +27,15 @@ CHAOS = 1e-2
 """float32. Keras's own backends part by up to 7.5e-3 in a step. With one backend there is nothing to
 measure this by, so what lies between a bar and this is neither held nor missed."""
 
+ROUNDED = 1e-3
+"""mixed_bfloat16. At least so far is the first gradient from float32's where values are rounded to 8 bits, 4e-3;
+0.02 was seen, and of float32 itself 1e-6."""
+ROUNDINGS = 2.0**-7
+"""mixed_bfloat16. What some roundings of 2^-9 each leave of a weight's gradient: where Keras by luck is nearer to
+float32, its distance is counted as this."""
+ROUNDED_LOSS = 2.0**-9
+"""mixed_bfloat16. One rounding, where Keras's loss by luck is nearer to float32's."""
+
 INITIAL_WEIGHTS = 2.5
 """Kolmogorov-Smirnov distance times the root of the count: beyond it with chance 7e-6. Fans that are
 wrong by a quarter show in 1,000 weights."""

@@ -18,6 +18,9 @@ EXACT_BACKENDS = ("jax", "torch")
 """In float64 these compute what convae does. Keras on TensorFlow has another cross-entropy: it takes
 the sigmoid's logits and does not clip, which shows once a pixel comes within 1e-7 of black."""
 
+MIXED = "mixed_bfloat16"
+"""Keras's policy of mixed precision."""
+
 Distance = tuple[float, str]
 """How far, relative, and where it is worst."""
 
@@ -40,7 +43,10 @@ class Quantity:
 
 
 def compare(ours: Run, replays: list[Run], dtype: str, exact: Run | None = None) -> list[Row]:
-    """All bars of one precision; `exact` is the start of a float32 run on Keras in float64."""
+    """All bars of one precision; `exact` is the start of a float32 run on Keras in float64, or a whole one of mixed
+    precision in float32."""
+    if dtype == MIXED:
+        return _mixed(ours, replays, exact)
     quantities = _float64(ours) if dtype == "float64" else _float32(len(ours.losses))
     rounding = _rounding(replays, exact)
     rows = [
@@ -74,6 +80,43 @@ def _float64(ours: Run) -> list[Quantity]:
         _val_losses(bar),
         Quantity("outputs", _outputs_apart, bar, "the outputs, the weights being right"),
     ]
+
+
+def _mixed(ours: Run, replays: list[Run], exact: Run | None) -> list[Row]:
+    """How far from Keras in float32, against how far Keras in mixed precision is: what is rounded where differs from
+    backend to backend, and some of Keras's sums of bfloat16 lose nearly all digits."""
+    if not exact:
+        return [Row("mixed precision", "-", "-", None, "no run of Keras in float32 to measure by")]
+    bar = bars.ROUNDED_LOSS
+    quantities = [
+        _first_loss(bar), _steps(min(10, len(ours.losses)), bar, chaotic=False), _epoch_means(bar), _val_losses(bar),
+    ]
+    rows = [_gradient_is_rounded(ours, exact), _gradient_is_no_worse(ours, replays, exact)]
+    for quantity in quantities:
+        distance, at = quantity.distance(ours, exact)
+        keras = max(quantity.distance(replay, exact)[0] for replay in replays)
+        bar = max(quantity.bar, bars.BACKENDS_APART * keras)
+        detail, culprit = f"{at}; Keras itself {keras:.2g}", quantity.culprit.format(at=at)
+        name = f"from float32: {quantity.name}"
+        rows.append(Row(name, f"{distance:.2g}", f"{bar:.2g}", bool(distance <= bar), detail, culprit))
+    return rows
+
+
+def _gradient_is_rounded(ours: Run, exact: Run) -> Row:
+    distance, at = _worst(weight_distances(ours.gradient, exact.gradient, bars.FIRST_GRADIENT))
+    name, bar = "from float32: gradient of step 1, at least", bars.ROUNDED
+    culprit = f"the gradient of step 1 by {at}: nothing was rounded to bfloat16"
+    return Row(name, f"{distance:.2g}", f"{bar:.2g}", bool(distance >= bar), at, culprit)
+
+
+def _gradient_is_no_worse(ours: Run, replays: list[Run], exact: Run) -> Row:
+    """By weights, each against Keras's own."""
+    own, *keras = (weight_distances(run.gradient, exact.gradient, bars.FIRST_GRADIENT) for run in (ours, *replays))
+    shares = {name: distance / max(bars.ROUNDINGS, *(other[name] for other in keras)) for name, distance in own.items()}
+    share, at = _worst(shares)
+    name, most = "from float32: gradient of step 1, in Keras's own distances", bars.BACKENDS_APART
+    detail, culprit = f"{at}, {own[at]:.2g}", f"the gradient of step 1 by {at}: the backward pass"
+    return Row(name, f"{share:.2g}", f"{most:.2g}", bool(share <= most), detail, culprit)
 
 
 def _first_loss(bar: float) -> Quantity:

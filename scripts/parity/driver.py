@@ -17,8 +17,11 @@ from .rows import Row
 from .runs import Run, read_replay, read_trace
 
 BACKENDS = ("tensorflow", "jax", "torch")
+DTYPES = ("float32", "float64", compare.MIXED)
 EXACT = "jax"
 """The backend whose float64 is exact."""
+LESS_ROUNDED = {"float32": ("float64", bars.MEASURED_STEPS), compare.MIXED: ("float32", None)}
+"""In which precision a run is replayed once more, and for how many steps."""
 LOG_LINES = 12
 """Last lines of a failed child's log that are shown."""
 
@@ -82,7 +85,7 @@ def run(case: Case) -> Compared:
             rows.append(Row(f"{backend}: replay", "-", "-", None, f"not available: {failure}"))
     if not replays:
         raise Failure(f"{case.name}: no backend could replay the run; see {case.out}/*/log.txt")
-    exact = measured_exactly(case, trace) if case.dtype == "float32" else None
+    exact = measured_exactly(case, trace)
     rows += name_the_layer(case, ours, compare.compare(ours, replays, case.dtype, exact))
     plot.draw(case.out / "curves.png", f"convae and Keras, {case.name}", ours, replays, case.dtype)
     if not case.keep_inputs:
@@ -92,13 +95,15 @@ def run(case: Case) -> Compared:
 
 
 def measured_exactly(case: Case, trace: Path) -> Run | None:
-    """The start of a float32 run on Keras in float64, to measure by what rounding does to Keras."""
-    if EXACT not in case.backends:
+    """The start of a float32 run on Keras in float64, or a whole one in mixed precision in float32, to measure by what
+    rounding does to Keras."""
+    if EXACT not in case.backends or case.dtype not in LESS_ROUNDED:
         return None
+    dtype, steps = LESS_ROUNDED[case.dtype]
     try:
-        return replay(case, EXACT, trace, "float64", steps=bars.MEASURED_STEPS)
+        return replay(case, EXACT, trace, dtype, steps=steps)
     except ReplayFailure as failure:
-        say(f"{case.name}: Keras on {EXACT} in float64 is not available: {failure}")
+        say(f"{case.name}: Keras on {EXACT} in {dtype} is not available: {failure}")
         return None
 
 

@@ -14,7 +14,7 @@ from .runs import Run
 
 COLOURS = {"jax": "#1b9e77", "tensorflow": "#e6820e", "torch": "#7570b3"}
 OURS, GREY = "#1f2a44", "#b9bdc6"
-SMALLEST = {"float32": 1e-9, "float64": 1e-17}
+SMALLEST = {"float32": 1e-9, "float64": 1e-17, "mixed_bfloat16": 1e-6}
 """Differences of 0 are drawn here: a log axis has no 0."""
 
 

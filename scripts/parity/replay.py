@@ -19,6 +19,7 @@ from .gradient import first_gradient
 from .model import build, compile_model, get_weights, set_weights
 from .runs import Run, read_trace, write_replay
 
+MIXED = "mixed_bfloat16"
 KEPT_STEPS = (1, 10)
 SHOWN = 16
 """Test pictures whose outputs are compared, as many as the trace holds."""
@@ -38,12 +39,19 @@ class Job:
     steps: int | None = None
     """Only so many steps of the first epoch, and no validation."""
 
+    @property
+    def floatx(self) -> str:
+        """Keras's type of weights and data."""
+        return "float32" if self.dtype == MIXED else self.dtype
+
 
 def main() -> None:
     job = Job(**json.loads(Path(sys.argv[1]).read_text()))
-    keras.config.set_floatx(job.dtype)
+    keras.config.set_floatx(job.floatx)
     if job.dtype == "float64":
         doubles.lift()
+    if job.dtype == MIXED:
+        keras.config.set_dtype_policy(MIXED)
     faults.plant_in_keras(job.fault)
     write_replay(Path(job.out), replay(job))
 
@@ -57,15 +65,15 @@ def replay(job: Job) -> Run:
     compile_model(model, experiment)
     set_weights(model, experiment, trace.weights["initial"])
 
-    gradient = gradient_of_first_batch(model, experiment, feed, job.dtype)
+    gradient = gradient_of_first_batch(model, experiment, feed, job.floatx)
     set_weights(model, experiment, trace.weights["initial"])
     recorder = Recorder(experiment, steps=min(len(trace.losses), job.steps or len(trace.losses)))
     if job.steps:
-        fit(model, experiment, feed, recorder, job.dtype, epoch=1, images=job.steps * experiment.batch_size)
+        fit(model, experiment, feed, recorder, job.floatx, epoch=1, images=job.steps * experiment.batch_size)
         epoch_losses, val_losses = [], []
     else:
-        epoch_losses, val_losses = train(model, experiment, feed, recorder, job.dtype)
-    outputs = model.predict(feed.test_inputs()[:SHOWN].astype(job.dtype), verbose=0)
+        epoch_losses, val_losses = train(model, experiment, feed, recorder, job.floatx)
+    outputs = model.predict(feed.test_inputs()[:SHOWN].astype(job.floatx), verbose=0)
     return Run(
         name=keras.backend.backend(),
         losses=np.asarray(recorder.losses),

@@ -1,9 +1,11 @@
 """Tests of whole comparisons with Keras, on a few steps: `driver.run`, as `python -m parity` calls it."""
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
-from . import config, driver, program
+from . import compare, driver, program
 from .plants import OWN_CONFIGS
 from .sandbox import DIGITS, Sandbox
 
@@ -85,6 +87,17 @@ class Parity(Sandbox):
         self.assertLess(float(rows["jax: gradient of step 1"].measured), 1e-9)
         bias = compared.replays[0].gradient["encoder.conv2d.bias"]
         self.assertLess(np.abs(bias).max(), 1e-12)
+
+    def test_mixed_precision_is_as_near_to_float32_as_keras_is(self) -> None:
+        (self.folder / "normalized.toml").write_text(NORMALIZED)
+        sets = [f"data.dir={DIGITS}", "data.train_samples=64", "data.test_samples=32", "train.engine=libtorch",
+                "train.epochs=1"]
+        compared = self.compared(self.folder / "normalized.toml", *sets, dtype="mixed_bfloat16")
+        self.assertEqual([row.comparison for row in compared.rows if not row.ok], [])
+        # A run in float32 in its place is found.
+        exact = replace(compared.replays[0], gradient=compared.ours.gradient)
+        rows = compare.compare(compared.ours, compared.replays, "mixed_bfloat16", exact)
+        self.assertEqual([row.comparison for row in rows if not row.ok][0], "from float32: gradient of step 1, at least")
 
     def test_the_layer_that_parts_first_is_found_whatever_the_data_are(self) -> None:
         """Planted: `same` padding with its odd pixel on the other side, which a stride of 2 shows."""

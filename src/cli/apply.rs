@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{CheckpointArgs, one_of_orientations};
+use crate::config::sections::Precision;
 use crate::data::{Affine, Measure, Scaling};
 use crate::engine::choose_device;
 use crate::formats::image_file::{
@@ -54,6 +55,10 @@ pub struct Apply {
     /// turned back: better results in 4 or 8 times the time.
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = one_of_orientations)]
     pub augment: u32,
+    /// Computes in `float32`, or in `bfloat16`, which keeps 8 significant bits of every value within the model and needs
+    /// a GPU, or a processor with AVX-512 BF16 or AMX; without it, in the precision of the training.
+    #[arg(long, value_name = "NAME", value_parser = precision)]
+    pub precision: Option<Precision>,
     /// Writes input, output and their difference side by side, in place of the output.
     #[arg(long)]
     pub compare: bool,
@@ -61,6 +66,14 @@ pub struct Apply {
     /// of samples, whose results are .npy or go into one .npz.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    match name {
+        "float32" => Ok(Precision::Float32),
+        "bfloat16" => Ok(Precision::MixedBfloat16),
+        _ => Err("give float32 or bfloat16".to_owned()),
+    }
 }
 
 /// What stands for stdin among the images.
@@ -74,7 +87,10 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     let stream = check_stream(args)?;
     let arrays = check_arrays(args)?;
     let model = &args.model;
-    let (plan, checkpoint) = model.open()?;
+    let (mut plan, checkpoint) = model.open()?;
+    if let Some(precision) = args.precision {
+        plan.config.train.dtype = precision;
+    }
     let device = choose_device(&plan.config.train.device)?;
     if arrays {
         let model = ArrayPredictor::new(&model.checkpoint, plan, &checkpoint, device)?;

@@ -21,9 +21,12 @@ pub enum Precision {
     Float32,
     /// 64-bit floating point, which takes rounding's noise away.
     Float64,
+    /// Keras's policy of this name: layers compute in bfloat16, from float32 weights that are rounded for it; the loss,
+    /// the optimizer and the normalisations' statistics stay float32.
+    MixedBfloat16,
 }
 
-choice!(Precision { Float32 = "float32", Float64 = "float64" });
+choice!(Precision { Float32 = "float32", Float64 = "float64", MixedBfloat16 = "mixed_bfloat16" });
 
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +112,9 @@ section! {
         shuffle: bool = true;
         /// `cpu`, `cuda:0`, or `auto`: the first GPU where there is one.
         device: String = "auto".to_owned();
-        /// Precision of all arithmetic.
+        /// Precision of all arithmetic. `mixed_bfloat16` is Keras's policy: layers compute with the 8 significant bits of
+        /// bfloat16, so results differ in the third digit; weights, loss and optimizer stay float32. It asks for a GPU,
+        /// or a processor with AVX-512 BF16 or AMX.
         dtype: Precision = Precision::Float32;
         /// What computes: `native` is fast on the CPU, `libtorch` takes every layer and GPUs, `auto`
         /// chooses the fastest that can run the model. All compute the same function.

@@ -1,5 +1,7 @@
 //! A plan's loss of a whole batch, as libtorch computes it.
 
+use std::ops::Range;
+
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Batch;
@@ -7,7 +9,7 @@ use crate::nn::{Losses, channels_first, channels_last};
 use crate::plan::{Section, Shape};
 
 /// The loss, and what it is of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Criterion {
     loss: Losses,
     device: Device,
@@ -27,16 +29,36 @@ impl Criterion {
         Self { loss: loss.computed(output.0.len()), device, kind, target }
     }
 
-    /// Of outputs and targets as layers give them, `(N, C, H, W)` or `(N, F)`: a scalar. Where some values are hidden,
-    /// of these alone.
-    pub fn loss(&self, batch: &Batch, output: &Tensor, target: &Tensor) -> Tensor {
+    /// Of some images of a batch, whose outputs and targets are as layers give them, `(N, C, H, W)` or `(N, F)`: a
+    /// scalar. Where some values are hidden, of these alone.
+    pub fn loss(
+        &self,
+        batch: &Batch,
+        images: &Range<usize>,
+        output: &Tensor,
+        target: &Tensor,
+    ) -> Tensor {
         let Some(places) = batch.supervision.masked() else { return self.loss.of(output, target) };
-        let places = places_of(places, batch.len).to_device(self.device);
+        let each = places.len() / batch.len;
+        let places = &places[images.start * each..images.end * each];
+        let places = places_of(places, images.len()).to_device(self.device);
         let masked = |tensor: &Tensor| {
-            let flat = channels_last(tensor).reshape([batch.len as i64, -1]);
+            let flat = channels_last(tensor).reshape([images.len() as i64, -1]);
             flat.gather(1, &places, false)
         };
         self.loss.of(&masked(output), &masked(target))
+    }
+
+    /// What should come out for some images of a batch.
+    pub fn target_of(&self, batch: &Batch, images: &Range<usize>) -> Tensor {
+        let target = batch.target();
+        let each = target.len() / batch.len;
+        self.tensor(&target[images.start * each..images.end * each], &self.target)
+    }
+
+    /// Whether the loss of a batch is the mean of its images'.
+    pub fn is_mean_over_images(&self) -> bool {
+        self.loss.is_mean_over_images()
     }
 
     /// Channels-last values of samples of that shape as the layers take them, `(N, C, H, W)` or `(N, F)`, on

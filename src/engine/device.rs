@@ -43,6 +43,16 @@ pub fn device_name(device: Device) -> String {
     }
 }
 
+/// Whether the processor multiplies bfloat16; every one with AMX has AVX-512 BF16 as well.
+pub(super) fn computes_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("bf16");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,11 @@ use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::criterion::{Criterion, batch_of, sides};
+use super::model::Layers;
 use super::{Engine, Model, Step, values_of};
+use crate::config::sections::Precision;
 use crate::data::Batch;
-use crate::nn::channels_last;
+use crate::nn::{Parameters, channels_last};
 use crate::plan::{Part, Plan};
 
 /// What is needed beside the model.
@@ -19,6 +21,8 @@ pub(super) struct Libtorch {
     /// Of what comes out, in Keras's shape.
     given: Vec<i64>,
     draws_in_training: bool,
+    /// The layers that compute in place of the model's, where they do so in bfloat16.
+    rounded: Option<Layers>,
 }
 
 impl Libtorch {
@@ -32,23 +36,41 @@ impl Libtorch {
             shape: sides(&section.input_shape().computed()),
             given: sides(section.output_shape()),
             draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
+            rounded: (plan.config.train.dtype == Precision::MixedBfloat16)
+                .then(|| Layers::new(plan, Parameters::in_bfloat16(device))),
+        }
+    }
+
+    /// Those that compute, with the model's values.
+    fn layers<'a>(&'a self, model: &'a Model) -> &'a Layers {
+        let Some(rounded) = &self.rounded else { return &model.layers };
+        rounded.take_over(&model.layers);
+        rounded
+    }
+
+    /// What layers read.
+    fn computed(&self, input: &Tensor) -> Tensor {
+        match self.rounded {
+            Some(_) => input.to_kind(Kind::BFloat16),
+            None => input.shallow_clone(),
         }
     }
 
     /// Loss and outputs of a batch.
-    fn run(&self, model: &Model, batch: &Batch, train: bool) -> (Tensor, Tensor) {
+    fn run(&self, layers: &Layers, batch: &Batch, train: bool) -> (Tensor, Tensor) {
         let tensor = |values, shape| self.criterion.tensor(values, shape);
         let input = tensor(&batch.input, &self.shape);
-        model.activity.take();
-        let output = model.forward_t(&input, train);
+        layers.activity.take();
+        // The loss is not rounded: Keras computes it in float32 under any policy.
+        let output = layers.forward_t(&self.computed(&input), train).to_kind(input.kind());
         let target = match &batch.clean {
             Some(clean) => tensor(clean, &self.criterion.target),
             None if self.criterion.target == self.shape => input,
             // The same values in other sides: a vector for an image.
             None => tensor(&batch.input, &self.criterion.target),
         };
-        let loss = self.criterion.loss(batch, &output, &target);
-        let loss = match model.activity.take() {
+        let loss = self.criterion.loss(batch, &(0..batch.len), &output, &target);
+        let loss = match layers.activity.take() {
             Some(penalty) => loss + penalty,
             None => loss,
         };
@@ -58,16 +80,19 @@ impl Libtorch {
 
 impl Engine for Libtorch {
     fn name(&self) -> String {
-        "libtorch".to_owned()
+        let policy = if self.rounded.is_some() { ", mixed_bfloat16" } else { "" };
+        format!("libtorch{policy}")
     }
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
         if self.draws_in_training {
             tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
         }
-        let (loss, _) = self.run(model, batch, true);
-        let gradients = Tensor::run_backward(&[&loss], &model.trainable, false, false);
-        let rows: Vec<Tensor> = gradients.iter().map(|tensor| tensor.flatten(0, -1)).collect();
+        let layers = self.layers(model);
+        let (loss, _) = self.run(layers, batch, true);
+        let gradients = Tensor::run_backward(&[&loss], &layers.trainable, false, false);
+        let row = |tensor: &Tensor| tensor.to_kind(loss.kind()).flatten(0, -1);
+        let rows: Vec<Tensor> = gradients.iter().map(row).collect();
         Step { loss: loss.detach(), gradient: Tensor::cat(&rows, 0) }
     }
 
@@ -77,21 +102,22 @@ impl Engine for Libtorch {
 
     fn outputs(&mut self, model: &Model, input: &[f32]) -> Tensor {
         let input = self.criterion.tensor(input, &self.shape);
-        model.activity.take();
+        let (layers, computed) = (self.layers(model), self.computed(&input));
+        layers.activity.take();
         let output = no_grad(|| match self.part {
-            Part::Whole => model.forward_t(&input, false),
-            Part::Encoder => model.encode(&input, false),
-            Part::Decoder => model.decode(&input, false),
+            Part::Whole => layers.forward_t(&computed, false),
+            Part::Encoder => layers.encode(&computed, false),
+            Part::Decoder => layers.decode(&computed, false),
         });
-        channels_last(&output).reshape(batch_of(&self.given))
+        channels_last(&output.to_kind(input.kind())).reshape(batch_of(&self.given))
     }
 
     fn activity(&self, model: &Model) -> Option<Tensor> {
-        model.activity.take()
+        self.rounded.as_ref().unwrap_or(&model.layers).activity.take()
     }
 
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
-        let (loss, output) = no_grad(|| self.run(model, batch, false));
+        let (loss, output) = no_grad(|| self.run(self.layers(model), batch, false));
         (loss, values_of(&channels_last(&output)))
     }
 }

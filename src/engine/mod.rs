@@ -15,7 +15,7 @@ pub use model::Model;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::config::sections::{EngineChoice, Precision};
+use crate::config::sections::{EngineChoice, Precision, Train};
 use crate::data::Batch;
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
@@ -78,10 +78,12 @@ pub(crate) fn choose(
     })?;
     let train = &plan.config.train;
     let kind = kind_of(train.dtype);
+    check_bfloat16(train, device, device::computes_bfloat16())?;
     let libtorch = || Box::new(Libtorch::new(plan, part, device, kind));
     let reason = match train.engine {
         EngineChoice::Libtorch => return Ok((libtorch(), None)),
         _ if device != Device::Cpu => "it runs on the CPU only".to_owned(),
+        _ if train.dtype == Precision::MixedBfloat16 => NOT_ROUNDED.to_owned(),
         _ => match native(plan, part, train.threads.unwrap_or_else(cores)) {
             Ok(engine) => return Ok((engine, None)),
             Err(unsupported) => unsupported.to_string(),
@@ -100,17 +102,38 @@ pub(crate) fn choose(
 /// `libtorch, not native: it has no stage for dense (Dense, OrthogonalRegularizer of its outputs)`
 #[must_use]
 pub fn on_cpu(plan: &Plan) -> String {
-    match (plan.config.train.engine, native::supports(plan)) {
+    let train = &plan.config.train;
+    match (train.engine, native::supports(plan)) {
         (EngineChoice::Libtorch, _) => "libtorch".to_owned(),
+        _ if train.dtype == Precision::MixedBfloat16 => {
+            format!("libtorch, not native: {NOT_ROUNDED}")
+        }
         (_, Ok(())) => "native".to_owned(),
         (_, Err(unsupported)) => format!("libtorch, not native: {unsupported}"),
     }
+}
+
+const NOT_ROUNDED: &str = "it does not compute in bfloat16";
+
+/// Refuses what would silently take many times as long as float32: bfloat16 in software, unless it is asked for.
+fn check_bfloat16(train: &Train, device: Device, in_hardware: bool) -> Result<(), UsageError> {
+    let asked_for = train.engine == EngineChoice::Libtorch;
+    let rounded = train.dtype == Precision::MixedBfloat16;
+    if !rounded || device != Device::Cpu || in_hardware || asked_for {
+        return Ok(());
+    }
+    Err(UsageError(
+        "this processor has neither AVX-512 BF16 nor AMX, which compute `train.dtype` \"mixed_bfloat16\"; use \
+         \"float32\", a GPU, or train.engine = \"libtorch\", which computes it in software, many times slower"
+            .to_owned(),
+    ))
 }
 
 fn native(plan: &Plan, part: Part, threads: usize) -> Result<Box<dyn Engine>, Unsupported> {
     Ok(match plan.config.train.dtype {
         Precision::Float32 => Box::new(Native::<f32>::new(plan, part, threads)?),
         Precision::Float64 => Box::new(Native::<f64>::new(plan, part, threads)?),
+        Precision::MixedBfloat16 => unreachable!("libtorch computes it"),
     })
 }
 
@@ -118,11 +141,11 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// libtorch's type for a precision.
+/// libtorch's type for the weights of a precision.
 #[must_use]
 pub fn kind_of(precision: Precision) -> Kind {
     match precision {
-        Precision::Float32 => Kind::Float,
+        Precision::Float32 | Precision::MixedBfloat16 => Kind::Float,
         Precision::Float64 => Kind::Double,
     }
 }
@@ -135,4 +158,30 @@ pub fn values_of(tensor: &Tensor) -> Vec<f32> {
     let length = values.len();
     tensor.copy_data(&mut values, length);
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::Section;
+
+    #[test]
+    fn bfloat16_needs_hardware_or_to_be_asked_for_in_software() {
+        let train = |dtype, engine| Train { dtype, engine, ..Train::defaults() };
+        let rounded = |engine| train(Precision::MixedBfloat16, engine);
+        let refused = check_bfloat16(&rounded(EngineChoice::Auto), Device::Cpu, false).unwrap_err();
+        let sentence = refused.to_string();
+        assert!(
+            sentence.contains("AVX-512 BF16") && sentence.contains("use \"float32\""),
+            "{sentence}"
+        );
+        for (train, device, in_hardware) in [
+            (rounded(EngineChoice::Auto), Device::Cpu, true),
+            (rounded(EngineChoice::Auto), Device::Cuda(0), false),
+            (rounded(EngineChoice::Libtorch), Device::Cpu, false),
+            (train(Precision::Float64, EngineChoice::Auto), Device::Cpu, false),
+        ] {
+            check_bfloat16(&train, device, in_hardware).unwrap();
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! The model that a plan's graph describes, as libtorch computes it, and its weights in one buffer.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tch::nn::{ModuleT, SequentialT, seq_t};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::config::layers::{
     self, BiasOptions, Convolution, Layer, Pair, Pooling, ScaleAndOffset, Sides, of_signals,
@@ -21,15 +22,29 @@ use crate::system::random::{Purpose, Stream, stream};
 /// Layers and their weights.
 #[derive(Debug)]
 pub struct Model {
+    pub(super) layers: Layers,
+    /// All trainable weights, `(P,)`; the layers' tensors are views of it.
+    pub weights: Tensor,
+}
+
+/// Layers, with each weight in a tensor of its own.
+#[derive(Debug)]
+pub struct Layers {
     network: Network,
     /// In the order of the nodes; the layers share these tensors, on the model's device.
     pub parameters: Parameters,
-    /// All trainable weights, `(P,)`; the layers' tensors are views of it.
-    pub weights: Tensor,
-    /// These views.
+    /// Of these tensors those that are trainable.
     pub trainable: Vec<Tensor>,
     /// What the layers' values added to the loss when they were computed last.
     pub activity: ActivityPenalty,
+}
+
+impl Deref for Model {
+    type Target = Layers;
+
+    fn deref(&self) -> &Layers {
+        &self.layers
+    }
 }
 
 #[derive(Debug)]
@@ -105,16 +120,25 @@ impl Model {
     /// With weights drawn from the plan's seed.
     #[must_use]
     pub fn new(plan: &Plan, device: Device, kind: Kind) -> Self {
-        Self::build(&plan.graph, plan.seed(), Parameters::new(device, kind))
+        Self::of(Layers::new(plan, Parameters::new(device, kind)))
     }
 
     /// With zeros, for a checkpoint's weights to be copied into.
     #[must_use]
     pub fn without_values(plan: &Plan, device: Device, kind: Kind) -> Self {
-        Self::build(&plan.graph, plan.seed(), Parameters::without_values(device, kind))
+        Self::of(Layers::new(plan, Parameters::without_values(device, kind)))
     }
 
-    fn build(graph: &Graph, seed: u64, mut parameters: Parameters) -> Self {
+    fn of(layers: Layers) -> Self {
+        let weights = layers.parameters.flatten();
+        Self { layers, weights }
+    }
+}
+
+impl Layers {
+    /// Those of a plan, with such weights.
+    pub(super) fn new(plan: &Plan, mut parameters: Parameters) -> Self {
+        let (graph, seed) = (&plan.graph, plan.seed());
         let activity = ActivityPenalty::default();
         let modules = (graph.nodes.iter().enumerate())
             .map(|(index, node)| {
@@ -129,8 +153,21 @@ impl Model {
             None => Network::Graph { graph: graph.clone(), modules },
         };
         let trainable = parameters.trainable();
-        let weights = parameters.flatten();
-        Self { network, parameters, weights, trainable, activity }
+        Self { network, parameters, trainable, activity }
+    }
+
+    /// Takes over the weights of the same layers in another precision, rounded to their own; moving statistics are
+    /// shared from then on.
+    pub(super) fn take_over(&self, other: &Self) {
+        no_grad(|| {
+            for (own, given) in self.trainable.iter().zip(&other.trainable) {
+                own.shallow_clone().copy_(given);
+            }
+        });
+        let (own, given) = (&self.parameters, &other.parameters);
+        for (mut own, given) in own.moving_statistics().into_iter().zip(given.moving_statistics()) {
+            own.set_data(&given);
+        }
     }
 
     /// Images `(N, C, H, W)`, signals as images of one row, or vectors `(N, F)`, to codes.
@@ -160,7 +197,7 @@ impl Model {
     }
 }
 
-impl ModuleT for Model {
+impl ModuleT for Layers {
     fn forward_t(&self, images: &Tensor, train: bool) -> Tensor {
         self.run(Part::Whole, images, train)
     }

@@ -300,17 +300,21 @@ fn read_model<'a>(
     Ok(ReadIn { model, leaves: graph.leaves, frozen, precision, notes })
 }
 
-/// One for all layers; of mixed precision, that of the weights.
+/// One for all layers; of mixed precision, that of the weights, unless all round to bfloat16.
 fn precision(findings: &mut Findings) -> Option<&'static str> {
     const OTHERWISE: &str =
         "build the model in float32 in Keras, give it these weights, and save it anew";
+    const ROUNDED: &str = "mixed_bfloat16";
     let types = std::mem::take(&mut findings.types);
+    if !types.is_empty() && types.iter().all(|(_, name)| name == ROUNDED) {
+        return Some(ROUNDED);
+    }
     let mut all = None;
     for (layer, name) in &types {
         let own = match name.as_str() {
             "float32" => "float32",
             "float64" => "float64",
-            "mixed_float16" | "mixed_bfloat16" => {
+            "mixed_float16" | ROUNDED => {
                 findings.notes.of_layer(
                     layer,
                     &format!("{name} is left behind: here it computes in float32"),

@@ -90,7 +90,7 @@ fn taken(
 /// A buffer of all weights; zeros stand for what a matrix of Muon's does not have.
 fn row(slot: &str, found: &[OfWeight], plan: &Plan) -> Result<(String, Array), String> {
     let (dtype, width) = match plan.config.train.dtype {
-        Precision::Float32 => (DType::F32, 4),
+        Precision::Float32 | Precision::MixedBfloat16 => (DType::F32, 4),
         Precision::Float64 => (DType::F64, 8),
     };
     let mut bytes = Vec::new();

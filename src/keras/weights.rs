@@ -164,7 +164,8 @@ pub fn torch_array(
 
 fn in_precision(array: Array, precision: Precision) -> Result<Array, ArrayError> {
     match (array.dtype(), precision) {
-        (DType::F32, Precision::Float32) | (DType::F64, Precision::Float64) => Ok(array),
+        (DType::F32, Precision::Float32 | Precision::MixedBfloat16)
+        | (DType::F64, Precision::Float64) => Ok(array),
         (DType::F32, Precision::Float64) => {
             let values = array.to_values::<f32>()?;
             let values: Vec<f64> = values.into_iter().map(f64::from).collect();

@@ -41,7 +41,7 @@ impl BatchNormalization {
     /// The moving variance starts at 1, the moving mean at 0. The names are those of `torch.nn.BatchNorm2d`.
     pub fn new(parameters: &mut Parameters, options: NormOptions, stream: &mut Stream) -> Self {
         let NormOptions { channels, momentum, epsilon, beta, gamma } = options;
-        let mut draw = |name, start| parameters.draw_vector(name, channels, start, stream);
+        let mut draw = |name, start| parameters.draw_norm(name, channels, start, stream);
         Self {
             gamma: gamma.map(|start| draw("weight", start)),
             beta: beta.map(|start| draw("bias", start)),
@@ -76,7 +76,7 @@ impl ModuleT for BatchNormalization {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         // On the CPU libtorch sums channels-last memory up in plain loops of the input's own precision:
         // over a million values a channel float32 loses 5e-5 of the result and 1e-3 of gamma's gradient.
-        let kind = if train && x.device() == Device::Cpu { Kind::Double } else { x.kind() };
+        let kind = if train && x.device() == Device::Cpu { Kind::Double } else { wide(x) };
         let own = |weight: &Tensor| weight.to_kind(kind);
         let (mean, variance) = (own(&self.moving_mean), own(&self.moving_variance));
         // libtorch's moving statistics follow a rule of their own. With a momentum of 1 they keep nothing
@@ -100,6 +100,11 @@ impl ModuleT for BatchNormalization {
         }
         y.to_kind(x.kind())
     }
+}
+
+/// What statistics of these values are computed in: of bfloat16 in float32, as in Keras.
+fn wide(x: &Tensor) -> Kind {
+    if x.kind() == Kind::BFloat16 { Kind::Float } else { x.kind() }
 }
 
 /// What the normalisations without moving statistics are made from.
@@ -126,7 +131,7 @@ struct GammaAndBeta {
 impl GammaAndBeta {
     fn new(parameters: &mut Parameters, options: SampleNormOptions, stream: &mut Stream) -> Self {
         let SampleNormOptions { channels, epsilon, beta, gamma } = options;
-        let mut draw = |name, start| parameters.draw_vector(name, channels, start, stream);
+        let mut draw = |name, start| parameters.draw_norm(name, channels, start, stream);
         Self {
             gamma: gamma.map(|start| draw("weight", start)),
             beta: beta.map(|start| draw("bias", start)),
@@ -154,10 +159,10 @@ impl LayerNormalization {
 impl ModuleT for LayerNormalization {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let GammaAndBeta { gamma, beta, epsilon } = &self.0;
-        let x = channels_last(x);
-        let channels = [x.size()[x.dim() - 1]];
-        let y = x.layer_norm(&channels[..], gamma.as_ref(), beta.as_ref(), *epsilon, false);
-        channels_first(&y)
+        let last = channels_last(&x.to_kind(wide(x)));
+        let channels = [last.size()[last.dim() - 1]];
+        let y = last.layer_norm(&channels[..], gamma.as_ref(), beta.as_ref(), *epsilon, false);
+        channels_first(&y).to_kind(x.kind())
     }
 }
 
@@ -185,7 +190,7 @@ impl ModuleT for GroupNormalization {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let GammaAndBeta { gamma, beta, epsilon } = &self.learned;
         // libtorch's own has no gradient of a beta without a gamma.
-        let groups = x.reshape([x.size()[0], to_i64(self.groups), -1]);
+        let groups = x.to_kind(wide(x)).reshape([x.size()[0], to_i64(self.groups), -1]);
         let length = [groups.size()[2]];
         let normal =
             groups.layer_norm(&length[..], None::<Tensor>, None::<Tensor>, *epsilon, false);
@@ -195,10 +200,11 @@ impl ModuleT for GroupNormalization {
         if let Some(gamma) = gamma {
             y *= gamma.view(sides.as_slice());
         }
-        match beta {
+        let y = match beta {
             Some(beta) => y + beta.view(sides.as_slice()),
             None => y,
-        }
+        };
+        y.to_kind(x.kind())
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Parameters {
     prefix: String,
     device: Device,
     kind: Kind,
+    /// Of what normalisations have, which Keras's policies do not round.
+    kind_of_norms: Kind,
     /// Whether starting values are drawn; a checkpoint's weights take the place of zeros.
     drawn: bool,
 }
@@ -36,7 +38,21 @@ impl Parameters {
     /// None yet; those that layers add will be of this kind, on this device.
     #[must_use]
     pub fn new(device: Device, kind: Kind) -> Self {
-        Self { entries: Vec::new(), prefix: String::new(), device, kind, drawn: true }
+        Self {
+            entries: Vec::new(),
+            prefix: String::new(),
+            device,
+            kind,
+            kind_of_norms: kind,
+            drawn: true,
+        }
+    }
+
+    /// Zeros in bfloat16, for rounded values to be copied into. Those of normalisations are float32, as in Keras:
+    /// `layers/normalization`, `autocast=False`.
+    #[must_use]
+    pub fn in_bfloat16(device: Device) -> Self {
+        Self { kind_of_norms: Kind::Float, ..Self::without_values(device, Kind::BFloat16) }
     }
 
     /// None yet; those that layers add will be zeros, for a checkpoint's values to be copied into.
@@ -59,10 +75,21 @@ impl Parameters {
         initializer: Initializer,
         stream: &mut Stream,
     ) -> Tensor {
+        self.draw_in(self.kind, name, (shape, keras_axes), initializer, stream)
+    }
+
+    fn draw_in(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        (shape, keras_axes): (&[usize], &[usize]),
+        initializer: Initializer,
+        stream: &mut Stream,
+    ) -> Tensor {
         let in_keras = in_keras(shape, keras_axes);
         let shape: Vec<i64> = shape.iter().map(|&side| to_i64(side)).collect();
         // libtorch takes the memory: where there is too little, it says so instead of aborting.
-        let mut tensor = Tensor::zeros(shape, (self.kind, Device::Cpu));
+        let mut tensor = Tensor::zeros(shape, (kind, Device::Cpu));
         if self.drawn {
             let axes: Vec<i64> = keras_axes.iter().map(|&axis| to_i64(axis)).collect();
             match initializer.matrix(&in_keras, stream) {
@@ -71,6 +98,17 @@ impl Parameters {
             }
         }
         self.add(name, &tensor, true)
+    }
+
+    /// A normalisation's learned vector, drawn from `stream`.
+    pub(super) fn draw_norm(
+        &mut self,
+        name: &str,
+        length: usize,
+        initializer: Initializer,
+        stream: &mut Stream,
+    ) -> Tensor {
+        self.draw_in(self.kind_of_norms, name, (&[length], VECTOR), initializer, stream)
     }
 
     /// A learned vector, drawn from `stream`.
@@ -86,11 +124,12 @@ impl Parameters {
 
     /// A vector of moving statistics.
     pub(super) fn moving(&mut self, name: &str, length: usize, value: f64) -> Tensor {
-        self.add(name, &Tensor::full([to_i64(length)], value, (Kind::Double, Device::Cpu)), false)
+        let values = Tensor::full([to_i64(length)], value, (Kind::Double, Device::Cpu));
+        self.add(name, &values.to_kind(self.kind_of_norms), false)
     }
 
     fn add(&mut self, name: &str, values: &Tensor, trainable: bool) -> Tensor {
-        let tensor = values.to_kind(self.kind).to_device(self.device);
+        let tensor = values.to_device(self.device);
         let tensor = tensor.set_requires_grad(trainable);
         let shared = tensor.shallow_clone();
         self.entries.push(Parameter { name: format!("{}.{name}", self.prefix), tensor, trainable });

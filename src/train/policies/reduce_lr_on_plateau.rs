@@ -68,7 +68,9 @@ impl Plateau {
         // The bound is a float32 in both precisions.
         match self.precision {
             _ if rate as f32 <= min_lr as f32 => None,
-            Precision::Float32 => (lower(f64::from(rate as f32)) as f32).to_string().parse().ok(),
+            Precision::Float32 | Precision::MixedBfloat16 => {
+                (lower(f64::from(rate as f32)) as f32).to_string().parse().ok()
+            }
             Precision::Float64 => Some(lower(rate)),
         }
     }
