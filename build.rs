@@ -1,7 +1,7 @@
-//! Tells the linker where libtorch lies, so that programs and tests start without LD_LIBRARY_PATH.
-//! Finding libtorch itself is the work of torch-sys's own build script.
+//! Compiles `torch-ext`, and tells the linker where libtorch lies, so that programs and tests start without
+//! LD_LIBRARY_PATH. Finding libtorch itself is the work of torch-sys's own build script.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() {
     // torch-sys passes this on, as it declares `links = "tch"` and is a direct dependency of ours.
@@ -10,6 +10,7 @@ fn main() {
     );
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    compile_torch_ext(Path::new(&lib));
 
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         // As RPATH and not as RUNPATH, which a foreign LD_LIBRARY_PATH would come before: another
@@ -29,4 +30,23 @@ fn main() {
 fn keep_cuda(lib: &str) {
     println!("cargo:rustc-link-arg=-L{lib}");
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed,-ltorch_cuda,--as-needed");
+}
+
+/// What tch does not bind, by libtorch's headers, which lie beside its libraries.
+fn compile_torch_ext(lib: &Path) {
+    const SOURCE: &str = "torch-ext/context.cpp";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    let include = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(
+        || lib.with_file_name("include"),
+        |folder| PathBuf::from(folder).join("include"),
+    );
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .pic(true)
+        .warnings(false) // of libtorch's headers
+        .include(include)
+        .file(SOURCE)
+        .compile("convae_torch_ext");
 }

@@ -116,6 +116,11 @@ section! {
         /// bfloat16, so results differ in the third digit; weights, loss and optimizer stay float32. It asks for a GPU,
         /// or a processor with AVX-512 BF16 or AMX.
         dtype: Precision = Precision::Float32;
+        /// Whether a GPU may round what it multiplies in float32 to the 11 significant bits of TF32: faster, and off by
+        /// some 1e-4.
+        allow_tf32: bool = false;
+        /// Whether a GPU computes the same bits in each run; without it, it chooses among faster ways.
+        deterministic: bool = true;
         /// What computes: `native` is fast on the CPU, `libtorch` takes every layer and GPUs, `auto`
         /// chooses the fastest that can run the model. All compute the same function.
         engine: EngineChoice = EngineChoice::Auto;

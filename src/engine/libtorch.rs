@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::criterion::{Criterion, batch_of, sides};
 use super::model::Layers;
 use super::{Engine, Model, Step, values_of};
-use crate::config::sections::Precision;
+use crate::config::sections::{Precision, Train};
 use crate::data::Batch;
 use crate::nn::{Parameters, channels_last};
 use crate::plan::{Part, Plan};
@@ -21,6 +21,8 @@ pub(super) struct Libtorch {
     /// Of what comes out, in Keras's shape.
     given: Vec<i64>,
     draws_in_training: bool,
+    /// For people.
+    name: String,
     /// The layers that compute in place of the model's, where they do so in bfloat16.
     rounded: Option<Layers>,
 }
@@ -36,6 +38,7 @@ impl Libtorch {
             shape: sides(&section.input_shape().computed()),
             given: sides(section.output_shape()),
             draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
+            name: name(&plan.config.train, device),
             rounded: (plan.config.train.dtype == Precision::MixedBfloat16)
                 .then(|| Layers::new(plan, Parameters::in_bfloat16(device))),
         }
@@ -78,10 +81,22 @@ impl Libtorch {
     }
 }
 
+/// With all that makes it less exact than float32, or less repeatable.
+fn name(train: &Train, device: Device) -> String {
+    let on_gpu = device != Device::Cpu;
+    let tf32 = on_gpu && train.allow_tf32 && train.dtype == Precision::Float32;
+    let labels = [
+        (train.dtype == Precision::MixedBfloat16, ", mixed_bfloat16"),
+        (tf32, ", TF32"),
+        (on_gpu && !train.deterministic, ", not deterministic"),
+    ];
+    let labels = labels.into_iter().filter(|(holds, _)| *holds);
+    labels.fold("libtorch".to_owned(), |name, (_, label)| name + label)
+}
+
 impl Engine for Libtorch {
     fn name(&self) -> String {
-        let policy = if self.rounded.is_some() { ", mixed_bfloat16" } else { "" };
-        format!("libtorch{policy}")
+        self.name.clone()
     }
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
@@ -119,5 +134,20 @@ impl Engine for Libtorch {
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
         let (loss, output) = no_grad(|| self.run(self.layers(model), batch, false));
         (loss, values_of(&channels_last(&output)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::Section;
+
+    #[test]
+    fn what_is_less_exact_or_less_repeatable_stands_in_the_name() {
+        let exact = Train::defaults();
+        assert_eq!(name(&exact, Device::Cuda(0)), "libtorch");
+        let fast = Train { allow_tf32: true, deterministic: false, ..Train::defaults() };
+        assert_eq!(name(&fast, Device::Cuda(0)), "libtorch, TF32, not deterministic");
+        assert_eq!(name(&fast, Device::Cpu), "libtorch", "these are of GPUs");
     }
 }

@@ -4,6 +4,7 @@
 //! - `libtorch` takes every layer, and GPUs.
 
 mod allocator;
+mod context;
 mod criterion;
 mod device;
 mod libtorch;
@@ -19,6 +20,7 @@ use crate::config::sections::{EngineChoice, Precision, Train};
 use crate::data::Batch;
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
+use context::Context;
 use libtorch::Libtorch;
 use native::Native;
 use native::Unsupported;
@@ -79,6 +81,10 @@ pub(crate) fn choose(
     let train = &plan.config.train;
     let kind = kind_of(train.dtype);
     check_bfloat16(train, device, device::computes_bfloat16())?;
+    if device != Device::Cpu {
+        let context = Context { allow_tf32: train.allow_tf32, deterministic: train.deterministic };
+        context.set().map_err(|problem| UsageError(format!("libtorch refuses it: {problem}")))?;
+    }
     let libtorch = || Box::new(Libtorch::new(plan, part, device, kind));
     let reason = match train.engine {
         EngineChoice::Libtorch => return Ok((libtorch(), None)),

@@ -1,7 +1,7 @@
 //! Layers that move, repeat or drop values and have nothing to learn.
 
 use tch::nn::ModuleT;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::window::{pair, size_of, to_i64};
 
@@ -28,8 +28,12 @@ impl ModuleT for UpSampling2D {
     fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
         let (height, width) = size_of(x);
         let size = pair((height * self.size.0, width * self.size.1));
+        // On GPUs the gradients of libtorch's own are added up in an order that changes from run to run.
+        let on_gpu = x.device() != Device::Cpu;
         match self.interpolation {
+            Interpolation::Nearest if on_gpu => repeated(x, pair(self.size)),
             Interpolation::Nearest => x.upsample_nearest2d(size, None, None),
+            Interpolation::Bilinear if on_gpu => blended(x, self.size),
             Interpolation::Bilinear => {
                 // libtorch reckons in float32 which pixels it blends: by any but powers of two, that is
                 // off by 1e-5 of a pixel a few hundred pixels from the edge.
@@ -40,6 +44,34 @@ impl ModuleT for UpSampling2D {
             }
         }
     }
+}
+
+/// Each pixel as many times down and across; its gradient is a sum over these.
+fn repeated(x: &Tensor, [rows, columns]: [i64; 2]) -> Tensor {
+    let [count, channels, height, width] = x.size()[..] else { unreachable!("images have 4 axes") };
+    x.view([count, channels, height, 1, width, 1])
+        .expand([count, channels, height, rows, width, columns], false)
+        .reshape([count, channels, height * rows, width * columns])
+}
+
+/// Pixels between their neighbours, as two products: `A x B^T` for each channel.
+fn blended(x: &Tensor, factors: (usize, usize)) -> Tensor {
+    let (height, width) = size_of(x);
+    let blend = |length, factor| blend(length, factor).to_kind(x.kind()).to_device(x.device());
+    let (rows, columns) = (blend(height, factors.0), blend(width, factors.1));
+    rows.matmul(&x.matmul(&columns.tr()))
+}
+
+/// What each of `length * factor` pixels takes of each of `length`, with half-pixel centres: `(length * factor, length)`.
+fn blend(length: usize, factor: usize) -> Tensor {
+    let mut shares = vec![0.0; length * factor * length];
+    for (row, shares) in shares.chunks_exact_mut(length).enumerate() {
+        let place = ((row as f64 + 0.5) / factor as f64 - 0.5).clamp(0.0, (length - 1) as f64);
+        let (before, share) = (place as usize, place.fract());
+        shares[before] += 1.0 - share;
+        shares[(before + 1).min(length - 1)] += share;
+    }
+    Tensor::from_slice(&shares).view([to_i64(length * factor), to_i64(length)])
 }
 
 /// Adds zeros around: `(N, C, H, W)` to `(N, C, H + top + bottom, W + left + right)`.
@@ -169,4 +201,38 @@ pub(crate) fn channels_last(x: &Tensor) -> Tensor {
 /// `(N, H, W, C)` as `(N, C, H, W)`; `(N, F)` as it is.
 pub(crate) fn channels_first(x: &Tensor) -> Tensor {
     if x.dim() == 4 { x.permute([0, 3, 1, 2]) } else { x.shallow_clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Output and gradient of what GPUs compute, beside libtorch's own.
+    #[test]
+    fn upsampling_on_gpus_is_libtorchs_own_in_a_fixed_order() {
+        let x = (Tensor::arange(2 * 3 * 5 * 4, (Kind::Double, Device::Cpu)) * 0.7).sin();
+        let x = x.view([2, 5, 4, 3]).permute([0, 3, 1, 2]);
+        for size in [(2, 2), (3, 1), (1, 5), (4, 3)] {
+            let run = |compute: &dyn Fn(&Tensor) -> Tensor| {
+                let x = x.detach().set_requires_grad(true);
+                let output = compute(&x);
+                let weights = Tensor::arange(output.numel() as i64, (Kind::Double, Device::Cpu));
+                let sum = (&output * weights.cos().view_as(&output)).sum(Kind::Double);
+                let gradient = Tensor::run_backward(&[&sum], &[&x], false, false);
+                [output.detach(), gradient[0].shallow_clone()]
+            };
+            for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
+                let layer = UpSampling2D { size, interpolation };
+                let theirs = run(&|x| layer.forward_t(x, true));
+                let ours = run(&|x| match interpolation {
+                    Interpolation::Nearest => repeated(x, pair(size)),
+                    Interpolation::Bilinear => blended(x, size),
+                });
+                for (ours, theirs) in ours.iter().zip(&theirs) {
+                    let apart = (ours - theirs).abs().max().double_value(&[]);
+                    assert!(apart < 1e-12, "{size:?}, {interpolation:?}: {apart}");
+                }
+            }
+        }
+    }
 }

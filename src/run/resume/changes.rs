@@ -15,7 +15,8 @@ const FREE: [&str; 4] =
 /// A section of such keys.
 const FREE_SECTION: &str = "output.";
 /// Keys with another value of which training computes the same up to rounding.
-const ROUNDING: [&str; 3] = ["train.device", "train.engine", "train.threads"];
+const ROUNDING: [&str; 5] =
+    ["train.device", "train.engine", "train.threads", "train.allow_tf32", "train.deterministic"];
 /// Changes that a refusal names.
 const NAMED: usize = 3;
 
