@@ -34,8 +34,7 @@ fn keep_cuda(lib: &str) {
 
 /// What tch does not bind, by libtorch's headers, which lie beside its libraries.
 fn compile_torch_ext(lib: &Path) {
-    const SOURCE: &str = "torch-ext/context.cpp";
-    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-changed=torch-ext");
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     let include = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(
         || lib.with_file_name("include"),
@@ -47,6 +46,6 @@ fn compile_torch_ext(lib: &Path) {
         .pic(true)
         .warnings(false) // of libtorch's headers
         .include(include)
-        .file(SOURCE)
+        .file("torch-ext/context.cpp")
         .compile("convae_torch_ext");
 }

@@ -8,18 +8,25 @@
 
 namespace {
 
-char* copy_of(const char* text) noexcept {
-    // Where there is no memory for it, the caller gets null, as if nothing had gone wrong: the next call will tell.
-    return strdup(text);
+// Null, or the text of an exception, which the caller hands to `convae_free`.
+template <typename Work>
+char* attempt(Work work) noexcept {
+    try {
+        work();
+        return nullptr;
+    } catch (const std::exception& problem) {
+        return strdup(problem.what());
+    } catch (...) {
+        return strdup("an exception without a text");
+    }
 }
 
 }  // namespace
 
 extern "C" {
 
-// Null, or what went wrong, which the caller hands to `convae_free`.
 char* convae_set_context(bool allow_tf32, bool deterministic) noexcept {
-    try {
+    return attempt([=] {
         auto& context = at::globalContext();
         context.setAllowTF32CuDNN(allow_tf32);
         context.setAllowTF32CuBLAS(allow_tf32);
@@ -27,26 +34,15 @@ char* convae_set_context(bool allow_tf32, bool deterministic) noexcept {
         // in the next run.
         context.setDeterministicCuDNN(deterministic);
         context.setBenchmarkCuDNN(!deterministic);
-        return nullptr;
-    } catch (const std::exception& problem) {
-        return copy_of(problem.what());
-    } catch (...) {
-        return copy_of("an exception without a text");
-    }
+    });
 }
 
-bool convae_allows_tf32() noexcept {
-    try {
+char* convae_context(bool* allows_tf32, bool* is_deterministic) noexcept {
+    return attempt([=] {
         auto& context = at::globalContext();
-        return context.allowTF32CuDNN() || context.allowTF32CuBLAS();
-    } catch (...) {
-        return true;
-    }
-}
-
-bool convae_is_deterministic() noexcept {
-    auto& context = at::globalContext();
-    return context.deterministicCuDNN() && !context.benchmarkCuDNN();
+        *allows_tf32 = context.allowTF32CuDNN() || context.allowTF32CuBLAS();
+        *is_deterministic = context.deterministicCuDNN() && !context.benchmarkCuDNN();
+    });
 }
 
 void convae_free(char* text) noexcept { free(text); }

@@ -4,7 +4,6 @@
 //! - `libtorch` takes every layer, and GPUs.
 
 mod allocator;
-mod context;
 mod criterion;
 mod device;
 mod libtorch;
@@ -20,7 +19,7 @@ use crate::config::sections::{EngineChoice, Precision, Train};
 use crate::data::Batch;
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
-use context::Context;
+use crate::system::torch_ext::Context;
 use libtorch::Libtorch;
 use native::Native;
 use native::Unsupported;

@@ -15,3 +15,4 @@ pub mod random;
 pub(crate) mod regular_file;
 pub mod terminal;
 pub mod text_file;
+pub mod torch_ext;

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Shows on a machine with a GPU that convae computes there what it says: exact, and the same bits in each run.
+
+    scripts/gpu_check.py [--device cuda:0] [--convae target/debug/convae]
+
+Trains on digits for some minutes, prints one table, and ends with 1 where a bar is missed. It needs a built convae, MNIST
+in data/mnist, and no package of Python's. Times have bars on one H100 only; they are printed and judge nothing.
+"""
+
+import argparse
+import json
+import math
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FEW = ("data.train_samples=640", "data.test_samples=200", "train.epochs=1", "output.tensorboard=false")
+"""20 steps."""
+GRAPH = ROOT / "scripts/parity/configs/unet.toml"
+"""With poolings, upsampling and connections past the code."""
+FIRST_GRADIENT, FIRST_TEN = 1e-6, 1e-5
+"""float32 from float64, relative."""
+LONG = ("data.train_samples=20000", "data.test_samples=200", "train.epochs=2", "train.checkpoint_every=50")
+"""A run that is killed on its way."""
+
+
+@dataclass
+class Row:
+    """Of the table; without a bar it judges nothing."""
+
+    what: str
+    measured: str
+    bar: str = ""
+    holds: bool = True
+
+
+class Convae:
+    """The program, on a device, with a folder for its runs."""
+
+    def __init__(self, program: Path, device: str, folder: Path) -> None:
+        self.program, self.device, self.folder = program, device, folder
+
+    def command(self, config: Path, name: str, sets: tuple[str, ...], device: str | None = None) -> list[str]:
+        words = [str(self.program), "--config", str(config), "--out", str(self.folder / name)]
+        for key in (f"train.device={device or self.device}", *sets):
+            words += ["--set", key]
+        return words
+
+    def train(self, config: Path, name: str, sets: tuple[str, ...], *flags: str, device: str | None = None) -> Path:
+        """Its folder."""
+        run(self.command(config, name, sets, device) + list(flags))
+        return self.folder / name
+
+    def traced(self, config: Path, name: str, sets: tuple[str, ...], device: str | None = None) -> Path:
+        """The folder of its trace."""
+        trace = self.folder / f"{name}-trace"
+        self.train(config, name, (*FEW, *sets), "--trace", str(trace), device=device)
+        return trace
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda:0", help="as train.device has it (default: cuda:0)")
+    parser.add_argument("--convae", type=Path, default=ROOT / "target/debug/convae", help="the built program")
+    arguments = parser.parse_args()
+    if not arguments.convae.is_file():
+        sys.exit(f"gpu_check: there is no {arguments.convae}; run `cargo build --locked`, or name it with --convae")
+    with tempfile.TemporaryDirectory(prefix="gpu_check") as folder:
+        convae = Convae(arguments.convae.resolve(), arguments.device, Path(folder))
+        rows: list[Row] = []
+        for check in (exact, rounded, repeated, resumed, timed):
+            say(f"{check.__name__} ...")
+            rows += check(convae)
+    print_table(rows, arguments.device)
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def exact(convae: Convae) -> list[Row]:
+    """float32 on the device against float64 on the CPU."""
+    rows = []
+    for config in (ROOT / "configs/plain.toml", GRAPH):
+        double = convae.traced(config, f"{config.stem}-double", ("train.dtype=float64",), device="cpu")
+        single = convae.traced(config, f"{config.stem}-single", ("train.dtype=float32",))
+        rows += compared(config.stem, single, double)
+    return rows
+
+
+def compared(name: str, single: Path, double: Path) -> list[Row]:
+    gradient = distance(*(values(trace / "gradient.safetensors") for trace in (single, double)))
+    losses = [json.loads((trace / "trace.json").read_text())["losses"][0][:10] for trace in (single, double)]
+    steps = max(abs(a - b) / abs(b) for a, b in zip(*losses, strict=True))
+    return [
+        judged(f"{name}: first gradient, float32 from float64", gradient, FIRST_GRADIENT),
+        judged(f"{name}: steps 1 to 10, float32 from float64", steps, FIRST_TEN),
+    ]
+
+
+def rounded(convae: Convae) -> list[Row]:
+    """What is less exact, by its name."""
+    double = convae.folder / "plain-double-trace/gradient.safetensors"
+    rows = []
+    for label, sets in (("allow_tf32", ("train.allow_tf32=true",)), ("mixed_bfloat16", ("train.dtype=mixed_bfloat16",
+                                                                                        "train.engine=libtorch"))):
+        trace = convae.traced(ROOT / "configs/plain.toml", label, sets)
+        apart = distance(values(trace / "gradient.safetensors"), values(double))
+        rows.append(Row(f"plain: first gradient, {label} from float64", f"{apart:.1e}"))
+    return rows
+
+
+def repeated(convae: Convae) -> list[Row]:
+    """Twice the same run."""
+    rows = []
+    for config in (ROOT / "configs/plain.toml", ROOT / "configs/denoise.toml", GRAPH):
+        runs = [weights(convae.train(config, f"{config.stem}-{turn}", FEW)) for turn in (1, 2)]
+        rows.append(same(f"{config.stem}: two runs of 20 steps", *runs))
+    return rows
+
+
+def resumed(convae: Convae) -> list[Row]:
+    """Killed on its way and resumed, against one that was left alone."""
+    config = ROOT / "configs/denoise.toml"
+    whole = weights(convae.train(config, "whole", LONG))
+    command = convae.command(config, "killed", LONG)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for_a_checkpoint(convae.folder / "killed/checkpoints", process)
+    process.send_signal(signal.SIGKILL)
+    killed = process.wait() == -signal.SIGKILL
+    run([*command, "--resume"])
+    row = same("denoise: killed and resumed, against one run", whole, weights(convae.folder / "killed"))
+    return [row if killed else Row(row.what, "it had ended before it was killed", "a kill", holds=False)]
+
+
+def wait_for_a_checkpoint(folder: Path, process: subprocess.Popen) -> None:
+    while process.poll() is None and not (folder.is_dir() and any(folder.iterdir())):
+        time.sleep(0.02)
+
+
+def timed(convae: Convae) -> list[Row]:
+    """An epoch with all around it, and steps."""
+    config = ROOT / "configs/plain.toml"
+    started = time.monotonic()
+    convae.train(config, "epoch", ())
+    rows = [Row("plain: one epoch, start to exit", f"{time.monotonic() - started:.1f} s", "2.5 s on an H100")]
+    for batch, best in ((32, "0.450"), (128, "0.887")):
+        folder = convae.train(config, f"batch-{batch}", (f"train.batch_size={batch}", "train.epochs=2"))
+        last = json.loads((folder / "timings.json").read_text())["epochs"][-1]
+        step = 1e3 * batch / last["images_per_second"]
+        rows.append(Row(f"plain: a step at batch {batch}", f"{step:.3f} ms", f"{best} ms as a CUDA graph of PyTorch's, H100"))
+    return rows
+
+
+def weights(folder: Path) -> bytes:
+    """Of a run that has ended: the file's bytes, which are equal where the weights are."""
+    [file] = [file for file in folder.glob("*.pt") if not file.stem.endswith("-best")]
+    return file.read_bytes()
+
+
+def same(what: str, first: bytes, second: bytes) -> Row:
+    equal = first == second
+    return Row(what, "the same bits" if equal else "other bits", "the same bits", equal)
+
+
+def judged(what: str, measured: float, bar: float) -> Row:
+    return Row(what, f"{measured:.1e}", f"{bar:.0e}", measured <= bar)
+
+
+def values(file: Path) -> list[float]:
+    """All values of a safetensors file, one tensor after the other by name."""
+    data = file.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header, body = json.loads(data[8:8 + length]), data[8 + length:]
+    found: list[float] = []
+    for name in sorted(name for name in header if name != "__metadata__"):
+        start, end = header[name]["data_offsets"]
+        width, code = {"F32": (4, "f"), "F64": (8, "d")}[header[name]["dtype"]]
+        found += struct.unpack(f"<{(end - start) // width}{code}", body[start:end])
+    return found
+
+
+def distance(ours: list[float], exact: list[float]) -> float:
+    """Norm of the difference, relative."""
+    apart = math.sqrt(sum((a - b) ** 2 for a, b in zip(ours, exact, strict=True)))
+    return apart / math.sqrt(sum(b * b for b in exact))
+
+
+def print_table(rows: list[Row], device: str) -> None:
+    widths = [max(len(row.what) for row in rows), max(len(row.measured) for row in rows)]
+    print(f"\nconvae on {device}")
+    for row in rows:
+        verdict = "" if row.holds else "  MISSED"
+        print(f"{row.what:{widths[0]}}  {row.measured:{widths[1]}}  {row.bar}{verdict}")
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no words"])[-1]
+        sys.exit(f"gpu_check: convae ended with {done.returncode}: {last}\n  {' '.join(command)}")
+
+
+def say(text: str) -> None:
+    print(f"gpu_check: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
