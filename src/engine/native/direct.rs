@@ -1,9 +1,10 @@
 //! A convolution's arithmetic as it stands: each result pixel from its window.
 
 use super::grid::Field;
-use super::kernels::{Kernels, Outer, Pixels, Real};
+use super::kernels::{Kernels, Outer, Pixels, Real, rows_of_sums};
 use super::memory::zeros;
 use super::pass::{Col2Im, Direction, Pass};
+use super::team::Means;
 use super::window::Window;
 
 /// With its buffers.
@@ -50,15 +51,15 @@ impl<T: Real> Either<T> {
 
     fn run(
         &mut self,
-        kernels: &Kernels<T>,
+        means: Means<'_, T>,
         source: (&Field<T>, usize),
         result: (&mut Field<T>, usize),
         images: usize,
-        finish: impl Fn(&mut [T]),
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
         match self {
-            Self::Pass(pass) => pass.run(kernels, source, result, images, finish),
-            Self::Col2Im(spread) => spread.run(kernels, source, result, images, finish),
+            Self::Pass(pass) => pass.run(means, source, result, images, finish),
+            Self::Col2Im(spread) => spread.run(means.0, source, result, images, finish),
         }
     }
 }
@@ -82,6 +83,11 @@ impl<T: Real> Direct<T> {
     /// Whether all images are best taken at once: those that give one pixel each.
     pub fn is_single(&self) -> bool {
         self.window.rows.coarse * self.window.columns.coarse == 1
+    }
+
+    /// Of an image.
+    pub fn multiplications(&self) -> usize {
+        self.window.groups * self.window.multiplications()
     }
 
     /// Takes over the groups' kernels as the window sees them, and the bias.
@@ -114,24 +120,24 @@ impl<T: Real> Direct<T> {
     /// `finish` is called on each row while it is in the cache.
     pub fn forward(
         &mut self,
-        kernels: &Kernels<T>,
+        means: Means<'_, T>,
         source: (&Field<T>, usize),
         (result, to): (&mut Field<T>, usize),
         images: usize,
-        finish: impl Fn(&mut [T]),
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
         let (last, others) = self.groups.split_last_mut().expect("there is a group");
         for group in others {
-            group.forward.run(kernels, source, (&mut *result, to), images, |_| {});
+            group.forward.run(means, source, (&mut *result, to), images, |_| {});
         }
-        last.forward.run(kernels, source, (result, to), images, finish);
+        last.forward.run(means, source, (result, to), images, finish);
     }
 
     /// Adds up the kernel's gradient, and computes the input's where it is wanted; of one image,
     /// or of all if they are single pixels.
     pub fn backward(
         &mut self,
-        kernels: &Kernels<T>,
+        means: Means<'_, T>,
         input: (&Field<T>, usize),
         gradient: (&Field<T>, usize),
         result: Option<(&mut Field<T>, usize)>,
@@ -142,11 +148,11 @@ impl<T: Real> Direct<T> {
             Direction::Scatter => (gradient, input),
         };
         for index in 0..self.groups.len() {
-            self.add_kernel_gradient(index, kernels, fine, coarse, images);
+            self.add_kernel_gradient(index, means, fine, coarse, images);
         }
         if let Some((result, to)) = result {
             for group in &mut self.groups {
-                group.backward.run(kernels, gradient, (&mut *result, to), images, |_| {});
+                group.backward.run(means, gradient, (&mut *result, to), images, |_| {});
             }
         }
     }
@@ -165,11 +171,11 @@ impl<T: Real> Direct<T> {
     }
 
     /// Adds one image's share to the gradient of a group's kernel; a coarse grid of one pixel takes all
-    /// images at once.
+    /// images at once. The rows of sums are divided among the team.
     fn add_kernel_gradient(
         &mut self,
         index: usize,
-        kernels: &Kernels<T>,
+        (kernels, team): Means<'_, T>,
         (fine, fine_image): (&Field<T>, usize),
         (coarse, coarse_image): (&Field<T>, usize),
         images: usize,
@@ -180,20 +186,29 @@ impl<T: Real> Direct<T> {
         let together = if columns.dilation == 1 && groups == 1 { columns.taps } else { 1 };
         let length = together * self.window.fine;
         let stride = Outer::<T>::stride(self.window.coarse, kernels.lanes);
+        let multiplications = self.window.multiplications() * if single { images } else { 1 };
+        let members = team.members(multiplications);
+        let places = self.window.taps() / together;
+        let rows_of_sums = rows_of_sums(length, members.div_ceil(places));
         let sums = self.groups[index].kernel_gradient.chunks_exact_mut(length * stride);
-        for (place, sums) in sums.enumerate() {
+        let parts = sums.enumerate().flat_map(|(place, sums)| {
+            let pieces = sums.chunks_mut(rows_of_sums * stride).enumerate();
+            pieces.map(move |(piece, sums)| (place, piece * rows_of_sums, sums))
+        });
+        let parts: Vec<_> = parts.collect();
+        team.share_out(multiplications, parts.into_iter(), |(place, first, sums)| {
             let tap = place * together;
             let (ky, kx) = (tap / columns.taps, tap % columns.taps);
             let start = fine.grid.at(rows.place(ky), columns.place(kx)) + index * self.window.fine;
             let left = Pixels {
-                values: &fine.tail(fine_image)[start..],
+                values: &fine.tail(fine_image)[start + first..],
                 row_step: rows.stride * fine.grid.row_step(),
                 step: if single {
                     fine.grid.image_step()
                 } else {
                     columns.stride * fine.grid.size.channels
                 },
-                length,
+                length: sums.len() / stride,
             };
             let start = coarse.grid.at(0, 0) + index * self.window.coarse;
             let right = Pixels {
@@ -204,6 +219,6 @@ impl<T: Real> Direct<T> {
             };
             let pixels = if single { images } else { columns.coarse };
             kernels.outer(&Outer { left, right, rows: rows.coarse, pixels }, sums);
-        }
+        });
     }
 }

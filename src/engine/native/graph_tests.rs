@@ -91,7 +91,7 @@ pub(super) fn distance(ours: &Tensor, theirs: &Tensor) -> f64 {
 }
 
 /// A plan's model; whose weights are moved from where they start: zeros would hide where they go.
-fn model_of(plan: &Plan, kind: Kind) -> Model {
+pub(super) fn model_of(plan: &Plan, kind: Kind) -> Model {
     let model = Model::new(plan, Device::Cpu, kind);
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let shifts: Vec<f32> =
@@ -180,7 +180,7 @@ fn residual() -> Plan {
 }
 
 /// A U-Net of two levels: what is pooled goes past the code, to be concatenated behind the upsampling.
-fn u_net() -> Plan {
+pub(super) fn u_net() -> Plan {
     let mut graph = Builder::new([8, 12, 3]);
     let first = graph.conv(17, "relu", Value::Input);
     let pooled = graph.pool(first);

@@ -128,6 +128,25 @@ impl<T: Real> Field<T> {
         &mut self.tail_mut(image)[range]
     }
 
+    /// An image's rows without their margins, each to be changed by itself.
+    pub fn rows_mut(&mut self, image: usize) -> impl ExactSizeIterator<Item = &mut [T]> + Send {
+        let Grid { size, margin } = self.grid;
+        let (left, length) = (margin.left * size.channels, size.width * size.channels);
+        let rows = self.grid.row_step();
+        let rows = self.tail_mut(image).chunks_mut(rows).skip(margin.top).take(size.height);
+        rows.map(move |row| &mut row[left..][..length])
+    }
+
+    /// Strips of so many rows, each to be changed by itself, from an image's first pixel on and beyond its last one.
+    pub fn strips_mut(
+        &mut self,
+        image: usize,
+        rows: usize,
+    ) -> impl ExactSizeIterator<Item = &mut [T]> + Send {
+        let (start, length) = (self.grid.at(0, 0), rows * self.grid.row_step());
+        self.tail_mut(image)[start..].chunks_mut(length)
+    }
+
     /// An image's rows without margins.
     pub fn table(&self, image: usize) -> Table<'_, T> {
         let Size { height, width, channels } = self.grid.size;

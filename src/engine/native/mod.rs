@@ -6,8 +6,9 @@
 //! to add up their gradients, in their own order, so that timing decides nothing. (Where a layer normalises by the whole
 //! batch, or the loss looks at it as a whole, they meet there as well: [`call`].)
 //!
-//! With more cores there are more workers, up to one for each image of the batch. What does not
-//! shrink with their number is what each does once a step: it packs the weights, and its gradient is
+//! With more cores there are more workers, up to one for each image of the batch; where there are more threads than
+//! images, the others help these workers, and a convolution's work on one image is divided among such a [`team`]. What
+//! does not shrink with their number is what each worker does once a step: it packs the weights, and its gradient is
 //! added to the others'; both grow with the weights, not with the images.
 //!
 //! # What it computes
@@ -42,6 +43,7 @@
 //! | panel, lane | columns of a packed matrix that fill vectors; one value of a vector | [`kernels`] |
 //! | tile, plane | 2x2 results that are computed together with fewer multiplications; for each of these multiplications, the values of all tiles | [`tiled`] |
 //! | fold | nearest upsampling and the convolution after it as one transposed convolution | [`fold`] |
+//! | team | a worker's thread and its helpers, where there are more threads than images | [`team`] |
 //! | part | some of the channels that a convolution reads, where they are concatenated | [`stages`] |
 //!
 //! `kernels/tests.rs` holds each kernel, in each of its forms, to such plain loops.
@@ -68,6 +70,9 @@ mod penalties;
 mod spin_wait;
 mod stages;
 mod step;
+mod team;
+#[cfg(test)]
+mod team_tests;
 #[cfg(test)]
 mod tests;
 mod tiled;
@@ -93,7 +98,7 @@ use grid::Size;
 use kernels::{Kernels, Real};
 use lower::{Head, Kind, Operation};
 use memory::zeros;
-use spin_wait::{Latch, SpinWait};
+use team::{Crew, Team};
 use worker::{Share, Weights, Worker};
 
 /// Whether all layers of a plan have stages.
@@ -117,13 +122,12 @@ pub(super) struct Native<T: Real> {
     /// The loss, where it looks at the batch as a whole.
     criterion: Criterion,
     threads: usize,
+    crew: Crew,
     /// One for each thread, as soon as there are images for it: a single image needs the memory of
     /// one worker, however many cores there are.
     workers: Vec<Worker<T>>,
     /// Images at once that workers have been asked to have room for.
     room: usize,
-    pool: rayon::ThreadPool,
-    spin_wait: SpinWait,
     weights: Weights<T>,
     /// Images of the last prediction.
     last: usize,
@@ -159,21 +163,15 @@ impl<T: Real> Native<T> {
         tch::set_num_threads(1);
         let count = plan.trainable();
         let section = section_of(plan, part);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads((threads - 1).max(1)) // one works on the caller's thread
-            .thread_name(|i| format!("worker {i}"))
-            .build()
-            .unwrap_or_else(|_| panic!("not enough memory for {threads} threads"));
         Self {
             kernels,
             operations,
             head,
             criterion: Criterion::new(&plan.config.train.loss, &section, Device::Cpu, T::KIND),
             threads,
+            crew: Crew::new(threads),
             workers: Vec::new(),
             room: 1,
-            pool,
-            spin_wait: SpinWait::default(),
             weights: Weights { values: zeros(count), moving: Vec::new(), version: 0 },
             last: 0,
             next_weights: zeros(count),
@@ -204,8 +202,7 @@ impl<T: Real> Native<T> {
     }
 
     /// Gives each worker its share of the images and its one of `parts`: the first ones to the first
-    /// worker, and so on. That one works on this thread, which would else only wait. Returns those
-    /// who had something to do.
+    /// worker, and so on. Returns those who had something to do.
     fn divide<P: Send>(
         &mut self,
         images: usize,
@@ -215,27 +212,15 @@ impl<T: Real> Native<T> {
         let each = self.share(images);
         let busy = self.busy(images);
         self.employ(busy, 1);
-        let (weights, work) = (&self.weights, &work);
+        let weights = &self.weights;
         let shares = (0..images).step_by(each).map(|first| first..(first + each).min(images));
-        let mut jobs = self.workers.iter_mut().zip(shares).zip(parts);
-        let first = jobs.next();
-        let pending = &Latch::new(busy - 1);
-        self.spin_wait.end();
-        self.pool.in_place_scope(|scope| {
-            for ((worker, share), part) in jobs {
-                scope.spawn(move |_| {
-                    work(worker, weights, share, part);
-                    pending.done();
-                });
-            }
-            if let Some(((worker, share), part)) = first {
-                work(worker, weights, share, part);
-            }
-            pending.wait();
+        let jobs = self.workers.iter_mut().zip(shares).zip(parts);
+        self.crew.work(jobs.collect(), |team, ((worker, share), part)| {
+            worker.join(team);
+            work(worker, weights, share, part);
+            // Workers that are idle in the next call must not keep this one's threads.
+            worker.join(&Team::alone());
         });
-        if busy > 1 {
-            self.spin_wait.begin(&self.pool);
-        }
         &mut self.workers[..busy]
     }
 

@@ -3,6 +3,7 @@
 use super::grid::{Field, Grid, Size};
 use super::kernels::{Kernels, Packed, Product, Real};
 use super::memory::zeros;
+use super::team::Means;
 use super::window::{Phase, Window};
 
 /// Which grid the result is.
@@ -160,14 +161,14 @@ impl<T: Real> Pass<T> {
     }
 
     /// The whole result of `images` images, from those named in source and result on; `finish` is
-    /// called on each row while it is in the cache.
+    /// called on each row while it is in the cache. The rows are divided among the team.
     pub fn run(
         &self,
-        kernels: &Kernels<T>,
+        (kernels, team): Means<'_, T>,
         (source, from): (&Field<T>, usize),
         (result, to): (&mut Field<T>, usize),
         images: usize,
-        finish: impl Fn(&mut [T]),
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
         if result.grid.size.height * result.grid.size.width == 1 && self.matrices.len() == 1 {
             self.run_as_pixels(kernels, (source, from), (result, to), images);
@@ -175,11 +176,11 @@ impl<T: Real> Pass<T> {
             return;
         }
         for image in 0..images {
-            for y in 0..result.grid.size.height {
-                let row = result.row_mut(to + image, y);
+            let rows = result.rows_mut(to + image).enumerate();
+            team.share_out(self.window.multiplications(), rows, |(y, row)| {
                 self.row(kernels, source, from + image, y, row);
                 finish(row);
-            }
+            });
         }
     }
 

@@ -14,6 +14,7 @@ use super::lower::{Kind, Merge, Operation};
 use super::merges;
 use super::penalties::{Penalty, Sampling};
 use super::stages::{Parted, Stage};
+use super::team::Team;
 use super::worker::{Weights, stage};
 
 /// What is done, and the places of its edges.
@@ -83,6 +84,15 @@ impl<T: Real> Step<T> {
             Work::Stage(stage) => stage.load(&weights.values),
             Work::Parted(parted) => parted.load(&weights.values),
             Work::BatchNorm(norm) => norm.load(weights),
+            _ => {}
+        }
+    }
+
+    /// From now on it has the help of `team`.
+    pub fn join(&mut self, team: &Team) {
+        match &mut self.work {
+            Work::Stage(stage) => stage.join(team),
+            Work::Parted(parted) => parted.join(team),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ fn values(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| random.random_range(0.0..1.0)).collect()
 }
 
-fn batch(plan: &Plan, images: usize) -> Batch {
+pub(super) fn batch(plan: &Plan, images: usize) -> Batch {
     let count = images * plan.input_shape.iter().product::<usize>();
     Batch {
         len: images,
@@ -69,7 +69,7 @@ fn agrees(plan: &Plan) {
     }
 }
 
-fn with_norm(keys: &str) -> Plan {
+pub(super) fn with_norm(keys: &str) -> Plan {
     let mut graph = Builder::new([5, 6, 2]);
     let norm = format!("layer = \"BatchNormalization\"{keys}");
     let first = graph.layer(&norm, Value::Input);

@@ -134,6 +134,11 @@ impl Window {
         self.taps() * self.fine * self.coarse
     }
 
+    /// What a group of one image takes: each of its kernel's values meets each coarse pixel.
+    pub fn multiplications(&self) -> usize {
+        self.kernel() * self.rows.coarse * self.columns.coarse
+    }
+
     /// Whether there are pixels between the taps.
     pub fn is_dilated(&self) -> bool {
         (self.rows.dilation, self.columns.dilation) != (1, 1)

@@ -17,6 +17,7 @@ use super::stages::{
     LayerNorm, MaxPool, PRelu, PadOrCrop, Permute, Reshape, Softmax, Stage, UnitNorm, Upsample,
 };
 use super::step::Step;
+use super::team::Team;
 use crate::data::Batch;
 
 /// What a worker's images may take of the second-level cache, so that an image on its way back
@@ -193,6 +194,11 @@ impl<T: Real> Worker<T> {
         for (image, slopes) in slopes.chunks_exact(gradient.grid.size.values()).enumerate() {
             gradient.take_image(image, slopes);
         }
+    }
+
+    /// From now on it has the help of `team`.
+    pub fn join(&mut self, team: &Team) {
+        self.steps.iter_mut().for_each(|step| step.join(team));
     }
 
     /// Stages may share weights: each adds its own.

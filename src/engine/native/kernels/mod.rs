@@ -25,7 +25,7 @@ mod tiles;
 
 pub(in crate::engine) use channels::{Lines, Slopes, Sums};
 pub(in crate::engine) use depthwise::{Depthwise, DepthwiseGradient, Tap};
-pub(in crate::engine) use outer::{Outer, Pixels};
+pub(in crate::engine) use outer::{Outer, Pixels, rows_of_sums};
 pub(in crate::engine) use overlap::Overlap;
 pub(in crate::engine) use packed::Packed;
 pub(in crate::engine) use product::Product;

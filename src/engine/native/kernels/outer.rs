@@ -30,6 +30,14 @@ pub(in crate::engine) struct Pixels<'a, T> {
     pub length: usize,
 }
 
+/// Rows of sums that fill the loops well, at least.
+const FEWEST_ROWS: usize = 8;
+
+/// So many rows of sums divided by so many: how many there are in each part, but the last.
+pub(in crate::engine) fn rows_of_sums(rows: usize, parts: usize) -> usize {
+    rows.div_ceil(parts).max(FEWEST_ROWS)
+}
+
 impl<T: Real> Outer<'_, T> {
     /// Row length of the sums: the columns filled up to whole vectors.
     pub(in crate::engine) fn stride(columns: usize, lanes: usize) -> usize {

@@ -11,6 +11,7 @@ use crate::engine::native::grid::{Edge, Field, Grid, Margin, Size};
 use crate::engine::native::kernels::{Kernels, Real};
 use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::Direction;
+use crate::engine::native::team::{MULTIPLICATIONS_OF_A_VALUE, Means, Team};
 use crate::engine::native::tiled::{Tiled, Tiling};
 use crate::engine::native::window::Window;
 
@@ -83,6 +84,7 @@ impl Options {
 pub(in crate::engine::native) struct Convolution<T: Real> {
     options: Options,
     kernels: &'static Kernels<T>,
+    team: Team,
     arithmetic: Arithmetic<T>,
     /// The kernel of each group as the window sees it: taps, fine channels, coarse channels.
     kernel: Vec<T>,
@@ -105,8 +107,8 @@ enum Arithmetic<T> {
 #[derive(Debug)]
 struct Pool<T> {
     size: (usize, usize),
-    /// What the convolution gives: the rows under one row of pooled pixels, or whole images.
-    before: Field<T>,
+    /// What the convolution gives: the rows under one row of pooled pixels, for each member of a team; or whole images.
+    before: Vec<Field<T>>,
     /// Which pixel won, for each pooled value of each image.
     winners: Vec<u8>,
     /// The gradient before pooling, of the images that are taken at once.
@@ -136,13 +138,14 @@ impl<T: Real> Convolution<T> {
             let margin = Self::margins(&options).1;
             Pool {
                 size,
-                before: Field::new(Grid { size: before, margin: Margin::default() }, at_once),
+                before: vec![Field::new(Grid { size: before, margin: Margin::default() }, at_once)],
                 winners: zeros(images * pooled),
                 gradient: Field::new(Grid { size: output, margin }, at_once),
             }
         });
         Self {
             kernels,
+            team: Team::alone(),
             arithmetic,
             kernel: zeros(window.groups * window.kernel()),
             own: Vec::new(),
@@ -177,41 +180,91 @@ impl<T: Real> Convolution<T> {
 
     /// The convolution, then its maxima: the activation need only see these.
     fn forward_pooled(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
-        let (kernels, at_once) = (self.kernels, self.at_once(images));
-        let Some(Pool { size, before, winners, .. }) = &mut self.pool else {
-            unreachable!("there is a pooling")
-        };
-        let candidates = Starts::new(*size, before.grid.row_step(), output.grid.size);
-        let height = output.grid.size.height;
-        let winners = winners.chunks_exact_mut(output.grid.size.values() / height);
-        for (row, winners) in (0..images * height).zip(winners) {
-            let (image, y) = (row / height, row % height);
-            let under = match &mut self.arithmetic {
+        let (means, at_once) = ((self.kernels, &self.team), self.at_once(images));
+        let finish = finish(self.kernels, self.options.relu);
+        let Some(pool) = &mut self.pool else { unreachable!("there is a pooling") };
+        for first in (0..images).step_by(at_once) {
+            match &mut self.arithmetic {
                 Arithmetic::Direct(direct) => {
-                    for dy in 0..size.0 {
-                        let row = before.row_mut(0, dy);
-                        direct.row(kernels, (input, image), y * size.0 + dy, row);
-                    }
-                    before.tail(0)
+                    pool.forward_by_rows(means, direct, (input, first), output, finish);
                 }
                 Arithmetic::Tiled(tiled) => {
-                    if y == 0 && image % at_once == 0 {
-                        let count = at_once.min(images - image);
-                        tiled.forward(kernels, (input, image), (&mut *before, 0), count);
+                    let count = at_once.min(images - first);
+                    tiled.forward(means, (input, first), (&mut pool.before[0], 0), count);
+                    for place in 0..count {
+                        pool.forward_image(means, place, (&mut *output, first + place), finish);
                     }
-                    &before.tail(image % at_once)[before.grid.at((y * size.0) as isize, 0)..]
                 }
-            };
-            let result = output.row_mut(image, y);
-            kernels.max_pool(under, &candidates.get(), result, winners);
-            if self.options.relu {
-                kernels.relu(result);
             }
         }
     }
 }
 
+/// What is done with each row of results.
+fn finish<T: Real>(kernels: &Kernels<T>, relu: bool) -> impl Fn(&mut [T]) + Sync + Copy {
+    move |row| {
+        if relu {
+            kernels.relu(row);
+        }
+    }
+}
+
 impl<T: Real> Pool<T> {
+    /// An image's maxima, each of whose rows is made as soon as there are the rows under it. The team has a band of
+    /// rows for each of its members.
+    fn forward_by_rows(
+        &mut self,
+        (kernels, team): Means<'_, T>,
+        direct: &Direct<T>,
+        (input, image): (&Field<T>, usize),
+        output: &mut Field<T>,
+        finish: impl Fn(&mut [T]) + Sync,
+    ) {
+        let members = team.members(direct.multiplications());
+        while self.before.len() < members {
+            self.before.push(self.before[0].clone());
+        }
+        let (height, candidates) = (self.size.0, self.candidates(output.grid.size));
+        let mut rows: Vec<_> = pooled_rows((output, image), &mut self.winners).collect();
+        let band = rows.len().div_ceil(members);
+        let bands = rows.chunks_mut(band).zip(&mut self.before);
+        team.share_out(direct.multiplications(), bands, |(rows, before)| {
+            for (y, result, winners) in rows {
+                for dy in 0..height {
+                    let row = before.row_mut(0, dy);
+                    direct.row(kernels, (input, image), *y * height + dy, row);
+                }
+                kernels.max_pool(before.tail(0), &candidates.get(), result, winners);
+                finish(result);
+            }
+        });
+    }
+
+    /// The maxima of an image whose convolution is there, in the image at `place`.
+    fn forward_image(
+        &mut self,
+        (kernels, team): Means<'_, T>,
+        place: usize,
+        output: (&mut Field<T>, usize),
+        finish: impl Fn(&mut [T]) + Sync,
+    ) {
+        let (height, candidates) = (self.size.0, self.candidates(output.0.grid.size));
+        let before = &self.before[0];
+        let rows = pooled_rows(output, &mut self.winners);
+        let work = MULTIPLICATIONS_OF_A_VALUE * before.grid.size.values();
+        team.share_out(work, rows, |(y, result, winners)| {
+            let start = before.grid.at((y * height) as isize, 0);
+            let under = &before.tail(place)[start..];
+            kernels.max_pool(under, &candidates.get(), result, winners);
+            finish(result);
+        });
+    }
+
+    /// Among what the convolution gives.
+    fn candidates(&self, pooled: Size) -> Starts {
+        Starts::new(self.size, self.before[0].grid.row_step(), pooled)
+    }
+
     /// Spreads an image's pooled gradient over the pixels that won, in the image at `place`.
     fn spread(&mut self, kernels: &Kernels<T>, pooled: &Field<T>, image: usize, place: usize) {
         let size = pooled.grid.size;
@@ -248,28 +301,28 @@ impl<T: Real> Stage<T> for Convolution<T> {
         }
     }
 
+    fn join(&mut self, team: &Team) {
+        self.team = team.clone();
+    }
+
     fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
         if self.pool.is_some() {
             return self.forward_pooled(input, output, images);
         }
-        let (kernels, relu) = (self.kernels, self.options.relu);
-        let finish = |row: &mut [T]| {
-            if relu {
-                kernels.relu(row);
-            }
-        };
+        let (means, team) = ((self.kernels, &self.team), &self.team);
+        let finish = finish(self.kernels, self.options.relu);
         let at_once = self.at_once(images);
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => {
-                direct.forward(kernels, (input, 0), (output, 0), images, finish);
+                direct.forward(means, (input, 0), (output, 0), images, finish);
             }
             Arithmetic::Tiled(tiled) => {
                 for first in (0..images).step_by(at_once) {
                     let count = at_once.min(images - first);
-                    tiled.forward(kernels, (input, first), (&mut *output, first), count);
-                    for row in 0..count * output.grid.size.height {
-                        let height = output.grid.size.height;
-                        finish(output.row_mut(first + row / height, row % height));
+                    tiled.forward(means, (input, first), (&mut *output, first), count);
+                    let work = MULTIPLICATIONS_OF_A_VALUE * output.grid.size.values();
+                    for image in first..first + count {
+                        team.share_out(work, output.rows_mut(image), finish);
                     }
                 }
             }
@@ -284,10 +337,13 @@ impl<T: Real> Stage<T> for Convolution<T> {
         images: usize,
     ) {
         let (kernels, Edge { values, gradient }) = (self.kernels, &mut *output);
+        let means = (kernels, &self.team);
+        let work = MULTIPLICATIONS_OF_A_VALUE * gradient.grid.size.values();
         for image in 0..images {
             if self.options.relu {
-                gradient.zip_rows(values, image..image + 1, |gradient, result| {
-                    kernels.relu_gradient(result, gradient);
+                let rows = gradient.rows_mut(image).enumerate();
+                self.team.share_out(work, rows, |(y, gradient)| {
+                    kernels.relu_gradient(values.row(image, y), gradient);
                 });
             }
             if self.options.bias.is_some() {
@@ -310,10 +366,10 @@ impl<T: Real> Stage<T> for Convolution<T> {
                 ((input, first), input_gradient.as_deref_mut().map(|result| (result, first)));
             match &mut self.arithmetic {
                 Arithmetic::Direct(direct) => {
-                    direct.backward(kernels, input, gradient, result, count);
+                    direct.backward(means, input, gradient, result, count);
                 }
                 Arithmetic::Tiled(tiled) => {
-                    tiled.backward(kernels, input, gradient, result, count);
+                    tiled.backward(means, input, gradient, result, count);
                 }
             }
         }
@@ -356,4 +412,16 @@ impl<T: Real> Stage<T> for Convolution<T> {
             None => Self::margins(&self.options).1,
         }
     }
+}
+
+/// An image's rows of pooled pixels: their numbers, their values, and which pixels won them.
+fn pooled_rows<'a, T: Real>(
+    (output, image): (&'a mut Field<T>, usize),
+    winners: &'a mut [u8],
+) -> impl ExactSizeIterator<Item = (usize, &'a mut [T], &'a mut [u8])> + Send {
+    let size = output.grid.size;
+    let winners = &mut winners[image * size.values()..];
+    let winners = winners.chunks_exact_mut(size.width * size.channels);
+    let rows = output.rows_mut(image).zip(winners).enumerate();
+    rows.map(|(y, (values, winners))| (y, values, winners))
 }

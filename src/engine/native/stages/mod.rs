@@ -34,11 +34,15 @@ pub(super) use softmax::Softmax;
 
 use super::grid::{Edge, Field, Margin};
 use super::kernels::Real;
+use super::team::Team;
 
 /// One stage with its buffers; every worker has its own.
 pub(super) trait Stage<T: Real>: std::fmt::Debug + Send {
     /// Takes over the weights before a step: all of the model's, in one row.
     fn load(&mut self, _weights: &[T]) {}
+
+    /// From now on it may divide its work among `team`.
+    fn join(&mut self, _team: &Team) {}
 
     /// Computes the first `images` of `output`.
     fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize);

@@ -10,6 +10,7 @@ use super::convolution::{Convolution, Options};
 use crate::engine::native::grid::{Edge, Field, Grid, Margin, Size};
 use crate::engine::native::kernels::{Kernels, Real};
 use crate::engine::native::step::{pair, rows};
+use crate::engine::native::team::Team;
 
 /// One convolution for each part; the first one has the bias.
 #[derive(Debug, Clone)]
@@ -44,6 +45,10 @@ impl<T: Real> Parted<T> {
 
     pub fn load(&mut self, weights: &[T]) {
         self.parts.iter_mut().for_each(|part| part.load(weights));
+    }
+
+    pub fn join(&mut self, team: &Team) {
+        self.parts.iter_mut().for_each(|part| part.join(team));
     }
 
     /// From the edges of the parts to that of the output.

@@ -34,6 +34,7 @@ use super::grid::{Field, Size};
 use super::kernels::{Kernels, Outer, Packed, Product, Real};
 use super::memory::zeros;
 use super::pass::Direction;
+use super::team::Means;
 use super::window::Window;
 use planes::Planes;
 use upsampling::Upsampling;
@@ -125,15 +126,15 @@ impl<T: Real> Tiled<T> {
     /// Of at most [`Tiled::images`] images, from those named in source and result on.
     pub fn forward(
         &mut self,
-        kernels: &Kernels<T>,
+        means: Means<'_, T>,
         source: At<'_, T>,
         result: AtMut<'_, T>,
         images: usize,
     ) {
         match &mut self.planes {
-            Either::Winograd(winograd) => winograd.forward(kernels, source, result, images),
+            Either::Winograd(winograd) => winograd.forward(means, source, result, images),
             Either::Upsampling(upsampling) => {
-                upsampling.forward(kernels, source, result, images);
+                upsampling.forward(means, source, result, images);
             }
         }
     }
@@ -141,7 +142,7 @@ impl<T: Real> Tiled<T> {
     /// Adds up the kernel's gradient, and computes the input's where it is wanted.
     pub fn backward(
         &mut self,
-        kernels: &Kernels<T>,
+        means: Means<'_, T>,
         input: At<'_, T>,
         gradient: At<'_, T>,
         result: Option<AtMut<'_, T>>,
@@ -150,13 +151,13 @@ impl<T: Real> Tiled<T> {
         let sums = &mut self.kernel_gradient;
         match &mut self.planes {
             Either::Winograd(winograd) => {
-                winograd.backward(kernels, input, gradient, result, images, sums);
+                winograd.backward(means, input, gradient, result, images, sums);
             }
             Either::Upsampling(upsampling) => {
-                upsampling.take_gradient(kernels, gradient, images);
-                upsampling.add_kernel_gradient(kernels, input, images, sums);
+                upsampling.take_gradient(means, gradient, images);
+                upsampling.add_kernel_gradient(means, input, images, sums);
                 if let Some(result) = result {
-                    upsampling.input_gradient(kernels, result, images);
+                    upsampling.input_gradient(means, result, images);
                 }
             }
         }
@@ -191,7 +192,7 @@ fn matrices<T: Real>(tiling: Tiling, rows: usize, columns: usize, lanes: usize) 
     (0..tiling.planes() * tiling.planes()).map(matrix).collect()
 }
 
-/// A plane of one side times its matrix is a plane of the other.
+/// A plane of one side times its matrix is that plane of the other, which stands in `result`.
 fn multiply<T: Real>(
     kernels: &Kernels<T>,
     (plane, matrix): (usize, &Packed<T>),
@@ -211,5 +212,5 @@ fn multiply<T: Real>(
         pixels,
         result_step: to.channels,
     };
-    kernels.product(&product, &mut result[plane * to.step..]);
+    kernels.product(&product, result);
 }

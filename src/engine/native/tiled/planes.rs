@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{TILE, tiles_of};
-use crate::engine::native::grid::Field;
-use crate::engine::native::kernels::{Kernels, Real, Steps, TileMap, Transform};
+use crate::engine::native::grid::{Field, Grid};
+use crate::engine::native::kernels::{Kernels, Pixels, Real, Steps, TileMap, Transform};
 
 /// How an image becomes tiles.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +28,9 @@ impl Cut {
         Self { first, tiles: (rows, self.tiles.1), ..*self }
     }
 
-    /// Where the tiles of a field stand.
-    fn steps<T: Real>(&self, field: &Field<T>) -> Steps {
-        let (down, across) = (field.grid.row_step(), field.grid.size.channels);
+    /// Where the tiles of an image stand.
+    fn steps(&self, grid: Grid) -> Steps {
+        let (down, across) = (grid.row_step(), grid.size.channels);
         Steps { rows: self.step * down, tiles: self.step * across, down, across }
     }
 }
@@ -81,6 +81,24 @@ impl Planes {
         &values[image * self.image * self.pixel_step..]
     }
 
+    /// From a row of tiles of an image on.
+    pub fn of_row<'a, T>(&self, row: usize, values: &'a [T]) -> &'a [T] {
+        &values[row * self.row * self.pixel_step..]
+    }
+
+    /// Of planes that stand one behind the other, each by itself.
+    pub fn each<'a, T: Send>(
+        &self,
+        values: &'a mut [T],
+    ) -> impl ExactSizeIterator<Item = &'a mut [T]> + Send + use<'a, T> {
+        values.chunks_mut(self.step).take(self.count * self.count)
+    }
+
+    /// The pixels of one that stands by itself.
+    pub fn in_a_row<'a, T>(&self, values: &'a [T]) -> Pixels<'a, T> {
+        Pixels { values, row_step: 0, step: self.channels, length: self.channels }
+    }
+
     /// Where their pixels stand.
     pub fn steps(&self) -> Steps {
         Steps {
@@ -104,7 +122,7 @@ impl Planes {
             let tiles = TileMap {
                 transform,
                 source: &source.tail(from + image)[source.grid.at(cut.first.0, cut.first.1)..],
-                from: cut.steps(source),
+                from: cut.steps(source.grid),
                 to: self.steps(),
                 rows: cut.tiles.0,
                 tiles: cut.tiles.1,
@@ -115,32 +133,30 @@ impl Planes {
         }
     }
 
-    /// From planes to images; `rows` are those of the tiles that the planes hold.
+    /// From planes to an image of this grid; `rows` are those of the tiles that the planes hold, and `result` starts
+    /// with their first pixel.
     pub fn give<T: Real>(
         &self,
         kernels: &Kernels<T>,
         transform: Transform,
         planes: &[T],
-        (result, to): (&mut Field<T>, usize),
-        (rows, images): (Range<usize>, usize),
+        (grid, result): (Grid, &mut [T]),
+        rows: Range<usize>,
     ) {
-        let size = result.grid.size;
+        let size = grid.size;
         let all = tiles_of(size);
         let cut = Cut { first: (0, 0), step: TILE, tiles: all };
         let last = if rows.end == all.0 { size.height - TILE * (all.0 - 1) } else { TILE };
-        for image in 0..images {
-            let tiles = TileMap {
-                transform,
-                source: self.of_image(image, planes),
-                from: self.steps(),
-                to: cut.steps(result),
-                rows: rows.len(),
-                tiles: all.1,
-                kept: (last, size.width - TILE * (all.1 - 1)),
-                channels: self.channels,
-            };
-            let start = result.grid.at((TILE * rows.start) as isize, 0);
-            kernels.tiles(&tiles, &mut result.tail_mut(to + image)[start..]);
-        }
+        let tiles = TileMap {
+            transform,
+            source: planes,
+            from: self.steps(),
+            to: cut.steps(grid),
+            rows: rows.len(),
+            tiles: all.1,
+            kept: (last, size.width - TILE * (all.1 - 1)),
+            channels: self.channels,
+        };
+        kernels.tiles(&tiles, result);
     }
 }

@@ -2,8 +2,11 @@
 
 use super::planes::{Cut, Planes};
 use super::{At, AtMut, TILE, Tiling, matrices, multiply};
-use crate::engine::native::kernels::{Kernels, Outer, Packed, Pixels, Product, Real, Transform};
+use crate::engine::native::kernels::{
+    Outer, Packed, Pixels, Product, Real, Transform, rows_of_sums,
+};
 use crate::engine::native::memory::zeros;
+use crate::engine::native::team::Means;
 use crate::engine::native::window::Window;
 
 /// With its buffers.
@@ -75,77 +78,118 @@ impl<T: Real> Upsampling<T> {
 
     pub fn forward(
         &mut self,
-        kernels: &Kernels<T>,
+        (kernels, team): Means<'_, T>,
         source: At<'_, T>,
-        result: AtMut<'_, T>,
+        (result, to): AtMut<'_, T>,
         images: usize,
     ) {
+        let multiplications = self.multiplications();
         let Self { forward: Forward { cut, source: planes, result: results, matrices }, .. } = self;
         let (before, after) = (&mut self.before[..], &mut self.after[..]);
         planes.take(kernels, (Transform::UpsamplingSource, cut), source, before, images);
         let pixels = cut.tiles() * images;
-        for matrix in matrices.iter().enumerate() {
+        let work = matrices.iter().enumerate().zip(results.each(after));
+        team.share_out(images * multiplications, work, |(matrix, after)| {
             multiply(kernels, matrix, pixels, (*planes, before), (*results, after));
+        });
+        let (tiles, grid) = (cut.tiles.0, result.grid);
+        for image in 0..images {
+            let after = results.of_image(image, after);
+            let rows = (0..tiles).zip(result.strips_mut(to + image, TILE));
+            team.share_out(multiplications, rows, |(y, strip)| {
+                let (transform, row) = (Transform::UpsamplingResult, results.of_row(y, after));
+                results.give(kernels, transform, row, (grid, strip), y..y + 1);
+            });
         }
-        let part = (0..cut.tiles.0, images);
-        results.give(kernels, Transform::UpsamplingResult, after, result, part);
+    }
+
+    /// Of all planes of an image with their matrices.
+    fn multiplications(&self) -> usize {
+        let Forward { cut, source, result, matrices } = &self.forward;
+        cut.tiles() * matrices.len() * source.channels * result.channels
     }
 
     /// From the output's gradient to its planes.
-    pub fn take_gradient(&mut self, kernels: &Kernels<T>, gradient: At<'_, T>, images: usize) {
+    pub fn take_gradient(
+        &mut self,
+        (kernels, team): Means<'_, T>,
+        (gradient, from): At<'_, T>,
+        images: usize,
+    ) {
+        let multiplications = self.multiplications();
         let Backward { cut, planes, .. } = &self.backward;
-        let map = (Transform::UpsamplingGradient, cut);
-        planes.take(kernels, map, gradient, &mut self.before, images);
+        let height = cut.tiles.0;
+        let rows = self.before.chunks_mut(planes.row * planes.pixel_step).take(images * height);
+        team.share_out(images * multiplications, rows.enumerate(), |(row, before)| {
+            let map = (Transform::UpsamplingGradient, &cut.rows(row % height, 1));
+            planes.take(kernels, map, (gradient, from + row / height), before, 1);
+        });
     }
 
-    /// Adds to the gradient of the kernel's planes, from those of the output's gradient.
+    /// Adds to the gradient of the kernel's planes, from those of the output's gradient. The rows of sums are divided
+    /// among the team.
     pub fn add_kernel_gradient(
         &self,
-        kernels: &Kernels<T>,
+        (kernels, team): Means<'_, T>,
         (input, from): At<'_, T>,
         images: usize,
         sums: &mut [T],
     ) {
         let Backward { cut, planes, .. } = &self.backward;
         let Planes { row, pixel_step, .. } = *planes;
-        for place in 0..images {
-            let left = Pixels {
-                values: planes.of_image(place, &self.before),
-                row_step: row * pixel_step,
-                step: pixel_step,
-                length: pixel_step,
-            };
-            let coarse = input.grid.size.channels;
-            let right = Pixels {
-                values: &input.tail(from + place)[input.grid.at(0, 0)..],
-                row_step: input.grid.row_step(),
-                step: coarse,
-                length: coarse,
-            };
-            let (rows, pixels) = cut.tiles;
-            kernels.outer(&Outer { left, right, rows, pixels }, sums);
-        }
+        let (rows, pixels) = cut.tiles;
+        let coarse = input.grid.size.channels;
+        let stride = Outer::<T>::stride(coarse, kernels.lanes);
+        let multiplications = images * self.multiplications();
+        let rows_of_sums = rows_of_sums(pixel_step, team.members(multiplications));
+        let parts = sums.chunks_mut(rows_of_sums * stride).enumerate();
+        team.share_out(multiplications, parts, |(part, sums)| {
+            for place in 0..images {
+                let left = Pixels {
+                    values: &planes.of_image(place, &self.before)[part * rows_of_sums..],
+                    row_step: row * pixel_step,
+                    step: pixel_step,
+                    length: sums.len() / stride,
+                };
+                let right = Pixels {
+                    values: &input.tail(from + place)[input.grid.at(0, 0)..],
+                    row_step: input.grid.row_step(),
+                    step: coarse,
+                    length: coarse,
+                };
+                kernels.outer(&Outer { left, right, rows, pixels }, sums);
+            }
+        });
     }
 
     /// The input's gradient, from the planes of the output's.
-    pub fn input_gradient(&self, kernels: &Kernels<T>, (result, to): AtMut<'_, T>, images: usize) {
+    pub fn input_gradient(
+        &self,
+        (kernels, team): Means<'_, T>,
+        (result, to): AtMut<'_, T>,
+        images: usize,
+    ) {
         let Backward { cut, planes, matrix } = &self.backward;
         let Planes { row, pixel_step, .. } = *planes;
-        let height = cut.tiles.0;
-        for y in 0..images * height {
-            let product = Product {
-                source: &self.before[y * row * pixel_step..],
-                source_step: pixel_step,
-                segments: 1,
-                segment_step: 0,
-                pieces: 1,
-                piece_step: 0,
-                piece_length: pixel_step,
-                matrix,
-                pixels: row,
-                result_step: matrix.columns(),
-            };
-            kernels.product(&product, result.row_mut(to + y / height, y % height));
+        let multiplications = self.multiplications();
+        for image in 0..images {
+            let rows = result.rows_mut(to + image).enumerate();
+            team.share_out(multiplications, rows, |(y, result)| {
+                let y = image * cut.tiles.0 + y;
+                let product = Product {
+                    source: &self.before[y * row * pixel_step..],
+                    source_step: pixel_step,
+                    segments: 1,
+                    segment_step: 0,
+                    pieces: 1,
+                    piece_step: 0,
+                    piece_length: pixel_step,
+                    matrix,
+                    pixels: row,
+                    result_step: matrix.columns(),
+                };
+                kernels.product(&product, result);
+            });
         }
     }
 }

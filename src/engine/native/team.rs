@@ -1,0 +1,276 @@
+//! Who computes a call: workers with images of their own, and, where there are more threads than workers, helpers
+//! that share the heaviest loops of one worker.
+//!
+//! What it guarantees:
+//! - The results are the same bits however many help. A [`Team`] only runs parts that write to different places, and
+//!   no part's arithmetic knows who runs it.
+//! - No thread too many: all workers and helpers together, the caller's thread among them, are as many as the engine
+//!   was given.
+//! - Nobody waits for ever. A thread that waits for its helpers may meanwhile run what its pool has not begun, which
+//!   must not be another worker's share: the two would meet at a barrier on one thread. So the helpers of each worker
+//!   have a pool of their own, and no share begins before all of them have a thread.
+
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::kernels::Kernels;
+use super::spin_wait::{Latch, SpinWait};
+
+/// Multiplications that are worth another thread: some tens of microseconds, as to call one and to wait for it takes a
+/// few. Tests divide whatever they can.
+const FEWEST_MULTIPLICATIONS: usize = if cfg!(test) { 1 } else { 1 << 20 };
+
+/// What it takes to read and write a value, about.
+pub(super) const MULTIPLICATIONS_OF_A_VALUE: usize = 16;
+
+/// What a stage computes with: the loops, and who runs them.
+pub(super) type Means<'a, T> = (&'a Kernels<T>, &'a Team);
+
+/// The threads of an engine.
+#[derive(Debug)]
+pub(super) struct Crew {
+    threads: usize,
+    /// For the workers after the first, which works on the caller's thread.
+    pool: Option<ThreadPool>,
+    spin_wait: SpinWait,
+    /// One for each worker of the last call.
+    teams: Vec<Team>,
+}
+
+impl Crew {
+    /// Threads are started when there is work for them.
+    pub fn new(threads: usize) -> Self {
+        Self { threads, pool: None, spin_wait: SpinWait::default(), teams: Vec::new() }
+    }
+
+    /// Calls `work` with each job, at most one for each thread, at the same time. The first one is done on this
+    /// thread, which would else only wait.
+    pub fn work<J: Send>(&mut self, jobs: Vec<J>, work: impl Fn(&Team, J) + Sync) {
+        let workers = jobs.len();
+        self.form(workers);
+        let mut jobs = self.teams.iter().zip(jobs);
+        let Some((first_team, first)) = jobs.next() else { return };
+        let Some(pool) = &self.pool else { return work(first_team, first) };
+        let (start, pending) = (&Barrier::new(workers), &Latch::new(workers - 1));
+        let is_helped = self.threads > workers;
+        let begin = &|team: &Team, job: J| {
+            if is_helped {
+                start.wait();
+            }
+            work(team, job);
+        };
+        self.spin_wait.end();
+        pool.in_place_scope(|scope| {
+            for (team, job) in jobs {
+                scope.spawn(move |_| {
+                    begin(team, job);
+                    pending.done();
+                });
+            }
+            begin(first_team, first);
+            pending.wait();
+        });
+        self.spin_wait.begin(pool);
+    }
+
+    /// Divides the threads among so many workers; the first ones may get one more.
+    fn form(&mut self, workers: usize) {
+        if self.teams.len() == workers || workers == 0 {
+            return;
+        }
+        // Those of before are told to end first.
+        (self.pool, self.teams) = (None, Vec::new());
+        self.pool = pool(workers - 1, "worker");
+        let (each, more) = (self.threads / workers, self.threads % workers);
+        let sizes = (0..workers).map(|worker| each + usize::from(worker < more));
+        self.teams = sizes.map(Team::new).collect();
+    }
+}
+
+/// A worker's thread and its helpers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Team(Option<Arc<Helpers>>);
+
+#[derive(Debug)]
+struct Helpers {
+    pool: ThreadPool,
+    spin_wait: SpinWait,
+}
+
+impl Team {
+    /// Of so many threads, one of which is the worker's own.
+    pub fn new(threads: usize) -> Self {
+        let helpers = |pool| Arc::new(Helpers { pool, spin_wait: SpinWait::default() });
+        Self(pool(threads - 1, "helper").map(helpers))
+    }
+
+    /// A worker without helpers.
+    pub fn alone() -> Self {
+        Self::default()
+    }
+
+    /// For how many threads there is enough to do.
+    pub fn members(&self, multiplications: usize) -> usize {
+        let all = self.0.as_ref().map_or(1, |helpers| 1 + helpers.pool.current_num_threads());
+        (multiplications / FEWEST_MULTIPLICATIONS).clamp(1, all)
+    }
+
+    /// Calls `work` once with each part, on as many threads as so many multiplications in all are worth. Whoever is
+    /// free takes the next part.
+    ///
+    /// # Panics
+    /// When `work` has panicked on one of them.
+    pub fn share_out<P>(
+        &self,
+        multiplications: usize,
+        parts: impl ExactSizeIterator<Item = P> + Send,
+        work: impl Fn(P) + Sync,
+    ) {
+        let members = self.members(multiplications).min(parts.len());
+        let Some(helpers) = self.0.as_deref().filter(|_| members > 1) else {
+            return parts.for_each(work);
+        };
+        let parts = Mutex::new(parts);
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let take_part = || {
+            while let Some(part) = next() {
+                work(part);
+            }
+        };
+        let (take_part, pending) = (&take_part, &Latch::new(members - 1));
+        helpers.spin_wait.end();
+        helpers.pool.in_place_scope(|scope| {
+            for _ in 1..members {
+                scope.spawn(move |_| {
+                    take_part();
+                    pending.done();
+                });
+            }
+            take_part();
+            pending.wait();
+        });
+        helpers.spin_wait.begin(&helpers.pool);
+    }
+}
+
+/// Of so many threads, if any.
+fn pool(threads: usize, name: &'static str) -> Option<ThreadPool> {
+    let builder =
+        ThreadPoolBuilder::new().num_threads(threads).thread_name(move |i| format!("{name} {i}"));
+    let build = || builder.build().unwrap_or_else(|_| panic!("not enough memory for threads"));
+    (threads > 0).then(build)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// More than any team here is worth.
+    const MUCH: usize = 100 * FEWEST_MULTIPLICATIONS;
+
+    #[test]
+    fn each_part_is_done_once_however_many_help() {
+        for threads in 1..6 {
+            let team = Team::new(threads);
+            for count in [0, 1, 2, 5, 64] {
+                let mut parts = vec![0; count];
+                for round in 1..50 {
+                    let numbered = parts.iter_mut().enumerate();
+                    team.share_out(MUCH, numbered, |(place, part)| *part += place + 1);
+                    let done: Vec<usize> = (1..=count).map(|number| round * number).collect();
+                    assert_eq!(parts, done, "{threads} threads");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_wait_for_each_other_are_done_at_the_same_time() {
+        let meeting = Barrier::new(3);
+        Team::new(3).share_out(MUCH, 0..3, |_| {
+            meeting.wait();
+        });
+    }
+
+    #[test]
+    fn few_multiplications_are_not_divided() {
+        let team = Team::new(4);
+        let members = [0, 1, 2, 3, 9].map(|times| team.members(times * FEWEST_MULTIPLICATIONS));
+        assert_eq!(members, [1, 1, 2, 3, 4]);
+        let own = thread::current().id();
+        team.share_out(FEWEST_MULTIPLICATIONS, 0..9, |_| assert_eq!(thread::current().id(), own));
+        assert_eq!(Team::alone().members(MUCH), 1);
+    }
+
+    #[test]
+    fn a_panic_of_any_part_ends_the_wait_and_is_seen() {
+        let team = Team::new(3);
+        for fails in 0..6 {
+            let done = AtomicUsize::new(0);
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                team.share_out(MUCH, 0..6, |part| {
+                    thread::sleep(Duration::from_millis(1));
+                    assert_ne!(part, fails, "on purpose");
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+            }));
+            assert!(outcome.is_err());
+            assert_eq!(done.into_inner(), 5);
+        }
+        let done = AtomicUsize::new(0);
+        team.share_out(MUCH, 0..6, |_| {
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(done.into_inner(), 6, "the team goes on");
+    }
+
+    /// How many threads each of so many workers has.
+    fn sizes(threads: usize, workers: usize) -> Vec<usize> {
+        let mut crew = Crew::new(threads);
+        let mut sizes = vec![0; workers];
+        crew.work(sizes.iter_mut().collect(), |team, size| *size = team.members(MUCH));
+        sizes
+    }
+
+    #[test]
+    fn all_threads_are_divided_among_the_workers() {
+        assert_eq!(sizes(1, 1), [1]);
+        assert_eq!(sizes(5, 1), [5]);
+        assert_eq!(sizes(5, 2), [3, 2]);
+        assert_eq!(sizes(5, 5), [1; 5]);
+        assert_eq!(sizes(16, 3), [6, 5, 5]);
+    }
+
+    /// A worker that runs another's share while it waits for its helpers would never come to the meeting.
+    #[test]
+    fn workers_with_helpers_meet() {
+        for (threads, workers) in [(3, 2), (5, 2), (7, 3), (3, 3)] {
+            let mut crew = Crew::new(threads);
+            for _ in 0..200 {
+                let meeting = Barrier::new(workers);
+                crew.work(vec![(); workers], |team, ()| {
+                    team.share_out(MUCH, 0..8, |_| ());
+                    meeting.wait();
+                    team.share_out(MUCH, 0..8, |_| ());
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_helper_is_seen_by_the_caller() {
+        let mut crew = Crew::new(4);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            crew.work(vec![0, 1], |team, job| {
+                team.share_out(MUCH, 0..8, |part| assert!(job == 0 || part != 5, "on purpose"));
+            });
+        }));
+        assert!(outcome.is_err());
+    }
+}
