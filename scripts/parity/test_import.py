@@ -166,6 +166,24 @@ class KerasImport(Sandbox):
                 self.opened(sequential(layers.Conv2D(4, 1), layer, layers.Conv2D(1, 1)))
                 self.assertIn(written, (self.folder / "m.toml").read_text())
 
+    def test_a_policy_of_bfloat16_is_kept_where_all_layers_have_it(self) -> None:
+        own = {"dtype": "mixed_bfloat16"}
+        model = sequential(layers.Conv2D(4, 3, padding="same", activation="relu", **own),
+                           layers.BatchNormalization(**own), layers.Conv2D(1, 3, padding="same", **own))
+        randomise(model)
+        self.opened(model)
+        self.assertEqual(self.config()["train"]["dtype"], "mixed_bfloat16")
+        model.compile("adam", "mse")
+        expected = model.evaluate(test_pictures(), test_pictures(), verbose=0)
+        # In software, where the processor does not compute it.
+        loss = self.convaes_loss("train.engine=libtorch")
+        self.assertAlmostEqual(loss / expected, 1.0, delta=2.0**-7)
+        self.convae("export", self.folder / "m.pt", "--out", self.folder / "back.keras")
+        back = keras.saving.load_model(self.folder / "back.keras")
+        outputs = [each.predict(test_pictures(), verbose=0) for each in (model, back)]
+        self.assertTrue(np.array_equal(*outputs))
+        self.assertEqual(back.layers[-1].dtype_policy.name, "mixed_bfloat16")
+
     def test_activations_that_are_layers_become_what_they_are(self) -> None:
         model = sequential(layers.Conv2D(2, 1, activation=layers.LeakyReLU(0.125)), layers.ReLU(max_value=6),
                            layers.ReLU(negative_slope=0.25), layers.ELU(0.5), layers.Conv2D(1, 1),
@@ -292,8 +310,8 @@ class KerasImport(Sandbox):
     def config(self) -> dict:
         return tomllib.loads((self.folder / "m.toml").read_text())
 
-    def convaes_loss(self) -> float:
-        sets = [word for argument in (*TEST, *self.loss()) for word in ("--set", argument)]
+    def convaes_loss(self, *more: str) -> float:
+        sets = [word for argument in (*TEST, *self.loss(), *more) for word in ("--set", argument)]
         printed = self.convae("evaluate", "--checkpoint", self.folder / "m.pt", *sets)
         line = next(line for line in printed.splitlines() if line.startswith("loss"))
         return float(line.split()[-1])

@@ -35,7 +35,7 @@ fn native(plan: &Plan, threads: usize) -> Native<f64> {
 /// Three steps of both engines, each on a model of its own: losses, gradients, moving statistics, and what the
 /// models give then. The steps have batches of different sizes.
 fn agrees(plan: &Plan) {
-    for (threads, sizes) in [(1, [3, 2, 3]), (2, [5, 1, 8]), (3, [4, 37, 2])] {
+    for (threads, sizes) in [(1, [3, 2, 20]), (2, [5, 1, 8]), (3, [4, 37, 2])] {
         let models = [(); 2].map(|()| Model::new(plan, Device::Cpu, Kind::Double));
         let mut libtorch = Libtorch::new(plan, Part::Whole, Device::Cpu, Kind::Double);
         let mut native = native(plan, threads);
@@ -170,6 +170,19 @@ fn losses_of_the_whole_batch_and_penalties_of_values() {
     agrees(&plan);
     plan.config.train.loss = of_config("{ loss = \"mse\", reduction = \"sum\" }");
     agrees(&plan);
+}
+
+/// Twenty images are more than go through the stages at once.
+#[test]
+fn losses_that_are_means_over_images_are_judged_in_portions() {
+    let mut graph = Builder::new([8, 9, 2]);
+    let conv = graph.conv(4, "tanh", Value::Input);
+    graph.conv(2, "sigmoid", conv);
+    let mut plan = graph.plan();
+    for loss in ["\"ssim\"", "[{ loss = \"kl_divergence\" }, { loss = \"mae\", weight = 3.0 }]"] {
+        plan.config.train.loss = of_config(loss);
+        agrees(&plan);
+    }
 }
 
 #[test]

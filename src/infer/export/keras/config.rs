@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::compile;
 use crate::config::layers::{DepthToSpace, Layer};
 use crate::config::schema::Field;
+use crate::config::sections::Precision;
 use crate::infer::export::Exporter;
 use crate::plan::{Node, Plan, Shape, Value};
 
@@ -68,7 +69,7 @@ impl<'a> Functional<'a> {
             "class_name": "InputLayer",
             "config": {
                 "batch_shape": self.shape(&self.model.plan.graph.input),
-                "dtype": self.dtype(),
+                "dtype": self.type_of_values(),
                 "sparse": false,
                 "name": INPUT,
             },
@@ -191,7 +192,7 @@ impl<'a> Functional<'a> {
             "class_name": "__keras_tensor__",
             "config": {
                 "shape": self.shape(shape),
-                "dtype": self.dtype(),
+                "dtype": self.type_of_values(),
                 "keras_history": history,
             },
         })
@@ -231,8 +232,18 @@ impl<'a> Functional<'a> {
         std::iter::once(Json::Null).chain(shape.0.iter().enumerate().map(side)).collect()
     }
 
+    /// Of a layer: the policy.
     fn dtype(&self) -> Json {
         json!(self.model.plan.config.train.dtype.name())
+    }
+
+    /// Of what is no layer, and has no policy.
+    fn type_of_values(&self) -> Json {
+        let dtype = match self.model.plan.config.train.dtype {
+            Precision::Float32 | Precision::MixedBfloat16 => Precision::Float32,
+            Precision::Float64 => Precision::Float64,
+        };
+        json!(dtype.name())
     }
 }
 
