@@ -98,6 +98,7 @@ use grid::Size;
 use kernels::{Kernels, Real};
 use lower::{Head, Kind, Operation};
 use memory::zeros;
+use stages::ConvolutionOptions;
 use team::{Crew, Team};
 use worker::{Share, Weights, Worker};
 
@@ -165,11 +166,11 @@ impl<T: Real> Native<T> {
         let section = section_of(plan, part);
         Self {
             kernels,
-            operations,
             head,
             criterion: Criterion::new(&plan.config.train.loss, &section, Device::Cpu, T::KIND),
             threads,
-            crew: Crew::new(threads),
+            crew: Crew::new(threads, heaviest(&operations)),
+            operations,
             workers: Vec::new(),
             room: 1,
             weights: Weights { values: zeros(count), moving: Vec::new(), version: 0 },
@@ -301,6 +302,18 @@ impl<T: Real> Native<T> {
         });
         outputs
     }
+}
+
+/// Multiplications of the convolution that takes most of them for an image.
+fn heaviest(operations: &[Operation]) -> usize {
+    let of =
+        |options: &ConvolutionOptions| options.window.groups * options.window.multiplications();
+    let each = |operation: &Operation| match &operation.kind {
+        Kind::Convolution(options) => of(options),
+        Kind::Parted(options) => options.parts.iter().map(of).max().unwrap_or(0),
+        _ => 0,
+    };
+    operations.iter().map(each).max().unwrap_or(0)
 }
 
 fn values_of<T: Real>(tensor: &Tensor) -> Vec<T> {

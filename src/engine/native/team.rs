@@ -4,15 +4,16 @@
 //! What it guarantees:
 //! - The results are the same bits however many help. A [`Team`] only runs parts that write to different places, and
 //!   no part's arithmetic knows who runs it.
-//! - No thread too many: all workers and helpers together, the caller's thread among them, are as many as the engine
-//!   was given.
-//! - Nobody waits for ever. A thread that waits for its helpers may meanwhile run what its pool has not begun, which
-//!   must not be another worker's share: the two would meet at a barrier on one thread. So the helpers of each worker
-//!   have a pool of their own, and no share begins before all of them have a thread.
+//! - No thread too many: at no time do more compute than the engine was given. Those that have handed their share over
+//!   to a team sleep.
+//! - Nobody waits for a helper that has not begun: on a busy machine that would take longer than the work. A worker with
+//!   helpers is a thread of their pool, and what none of them has begun it takes back.
+//! - Nobody waits for ever. What a worker takes back must not be another one's share: the two would meet at a barrier on
+//!   one thread. So each team has a pool of its own.
 
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuilder, Yield, yield_local};
 
 use super::kernels::Kernels;
 use super::spin_wait::{Latch, SpinWait};
@@ -31,7 +32,9 @@ pub(super) type Means<'a, T> = (&'a Kernels<T>, &'a Team);
 #[derive(Debug)]
 pub(super) struct Crew {
     threads: usize,
-    /// For the workers after the first, which works on the caller's thread.
+    /// Multiplications of the heaviest stage: where nothing can be divided, nothing is handed over.
+    heaviest: usize,
+    /// For the workers after the first, which begins on the caller's thread.
     pool: Option<ThreadPool>,
     spin_wait: SpinWait,
     /// One for each worker of the last call.
@@ -40,26 +43,21 @@ pub(super) struct Crew {
 
 impl Crew {
     /// Threads are started when there is work for them.
-    pub fn new(threads: usize) -> Self {
-        Self { threads, pool: None, spin_wait: SpinWait::default(), teams: Vec::new() }
+    pub fn new(threads: usize, heaviest: usize) -> Self {
+        Self { threads, heaviest, pool: None, spin_wait: SpinWait::default(), teams: Vec::new() }
     }
 
     /// Calls `work` with each job, at most one for each thread, at the same time. The first one is done on this
-    /// thread, which would else only wait.
+    /// thread, which would else only wait, unless it has a team.
     pub fn work<J: Send>(&mut self, jobs: Vec<J>, work: impl Fn(&Team, J) + Sync) {
         let workers = jobs.len();
         self.form(workers);
         let mut jobs = self.teams.iter().zip(jobs);
         let Some((first_team, first)) = jobs.next() else { return };
-        let Some(pool) = &self.pool else { return work(first_team, first) };
-        let (start, pending) = (&Barrier::new(workers), &Latch::new(workers - 1));
-        let is_helped = self.threads > workers;
-        let begin = &|team: &Team, job: J| {
-            if is_helped {
-                start.wait();
-            }
-            work(team, job);
-        };
+        let heaviest = self.heaviest;
+        let begin = &|team: &Team, job: J| team.lead(heaviest, |team| work(team, job));
+        let Some(pool) = &self.pool else { return begin(first_team, first) };
+        let pending = &Latch::new(workers - 1);
         self.spin_wait.end();
         pool.in_place_scope(|scope| {
             for (team, job) in jobs {
@@ -88,21 +86,33 @@ impl Crew {
     }
 }
 
-/// A worker's thread and its helpers.
+/// The threads of a worker with helpers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Team(Option<Arc<Helpers>>);
+pub(super) struct Team(Option<Arc<Threads>>);
 
 #[derive(Debug)]
-struct Helpers {
+struct Threads {
     pool: ThreadPool,
     spin_wait: SpinWait,
 }
 
 impl Team {
-    /// Of so many threads, one of which is the worker's own.
+    /// Of so many threads; one needs no pool.
     pub fn new(threads: usize) -> Self {
-        let helpers = |pool| Arc::new(Helpers { pool, spin_wait: SpinWait::default() });
-        Self(pool(threads - 1, "helper").map(helpers))
+        let pool = if threads > 1 { pool(threads, "team") } else { None };
+        Self(pool.map(|pool| Arc::new(Threads { pool, spin_wait: SpinWait::default() })))
+    }
+
+    /// Calls `work` on one of its threads, which the others then help; where even the heaviest stage is too light for
+    /// that, on this thread and without a team.
+    fn lead(&self, heaviest: usize, work: impl FnOnce(&Self) + Send) {
+        match &self.0 {
+            Some(threads) if self.members(heaviest) > 1 => {
+                threads.spin_wait.end();
+                threads.pool.install(|| work(self));
+            }
+            _ => work(&Self::alone()),
+        }
     }
 
     /// A worker without helpers.
@@ -112,7 +122,7 @@ impl Team {
 
     /// For how many threads there is enough to do.
     pub fn members(&self, multiplications: usize) -> usize {
-        let all = self.0.as_ref().map_or(1, |helpers| 1 + helpers.pool.current_num_threads());
+        let all = self.0.as_ref().map_or(1, |threads| threads.pool.current_num_threads());
         (multiplications / FEWEST_MULTIPLICATIONS).clamp(1, all)
     }
 
@@ -128,7 +138,7 @@ impl Team {
         work: impl Fn(P) + Sync,
     ) {
         let members = self.members(multiplications).min(parts.len());
-        let Some(helpers) = self.0.as_deref().filter(|_| members > 1) else {
+        let Some(threads) = self.0.as_deref().filter(|_| members > 1) else {
             return parts.for_each(work);
         };
         let parts = Mutex::new(parts);
@@ -139,8 +149,8 @@ impl Team {
             }
         };
         let (take_part, pending) = (&take_part, &Latch::new(members - 1));
-        helpers.spin_wait.end();
-        helpers.pool.in_place_scope(|scope| {
+        threads.spin_wait.end();
+        threads.pool.in_place_scope(|scope| {
             for _ in 1..members {
                 scope.spawn(move |_| {
                     take_part();
@@ -148,9 +158,10 @@ impl Team {
                 });
             }
             take_part();
+            while yield_local() == Some(Yield::Executed) {}
             pending.wait();
         });
-        helpers.spin_wait.begin(&helpers.pool);
+        threads.spin_wait.begin(&threads.pool);
     }
 }
 
@@ -165,9 +176,11 @@ fn pool(threads: usize, name: &'static str) -> Option<ThreadPool> {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
     use std::thread;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -177,17 +190,34 @@ mod tests {
     #[test]
     fn each_part_is_done_once_however_many_help() {
         for threads in 1..6 {
-            let team = Team::new(threads);
-            for count in [0, 1, 2, 5, 64] {
-                let mut parts = vec![0; count];
-                for round in 1..50 {
-                    let numbered = parts.iter_mut().enumerate();
-                    team.share_out(MUCH, numbered, |(place, part)| *part += place + 1);
-                    let done: Vec<usize> = (1..=count).map(|number| round * number).collect();
-                    assert_eq!(parts, done, "{threads} threads");
+            Team::new(threads).lead(MUCH, |team| {
+                for count in [0, 1, 2, 5, 64] {
+                    let mut parts = vec![0; count];
+                    for round in 1..50 {
+                        let numbered = parts.iter_mut().enumerate();
+                        team.share_out(MUCH, numbered, |(place, part)| *part += place + 1);
+                        let done: Vec<usize> = (1..=count).map(|number| round * number).collect();
+                        assert_eq!(parts, done, "{threads} threads");
+                    }
                 }
-            }
+            });
         }
+    }
+
+    #[test]
+    fn a_helper_that_is_busy_is_not_waited_for() {
+        let team = Team::new(2);
+        let (begun, has_begun) = channel();
+        let (release, is_released) = channel::<()>();
+        team.0.as_ref().unwrap().pool.spawn(move || {
+            begun.send(()).unwrap();
+            let _ = is_released.recv_timeout(Duration::from_secs(60));
+        });
+        has_begun.recv().unwrap();
+        let start = Instant::now();
+        team.lead(MUCH, |team| team.share_out(MUCH, 0..8, |_| ()));
+        assert!(start.elapsed() < Duration::from_secs(30));
+        drop(release);
     }
 
     #[test]
@@ -232,7 +262,7 @@ mod tests {
 
     /// How many threads each of so many workers has.
     fn sizes(threads: usize, workers: usize) -> Vec<usize> {
-        let mut crew = Crew::new(threads);
+        let mut crew = Crew::new(threads, MUCH);
         let mut sizes = vec![0; workers];
         crew.work(sizes.iter_mut().collect(), |team, size| *size = team.members(MUCH));
         sizes
@@ -251,7 +281,7 @@ mod tests {
     #[test]
     fn workers_with_helpers_meet() {
         for (threads, workers) in [(3, 2), (5, 2), (7, 3), (3, 3)] {
-            let mut crew = Crew::new(threads);
+            let mut crew = Crew::new(threads, MUCH);
             for _ in 0..200 {
                 let meeting = Barrier::new(workers);
                 crew.work(vec![(); workers], |team, ()| {
@@ -265,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_helper_is_seen_by_the_caller() {
-        let mut crew = Crew::new(4);
+        let mut crew = Crew::new(4, MUCH);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             crew.work(vec![0, 1], |team, job| {
                 team.share_out(MUCH, 0..8, |part| assert!(job == 0 || part != 5, "on purpose"));
