@@ -137,7 +137,7 @@ def resumed(convae: Convae) -> list[Row]:
 
 
 def wait_for_a_checkpoint(folder: Path, process: subprocess.Popen) -> None:
-    while process.poll() is None and not (folder.is_dir() and any(folder.iterdir())):
+    while process.poll() is None and not any(folder.glob("epoch-*.pt")):
         time.sleep(0.02)
 
 

@@ -391,3 +391,31 @@ fn onnx_refuses_float64_and_takes_it_rounded() {
     exporting(&weights, &out).set("train.dtype=float32").succeeds();
     assert!(out.exists());
 }
+
+/// In software where the processor does not compute it.
+#[test]
+fn a_model_in_mixed_precision_is_resumed_applied_and_exported() {
+    let folder = Folder::new();
+    let config = folder.write("tiny.toml", common::tiny());
+    let run = folder.at("run");
+    let training = |epochs: u32| {
+        let call = train(&config).out(&run).set("train.dtype=mixed_bfloat16");
+        call.set("train.engine=libtorch").set(&format!("train.epochs={epochs}"))
+    };
+    assert!(training(1).succeeds().contains("libtorch, mixed_bfloat16"));
+    training(2).arg("--resume").succeeds();
+    let (weights, image) = (run.join("tiny.pt"), run.join("input_tiny.png"));
+    let applied = |precision: &str| {
+        let out = folder.at(precision);
+        let call = convae().args(["apply", "--precision", precision, "--checkpoint"]).arg(&weights);
+        call.out(&out).arg(&image).succeeds();
+        fs::read(out.join("input_tiny.png")).unwrap()
+    };
+    assert_ne!(applied("float32"), applied("bfloat16"), "to 8 significant bits");
+    let call = convae().args(["apply", "--precision", "half", "--checkpoint"]).arg(&weights);
+    call.arg(&image).assert().code(2);
+    for (file, is_said) in [("m.onnx", true), ("m.safetensors", false), ("m.keras", false)] {
+        let said = exporting(&weights, &folder.at(file)).succeeds();
+        assert_eq!(said.contains("mixed_bfloat16 is left out"), is_said, "{file}: {said}");
+    }
+}

@@ -1,4 +1,6 @@
-//! What mixed_bfloat16 rounds, and what not. And what float32 gives on the CPU at a million values a channel, against float64: forward and gradients,
+//! What mixed_bfloat16 rounds, and what not.
+//!
+//! And what float32 gives on the CPU at a million values a channel, against float64: forward and gradients,
 //! on the memory that layers get, which is channels-last. libtorch's own sums are plain ones in places,
 //! and lose digits with every value that they add.
 //!

@@ -282,6 +282,9 @@ fn an_exported_model_takes_and_gives_the_values_that_apply_does() {
         let moved = (found - Tensor::from_slice(&given).view([1, 1, 64, 64])).abs().max();
         assert!(moved.double_value(&[]) > 0.1, "the model is not the identity");
     }
+    // Keras would round the scale as well.
+    let mixed = convae().arg("export").arg(folder.at("run/same.pt")).out(folder.at("mixed.keras"));
+    mixed.set("train.dtype=mixed_bfloat16").refused(&["data.scale", "train.dtype=float32"]);
     let each = scaled(&folder, "{ kind = \"range\", per = \"image\" }");
     train(&each, &folder.at("run")).arg("--overwrite").succeeds();
     let export =

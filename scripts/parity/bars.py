@@ -33,6 +33,8 @@ ROUNDED = 1e-3
 ROUNDINGS = 2.0**-7
 """mixed_bfloat16. What some roundings of 2^-9 each leave of a weight's gradient: where Keras by luck is nearer to
 float32, its distance is counted as this."""
+LOST = 0.05
+"""mixed_bfloat16. As far as a gradient may be from float32's where Keras has lost more: its sums of biases can lose all."""
 ROUNDED_LOSS = 2.0**-9
 """mixed_bfloat16. One rounding, where Keras's loss by luck is nearer to float32's."""
 

@@ -112,7 +112,8 @@ def _gradient_is_rounded(ours: Run, exact: Run) -> Row:
 def _gradient_is_no_worse(ours: Run, replays: list[Run], exact: Run) -> Row:
     """By weights, each against Keras's own."""
     own, *keras = (weight_distances(run.gradient, exact.gradient, bars.FIRST_GRADIENT) for run in (ours, *replays))
-    shares = {name: distance / max(bars.ROUNDINGS, *(other[name] for other in keras)) for name, distance in own.items()}
+    furthest = {name: max(other[name] for other in keras) for name in own}
+    shares = {name: distance / min(max(bars.ROUNDINGS, furthest[name]), bars.LOST) for name, distance in own.items()}
     share, at = _worst(shares)
     name, most = "from float32: gradient of step 1, in Keras's own distances", bars.BACKENDS_APART
     detail, culprit = f"{at}, {own[at]:.2g}", f"the gradient of step 1 by {at}: the backward pass"

@@ -58,7 +58,7 @@ impl Criterion {
 
     /// Whether the loss of a batch is the mean of its images'.
     pub fn is_mean_over_images(&self) -> bool {
-        self.loss.is_mean_over_images()
+        self.loss.is_mean_over_images(self.target.len())
     }
 
     /// Channels-last values of samples of that shape as the layers take them, `(N, C, H, W)` or `(N, F)`, on

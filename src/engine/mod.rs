@@ -82,7 +82,13 @@ pub(crate) fn choose(
     check_bfloat16(train, device, device::computes_bfloat16())?;
     if device != Device::Cpu {
         let context = Context { allow_tf32: train.allow_tf32, deterministic: train.deterministic };
-        context.set().map_err(|problem| UsageError(format!("libtorch refuses it: {problem}")))?;
+        context.set().map_err(|problem| {
+            let Context { allow_tf32, deterministic } = context;
+            UsageError(format!(
+                "libtorch does not take train.allow_tf32 = {allow_tf32} and train.deterministic = {deterministic} \
+                 ({problem}); use train.device = \"cpu\""
+            ))
+        })?;
     }
     let libtorch = || Box::new(Libtorch::new(plan, part, device, kind));
     let reason = match train.engine {
@@ -128,8 +134,9 @@ fn check_bfloat16(train: &Train, device: Device, in_hardware: bool) -> Result<()
         return Ok(());
     }
     Err(UsageError(
-        "this processor has neither AVX-512 BF16 nor AMX, which compute `train.dtype` \"mixed_bfloat16\"; use \
-         \"float32\", a GPU, or train.engine = \"libtorch\", which computes it in software, many times slower"
+        "this processor does not multiply bfloat16 (it has no AVX-512 BF16, no AMX, nor Arm's BF16); use float32 \
+         (train.dtype = \"float32\", of apply --precision float32), a GPU, or train.engine = \"libtorch\", which \
+         computes it in software, many times slower"
             .to_owned(),
     ))
 }
@@ -177,7 +184,7 @@ mod tests {
         let refused = check_bfloat16(&rounded(EngineChoice::Auto), Device::Cpu, false).unwrap_err();
         let sentence = refused.to_string();
         assert!(
-            sentence.contains("AVX-512 BF16") && sentence.contains("use \"float32\""),
+            sentence.contains("AVX-512 BF16") && sentence.contains("use float32"),
             "{sentence}"
         );
         for (train, device, in_hardware) in [

@@ -226,6 +226,11 @@ fn draw<'a>(
     let read = read_model(path, model, version, stated)?;
     let ReadIn { model, leaves, frozen, precision, mut notes } = read;
     let mut training = training(compiled, version, &mut notes);
+    if precision == Some(ROUNDED) {
+        notes.add(format!(
+            "its policy {ROUNDED} is kept: with --set train.dtype=float32 it computes in float32, on any processor"
+        ));
+    }
     if let Some(precision) = precision {
         training.keys.insert("dtype".to_owned(), precision.into());
     }
@@ -300,11 +305,12 @@ fn read_model<'a>(
     Ok(ReadIn { model, leaves: graph.leaves, frozen, precision, notes })
 }
 
+const ROUNDED: &str = "mixed_bfloat16";
+
 /// One for all layers; of mixed precision, that of the weights, unless all round to bfloat16.
 fn precision(findings: &mut Findings) -> Option<&'static str> {
     const OTHERWISE: &str =
         "build the model in float32 in Keras, give it these weights, and save it anew";
-    const ROUNDED: &str = "mixed_bfloat16";
     let types = std::mem::take(&mut findings.types);
     if !types.is_empty() && types.iter().all(|(_, name)| name == ROUNDED) {
         return Some(ROUNDED);

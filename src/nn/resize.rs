@@ -25,11 +25,11 @@ pub struct UpSampling2D {
 }
 
 impl ModuleT for UpSampling2D {
-    fn forward_t(&self, x: &Tensor, _train: bool) -> Tensor {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let (height, width) = size_of(x);
         let size = pair((height * self.size.0, width * self.size.1));
         // On GPUs the gradients of libtorch's own are added up in an order that changes from run to run.
-        let on_gpu = x.device() != Device::Cpu;
+        let on_gpu = train && x.device() != Device::Cpu;
         match self.interpolation {
             Interpolation::Nearest if on_gpu => repeated(x, pair(self.size)),
             Interpolation::Nearest => x.upsample_nearest2d(size, None, None),
@@ -57,9 +57,11 @@ fn repeated(x: &Tensor, [rows, columns]: [i64; 2]) -> Tensor {
 /// Pixels between their neighbours, as two products: `A x B^T` for each channel.
 fn blended(x: &Tensor, factors: (usize, usize)) -> Tensor {
     let (height, width) = size_of(x);
-    let blend = |length, factor| blend(length, factor).to_kind(x.kind()).to_device(x.device());
+    // The shares of a pixel that are rounded to bfloat16 do not add up to 1.
+    let kind = if x.kind() == Kind::BFloat16 { Kind::Float } else { x.kind() };
+    let blend = |length, factor| blend(length, factor).to_kind(kind).to_device(x.device());
     let (rows, columns) = (blend(height, factors.0), blend(width, factors.1));
-    rows.matmul(&x.matmul(&columns.tr()))
+    rows.matmul(&x.to_kind(kind).matmul(&columns.tr())).to_kind(x.kind())
 }
 
 /// What each of `length * factor` pixels takes of each of `length`, with half-pixel centres: `(length * factor, length)`.

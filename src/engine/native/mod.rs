@@ -120,7 +120,7 @@ pub(super) struct Native<T: Real> {
     kernels: &'static Kernels<T>,
     operations: Vec<Operation>,
     head: Head,
-    /// The loss, where it looks at the batch as a whole.
+    /// The loss, where libtorch computes it.
     criterion: Criterion,
     threads: usize,
     crew: Crew,

@@ -54,8 +54,7 @@ impl Crew {
         self.form(workers);
         let mut jobs = self.teams.iter().zip(jobs);
         let Some((first_team, first)) = jobs.next() else { return };
-        let heaviest = self.heaviest;
-        let begin = &|team: &Team, job: J| team.lead(heaviest, |team| work(team, job));
+        let begin = &|team: &Team, job: J| team.lead(|team| work(team, job));
         let Some(pool) = &self.pool else { return begin(first_team, first) };
         let pending = &Latch::new(workers - 1);
         self.spin_wait.end();
@@ -81,7 +80,9 @@ impl Crew {
         (self.pool, self.teams) = (None, Vec::new());
         self.pool = pool(workers - 1, "worker");
         let (each, more) = (self.threads / workers, self.threads % workers);
-        let sizes = (0..workers).map(|worker| each + usize::from(worker < more));
+        let is_divided = self.heaviest >= 2 * FEWEST_MULTIPLICATIONS;
+        let size = |worker| if is_divided { each + usize::from(worker < more) } else { 1 };
+        let sizes = (0..workers).map(size);
         self.teams = sizes.map(Team::new).collect();
     }
 }
@@ -103,15 +104,14 @@ impl Team {
         Self(pool.map(|pool| Arc::new(Threads { pool, spin_wait: SpinWait::default() })))
     }
 
-    /// Calls `work` on one of its threads, which the others then help; where even the heaviest stage is too light for
-    /// that, on this thread and without a team.
-    fn lead(&self, heaviest: usize, work: impl FnOnce(&Self) + Send) {
+    /// Calls `work` on one of its threads, which the others then help; on this thread where there are no others.
+    fn lead(&self, work: impl FnOnce(&Self) + Send) {
         match &self.0 {
-            Some(threads) if self.members(heaviest) > 1 => {
+            Some(threads) => {
                 threads.spin_wait.end();
                 threads.pool.install(|| work(self));
             }
-            _ => work(&Self::alone()),
+            None => work(self),
         }
     }
 
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn each_part_is_done_once_however_many_help() {
         for threads in 1..6 {
-            Team::new(threads).lead(MUCH, |team| {
+            Team::new(threads).lead(|team| {
                 for count in [0, 1, 2, 5, 64] {
                     let mut parts = vec![0; count];
                     for round in 1..50 {
@@ -215,7 +215,7 @@ mod tests {
         });
         has_begun.recv().unwrap();
         let start = Instant::now();
-        team.lead(MUCH, |team| team.share_out(MUCH, 0..8, |_| ()));
+        team.lead(|team| team.share_out(MUCH, 0..8, |_| ()));
         assert!(start.elapsed() < Duration::from_secs(30));
         drop(release);
     }

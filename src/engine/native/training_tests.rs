@@ -150,8 +150,12 @@ fn a_small_variance_far_from_zero_is_found() {
 #[test]
 fn losses_of_the_whole_batch_and_penalties_of_values() {
     let mut plan = with_norm("");
-    for loss in ["\"dice\"", "[{ loss = \"cosine_similarity\" }, { loss = \"mse\", weight = 3.0 }]"]
-    {
+    for loss in [
+        "\"dice\"",
+        "[{ loss = \"cosine_similarity\" }, { loss = \"mse\", weight = 3.0 }]",
+        "{ loss = \"cosine_similarity\", axis = 0 }",
+        "{ loss = \"cosine_similarity\", axis = -4 }",
+    ] {
         plan.config.train.loss = of_config(loss);
         agrees(&plan);
     }

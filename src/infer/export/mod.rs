@@ -218,9 +218,10 @@ impl Exporter {
     pub fn left_out(&self, format: Format) -> Vec<String> {
         let train = &self.plan.config.train;
         if format != Format::Keras {
-            let rounded = train.dtype == Precision::MixedBfloat16;
+            let unrounded = matches!(format, Format::Torchscript | Format::Onnx)
+                && train.dtype == Precision::MixedBfloat16;
             let sentence = "the file's model computes in float32: mixed_bfloat16 is left out";
-            return rounded.then(|| sentence.to_owned()).into_iter().collect();
+            return unrounded.then(|| sentence.to_owned()).into_iter().collect();
         }
         let mut said = self.of_other_layers();
         if !keras::in_keras(&train.loss) {

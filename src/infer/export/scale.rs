@@ -3,6 +3,7 @@
 
 use super::Format;
 use crate::config::layers::{Layer, Rescaling};
+use crate::config::sections::Precision;
 use crate::data::{Affine, Scaling};
 use crate::plan::{Graph, Node, Plan, Value};
 use crate::system::exit::UsageError;
@@ -18,9 +19,17 @@ pub(super) fn of(plan: &Plan) -> Result<Option<Affine>, UsageError> {
     }
 }
 
-/// Refuses a format whose graph would have to measure each image.
+/// Refuses a format whose graph would have to measure each image, or would round the scale.
 pub(super) fn check(plan: &Plan, format: Format) -> Result<(), UsageError> {
     let is_graph = matches!(format, Format::Torchscript | Format::Onnx | Format::Keras);
+    let is_rounded = plan.config.train.dtype == Precision::MixedBfloat16;
+    if is_rounded && format == Format::Keras && of(plan)?.is_some() {
+        return Err(UsageError(
+            "train.dtype is \"mixed_bfloat16\", to which Keras would round data.scale as well: export the weights as \
+             .safetensors, or the model in float32 with --set train.dtype=float32"
+                .to_owned(),
+        ));
+    }
     match Scaling::of(&plan.config.data) {
         Scaling::EachImage(_) if is_graph => Err(UsageError(
             "data.scale.per is \"image\": each image is measured before it goes in, which the file cannot do; \

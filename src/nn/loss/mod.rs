@@ -355,14 +355,16 @@ impl Losses {
         self.0.iter().any(sparse)
     }
 
-    /// Whether it is the mean of what each image has by itself.
+    /// Whether it is the mean of what each image has by itself, of outputs of so many axes beside the batch's.
     #[must_use]
-    pub fn is_mean_over_images(&self) -> bool {
-        let sums = |term: &Term| {
-            let over_batch = matches!(term.loss, Loss::Dice { .. } | Loss::Tversky { .. });
-            over_batch || term.reduction == Reduction::Sum
+    pub fn is_mean_over_images(&self, axes: usize) -> bool {
+        let is_batch = |axis: i64| axis.rem_euclid(axes as i64 + 1) == 0;
+        let over_batch = |term: &Term| {
+            matches!(term.loss, Loss::Dice { .. } | Loss::Tversky { .. })
+                || term.reduction == Reduction::Sum
+                || term.loss.axes().into_iter().any(is_batch)
         };
-        !self.0.iter().any(sums)
+        !self.0.iter().any(over_batch)
     }
 
     /// The same of signals `(N, steps, channels)` that are computed on as images of one row.
