@@ -20,7 +20,7 @@ const FLOORS: [&str; 14] = [
 const TOP: [&str; 2] = ["lib.rs", "main.rs"];
 
 /// What the repository has at its top level; what a run or a script leaves there is none of it.
-const ROOT: [&str; 20] = [
+const ROOT: [&str; 21] = [
     ".cargo",
     ".ci",
     ".gitignore",
@@ -41,6 +41,7 @@ const ROOT: [&str; 20] = [
     "scripts",
     "src",
     "tests",
+    "torch-ext",
 ];
 
 /// A use of one room by another.
