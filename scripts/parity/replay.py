@@ -14,12 +14,12 @@ import keras
 import numpy as np
 
 from . import config, doubles, faults
+from .compare import MIXED
 from .feed import Feed
 from .gradient import first_gradient
 from .model import build, compile_model, get_weights, set_weights
 from .runs import Run, read_trace, write_replay
 
-MIXED = "mixed_bfloat16"
 KEPT_STEPS = (1, 10)
 SHOWN = 16
 """Test pictures whose outputs are compared, as many as the trace holds."""

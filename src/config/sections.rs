@@ -28,6 +28,17 @@ pub enum Precision {
 
 choice!(Precision { Float32 = "float32", Float64 = "float64", MixedBfloat16 = "mixed_bfloat16" });
 
+impl Precision {
+    /// That of the weights.
+    #[must_use]
+    pub fn of_weights(self) -> Self {
+        match self {
+            Self::Float32 | Self::MixedBfloat16 => Self::Float32,
+            Self::Float64 => Self::Float64,
+        }
+    }
+}
+
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineChoice {

@@ -61,18 +61,17 @@ impl Libtorch {
 
     /// Loss and outputs of a batch.
     fn run(&self, layers: &Layers, batch: &Batch, train: bool) -> (Tensor, Tensor) {
-        let tensor = |values, shape| self.criterion.tensor(values, shape);
-        let input = tensor(&batch.input, &self.shape);
+        let input = self.criterion.tensor(&batch.input, &self.shape);
         layers.activity.take();
         // The loss is not rounded: Keras computes it in float32 under any policy.
         let output = layers.forward_t(&self.computed(&input), train).to_kind(input.kind());
+        let images = 0..batch.len;
         let target = match &batch.clean {
-            Some(clean) => tensor(clean, &self.criterion.target),
             None if self.criterion.target == self.shape => input,
-            // The same values in other sides: a vector for an image.
-            None => tensor(&batch.input, &self.criterion.target),
+            // For an image a vector, perhaps: the same values in other sides.
+            _ => self.criterion.target_of(batch, &images),
         };
-        let loss = self.criterion.loss(batch, &(0..batch.len), &output, &target);
+        let loss = self.criterion.loss(batch, &images, &output, &target);
         let loss = match layers.activity.take() {
             Some(penalty) => loss + penalty,
             None => loss,

@@ -102,8 +102,8 @@ impl ModuleT for BatchNormalization {
     }
 }
 
-/// What statistics of these values are computed in: of bfloat16 in float32, as in Keras.
-fn wide(x: &Tensor) -> Kind {
+/// What is computed in where bfloat16 does not do: of bfloat16 float32, as in Keras; of others their own.
+pub(super) fn wide(x: &Tensor) -> Kind {
     if x.kind() == Kind::BFloat16 { Kind::Float } else { x.kind() }
 }
 

@@ -3,8 +3,10 @@
 //! They draw from libtorch's generator, which the trainer seeds anew for every step, so that a
 //! resumed run draws what the first one would have drawn.
 
+use tch::Tensor;
 use tch::nn::ModuleT;
-use tch::{Kind, Tensor};
+
+use super::norm::wide;
 
 /// Zeroes a share of the values and enlarges the others by 1 / (1 - rate). Source: Keras
 /// `layers/regularization/dropout.py`.
@@ -73,9 +75,7 @@ impl ModuleT for AlphaDropout {
             return x.shallow_clone();
         }
         // Of bfloat16 there would be 256 numbers to draw; Keras draws these in float32.
-        let drawn =
-            if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() };
-        let kept = drawn.rand_like().ge(self.rate).to_kind(x.kind());
+        let kept = x.to_kind(wide(x)).rand_like().ge(self.rate).to_kind(x.kind());
         let (a, b) = alpha_dropout_line(self.rate);
         (x * &kept + (1.0 - kept) * SELU_LIMIT) * a + b
     }

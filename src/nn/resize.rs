@@ -3,6 +3,7 @@
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor};
 
+use super::norm::wide;
 use super::window::{pair, size_of, to_i64};
 
 /// How `UpSampling2D` fills in.
@@ -58,7 +59,7 @@ fn repeated(x: &Tensor, [rows, columns]: [i64; 2]) -> Tensor {
 fn blended(x: &Tensor, factors: (usize, usize)) -> Tensor {
     let (height, width) = size_of(x);
     // The shares of a pixel that are rounded to bfloat16 do not add up to 1.
-    let kind = if x.kind() == Kind::BFloat16 { Kind::Float } else { x.kind() };
+    let kind = wide(x);
     let blend = |length, factor| blend(length, factor).to_kind(kind).to_device(x.device());
     let (rows, columns) = (blend(height, factors.0), blend(width, factors.1));
     rows.matmul(&x.to_kind(kind).matmul(&columns.tr())).to_kind(x.kind())

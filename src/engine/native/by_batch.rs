@@ -12,7 +12,7 @@ use super::memory::zeros;
 use super::worker::Share;
 use super::{Native, added, mean_loss, values_of};
 use crate::data::Batch;
-use crate::engine::criterion::batch_of;
+use crate::engine::criterion::{Criterion, batch_of};
 use crate::engine::{Engine, Model};
 use crate::nn::channels_first;
 
@@ -20,15 +20,12 @@ impl<T: Real> Native<T> {
     /// The loss of a batch that is the mean of its images', and the gradients of each worker in its own.
     pub(super) fn loss_by_images(&mut self, batch: &Batch, seed: u64) -> Tensor {
         let meeting = self.prepare_training(batch.len);
-        let (criterion, computed) = (&self.criterion.clone(), &batch_of(&self.computed));
+        let (criterion, computed) = (&self.criterion.clone(), &self.computed.clone());
         let judge = |outputs: &[T], images: &Range<usize>| {
-            let outputs = Tensor::from_slice(outputs).view(computed.as_slice());
-            let outputs = outputs.set_requires_grad(true);
-            let target = criterion.target_of(batch, images);
-            let loss = criterion.loss(batch, images, &channels_first(&outputs), &target);
-            let loss = loss * (images.len() as f64 / batch.len as f64);
-            let slopes = Tensor::run_backward(&[&loss], &[&outputs], false, false);
-            (loss.double_value(&[]), values_of(&slopes[0]))
+            let outputs = tensor(outputs, computed).set_requires_grad(true);
+            let share = images.len() as f64 / batch.len as f64;
+            let loss = loss_of(criterion, batch, images, &outputs) * share;
+            (loss.double_value(&[]), slopes(&loss, &outputs))
         };
         let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
             let _attendance = meeting.attend();
@@ -50,10 +47,9 @@ impl<T: Real> Native<T> {
             let training = Training::new(seed, &images, batch.len, worker, &meeting);
             own.forward_all(weights, &Share { batch, images }, training, part);
         });
-        let outputs = self.tensor(&outputs).set_requires_grad(true);
-        let loss = self.loss_of(batch, &outputs);
-        let slopes: Vec<T> =
-            values_of(&Tensor::run_backward(&[&loss], &[&outputs], false, false)[0]);
+        let outputs = tensor(&outputs, &self.computed).set_requires_grad(true);
+        let loss = loss_of(&self.criterion, batch, &(0..batch.len), &outputs);
+        let slopes: Vec<T> = slopes(&loss, &outputs);
         let parts = slopes.chunks(each).zip(0..);
         let workers = self.divide(batch.len, parts, |own, _, images, (slopes, worker)| {
             let _attendance = meeting.attend();
@@ -63,26 +59,36 @@ impl<T: Real> Native<T> {
         loss.detach() + added(workers, batch.len)
     }
 
-    /// Of outputs in Keras's shape.
-    fn loss_of(&self, batch: &Batch, outputs: &Tensor) -> Tensor {
-        let images = 0..batch.len;
-        let target = self.criterion.target_of(batch, &images);
-        self.criterion.loss(batch, &images, &channels_first(outputs), &target)
-    }
-
-    /// Outputs in Keras's shape; signals are images of one row.
-    fn tensor(&self, outputs: &[T]) -> Tensor {
-        Tensor::from_slice(outputs).view(batch_of(&self.computed).as_slice())
-    }
-
     /// Loss and outputs, without learning.
     pub(super) fn judge_by_batch(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
         let outputs = self.results(model, &batch.input);
-        let loss = self.loss_of(batch, &self.tensor(&outputs));
+        let given = tensor(&outputs, &self.computed);
+        let loss = loss_of(&self.criterion, batch, &(0..batch.len), &given);
         let loss = match self.activity(model) {
             Some(added) => loss + added,
             None => loss,
         };
         (loss, T::singles(outputs))
     }
+}
+
+/// Outputs in Keras's shape; signals are images of one row.
+fn tensor<T: Real>(outputs: &[T], shape: &[i64]) -> Tensor {
+    Tensor::from_slice(outputs).view(batch_of(shape).as_slice())
+}
+
+/// Of some images' outputs in Keras's shape.
+fn loss_of(
+    criterion: &Criterion,
+    batch: &Batch,
+    images: &Range<usize>,
+    outputs: &Tensor,
+) -> Tensor {
+    let target = criterion.target_of(batch, images);
+    criterion.loss(batch, images, &channels_first(outputs), &target)
+}
+
+/// Of the loss by the outputs.
+fn slopes<T: Real>(loss: &Tensor, outputs: &Tensor) -> Vec<T> {
+    values_of(&Tensor::run_backward(&[loss], &[outputs], false, false)[0])
 }

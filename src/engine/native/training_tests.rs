@@ -172,13 +172,17 @@ fn losses_of_the_whole_batch_and_penalties_of_values() {
     agrees(&plan);
 }
 
+fn two_convolutions(shape: [usize; 3]) -> Plan {
+    let mut graph = Builder::new(shape);
+    let conv = graph.conv(4, "tanh", Value::Input);
+    graph.conv(2, "sigmoid", conv);
+    graph.plan()
+}
+
 /// Twenty images are more than go through the stages at once.
 #[test]
 fn losses_that_are_means_over_images_are_judged_in_portions() {
-    let mut graph = Builder::new([8, 9, 2]);
-    let conv = graph.conv(4, "tanh", Value::Input);
-    graph.conv(2, "sigmoid", conv);
-    let mut plan = graph.plan();
+    let mut plan = two_convolutions([8, 9, 2]);
     for loss in ["\"ssim\"", "[{ loss = \"kl_divergence\" }, { loss = \"mae\", weight = 3.0 }]"] {
         plan.config.train.loss = of_config(loss);
         agrees(&plan);
@@ -188,10 +192,7 @@ fn losses_that_are_means_over_images_are_judged_in_portions() {
 /// Of a single image its slope would be 0 but for rounding.
 #[test]
 fn a_cosine_along_the_batch_is_that_of_the_whole_batch() {
-    let mut graph = Builder::new([5, 6, 2]);
-    let conv = graph.conv(4, "tanh", Value::Input);
-    graph.conv(2, "sigmoid", conv);
-    let mut plan = graph.plan();
+    let mut plan = two_convolutions([5, 6, 2]);
     for axis in [0, -4] {
         plan.config.train.loss =
             of_config(&format!("{{ loss = \"cosine_similarity\", axis = {axis} }}"));

@@ -126,16 +126,11 @@ impl<T: Real> Worker<T> {
         weights: &Weights<T>,
         share: &Share<'_>,
         count: usize,
-        mut training: Training<'_>,
+        training: Training<'_>,
     ) {
-        self.start(weights);
-        for images in micro_batches(share.images.clone(), self.at_once(share)) {
-            training.first = images.start;
-            self.forward(&share.batch.input, &images, Call::Training(training));
-            self.loss_and_gradient_of_outputs(share.batch, &images, count);
-            self.backward(images.len(), training);
-        }
-        self.collect();
+        self.learn(weights, share, training, |own, images| {
+            own.loss_and_gradient_of_outputs(share.batch, images, count);
+        });
     }
 
     /// The same with a loss of which `judge` gives the part of some images, from what came out for them, and its
@@ -144,18 +139,32 @@ impl<T: Real> Worker<T> {
         &mut self,
         weights: &Weights<T>,
         share: &Share<'_>,
-        mut training: Training<'_>,
+        training: Training<'_>,
         judge: impl Fn(&[T], &Range<usize>) -> (f64, Vec<T>),
+    ) {
+        self.learn(weights, share, training, |own, images| {
+            let mut outputs = zeros(images.len() * own.outputs.len());
+            own.write_outputs(&mut outputs);
+            let (loss, slopes) = judge(&outputs, images);
+            own.loss += loss;
+            own.take_slopes(&slopes);
+        });
+    }
+
+    /// A share forward and back; `judge` adds up the loss of the images that went forward, and leaves its gradient at
+    /// the last edge.
+    fn learn(
+        &mut self,
+        weights: &Weights<T>,
+        share: &Share<'_>,
+        mut training: Training<'_>,
+        judge: impl Fn(&mut Self, &Range<usize>),
     ) {
         self.start(weights);
         for images in micro_batches(share.images.clone(), self.at_once(share)) {
             training.first = images.start;
             self.forward(&share.batch.input, &images, Call::Training(training));
-            let mut outputs = zeros(images.len() * self.outputs.len());
-            self.write_outputs(&mut outputs);
-            let (loss, slopes) = judge(&outputs, &images);
-            self.loss += loss;
-            self.take_slopes(&slopes);
+            judge(self, &images);
             self.backward(images.len(), training);
         }
         self.collect();

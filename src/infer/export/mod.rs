@@ -84,9 +84,7 @@ pub struct Exporter {
 /// The same with its layers' values in the weights' own precision, as the files compute.
 fn unrounded(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
-    if plan.config.train.dtype == Precision::MixedBfloat16 {
-        plan.config.train.dtype = Precision::Float32;
-    }
+    plan.config.train.dtype = plan.config.train.dtype.of_weights();
     plan
 }
 

@@ -7,7 +7,6 @@ use serde_json::{Value as Json, json};
 use super::compile;
 use crate::config::layers::{DepthToSpace, Layer};
 use crate::config::schema::Field;
-use crate::config::sections::Precision;
 use crate::infer::export::Exporter;
 use crate::plan::{Node, Plan, Shape, Value};
 
@@ -239,11 +238,7 @@ impl<'a> Functional<'a> {
 
     /// Of what is no layer, and has no policy.
     fn type_of_values(&self) -> Json {
-        let dtype = match self.model.plan.config.train.dtype {
-            Precision::Float32 | Precision::MixedBfloat16 => Precision::Float32,
-            Precision::Float64 => Precision::Float64,
-        };
-        json!(dtype.name())
+        json!(self.model.plan.config.train.dtype.of_weights().name())
     }
 }
 
