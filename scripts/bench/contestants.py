@@ -28,13 +28,14 @@ class Cell:
     """Steps: fewer where each takes seconds."""
     alone: bool = False
     """Whether all that is measured of it is one section of the bench."""
+    dtype: str = "float32"
 
     @property
     def name(self) -> str:
-        return f"{self.model}, batch {self.batch}"
+        return f"{self.model}, batch {self.batch}" + (f", {self.dtype}" if self.dtype != "float32" else "")
 
     def overrides(self) -> list[str]:
-        return ["train.device=cpu", f"train.batch_size={self.batch}"]
+        return ["train.device=cpu", f"train.batch_size={self.batch}", f"train.dtype={self.dtype}"]
 
 
 BLOG, DEFAULT = ("32-32 model", "configs/blog-denoise.toml"), ("default model", "configs/plain.toml")

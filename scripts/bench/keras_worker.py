@@ -34,6 +34,7 @@ class Stopwatch(keras.callbacks.Callback):
 def main() -> None:
     asked = serve.job()
     experiment = serve.experiment(asked)
+    keras.config.set_dtype_policy(experiment.dtype)
     train_set = serve.pictures(experiment, "train")
     model = build(experiment)
     compile_model(model, experiment)

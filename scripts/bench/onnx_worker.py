@@ -24,7 +24,8 @@ def main() -> None:
     asked = serve.job()
     experiment = serve.experiment(asked)
     with tempfile.TemporaryDirectory() as folder:
-        run = RUNTIMES[asked["variant"]](exported(asked, experiment.name, Path(folder)), asked["threads"])
+        file = exported(asked, experiment.name, Path(folder))
+        run = RUNTIMES[asked["variant"]](file, asked["threads"], experiment.dtype == "mixed_bfloat16")
     pictures = np.ascontiguousarray(serve.pictures(experiment, "test").transpose(0, 3, 1, 2))
     batches = [pictures[start:start + experiment.batch_size]
                for start in range(0, len(pictures), experiment.batch_size)]
@@ -52,7 +53,8 @@ def exported(asked: dict[str, Any], name: str, folder: Path) -> Path:
     return file
 
 
-def onnxruntime(file: Path, threads: int) -> Runner:
+def onnxruntime(file: Path, threads: int, rounded: bool) -> Runner:
+    """It has no bfloat16 on a CPU: float32 in any case."""
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
@@ -61,15 +63,16 @@ def onnxruntime(file: Path, threads: int) -> Runner:
     return lambda batch: session.run(["output"], {"input": batch})
 
 
-def openvino(file: Path, threads: int) -> Runner:
+def openvino(file: Path, threads: int, rounded: bool) -> Runner:
     from openvino import Core
 
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": "bf16" if rounded else "f32"}
     model = Core().compile_model(file, "CPU", settings)
     return lambda batch: model(batch)[0]
 
 
-RUNTIMES: dict[str, Callable[[Path, int], Runner]] = {"onnxruntime": onnxruntime, "openvino": openvino}
+RUNTIMES: dict[str, Callable[[Path, int, bool], Runner]] = {"onnxruntime": onnxruntime, "openvino": openvino}
 
 if __name__ == "__main__":
     main()

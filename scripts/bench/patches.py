@@ -11,6 +11,7 @@ from .contestants import Cell
 
 SIDE, TRAIN, TEST = 64, 2048, 64
 BATCHES = {"dncnn-small": (4, 16, 64), "unet": (4, 16), "dncnn": (4, 16)}
+DTYPES, MIXED_BATCH = ("float32", "mixed_bfloat16"), 16
 WARM_UP = 4
 """Steps: one of dncnn at batch 16 takes seconds."""
 
@@ -22,10 +23,14 @@ def cells(out: Path) -> list[Cell]:
     file = out / "patches.npz"
     np.savez(file, **{f"x_{split}": random.random((count, SIDE, SIDE, 1), np.float32)
                       for split, count in (("train", TRAIN), ("test", TEST))})
-    return [cell(name, batch, out, file) for name, batches in BATCHES.items() for batch in batches]
+    return [
+        cell(name, batch, out, file, dtype)
+        for name, batches in BATCHES.items() for batch in batches
+        for dtype in (DTYPES if batch == MIXED_BATCH else DTYPES[:1])
+    ]
 
 
-def cell(name: str, batch: int, out: Path, file: Path) -> Cell:
+def cell(name: str, batch: int, out: Path, file: Path, dtype: str) -> Cell:
     tree = tomllib.loads(Path(f"configs/{name}.toml").read_text())
     tree["model"]["input_shape"] = [SIDE, SIDE, 1]
     tree["data"] = {"kind": "npz", "file": str(file)}
@@ -33,4 +38,4 @@ def cell(name: str, batch: int, out: Path, file: Path) -> Cell:
     config = out / f"{name}.toml"
     config.write_text(toml_text(tree))
     sections = ("step", "predict", "memory") if batch == 16 else ("step",)
-    return Cell(name, str(config), batch, sections, TRAIN, TEST, WARM_UP, alone=True)
+    return Cell(name, str(config), batch, sections, TRAIN, TEST, WARM_UP, alone=True, dtype=dtype)

@@ -75,8 +75,11 @@ pub fn follow_batch(moving: &Tensor, batch: &Tensor, momentum: f64) {
 impl ModuleT for BatchNormalization {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         // On the CPU libtorch sums channels-last memory up in plain loops of the input's own precision:
-        // over a million values a channel float32 loses 5e-5 of the result and 1e-3 of gamma's gradient.
-        let kind = if train && x.device() == Device::Cpu { Kind::Double } else { wide(x) };
+        // over a million values a channel float32 loses 5e-5 of the result and 1e-3 of gamma's gradient. Of bfloat16,
+        // which loses more than that, it takes the statistics in float32, as Keras does.
+        let rounded = x.kind() == Kind::BFloat16;
+        let kind =
+            if train && x.device() == Device::Cpu && !rounded { Kind::Double } else { wide(x) };
         let own = |weight: &Tensor| weight.to_kind(kind);
         let (mean, variance) = (own(&self.moving_mean), own(&self.moving_variance));
         // libtorch's moving statistics follow a rule of their own. With a momentum of 1 they keep nothing
@@ -84,7 +87,8 @@ impl ModuleT for BatchNormalization {
         let (mean, variance) =
             if train { (mean.zeros_like(), variance.zeros_like()) } else { (mean, variance) };
         let (gamma, beta) = (self.gamma.as_ref().map(own), self.beta.as_ref().map(own));
-        let y = own(x).batch_norm(
+        let computed = if rounded { x.shallow_clone() } else { own(x) };
+        let y = computed.batch_norm(
             gamma.as_ref(),
             beta.as_ref(),
             Some(&mean),

@@ -158,6 +158,7 @@ fn with_weights(
         direction,
         fold: Fold { upsampling: None },
         tiling: None,
+        rounded: false,
         coarse_first: true,
         relu: false,
         pool: None,

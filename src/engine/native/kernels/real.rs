@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use num_traits::Float;
 
-use super::Kernels;
+use super::{Bfloat16, Kernels};
 
 /// `f32` or `f64`.
 pub(in crate::engine) trait Real:
@@ -28,6 +28,9 @@ pub(in crate::engine) trait Real:
 
     /// The forms of the kernels that this CPU can run, the fastest first.
     fn forms() -> Vec<&'static Kernels<Self>>;
+
+    /// The ways of multiplying in bfloat16, the fastest first; none where that is too much of a loss.
+    fn bfloat16() -> Vec<&'static Bfloat16<Self>>;
 }
 
 impl Real for f64 {
@@ -57,6 +60,10 @@ impl Real for f64 {
 
     fn forms() -> Vec<&'static Kernels<Self>> {
         super::forms::available_f64()
+    }
+
+    fn bfloat16() -> Vec<&'static Bfloat16<Self>> {
+        Vec::new()
     }
 }
 
@@ -127,5 +134,9 @@ impl Real for f32 {
 
     fn forms() -> Vec<&'static Kernels<Self>> {
         super::forms::available_f32()
+    }
+
+    fn bfloat16() -> Vec<&'static Bfloat16<Self>> {
+        super::bfloat16::available_f32()
     }
 }
