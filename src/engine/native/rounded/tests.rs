@@ -3,11 +3,12 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::*;
 use crate::config::sections::Precision;
 use crate::engine::Engine;
+use crate::engine::libtorch::Libtorch;
 use crate::engine::native::Native;
 use crate::engine::native::graph_tests::{Builder, distance, model_of};
 use crate::engine::native::grid::{Grid, Margin, Size};
@@ -238,26 +239,34 @@ fn plan(dtype: Precision) -> Plan {
 }
 
 /// Losses, gradient and outputs of an engine.
-fn results<T: Real>(dtype: Precision, threads: usize) -> Vec<Tensor> {
-    let plan = plan(dtype);
-    let (model, batch) = (model_of(&plan, T::KIND), batch(&plan, 5));
-    let mut native = Native::<T>::new(&plan, Part::Whole, threads).unwrap();
-    let step = native.loss_and_gradient(&model, &batch, 0);
-    let (loss, outputs) = (native.loss(&model, &batch), native.outputs(&model, &batch.input));
+fn results(engine: &mut dyn Engine, plan: &Plan, kind: Kind) -> Vec<Tensor> {
+    let (model, batch) = (model_of(plan, kind), batch(plan, 5));
+    let step = engine.loss_and_gradient(&model, &batch, 0);
+    let (loss, outputs) = (engine.loss(&model, &batch), engine.outputs(&model, &batch.input));
     [step.loss, step.gradient, loss, outputs].map(|found| found.to_kind(Kind::Double)).into()
 }
 
+fn native<T: Real>(dtype: Precision, threads: usize) -> Vec<Tensor> {
+    let plan = plan(dtype);
+    let mut engine = Native::<T>::new(&plan, Part::Whole, threads).unwrap();
+    results(&mut engine, &plan, T::KIND)
+}
+
 #[test]
-fn a_model_in_mixed_bfloat16_is_as_far_from_float64_as_8_bits_are() {
-    let exact = results::<f64>(Precision::Float64, 1);
-    let alone = results::<f32>(Precision::MixedBfloat16, 1);
-    for (place, (ours, exact)) in alone.iter().zip(&exact).enumerate() {
-        let distance = distance(ours, exact);
-        // Of float32 it would be 1e-6.
-        assert!((1e-5..0.02).contains(&distance), "{distance:.1e} in place {place}");
+fn a_model_in_mixed_bfloat16_is_no_farther_from_float64_than_where_each_layer_rounds() {
+    let mixed = plan(Precision::MixedBfloat16);
+    let mut libtorch = Libtorch::new(&mixed, Part::Whole, Device::Cpu, Kind::Float);
+    let theirs = results(&mut libtorch, &mixed, Kind::Float);
+    let exact = native::<f64>(Precision::Float64, 1);
+    let alone = native::<f32>(Precision::MixedBfloat16, 1);
+    for (place, (ours, theirs)) in alone.iter().zip(&theirs).enumerate() {
+        let [ours, theirs] = [ours, theirs].map(|found| distance(found, &exact[place]));
+        // Of float32 it would be 1e-6; a loss may come near by chance.
+        let rounded = ours > 1e-5 && ours < 0.1;
+        assert!(rounded && ours <= theirs.max(1e-3), "{place}: {ours:.1e}, libtorch {theirs:.1e}");
     }
     for threads in [1, 2, 8] {
-        let ours = results::<f32>(Precision::MixedBfloat16, threads);
+        let ours = native::<f32>(Precision::MixedBfloat16, threads);
         // More threads than images share a convolution, whose bits do not know it; others add up gradients in another order.
         let bar = if threads == 1 { 0.0 } else { 1e-6 };
         for (ours, alone) in ours.iter().zip(&alone) {
