@@ -94,7 +94,7 @@ pub(crate) fn choose(
     let reason = match train.engine {
         EngineChoice::Libtorch => return Ok((libtorch(), None)),
         _ if device != Device::Cpu => "it runs on the CPU only".to_owned(),
-        _ if lacks_tiles(train) => NO_TILES.to_owned(),
+        _ if train.dtype == Precision::MixedBfloat16 => NOT_ROUNDED.to_owned(),
         _ => match native(plan, part, train.threads.unwrap_or_else(cores)) {
             Ok(engine) => return Ok((engine, None)),
             Err(unsupported) => unsupported.to_string(),
@@ -116,17 +116,15 @@ pub fn on_cpu(plan: &Plan) -> String {
     let train = &plan.config.train;
     match (train.engine, native::supports(plan)) {
         (EngineChoice::Libtorch, _) => "libtorch".to_owned(),
-        _ if lacks_tiles(train) => format!("libtorch, not native: {NO_TILES}"),
+        _ if train.dtype == Precision::MixedBfloat16 => {
+            format!("libtorch, not native: {NOT_ROUNDED}")
+        }
         (_, Ok(())) => "native".to_owned(),
         (_, Err(unsupported)) => format!("libtorch, not native: {unsupported}"),
     }
 }
 
-const NO_TILES: &str = "it multiplies bfloat16 with AMX only, which this processor lacks";
-
-fn lacks_tiles(train: &Train) -> bool {
-    train.dtype == Precision::MixedBfloat16 && !native::multiplies_bfloat16()
-}
+const NOT_ROUNDED: &str = "it does not compute in bfloat16";
 
 /// Refuses what would silently take many times as long as float32: bfloat16 in software, unless it is asked for.
 fn check_bfloat16(train: &Train, device: Device, in_hardware: bool) -> Result<(), UsageError> {
@@ -145,10 +143,9 @@ fn check_bfloat16(train: &Train, device: Device, in_hardware: bool) -> Result<()
 
 fn native(plan: &Plan, part: Part, threads: usize) -> Result<Box<dyn Engine>, Unsupported> {
     Ok(match plan.config.train.dtype {
-        Precision::Float32 | Precision::MixedBfloat16 => {
-            Box::new(Native::<f32>::new(plan, part, threads)?)
-        }
+        Precision::Float32 => Box::new(Native::<f32>::new(plan, part, threads)?),
         Precision::Float64 => Box::new(Native::<f64>::new(plan, part, threads)?),
+        Precision::MixedBfloat16 => unreachable!("libtorch computes it"),
     })
 }
 

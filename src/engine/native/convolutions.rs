@@ -158,7 +158,6 @@ fn with_weights(
         direction,
         fold: Fold { upsampling: None },
         tiling: None,
-        rounded: false,
         coarse_first: true,
         relu: false,
         pool: None,

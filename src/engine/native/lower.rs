@@ -28,7 +28,6 @@ use super::fold::Fold;
 use super::grid::Size;
 use super::pass::Direction;
 use super::penalties::{Penalty, SamplingOptions};
-use super::rounded::Rounded;
 use super::stages::{
     Activate, ConvolutionOptions, DepthwiseOptions, MOST_CANDIDATES, NormOptions, PReluOptions,
     Part, PartedOptions,
@@ -617,21 +616,6 @@ pub(super) fn multiply_less(mut operations: Vec<Operation>) -> Vec<Operation> {
         }
     }
     operations
-}
-
-/// Convolutions that are multiplied in bfloat16 where [`Rounded`] suits them; the others stay as they are.
-pub(super) fn round_factors(operations: &mut [Operation]) {
-    let round = |options: &mut ConvolutionOptions| {
-        options.rounded = Rounded::<f32>::suits(&options.window);
-        options.tiling = options.tiling.filter(|_| !options.rounded);
-    };
-    for operation in operations {
-        match &mut operation.kind {
-            Kind::Convolution(options) => round(options),
-            Kind::Parted(PartedOptions { parts, .. }) => parts.iter_mut().for_each(round),
-            _ => {}
-        }
-    }
 }
 
 /// A convolution, perhaps a relu, and a max-pooling whose windows neither overlap nor reach over the

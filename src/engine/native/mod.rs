@@ -44,7 +44,6 @@
 //! | tile, plane | 2x2 results that are computed together with fewer multiplications; for each of these multiplications, the values of all tiles | [`tiled`] |
 //! | fold | nearest upsampling and the convolution after it as one transposed convolution | [`fold`] |
 //! | team | a worker's thread and its helpers, where there are more threads than images | [`team`] |
-//! | rounded | factors as bfloat16, sums as float32: what `mixed_bfloat16` asks for | [`rounded`] |
 //! | part | some of the channels that a convolution reads, where they are concatenated | [`stages`] |
 //!
 //! `kernels/tests.rs` holds each kernel, in each of its forms, to such plain loops.
@@ -68,7 +67,6 @@ mod memory;
 mod merges;
 mod pass;
 mod penalties;
-mod rounded;
 mod spin_wait;
 mod stages;
 mod step;
@@ -92,7 +90,6 @@ use tch::{Device, Tensor};
 
 use super::criterion::{Criterion, sides};
 use super::{Engine, Model, Step};
-use crate::config::sections::Precision;
 use crate::data::Batch;
 use crate::nn;
 use crate::plan::{Part, Plan, Section};
@@ -113,11 +110,6 @@ pub(super) fn supports(plan: &Plan) -> Result<(), Unsupported> {
     lower::operations(&section_of(plan, Part::Whole)).map(drop)
 }
 
-/// Whether the processor multiplies bfloat16 in tiles; in plain loops it would be slower than float32.
-pub(super) fn multiplies_bfloat16() -> bool {
-    f32::bfloat16().len() > 1
-}
-
 fn section_of(plan: &Plan, part: Part) -> Section<'_> {
     plan.graph.section(part).expect("who asks for a part has found that it stands alone")
 }
@@ -131,8 +123,6 @@ pub(super) struct Native<T: Real> {
     /// The loss, where libtorch computes it.
     criterion: Criterion,
     threads: usize,
-    /// Whether the policy is mixed_bfloat16.
-    rounded: bool,
     crew: Crew,
     /// One for each thread, as soon as there are images for it: a single image needs the memory of
     /// one worker, however many cores there are.
@@ -159,10 +149,7 @@ impl<T: Real> Native<T> {
     /// Names the first layer that has none.
     pub fn new(plan: &Plan, part: Part, threads: usize) -> Result<Self, Unsupported> {
         let loss = loss::elementwise(&plan.config.train.loss);
-        let mut lowered = lower::lower(&section_of(plan, part), loss)?;
-        if plan.config.train.dtype == Precision::MixedBfloat16 {
-            lower::round_factors(&mut lowered.0);
-        }
+        let lowered = lower::lower(&section_of(plan, part), loss)?;
         Ok(Self::assemble(plan, part, lowered, threads, T::forms()[0]))
     }
 
@@ -182,7 +169,6 @@ impl<T: Real> Native<T> {
             head,
             criterion: Criterion::new(&plan.config.train.loss, &section, Device::Cpu, T::KIND),
             threads,
-            rounded: plan.config.train.dtype == Precision::MixedBfloat16,
             crew: Crew::new(threads, heaviest(&operations)),
             operations,
             workers: Vec::new(),
@@ -350,11 +336,11 @@ fn added<T: Real>(workers: &[Worker<T>], images: usize) -> f64 {
 impl<T: Real> Engine for Native<T> {
     fn name(&self) -> String {
         let threads = self.threads;
-        let (form, label) = match T::bfloat16().first().filter(|_| self.rounded) {
-            Some(form) => (form.name, ", mixed_bfloat16"),
-            None => (self.kernels.name, ""),
-        };
-        format!("native ({form}, {threads} thread{}{label})", if threads == 1 { "" } else { "s" })
+        format!(
+            "native ({}, {threads} thread{})",
+            self.kernels.name,
+            if threads == 1 { "" } else { "s" }
+        )
     }
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {

@@ -9,7 +9,6 @@
 // Only what is inlined into a form is compiled with that form's instructions.
 #![allow(clippy::inline_always)]
 
-mod bfloat16;
 mod channels;
 mod depthwise;
 mod elementwise;
@@ -24,7 +23,6 @@ mod real;
 mod tests;
 mod tiles;
 
-pub(in crate::engine) use bfloat16::{Bfloat16, Given, LINE, Line, Row, SIDE, Square, Tall, Tile};
 pub(in crate::engine) use channels::{Lines, Slopes, Sums};
 pub(in crate::engine) use depthwise::{Depthwise, DepthwiseGradient, Tap};
 pub(in crate::engine) use outer::{Outer, Pixels, rows_of_sums};

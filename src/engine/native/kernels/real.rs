@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use num_traits::Float;
 
-use super::{Bfloat16, Kernels};
+use super::Kernels;
 
 /// `f32` or `f64`.
 pub(in crate::engine) trait Real:
@@ -28,9 +28,6 @@ pub(in crate::engine) trait Real:
 
     /// The forms of the kernels that this CPU can run, the fastest first.
     fn forms() -> Vec<&'static Kernels<Self>>;
-
-    /// The ways of multiplying in bfloat16, the fastest first; none where that is too much of a loss.
-    fn bfloat16() -> Vec<&'static Bfloat16<Self>>;
 }
 
 impl Real for f64 {
@@ -60,10 +57,6 @@ impl Real for f64 {
 
     fn forms() -> Vec<&'static Kernels<Self>> {
         super::forms::available_f64()
-    }
-
-    fn bfloat16() -> Vec<&'static Bfloat16<Self>> {
-        Vec::new()
     }
 }
 
@@ -134,9 +127,5 @@ impl Real for f32 {
 
     fn forms() -> Vec<&'static Kernels<Self>> {
         super::forms::available_f32()
-    }
-
-    fn bfloat16() -> Vec<&'static Bfloat16<Self>> {
-        super::bfloat16::available_f32()
     }
 }

@@ -11,7 +11,6 @@ use crate::engine::native::grid::{Edge, Field, Grid, Margin, Size};
 use crate::engine::native::kernels::{Kernels, Real};
 use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::Direction;
-use crate::engine::native::rounded::Rounded;
 use crate::engine::native::team::{MULTIPLICATIONS_OF_A_VALUE, Means, Team};
 use crate::engine::native::tiled::{Tiled, Tiling};
 use crate::engine::native::window::Window;
@@ -26,8 +25,6 @@ pub(in crate::engine::native) struct Options {
     pub fold: Fold,
     /// Whether tiles take fewer multiplications.
     pub tiling: Option<Tiling>,
-    /// Whether its factors are rounded to bfloat16; then there is no tiling.
-    pub rounded: bool,
     /// Whether the stored kernel's first axis is the coarse grid's channels.
     pub coarse_first: bool,
     pub relu: bool,
@@ -99,12 +96,11 @@ pub(in crate::engine::native) struct Convolution<T: Real> {
     pool: Option<Pool<T>>,
 }
 
-/// One way of computing it.
+/// Either way of computing it.
 #[derive(Debug)]
-enum Arithmetic<T: Real> {
+enum Arithmetic<T> {
     Direct(Box<Direct<T>>),
     Tiled(Box<Tiled<T>>),
-    Rounded(Box<Rounded<T>>),
 }
 
 /// Of the pooling.
@@ -129,8 +125,6 @@ impl<T: Real> Convolution<T> {
         };
         let arithmetic = if let Some(tiling) = options.tiling {
             Arithmetic::Tiled(Box::new(Tiled::new(tiling, window, direction, images, lanes)))
-        } else if let Some(form) = T::bfloat16().first().filter(|_| options.rounded) {
-            Arithmetic::Rounded(Box::new(Rounded::new(form, window, direction)))
         } else {
             let pooled = options.pool.is_some();
             Arithmetic::Direct(Box::new(Direct::new(window, direction, pooled, lanes)))
@@ -140,7 +134,6 @@ impl<T: Real> Convolution<T> {
             let (before, at_once) = match &arithmetic {
                 Arithmetic::Direct(_) => (Size { height: size.0, ..output }, 1),
                 Arithmetic::Tiled(tiled) => (output, tiled.images()),
-                Arithmetic::Rounded(_) => (output, 1),
             };
             let margin = Self::margins(&options).1;
             Pool {
@@ -181,7 +174,7 @@ impl<T: Real> Convolution<T> {
         match &self.arithmetic {
             Arithmetic::Tiled(tiled) => tiled.images(),
             Arithmetic::Direct(direct) if direct.is_single() && self.pool.is_none() => images,
-            Arithmetic::Direct(_) | Arithmetic::Rounded(_) => 1,
+            Arithmetic::Direct(_) => 1,
         }
     }
 
@@ -201,11 +194,6 @@ impl<T: Real> Convolution<T> {
                     for place in 0..count {
                         pool.forward_image(means, place, (&mut *output, first + place), finish);
                     }
-                }
-                Arithmetic::Rounded(rounded) => {
-                    let before = (&mut pool.before[0], 0);
-                    rounded.forward(&self.team, (input, first), before, 1, |_| {});
-                    pool.forward_image(means, 0, (&mut *output, first), finish);
                 }
             }
         }
@@ -310,7 +298,6 @@ impl<T: Real> Stage<T> for Convolution<T> {
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => direct.load(&self.kernel, bias),
             Arithmetic::Tiled(tiled) => tiled.load(self.kernels, &self.kernel, bias),
-            Arithmetic::Rounded(rounded) => rounded.load(&self.kernel, bias),
         }
     }
 
@@ -328,9 +315,6 @@ impl<T: Real> Stage<T> for Convolution<T> {
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => {
                 direct.forward(means, (input, 0), (output, 0), images, finish);
-            }
-            Arithmetic::Rounded(rounded) => {
-                rounded.forward(team, (input, 0), (output, 0), images, finish);
             }
             Arithmetic::Tiled(tiled) => {
                 for first in (0..images).step_by(at_once) {
@@ -387,9 +371,6 @@ impl<T: Real> Stage<T> for Convolution<T> {
                 Arithmetic::Tiled(tiled) => {
                     tiled.backward(means, input, gradient, result, count);
                 }
-                Arithmetic::Rounded(rounded) => {
-                    rounded.backward(&self.team, input, gradient, result, count);
-                }
             }
         }
     }
@@ -400,7 +381,6 @@ impl<T: Real> Stage<T> for Convolution<T> {
         match &mut self.arithmetic {
             Arithmetic::Direct(direct) => direct.collect(&mut self.kernel, self.kernels.lanes),
             Arithmetic::Tiled(tiled) => tiled.collect(self.kernels, &mut self.kernel),
-            Arithmetic::Rounded(rounded) => rounded.collect(&mut self.kernel),
         }
         let stored = &mut gradient[self.options.kernel.clone()];
         let all: &mut [T] = if self.options.part.is_some() {
