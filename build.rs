@@ -36,16 +36,55 @@ fn keep_cuda(lib: &str) {
 fn compile_torch_ext(lib: &Path) {
     println!("cargo:rerun-if-changed=torch-ext");
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    println!("cargo:rustc-check-cfg=cfg(convae_c10d)");
     let include = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(
         || lib.with_file_name("include"),
         |folder| PathBuf::from(folder).join("include"),
     );
-    cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        .pic(true)
-        .warnings(false) // of libtorch's headers
-        .include(include)
-        .file("torch-ext/context.cpp")
-        .compile("convae_torch_ext");
+    let mut build = torch_ext(&include);
+    match compile_group(&include, lib) {
+        Ok(object) => {
+            build.object(object);
+            println!("cargo:rustc-cfg=convae_c10d");
+        }
+        Err(reason) => println!(
+            "cargo:warning=this libtorch does not take torch-ext/group.cpp ({reason}), so this convae trains in one \
+             process only"
+        ),
+    }
+    build.file("torch-ext/context.cpp").compile("convae_torch_ext");
+}
+
+fn torch_ext(include: &Path) -> cc::Build {
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").pic(true).include("torch-ext");
+    build.include(include).include(include.join("torch/csrc/api/include"));
+    build.warnings(false); // of libtorch's headers
+    build
+}
+
+/// Training in several processes, where this libtorch has what it needs: headers, which not every package holds, and
+/// symbols, which not every build has. The linker would name those only when the program is linked.
+fn compile_group(include: &Path, lib: &Path) -> Result<PathBuf, String> {
+    let header = include.join("torch/csrc/distributed/c10d/ProcessGroupGloo.hpp");
+    if !header.exists() {
+        return Err(format!("{} is not there", header.display()));
+    }
+    let mut build = torch_ext(include);
+    build.define("USE_C10D_GLOO", None).file("torch-ext/group.cpp").cargo_warnings(false);
+    let objects =
+        build.try_compile_intermediates().map_err(|_| "it does not compile".to_owned())?;
+    let object = objects.into_iter().next().ok_or("it compiles to nothing")?;
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        let linked = Path::new(&std::env::var_os("OUT_DIR").unwrap_or_default()).join("group.so");
+        let mut link = build.get_compiler().to_command();
+        link.args(["-shared", "-Wl,--no-undefined", "-o"]).arg(&linked).arg(&object);
+        link.arg("-L").arg(lib).args(["-ltorch_cpu", "-lc10"]);
+        let output = link.output().map_err(|error| error.to_string())?;
+        let _ = std::fs::remove_file(linked);
+        if !output.status.success() {
+            return Err("its libraries lack a symbol".to_owned());
+        }
+    }
+    Ok(object)
 }

@@ -28,6 +28,7 @@ use convae::engine::Model;
 use convae::nn::{Activation, Interpolation, Loss, Padding};
 use convae::plan::{Node, Part, Plan, Shape};
 use convae::system::random::Stream;
+use convae::system::ranks::Share;
 use flate2::read::GzDecoder;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -1331,7 +1332,15 @@ fn noise(resample: Resample) -> Corruption {
 
 fn loader<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize) -> DataLoader<'a> {
     let method = &SUPERVISED;
-    DataLoader { images, corruption, method, split: Split::Train, seed: 42, batch_size }
+    DataLoader {
+        images,
+        corruption,
+        method,
+        split: Split::Train,
+        seed: 42,
+        batch_size,
+        share: Share::ALL,
+    }
 }
 
 #[test]

@@ -3,25 +3,10 @@
 #include <ATen/Context.h>
 
 #include <cstdlib>
-#include <cstring>
-#include <exception>
 
-namespace {
+#include "attempt.h"
 
-// Null, or the text of an exception, which the caller hands to `convae_free`.
-template <typename Work>
-char* attempt(Work work) noexcept {
-    try {
-        work();
-        return nullptr;
-    } catch (const std::exception& problem) {
-        return strdup(problem.what());
-    } catch (...) {
-        return strdup("an exception without a text");
-    }
-}
-
-}  // namespace
+using convae::attempt;
 
 extern "C" {
 

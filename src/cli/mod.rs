@@ -9,6 +9,7 @@ mod evaluate;
 mod export;
 mod import;
 mod neighbours;
+mod processes;
 mod reference;
 mod report;
 mod resume;
@@ -193,8 +194,10 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Import(args)), _) => import::run(&args),
         (Some(Command::Neighbours(args)), _) => neighbours::run(&args),
         (Some(Command::Summary(args)), _) => summary::run(&args),
-        (Some(Command::Sweep(args)), _) => sweep::run(&args),
-        (Some(Command::Try(args)), _) => trial::run(&args),
+        (Some(Command::Sweep(args)), _) => {
+            processes::alone("sweep").and_then(|()| sweep::run(&args))
+        }
+        (Some(Command::Try(args)), _) => processes::alone("try").and_then(|()| trial::run(&args)),
         (Some(Command::Report(args)), _) => report::run(&args),
         (Some(Command::Reference(args)), _) => reference::run(&args),
         (None, Some(args)) => train::run(&args),

@@ -1,18 +1,21 @@
 //! `convae --config FILE`: from a config to weights and images.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
+use super::processes;
 use super::resume;
 use super::trial::Trial;
 use crate::config::Source;
 use crate::config::method::Method;
 use crate::data::Dataset;
 use crate::data::corruption::Split;
-use crate::engine::choose_device;
+use crate::engine::choose_device_of;
 use crate::infer::model_file::{rescued, save_model};
 use crate::plan::Plan;
 use crate::plan::loader;
@@ -24,10 +27,12 @@ use crate::run::resume::FolderKeeper;
 use crate::system::exit;
 use crate::system::exit::UsageError;
 use crate::system::interrupt;
+use crate::system::ranks::{Place, Ranks};
 use crate::system::terminal::note;
 use crate::train::history_csv::HistoryCsv;
 use crate::train::parity_trace::Trace;
 use crate::train::tensorboard::{self, TensorBoard};
+use crate::train::together;
 use crate::train::{History, Observer, Outcome, Progress, TrainError, Trainer, TrainingState, fit};
 
 /// Trains the model that a config describes.
@@ -55,12 +60,15 @@ pub struct Train {
     /// Also writes all that a replay in Keras needs, to an empty folder.
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
+    /// Trains in so many processes on this machine, which share each batch and the cores.
+    #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub processes: Option<usize>,
     /// Stops, as by Ctrl-C, when standard input ends: for a sweep's runs, whose sweep holds it open.
     #[arg(long, hide = true)]
     pub attended: bool,
 }
 
-fn plan(args: &Train) -> anyhow::Result<Plan> {
+pub(super) fn plan(args: &Train) -> anyhow::Result<Plan> {
     let mut source = Source::open(&args.config, &args.overrides)?;
     if args.fresh {
         source.config.model.weights = None;
@@ -75,16 +83,33 @@ fn plan(args: &Train) -> anyhow::Result<Plan> {
 /// written.
 pub fn run(args: &Train) -> anyhow::Result<u8> {
     earlier(args)?;
-    train(args, plan(args)?, None)
+    let place = Place::of_environment()?;
+    match (args.processes, place) {
+        (Some(_), Some(_)) => Err(UsageError(
+            "--processes starts processes, and RANK and WORLD_SIZE in the environment say that this is one of several \
+             already; leave one out"
+                .to_owned(),
+        )
+        .into()),
+        (Some(count), None) if count > 1 => processes::start(args, count),
+        (_, Some(place)) => processes::take_part(args, place),
+        _ => train(args, plan(args)?, None, None),
+    }
 }
 
-/// The same with a plan that is there already, for a `trial` with a page of its own.
-pub(super) fn train(args: &Train, plan: Plan, trial: Option<&Trial>) -> anyhow::Result<u8> {
+/// The same with a plan that is there already: for a `trial` with a page of its own, or as rank 0 of several processes.
+pub(super) fn train(
+    args: &Train,
+    plan: Plan,
+    trial: Option<&Trial>,
+    ranks: Option<&Arc<Ranks>>,
+) -> anyhow::Result<u8> {
     let earlier = earlier(args)?;
     plan.loss()?;
     let plan = plan.for_data()?;
     let target = plan.objective()?.target;
-    let device = choose_device(&plan.config.train.device)?;
+    let local_rank = ranks.map_or(0, |ranks| ranks.place().local_rank);
+    let device = choose_device_of(&plan.config.train.device, local_rank)?;
     let folder = RunFolder::choose(&plan, args.out.as_deref(), earlier)?;
     args.trace.as_deref().map(|dir| Trace::check(dir, &plan)).transpose()?;
     // Held already while checkpoints are read; where there are none, no folder is made for bad data.
@@ -111,10 +136,16 @@ pub(super) fn train(args: &Train, plan: Plan, trial: Option<&Trial>) -> anyhow::
     }
 
     let mut trainer = Trainer::new(&plan, device)?;
+    if let Some(ranks) = ranks {
+        processes::check(ranks, &plan, &data, &trainer)?;
+    }
     let mut history = History::new(&plan, &trainer);
     history.skipped_files = data.train.skipped() + data.test.skipped();
     history.images = [data.train.len(), data.test.len()];
-    introduce(&plan, &data, &trainer);
+    if let Some(ranks) = ranks {
+        history.engine += &format!(", {} processes", ranks.place().size);
+    }
+    introduce(&plan, &data, &history);
     let goes_on = saved.is_some();
     let mut state = if let Some(saved) = saved {
         resume::restore(saved, &folder, &mut trainer, &history)?
@@ -123,6 +154,10 @@ pub(super) fn train(args: &Train, plan: Plan, trial: Option<&Trial>) -> anyhow::
         TrainingState::new(history)
     };
     state.digests = Some(data.digests());
+    if let Some(ranks) = ranks {
+        together::share_state(ranks, &mut trainer, Some(&state))?;
+        trainer.join(Arc::clone(ranks));
+    }
     let mut progress = Progress::new(plan.config.train.epochs);
     let mut trace =
         args.trace.as_deref().map(|dir| Trace::begin(dir, &plan, &data, &trainer)).transpose()?;
@@ -136,6 +171,9 @@ pub(super) fn train(args: &Train, plan: Plan, trial: Option<&Trial>) -> anyhow::
         &mut [&mut progress, &mut trace, &mut views.tensorboard, &mut views.csv, &mut page];
     let outcome = fit(&plan, &data, &mut trainer, &mut state, observers, &mut checkpointer);
     progress.end();
+    if let (Some(ranks), Ok(_)) = (ranks, &outcome) {
+        ranks.finish();
+    }
     let (outcome, lost) = match outcome {
         Ok(outcome) => (outcome, None),
         // What was learned before is worth as much as after Ctrl-C.
@@ -233,7 +271,7 @@ pub(super) fn earlier(args: &Train) -> Result<Existing, UsageError> {
 }
 
 /// What is about to happen.
-fn introduce(plan: &Plan, data: &Dataset, trainer: &Trainer) {
+fn introduce(plan: &Plan, data: &Dataset, history: &History) {
     let train = &plan.config.train;
     for line in summary(plan).lines() {
         note(format_args!("{line}"));
@@ -248,8 +286,8 @@ fn introduce(plan: &Plan, data: &Dataset, trainer: &Trainer) {
         train.optimizer.name(),
         train.loss.name(),
         train.dtype.name(),
-        trainer.predictor.device_name(),
-        trainer.predictor.engine_name(),
+        history.device,
+        history.engine,
     ));
     if let Some(sentence) = data.train.target().said() {
         note(format_args!("{sentence}"));

@@ -130,7 +130,7 @@ pub fn run(args: &Try) -> anyhow::Result<u8> {
     let plan = plan(&text, &config, &args.overrides)?;
     let next = next_steps(args, &out, &name);
     let words = TrialWords { lead, findings, config: text, next };
-    train(&call, plan, Some(&Trial { survey, noise, words, deadline }))
+    train(&call, plan, Some(&Trial { survey, noise, words, deadline }), None)
 }
 
 fn call(args: &Try, config: &Path, out: &Path) -> Train {
@@ -142,6 +142,7 @@ fn call(args: &Try, config: &Path, out: &Path) -> Train {
         resume: args.resume,
         fresh: false,
         trace: None,
+        processes: None,
         attended: false,
     }
 }

@@ -52,6 +52,19 @@ pub enum EngineChoice {
 
 choice!(EngineChoice { Auto = "auto", Native = "native", Libtorch = "libtorch" });
 
+/// How several processes add up their gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distributed {
+    /// What this build has.
+    Auto,
+    /// Over TCP, through the processor's memory.
+    Gloo,
+    /// Among GPUs.
+    Nccl,
+}
+
+choice!(Distributed { Auto = "auto", Gloo = "gloo", Nccl = "nccl" });
+
 section! {
     /// A whole experiment.
     pub struct Config {
@@ -137,6 +150,12 @@ section! {
         engine: EngineChoice = EngineChoice::Auto;
         /// Threads of the native engine; one for each core where not set.
         threads: Option<usize> = None, in Bounds::closed(1.0, 1024.0);
+        /// How several processes that train together add up their gradients: `gloo` over TCP; `nccl` among GPUs, which no
+        /// build has yet; `auto` chooses.
+        distributed: Distributed = Distributed::Auto;
+        /// Seconds after which a process that shows no sign of life is lost, and that processes wait for each other at the
+        /// start.
+        distributed_timeout: f64 = 60.0, in Bounds::closed(1.0, 86_400.0);
         /// Steps of an epoch after which a checkpoint is written, beside the one after each epoch.
         checkpoint_every: Option<usize> = None, in Bounds::closed(1.0, 1e9);
         /// So many of the last checkpoints are kept: were one damaged, there is one before it.

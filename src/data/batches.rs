@@ -10,6 +10,7 @@ use crate::config::method::Method;
 use crate::config::sections::Corruption;
 use crate::data::corruption::Split;
 use crate::system::random::{Purpose, stream};
+use crate::system::ranks::Share;
 
 /// Some images, channels last, one after the other.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +23,17 @@ pub struct Batch {
     pub clean: Option<Vec<f32>>,
     /// Which of its values the loss looks at.
     pub supervision: Supervision,
+    /// Where it is a process's share of a batch: of which.
+    pub part: Option<BatchPart>,
+}
+
+/// Where images stand in the batch that several processes share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchPart {
+    /// The number of the first one.
+    pub first: usize,
+    /// Images of the whole batch.
+    pub whole: usize,
 }
 
 impl Batch {
@@ -29,6 +41,12 @@ impl Batch {
     #[must_use]
     pub fn target(&self) -> &[f32] {
         self.clean.as_ref().unwrap_or(&self.input)
+    }
+
+    /// Where its images stand in the whole batch, which it may be itself.
+    #[must_use]
+    pub fn part(&self) -> BatchPart {
+        self.part.unwrap_or(BatchPart { first: 0, whole: self.len })
     }
 }
 
@@ -47,6 +65,8 @@ pub struct DataLoader<'a> {
     pub seed: u64,
     /// Images of a batch, at least 1.
     pub batch_size: usize,
+    /// What this process makes of each batch.
+    pub share: Share,
 }
 
 impl<'a> DataLoader<'a> {
@@ -75,6 +95,16 @@ impl<'a> DataLoader<'a> {
         order
     }
 
+    /// What this process makes of the batch at `indices`.
+    fn own(&self, epoch: u64, indices: &[usize]) -> Result<Batch, DataError> {
+        if self.share == Share::ALL {
+            return self.batch(epoch, indices);
+        }
+        let own = self.share.range(indices.len());
+        let part = Some(BatchPart { first: own.start, whole: indices.len() });
+        Ok(Batch { part, ..self.batch(epoch, &indices[own])? })
+    }
+
     /// The batches of an order, made when they are asked for.
     pub fn batches(
         &self,
@@ -82,7 +112,7 @@ impl<'a> DataLoader<'a> {
         order: &'a [usize],
     ) -> impl Iterator<Item = Result<Batch, DataError>> {
         let loader = *self;
-        order.chunks(self.batch_size).map(move |indices| loader.batch(epoch, indices))
+        order.chunks(self.batch_size).map(move |indices| loader.own(epoch, indices))
     }
 
     /// The same for `use_them`, made on threads of their own, a few ahead of what was taken.
@@ -96,7 +126,7 @@ impl<'a> DataLoader<'a> {
         use_them: impl FnOnce(&mut Prefetch) -> R,
     ) -> R {
         let chunks: Vec<&[usize]> = order.chunks(self.batch_size).collect();
-        let make = |step: usize| self.batch(epoch, chunks[step]);
+        let make = |step: usize| self.own(epoch, chunks[step]);
         prefetch(self.images.makers(), chunks.len(), make, use_them)
     }
 
@@ -133,6 +163,6 @@ impl<'a> DataLoader<'a> {
                 }
             }
         }
-        Ok(Batch { len: indices.len(), input, clean: output, supervision })
+        Ok(Batch { len: indices.len(), input, clean: output, supervision, part: None })
     }
 }

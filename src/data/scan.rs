@@ -13,6 +13,7 @@ use super::error::DataError;
 use super::files::{Decoded, Item, Reader};
 use super::listing::Entry;
 use crate::config::data::{ImageFiles, OnError};
+use crate::system::ranks;
 use crate::system::terminal::{complain, complain_once};
 
 /// What becomes of coloured images, wherever they come from.
@@ -54,8 +55,7 @@ impl Budget {
 impl ImageFiles {
     /// As many as asked for, or one for each core.
     pub(super) fn threads(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.threads.unwrap_or_else(cores)
+        self.threads.unwrap_or_else(ranks::cores)
     }
 }
 

@@ -13,6 +13,21 @@ pub fn choose_device(asked: &str) -> Result<Device, UsageError> {
     choose(asked, usize::try_from(count).unwrap_or(0))
 }
 
+/// The same for one of several processes on this machine: with `auto` each has a GPU of its own, as far as there are
+/// some.
+///
+/// # Errors
+/// As [`choose_device`].
+pub fn choose_device_of(asked: &str, local_rank: usize) -> Result<Device, UsageError> {
+    Ok(match choose_device(asked)? {
+        Device::Cuda(0) if asked == "auto" => {
+            let gpus = usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
+            Device::Cuda(local_rank % gpus)
+        }
+        device => device,
+    })
+}
+
 /// The same where there are so many GPUs.
 fn choose(asked: &str, gpus: usize) -> Result<Device, UsageError> {
     let Some(number) = asked.strip_prefix("cuda:") else {

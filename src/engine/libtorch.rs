@@ -7,7 +7,7 @@ use super::criterion::{Criterion, batch_of, sides};
 use super::model::Layers;
 use super::{Engine, Model, Step, values_of};
 use crate::config::sections::{Precision, Train};
-use crate::data::Batch;
+use crate::data::{Batch, BatchPart};
 use crate::nn::{Parameters, channels_last};
 use crate::plan::{Part, Plan};
 
@@ -107,7 +107,14 @@ impl Engine for Libtorch {
         let gradients = Tensor::run_backward(&[&loss], &layers.trainable, false, false);
         let row = |tensor: &Tensor| tensor.to_kind(loss.kind()).flatten(0, -1);
         let rows: Vec<Tensor> = gradients.iter().map(row).collect();
-        Step { loss: loss.detach(), gradient: Tensor::cat(&rows, 0) }
+        let (loss, gradient) = (loss.detach(), Tensor::cat(&rows, 0));
+        match batch.part {
+            None => Step { loss, gradient },
+            Some(BatchPart { whole, .. }) => {
+                let share = batch.len as f64 / whole as f64;
+                Step { loss: loss * share, gradient: gradient * share }
+            }
+        }
     }
 
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor {

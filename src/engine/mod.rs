@@ -10,8 +10,10 @@ mod libtorch;
 mod model;
 mod native;
 
-pub use device::{choose_device, device_name};
+pub use device::{choose_device, choose_device_of, device_name};
 pub use model::Model;
+
+use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
@@ -19,6 +21,7 @@ use crate::config::sections::{EngineChoice, Precision, Train};
 use crate::data::Batch;
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
+use crate::system::ranks::{self, Ranks};
 use crate::system::torch_ext::Context;
 use libtorch::Libtorch;
 use native::Native;
@@ -39,7 +42,17 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// For people: `native (AVX-512, 2 threads)`.
     fn name(&self) -> String;
 
-    /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`.
+    /// Whether a step on shares of a batch, one after the other, is the step on the whole of it, whatever layers the
+    /// model has: what they draw for an image depends on its place in the whole batch alone.
+    fn cuts_batches(&self) -> bool {
+        false
+    }
+
+    /// From now on batches are shares of those that these train on.
+    fn join(&mut self, _ranks: &Arc<Ranks>) {}
+
+    /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`. Of a process's share of a
+    /// batch, what it adds to those of the whole one.
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step;
 
     /// The loss without learning from it, a scalar on the device.
@@ -95,7 +108,7 @@ pub(crate) fn choose(
         EngineChoice::Libtorch => return Ok((libtorch(), None)),
         _ if device != Device::Cpu => "it runs on the CPU only".to_owned(),
         _ if train.dtype == Precision::MixedBfloat16 => NOT_ROUNDED.to_owned(),
-        _ => match native(plan, part, train.threads.unwrap_or_else(cores)) {
+        _ => match native(plan, part, train.threads.unwrap_or_else(ranks::cores)) {
             Ok(engine) => return Ok((engine, None)),
             Err(unsupported) => unsupported.to_string(),
         },
@@ -147,10 +160,6 @@ fn native(plan: &Plan, part: Part, threads: usize) -> Result<Box<dyn Engine>, Un
         Precision::Float64 => Box::new(Native::<f64>::new(plan, part, threads)?),
         Precision::MixedBfloat16 => unreachable!("libtorch computes it"),
     })
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// libtorch's type for the weights of a precision.

@@ -5,15 +5,16 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 use tch::Tensor;
 
-use super::{Predictor, RunningLoss};
+use super::{LossTotal, Predictor, RunningLoss};
 use crate::data::corruption::Split;
-use crate::data::{Batch, DataError, Images, Target};
+use crate::data::{Batch, DataError, DataLoader, Images, Target};
 use crate::formats::codes::number;
 use crate::formats::image_file::{Orientation, Walk, lies_down};
 use crate::infer::apply::mirrored;
 use crate::infer::metrics::{MetricError, psnr, ssim};
 use crate::nn::channels_first;
 use crate::plan::{Plan, loader, method_loader};
+use crate::system::ranks::Share;
 
 /// Why a set was not evaluated to its end.
 #[derive(Debug, thiserror::Error)]
@@ -324,15 +325,31 @@ pub fn mean_loss(
     images: &Images,
     predictor: &mut Predictor,
 ) -> Result<f64, DataError> {
-    let test = method_loader(plan, images, Split::Test);
+    let LossTotal { sum, images } = total_loss(plan, images, predictor, Share::ALL)?;
+    Ok(sum / images as f64)
+}
+
+/// What a process's share of every batch adds to that.
+///
+/// # Errors
+/// As [`mean_loss`].
+pub fn total_loss(
+    plan: &Plan,
+    images: &Images,
+    predictor: &mut Predictor,
+    share: Share,
+) -> Result<LossTotal, DataError> {
+    let test = DataLoader { share, ..method_loader(plan, images, Split::Test) };
     let order = test.order(0, false);
     let mut loss = RunningLoss::default();
     test.prefetch(0, &order, |batches| {
         for batch in batches {
             let batch = batch?;
-            loss.add(&predictor.loss(&batch), batch.len);
+            if batch.len > 0 {
+                loss.add(&predictor.loss(&batch), batch.len);
+            }
         }
-        Ok(loss.mean())
+        Ok(loss.total())
     })
 }
 

@@ -2,6 +2,7 @@
 //! a [`Trainer`](crate::train::Trainer) trains.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
@@ -14,6 +15,7 @@ use crate::nn::Parameters;
 use crate::optim::{Constraints, Penalty};
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
+use crate::system::ranks::Ranks;
 
 /// Values that go through a model at once, so that large images go in smaller batches.
 pub(crate) const VALUES_AT_ONCE: usize = 1 << 20;
@@ -130,16 +132,37 @@ impl Predictor {
         (self.penalty.added_to(loss, &self.model.trainable), outputs)
     }
 
-    /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`.
+    /// Loss and gradient of a batch without what the weights add ([`Predictor::penalize`]); layers that draw random
+    /// numbers draw them from `seed`. Of a process's share of a batch, what it adds to those of the whole one.
     ///
     /// Of [`Supervision::Neighbors`] `gamma` is the regularizer's factor.
     pub(crate) fn loss_and_gradient(&mut self, batch: &Batch, gamma: f64, seed: u64) -> Step {
-        let Step { loss, gradient } = match &batch.supervision {
+        if batch.len == 0 {
+            let weights = &self.model.weights;
+            return Step { loss: Tensor::from(0.0), gradient: weights.zeros_like().detach() };
+        }
+        match &batch.supervision {
             Supervision::Neighbors(neighbors) => self.regularized(batch, neighbors, gamma, seed),
             _ => self.engine.loss_and_gradient(&self.model, batch, seed),
-        };
+        }
+    }
+
+    /// Adds the weights' penalties to a batch's loss, and theirs to its gradient.
+    pub(crate) fn penalize(&self, Step { loss, gradient }: Step) -> Step {
         let (loss, gradient) = self.penalty.added_to_step(loss, gradient, &self.model.trainable);
         Step { loss, gradient }
+    }
+
+    /// From now on batches are shares of those that these train on.
+    pub(crate) fn join(&mut self, ranks: &Arc<Ranks>) {
+        self.engine.join(ranks);
+        self.half.iter_mut().for_each(|half| half.join(ranks));
+    }
+
+    /// Whether its engine takes shares of a batch, whatever layers the model has.
+    #[must_use]
+    pub fn cuts_batches(&self) -> bool {
+        self.engine.cuts_batches() && self.half.as_ref().is_none_or(|half| half.cuts_batches())
     }
 
     /// Neighbor2Neighbor's loss of a first image `a` and a second one `b` that are picked of a whole one `y`,
@@ -157,12 +180,14 @@ impl Predictor {
         let differences = first.iter().zip(&second).map(|(a, b)| f64::from(a - b));
         let targets = batch.target().iter().zip(differences.clone());
         let target: Vec<f32> = targets.map(|(&b, r)| (f64::from(b) + share * r) as f32).collect();
-        let constant = share * differences.map(|r| r * r).sum::<f64>() / target.len() as f64;
+        let own = batch.len as f64 / batch.part().whole as f64;
+        let constant = own * share * differences.map(|r| r * r).sum::<f64>() / target.len() as f64;
         let batch = Batch {
             len: batch.len,
             input: batch.input.clone(),
             clean: Some(target),
             supervision: Supervision::Full,
+            part: batch.part,
         };
         let Step { loss, gradient } =
             half_of(&mut self.half).loss_and_gradient(&self.model, &batch, seed);

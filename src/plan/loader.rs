@@ -9,6 +9,7 @@ use crate::config::sections::Data;
 use crate::data::corruption::Split;
 use crate::data::{DataLoader, Images, first_shape};
 use crate::system::exit::UsageError;
+use crate::system::ranks::Share;
 
 /// The images with the plan's corruption and batch size, beside what the data have for a target.
 #[must_use]
@@ -20,6 +21,7 @@ pub fn loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> DataLoade
         split,
         seed: plan.seed(),
         batch_size: plan.config.train.batch_size,
+        share: Share::ALL,
     }
 }
 

@@ -9,6 +9,7 @@ mod method;
 mod names;
 mod objective;
 mod policies;
+mod processes;
 mod receptive_field;
 mod regularizers;
 mod resize;

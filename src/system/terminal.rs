@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{ErrorKind, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::anyhow;
@@ -39,8 +40,33 @@ pub fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     })
 }
 
+/// Whether this process leaves talking to another one.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+/// Which of several processes speaks, where that is said: its rank, counted from 1.
+static SPEAKER: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on, lines about the work under way are left to another process.
+pub fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// From now on, what goes wrong is said again, in the name of this rank.
+pub fn speak_as(rank: usize) {
+    SPEAKER.store(rank + 1, Ordering::Relaxed);
+    IS_QUIET.store(false, Ordering::Relaxed);
+}
+
+/// How [`complain`] begins what a rank says: `convae: rank 2: `.
+#[must_use]
+pub fn said_by(rank: usize) -> String {
+    format!("convae: rank {rank}: ")
+}
+
 /// Prints a line about the work under way.
 pub fn note(line: fmt::Arguments<'_>) {
+    if IS_QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = writeln!(stdout(), "{}", one_line(&line.to_string()));
 }
 
@@ -63,5 +89,12 @@ pub fn complain_once(line: fmt::Arguments<'_>) {
 
 /// Prints a line about something that went wrong.
 pub fn complain(line: fmt::Arguments<'_>) {
-    let _ = writeln!(stderr(), "convae: {}", one_line(&line.to_string()));
+    if IS_QUIET.load(Ordering::Relaxed) {
+        return;
+    }
+    let start = match SPEAKER.load(Ordering::Relaxed) {
+        0 => "convae: ".to_owned(),
+        speaker => said_by(speaker - 1),
+    };
+    let _ = writeln!(stderr(), "{start}{}", one_line(&line.to_string()));
 }

@@ -16,18 +16,25 @@ mod ext {
 }
 
 /// Takes what a function gives.
-fn checked(text: *mut c_char) -> Result<(), String> {
-    if text.is_null() {
-        return Ok(());
+pub(super) fn checked(text: *mut c_char) -> Result<(), String> {
+    match taken(text) {
+        None => Ok(()),
+        // What follows is where in libtorch's sources it happened.
+        Some(problem) => Err(problem.lines().next().unwrap_or_default().to_owned()),
     }
-    #[allow(unsafe_code)] // a text of C's, which is ours until it is given back, once
-    let problem = unsafe {
-        let problem = CStr::from_ptr(text).to_string_lossy().into_owned();
+}
+
+/// A text of C's, if there is one.
+pub(super) fn taken(text: *mut c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    #[allow(unsafe_code)] // it is ours until it is given back, once
+    unsafe {
+        let own = CStr::from_ptr(text).to_string_lossy().into_owned();
         ext::convae_free(text);
-        problem
-    };
-    // What follows is where in libtorch's sources it happened.
-    Err(problem.lines().next().unwrap_or_default().to_owned())
+        Some(own)
+    }
 }
 
 /// How libtorch computes on GPUs, in the whole program.

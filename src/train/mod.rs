@@ -13,6 +13,7 @@ mod state;
 mod steering;
 pub mod tensorboard;
 mod timing;
+pub mod together;
 mod trainer;
 
 pub use crate::engine::Step;
@@ -28,9 +29,8 @@ pub use trainer::Trainer;
 
 use crate::data::corruption::Split;
 use crate::data::{DataError, DataLoader, Dataset};
-use crate::infer::evaluation::mean_loss;
 use crate::plan::{Plan, method_loader};
-use crate::system::interrupt;
+use crate::system::ranks::Lost;
 use policies::Action;
 
 /// Why training gave up.
@@ -56,6 +56,9 @@ pub enum TrainError {
     /// The checkpointer could not keep the training's state.
     #[error(transparent)]
     Unkept(anyhow::Error),
+    /// Another of the processes that train together is lost.
+    #[error(transparent)]
+    Lost(#[from] Lost),
 }
 
 /// How training ended.
@@ -99,7 +102,8 @@ fn train_epochs(
     observers: &mut [&mut dyn Observer],
     checkpointer: &mut dyn Checkpointer,
 ) -> Result<Outcome, TrainError> {
-    let training = method_loader(plan, &data.train, Split::Train);
+    let share = trainer.share();
+    let training = DataLoader { share, ..method_loader(plan, &data.train, Split::Train) };
     let mut steering = Steering::new(&plan.config.train);
     steering.restore(&state.policies, state.remembered.as_ref(), trainer);
     while state.wants_more(plan) {
@@ -107,10 +111,10 @@ fn train_epochs(
         train_epoch(plan, training, trainer, state, observers, checkpointer)?;
         let loss = state.running.mean();
         check_finite(loss, epoch, trainer)?;
-        if interrupt::requested() {
+        if trainer.stops() {
             return Ok(Outcome::Interrupted);
         }
-        let val_loss = mean_loss(plan, &data.test, &mut trainer.predictor)?;
+        let val_loss = together::val_loss(plan, &data.test, trainer, epoch)?;
         check_finite(val_loss, epoch, trainer)?;
         let timing = state.timings.epoch_done(epoch);
         let record = EpochRecord { epoch, loss, val_loss, learning_rate: trainer.learning_rate() };
@@ -126,7 +130,7 @@ fn train_epochs(
         state.epoch_done();
         keep(state, trainer, checkpointer)?;
         // After the last epoch there is nothing left to stop.
-        if interrupt::requested() && state.wants_more(plan) {
+        if trainer.stops() && state.wants_more(plan) {
             return Ok(Outcome::Interrupted);
         }
     }
@@ -154,13 +158,14 @@ fn train_epoch(
         while let Some(batch) = batches.next() {
             let batch = batch?;
             let step = state.step + 1;
-            let Step { loss, gradient } = trainer.train_step(&batch, epoch as u64, step as u64);
-            state.running.add(&loss, batch.len);
+            let images = batch.part().whole;
+            let Step { loss, gradient } = trainer.shared_step(&batch, epoch as u64, step as u64)?;
+            state.running.add(&loss, images);
             let done = StepDone {
                 epoch,
                 step,
                 steps,
-                images: batch.len,
+                images,
                 loss: &loss,
                 gradient: &gradient,
                 running: &state.running,
@@ -172,7 +177,7 @@ fn train_epoch(
                 observer.step_done(&done);
             }
             state.step = step;
-            if interrupt::requested() {
+            if trainer.stops() {
                 break;
             }
             // After the last one, the epoch's own comes soon.

@@ -1,8 +1,11 @@
 //! A model that learns: a predictor and the optimizer that changes its weights.
 
+use std::sync::Arc;
+
 use rand::Rng;
 use tch::Device;
 
+use super::together;
 use crate::config::method::Method;
 use crate::data::Batch;
 use crate::engine::Step;
@@ -12,7 +15,9 @@ use crate::infer::model_file::{ITERATIONS, OPTIMIZER, OpenError, fill, tensor_of
 use crate::optim::{Optimizer, Variable};
 use crate::plan::Plan;
 use crate::system::exit::UsageError;
+use crate::system::interrupt;
 use crate::system::random::{Purpose, stream};
+use crate::system::ranks::{Lost, Ranks, Share};
 use crate::system::terminal::complain;
 
 /// Learns by gradient descent; a step changes the predictor's weights in place.
@@ -25,6 +30,8 @@ pub struct Trainer {
     seed: u64,
     /// Of Neighbor2Neighbor's regularizer: its factor after each epoch rises by this.
     gamma: f64,
+    /// With which others it trains, where it is not alone.
+    ranks: Option<Arc<Ranks>>,
 }
 
 impl Trainer {
@@ -42,7 +49,7 @@ impl Trainer {
             Method::Neighbor2Neighbor(own) => own.gamma / train.epochs as f64,
             _ => 0.0,
         };
-        Ok(Self { predictor, optimizer, seed: plan.seed(), gamma })
+        Ok(Self { predictor, optimizer, seed: plan.seed(), gamma, ranks: None })
     }
 
     /// Takes over the weights that the config names for a start, if any, and the state of the optimizer that
@@ -78,11 +85,56 @@ impl Trainer {
         Ok(())
     }
 
-    /// One step of gradient descent; `epoch` and `step` name the random numbers that it may draw.
+    /// From now on it trains with these, who all have its weights and its state.
+    pub fn join(&mut self, ranks: Arc<Ranks>) {
+        self.predictor.join(&ranks);
+        self.ranks = Some(ranks);
+    }
+
+    /// With whom it trains.
+    #[must_use]
+    pub fn ranks(&self) -> Option<&Ranks> {
+        self.ranks.as_deref()
+    }
+
+    /// What it takes of each batch.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        self.ranks().map_or(Share::ALL, Ranks::share)
+    }
+
+    /// Whether to stop after the step that was just made: all processes of a training say the same.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        self.ranks().map_or_else(interrupt::requested, Ranks::stops)
+    }
+
+    /// One step of gradient descent on its own; `epoch` and `step` name the random numbers that it may draw.
     pub fn train_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Step {
+        let step = self.loss_and_gradient(batch, epoch, step);
+        self.learn(step)
+    }
+
+    /// The same with all that train together, of whose batch it has its share.
+    ///
+    /// # Errors
+    /// When another of them is lost; the weights are as before.
+    pub fn shared_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Result<Step, Lost> {
+        let mut step = self.loss_and_gradient(batch, epoch, step);
+        if let Some(ranks) = &self.ranks {
+            step = together::sum_up(ranks, &step)?;
+        }
+        Ok(self.learn(step))
+    }
+
+    fn loss_and_gradient(&mut self, batch: &Batch, epoch: u64, step: u64) -> Step {
         let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
         let gamma = self.gamma * epoch as f64;
-        let step = self.predictor.loss_and_gradient(batch, gamma, seed);
+        self.predictor.loss_and_gradient(batch, gamma, seed)
+    }
+
+    fn learn(&mut self, step: Step) -> Step {
+        let step = self.predictor.penalize(step);
         self.optimizer.step(self.predictor.weights(), &step.gradient);
         self.predictor.constrain();
         step

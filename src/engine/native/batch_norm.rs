@@ -136,25 +136,21 @@ impl<T: Real> BatchNorm<T> {
         let channels = self.options.channels;
         let (count, own) = own_statistics(self.kernels, input, images);
         let brought = [count].into_iter().chain(own.mean).chain(own.variance);
-        let (mut all, Statistics { mean, variance }) = (0.0, &mut self.batch);
         let Training { worker, meeting, .. } = training;
-        meeting.exchange(2 * self.options.number, worker, brought, |brought| {
-            let (count, before) = (brought[0], all);
-            all += count;
-            let (means, squares) = brought[1..].split_at(channels);
-            for (c, (mean, square)) in mean.iter_mut().zip(variance.iter_mut()).enumerate() {
-                if before == 0.0 {
-                    (*mean, *square) = (means[c], squares[c]);
-                    continue;
-                }
+        let all = meeting.exchange(2 * self.options.number, worker, brought, |all, next| {
+            let (before, count) = (all[0], next[0]);
+            all[0] += count;
+            let (sum, (mean, square)) = (all[0], all[1..].split_at_mut(channels));
+            let (means, squares) = next[1..].split_at(channels);
+            for (c, (mean, square)) in mean.iter_mut().zip(square).enumerate() {
                 let apart = means[c] - *mean;
-                *mean += apart * count / all;
-                *square += squares[c] + apart * apart * before * count / all;
+                *mean += apart * count / sum;
+                *square += squares[c] + apart * apart * before * count / sum;
             }
         });
-        for square in variance {
-            *square /= all;
-        }
+        let (means, squares) = all[1..].split_at(channels);
+        self.batch.mean = means.to_vec();
+        self.batch.variance = squares.iter().map(|square| square / all[0]).collect();
     }
 
     /// From the output's gradient to the input's, where it is wanted.
@@ -181,16 +177,14 @@ impl<T: Real> BatchNorm<T> {
         products.iter_mut().zip(&scales).for_each(|(product, scale)| *product *= scale);
         self.learned.add([&self.slopes.0[0], &self.slopes.0[1]]);
         let brought = self.slopes.0.iter().flatten().copied();
-        let mut all = Sums::new(channels);
         let Training { worker, meeting, .. } = training;
-        meeting.exchange(2 * self.options.number + 1, worker, brought, |brought| {
-            let (sums, products) = brought.split_at(channels);
-            all.add([sums, products]);
+        let all = meeting.exchange(2 * self.options.number + 1, worker, brought, |all, next| {
+            all.iter_mut().zip(next).for_each(|(sum, next)| *sum += next);
         });
         let Some(result) = input_gradient else { return };
         let pixels_of_image = input.grid.size.height * input.grid.size.width;
         let count = (training.batch * pixels_of_image) as f64;
-        let [sums, products] = &all.0;
+        let (sums, products) = all.split_at(channels);
         let factors: Vec<f64> =
             (scales.iter().zip(&self.gamma)).map(|(scale, gamma)| scale * gamma).collect();
         let shares =

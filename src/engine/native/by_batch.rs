@@ -21,18 +21,19 @@ impl<T: Real> Native<T> {
     pub(super) fn loss_by_images(&mut self, batch: &Batch, seed: u64) -> Tensor {
         let meeting = self.prepare_training(batch.len);
         let (criterion, computed) = (&self.criterion.clone(), &self.computed.clone());
+        let whole = batch.part().whole;
         let judge = |outputs: &[T], images: &Range<usize>| {
             let outputs = tensor(outputs, computed).set_requires_grad(true);
-            let share = images.len() as f64 / batch.len as f64;
+            let share = images.len() as f64 / whole as f64;
             let loss = loss_of(criterion, batch, images, &outputs) * share;
             (loss.double_value(&[]), slopes(&loss, &outputs))
         };
         let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
             let _attendance = meeting.attend();
-            let training = Training::new(seed, &images, batch.len, worker, &meeting);
+            let training = Training::new(seed, &images, batch.part(), worker, &meeting);
             own.loss_and_gradient_by(weights, &Share { batch, images }, training, judge);
         });
-        mean_loss(workers, 1, batch.len)
+        mean_loss(workers, 1, whole)
     }
 
     /// The batch's loss, and the gradients of each worker in its own: all go forward, libtorch differentiates, all go
@@ -44,7 +45,7 @@ impl<T: Real> Native<T> {
         let parts = outputs.chunks_mut(each).zip(0..);
         self.divide(batch.len, parts, |own, weights, images, (part, worker)| {
             let _attendance = meeting.attend();
-            let training = Training::new(seed, &images, batch.len, worker, &meeting);
+            let training = Training::new(seed, &images, batch.part(), worker, &meeting);
             own.forward_all(weights, &Share { batch, images }, training, part);
         });
         let outputs = tensor(&outputs, &self.computed).set_requires_grad(true);
@@ -53,7 +54,7 @@ impl<T: Real> Native<T> {
         let parts = slopes.chunks(each).zip(0..);
         let workers = self.divide(batch.len, parts, |own, _, images, (slopes, worker)| {
             let _attendance = meeting.attend();
-            let training = Training::new(seed, &images, batch.len, worker, &meeting);
+            let training = Training::new(seed, &images, batch.part(), worker, &meeting);
             own.backward_all(slopes, images.len(), training);
         });
         loss.detach() + added(workers, batch.len)

@@ -1,8 +1,11 @@
 //! What a call of the stages is for, and where the workers of a training step meet.
 
 use std::ops::Range;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::panicking;
+
+use crate::data::BatchPart;
+use crate::system::ranks::Ranks;
 
 /// Inference, or one worker's part of a training step.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +36,16 @@ impl<'a> Training<'a> {
     pub fn new(
         seed: u64,
         images: &Range<usize>,
-        batch: usize,
+        batch: BatchPart,
         worker: usize,
         meeting: &'a Meeting,
     ) -> Self {
-        Self { seed, first: images.start, batch, worker, meeting }
+        Self { seed, first: batch.first + images.start, batch: batch.whole, worker, meeting }
+    }
+
+    /// The same of some images, those of its share that go through the stages at once.
+    pub fn at(self, images: &Range<usize>, batch: BatchPart) -> Self {
+        Self { first: batch.first + images.start, ..self }
     }
 }
 
@@ -49,6 +57,9 @@ pub(super) struct Meeting {
     changed: Condvar,
     /// For each exchange of a step what each worker brought.
     brought: Vec<Vec<Mutex<Vec<f64>>>>,
+    /// Other processes that have shares of the same batch, and for each exchange what came of all.
+    ranks: Option<Arc<Ranks>>,
+    merged: Vec<Mutex<Vec<f64>>>,
 }
 
 /// Who is there.
@@ -74,14 +85,16 @@ impl Drop for Attendance<'_> {
 }
 
 impl Meeting {
-    /// For so many workers, who meet so many times in a step.
-    pub fn new(workers: usize, exchanges: usize) -> Self {
+    /// For so many workers, who meet so many times in a step, and then those of other processes, if there are any.
+    pub fn new(workers: usize, exchanges: usize, ranks: Option<Arc<Ranks>>) -> Self {
         let each = || (0..workers).map(|_| Mutex::default()).collect();
         Self {
             workers,
             round: Mutex::default(),
             changed: Condvar::new(),
             brought: (0..exchanges).map(|_| each()).collect(),
+            ranks,
+            merged: (0..exchanges).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -90,8 +103,11 @@ impl Meeting {
         Attendance(self)
     }
 
-    /// Waits for the others to bring theirs, then looks at what each of them brought, in the order of the workers:
-    /// timing decides nothing. No exchange may happen twice in a step: the end of the step frees its place.
+    /// Waits for the others to bring theirs, then merges what each of them brought, in the order of the workers and of
+    /// the processes: timing decides nothing. All bring as many, and no exchange may happen twice in a step: the end of
+    /// the step frees its place.
+    ///
+    /// Where another process is lost, what it would have brought is missing: the sum of the step's gradients says so.
     ///
     /// # Panics
     /// When another worker has panicked.
@@ -100,20 +116,32 @@ impl Meeting {
         exchange: usize,
         worker: usize,
         values: impl IntoIterator<Item = f64>,
-        mut look: impl FnMut(&[f64]),
-    ) {
-        let held = |place: usize| {
-            self.brought[exchange][place].lock().unwrap_or_else(PoisonError::into_inner)
+        merge: impl Fn(&mut [f64], &[f64]),
+    ) -> Vec<f64> {
+        *held(&self.brought[exchange][worker]) = values.into_iter().collect();
+        assert!(self.wait(), "another worker has stopped");
+        let of_workers = || {
+            let mut brought = self.brought[exchange].iter();
+            let first = brought.next().map(|first| held(first).clone());
+            let mut all = first.unwrap_or_default();
+            brought.for_each(|next| merge(&mut all, &held(next)));
+            all
         };
-        {
-            let mut place = held(worker);
-            place.clear();
-            place.extend(values);
+        let Some(ranks) = &self.ranks else { return of_workers() };
+        if worker == 0 {
+            let mut all = of_workers();
+            if let Ok(brought) = ranks.gather(&all) {
+                let mut of_ranks = brought.chunks_exact(all.len());
+                let own: Vec<f64> = of_ranks.next().map(<[f64]>::to_vec).unwrap_or_default();
+                all = of_ranks.fold(own, |mut all, next| {
+                    merge(&mut all, next);
+                    all
+                });
+            }
+            *held(&self.merged[exchange]) = all;
         }
         assert!(self.wait(), "another worker has stopped");
-        for place in 0..self.brought[exchange].len() {
-            look(&held(place));
-        }
+        held(&self.merged[exchange]).clone()
     }
 
     /// Until all are there; `false` where one will not come.
@@ -136,23 +164,28 @@ impl Meeting {
     }
 }
 
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn all_see_what_each_brought_in_the_order_of_the_workers() {
-        let meeting = Meeting::new(3, 20);
+        let meeting = Meeting::new(3, 20, None);
         std::thread::scope(|scope| {
             for worker in 0..3 {
                 let meeting = &meeting;
                 scope.spawn(move || {
                     for exchange in 0..20 {
-                        let mut seen: Vec<f64> = Vec::new();
-                        let own = (100 * exchange + worker) as f64;
-                        meeting.exchange(exchange, worker, [own], |brought| seen.extend(brought));
-                        let all = [0, 1, 2].map(|other| (100 * exchange + other) as f64);
-                        assert_eq!(seen, all);
+                        let own = (100 * exchange + worker + 1) as f64;
+                        let digits =
+                            |all: &mut [f64], next: &[f64]| all[0] = 1000.0 * all[0] + next[0];
+                        let seen = meeting.exchange(exchange, worker, [own], digits);
+                        let all = [1, 2, 3].map(|other| (100 * exchange + other) as f64);
+                        assert_eq!(seen, [(1000.0 * all[0] + all[1]) * 1000.0 + all[2]]);
                     }
                 });
             }
@@ -161,9 +194,9 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_worker_that_has_panicked() {
-        let meeting = Meeting::new(2, 1);
+        let meeting = Meeting::new(2, 1, None);
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| meeting.exchange(0, 0, [1.0], |_| ()));
+            let waits = scope.spawn(|| meeting.exchange(0, 0, [1.0], |_, _| ()));
             let fails = scope.spawn(|| {
                 let _attendance = meeting.attend();
                 panic!("on purpose");

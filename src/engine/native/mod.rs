@@ -85,6 +85,7 @@ pub use lower::Unsupported;
 
 use std::iter::repeat;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
@@ -93,6 +94,7 @@ use super::{Engine, Model, Step};
 use crate::data::Batch;
 use crate::nn;
 use crate::plan::{Part, Plan, Section};
+use crate::system::ranks::Ranks;
 use call::{Meeting, Training};
 use grid::Size;
 use kernels::{Kernels, Real};
@@ -123,6 +125,8 @@ pub(super) struct Native<T: Real> {
     /// The loss, where libtorch computes it.
     criterion: Criterion,
     threads: usize,
+    /// Other processes that have shares of the same batches.
+    ranks: Option<Arc<Ranks>>,
     crew: Crew,
     /// One for each thread, as soon as there are images for it: a single image needs the memory of
     /// one worker, however many cores there are.
@@ -169,6 +173,7 @@ impl<T: Real> Native<T> {
             head,
             criterion: Criterion::new(&plan.config.train.loss, &section, Device::Cpu, T::KIND),
             threads,
+            ranks: None,
             crew: Crew::new(threads, heaviest(&operations)),
             operations,
             workers: Vec::new(),
@@ -249,7 +254,7 @@ impl<T: Real> Native<T> {
         if norms > 0 || judged_whole {
             self.employ(busy, self.share(images));
         }
-        Meeting::new(busy, 2 * norms)
+        Meeting::new(busy, 2 * norms, self.ranks.clone())
     }
 
     /// Lets the moving statistics follow the batch of the last step.
@@ -279,14 +284,15 @@ impl<T: Real> Native<T> {
 
     /// The batch's loss, and the gradients of each worker in its own.
     fn loss_by_values(&mut self, batch: &Batch, seed: u64) -> Tensor {
-        let count = self.judged_values(batch);
+        let whole = batch.part().whole;
+        let count = self.judged_values(batch) / batch.len * whole;
         let meeting = self.prepare_training(batch.len);
         let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
             let _attendance = meeting.attend();
-            let training = Training::new(seed, &images, batch.len, worker, &meeting);
+            let training = Training::new(seed, &images, batch.part(), worker, &meeting);
             own.loss_and_gradient(weights, &Share { batch, images }, count, training);
         });
-        mean_loss(workers, count, batch.len)
+        mean_loss(workers, count, whole)
     }
 
     /// What the model gives for some images or codes, in its precision.
@@ -334,6 +340,14 @@ fn added<T: Real>(workers: &[Worker<T>], images: usize) -> f64 {
 }
 
 impl<T: Real> Engine for Native<T> {
+    fn cuts_batches(&self) -> bool {
+        true
+    }
+
+    fn join(&mut self, ranks: &Arc<Ranks>) {
+        self.ranks = Some(Arc::clone(ranks));
+    }
+
     fn name(&self) -> String {
         let threads = self.threads;
         format!(

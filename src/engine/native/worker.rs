@@ -157,12 +157,12 @@ impl<T: Real> Worker<T> {
         &mut self,
         weights: &Weights<T>,
         share: &Share<'_>,
-        mut training: Training<'_>,
+        training: Training<'_>,
         judge: impl Fn(&mut Self, &Range<usize>),
     ) {
         self.start(weights);
         for images in micro_batches(share.images.clone(), self.at_once(share)) {
-            training.first = images.start;
+            let training = training.at(&images, share.batch.part());
             self.forward(&share.batch.input, &images, Call::Training(training));
             judge(self, &images);
             self.backward(images.len(), training);

@@ -10,13 +10,24 @@ use crate::config::schema::Section;
 use crate::system::exit::UsageError;
 
 /// Keys that decide how long training lasts and what is kept of it, but not what a step computes.
-const FREE: [&str; 4] =
-    ["train.epochs", "train.checkpoint_every", "train.keep_checkpoints", "train.keep_best"];
+const FREE: [&str; 5] = [
+    "train.epochs",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.keep_best",
+    "train.distributed_timeout",
+];
 /// A section of such keys.
 const FREE_SECTION: &str = "output.";
 /// Keys with another value of which training computes the same up to rounding.
-const ROUNDING: [&str; 5] =
-    ["train.device", "train.engine", "train.threads", "train.allow_tf32", "train.deterministic"];
+const ROUNDING: [&str; 6] = [
+    "train.device",
+    "train.engine",
+    "train.threads",
+    "train.distributed",
+    "train.allow_tf32",
+    "train.deterministic",
+];
 /// Changes that a refusal names.
 const NAMED: usize = 3;
 

@@ -4,15 +4,12 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
 
+use crate::system::child::{LIBTORCH_THREADS, this_program};
 use crate::system::exit;
 
-/// On Linux this very program, even after a newer one was built in its place.
-const THIS_PROGRAM: &str = "/proc/self/exe";
-/// Threads of libtorch's engine.
-const LIBTORCH_THREADS: &str = "OMP_NUM_THREADS";
 /// How a run's error begins on its log.
 const ERROR: &str = "convae: ";
 
@@ -55,7 +52,7 @@ impl Child {
     /// # Errors
     /// When the system refuses.
     pub(super) fn start(folder: &Path, log: Log, threads: Option<usize>) -> io::Result<Self> {
-        let mut command = Command::new(program()?);
+        let mut command = Command::new(this_program()?);
         command
             .arg0("convae")
             .args(arguments_of_a_run(folder))
@@ -87,11 +84,6 @@ impl Child {
         let lines = self.log.new_lines()?;
         Ok((lines, status.map(|status| ending(status, self.log.error.take()))))
     }
-}
-
-fn program() -> io::Result<PathBuf> {
-    let this = PathBuf::from(THIS_PROGRAM);
-    if this.exists() { Ok(this) } else { std::env::current_exe() }
 }
 
 fn ending(status: ExitStatus, error: Option<String>) -> Ending {

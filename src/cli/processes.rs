@@ -1,0 +1,197 @@
+//! `convae --config FILE` in several processes: how one takes part, and `--processes COUNT`, which starts them all.
+//!
+//! Rank 0 trains as a process that is alone does, and writes all; the others follow it, silently, with their share of every
+//! batch. Whoever fails says why to the others, so that each names the same reason.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+
+use super::train::{Train, earlier, plan, train};
+use crate::data::Dataset;
+use crate::engine::choose_device_of;
+use crate::plan::Plan;
+use crate::run::folder::RunFolder;
+use crate::run::processes::{Call, Outcome, supervise};
+use crate::system::exit::{self, UsageError};
+use crate::system::failure;
+use crate::system::interrupt;
+use crate::system::ranks::{Lost, Place, Ranks, is_built, share_cores};
+use crate::system::terminal;
+use crate::train::Outcome as Trained;
+use crate::train::{NoCheckpoints, TrainError, Trainer, fit, together};
+
+/// Refuses a command that is no training where several processes are to train together.
+///
+/// # Errors
+/// When the environment says so.
+pub(super) fn alone(command: &str) -> anyhow::Result<()> {
+    match Place::of_environment()? {
+        None => Ok(()),
+        Some(place) => Err(UsageError(format!(
+            "{command} works in one process, and the environment says that this is rank {} of {}; start it by itself, and \
+             train with --config in several",
+            place.rank, place.size
+        ))
+        .into()),
+    }
+}
+
+/// Trains in so many processes on this machine.
+///
+/// # Errors
+/// When the config or the folder is refused, or no process can be started.
+pub(super) fn start(args: &Train, count: usize) -> anyhow::Result<u8> {
+    let plan = plan(args)?;
+    // What is refused is refused once, before anything is started.
+    refuse(args, &plan, count)?;
+    let folder = RunFolder::choose(&plan, args.out.as_deref(), earlier(args)?)?;
+    interrupt::install().context("Ctrl-C cannot be watched for")?;
+    let call = Call { arguments: arguments(args), count };
+    match supervise(&call)? {
+        Outcome::Ended(code) => Ok(code),
+        Outcome::Failed { code, sentence, is_whole } => {
+            let end = if is_whole { String::new() } else { format!("; {}", checkpoint(&folder)) };
+            terminal::complain(format_args!("{sentence}{end}"));
+            Ok(code)
+        }
+    }
+}
+
+fn refuse(args: &Train, plan: &Plan, count: usize) -> anyhow::Result<()> {
+    if !is_built() {
+        return Err(UsageError(
+            "this convae was built with a libtorch that cannot train in several processes; get the one that \
+             scripts/setup.sh gets, build again, or train in one process"
+                .to_owned(),
+        )
+        .into());
+    }
+    if args.trace.is_some() {
+        return Err(UsageError(
+            "--trace records a training in one process; leave it out, or train in one".to_owned(),
+        )
+        .into());
+    }
+    Ok(plan.check_processes(count)?)
+}
+
+/// The call of each process.
+fn arguments(args: &Train) -> Vec<std::ffi::OsString> {
+    let Train { config, overrides, out, overwrite, resume, fresh, .. } = args;
+    let mut call: Vec<std::ffi::OsString> = vec!["--config".into(), config.into()];
+    for change in overrides {
+        call.extend(["--set".into(), change.into()]);
+    }
+    if let Some(out) = out {
+        call.extend(["--out".into(), out.into()]);
+    }
+    let flags = [(*overwrite, "--overwrite"), (*resume, "--resume"), (*fresh, "--fresh")];
+    call.extend(flags.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.into()));
+    call.push("--attended".into());
+    call
+}
+
+/// Trains as one of several processes, which somebody has started.
+///
+/// # Errors
+/// As training alone, and when another process is lost.
+pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
+    let rank = place.rank;
+    if rank > 0 {
+        terminal::be_quiet();
+    }
+    let outcome = failure::caught(|| {
+        let plan = plan(args)?;
+        refuse(args, &plan, place.size)?;
+        share_cores(place.local_size);
+        let timeout = Duration::from_secs_f64(plan.config.train.distributed_timeout);
+        let ranks = Arc::new(Ranks::join(place, timeout)?);
+        let outcome = failure::caught(|| match rank {
+            0 => train(args, plan.clone(), None, Some(&ranks)),
+            _ => follow(args, plan.clone(), &ranks),
+        });
+        let outcome = outcome.map_err(|error| {
+            if lost(&error) {
+                let folder = folder(args, &plan);
+                return anyhow!("{error:#}; {}", checkpoint(&folder));
+            }
+            ranks.fail(&format!("{error:#}"));
+            error
+        });
+        ranks.end();
+        outcome
+    });
+    outcome.inspect_err(|_| terminal::speak_as(rank))
+}
+
+fn folder(args: &Train, plan: &Plan) -> RunFolder {
+    let config = &plan.config;
+    let dir: PathBuf = args.out.clone().unwrap_or_else(|| config.output.dir.join(&config.name));
+    RunFolder::of(&dir, &config.name)
+}
+
+/// What a training that was cut short can go on from.
+fn checkpoint(folder: &RunFolder) -> String {
+    let checkpoints = folder.checkpoints();
+    match checkpoints.newest_first().unwrap_or_default().first() {
+        Some(&place) => format!(
+            "the last checkpoint is {}, from which the same command goes on with --resume",
+            checkpoints.file(place).display()
+        ),
+        None => format!("there is no checkpoint in {} yet", folder.dir().display()),
+    }
+}
+
+/// Whether it was another process that failed.
+fn lost(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(TrainError::Lost(_)))
+        || error.downcast_ref::<Lost>().is_some()
+}
+
+/// Finds out, before anything is trained, that all train the same, and can.
+///
+/// # Errors
+/// Names what a part of a batch cannot be trained with, or the rank that differs.
+pub(super) fn check(
+    ranks: &Ranks,
+    plan: &Plan,
+    data: &Dataset,
+    trainer: &Trainer,
+) -> anyhow::Result<()> {
+    together::agree(ranks, plan, data)?;
+    plan.check_shares(&data.train, ranks.place().size)?;
+    if !trainer.predictor.cuts_batches() {
+        plan.check_engine_of_processes()?;
+    }
+    Ok(())
+}
+
+/// Does what rank 0 does, but for writing and talking.
+fn follow(args: &Train, plan: Plan, ranks: &Arc<Ranks>) -> anyhow::Result<u8> {
+    plan.loss()?;
+    let plan = plan.for_data()?;
+    let target = plan.objective()?.target;
+    let device = choose_device_of(&plan.config.train.device, ranks.place().local_rank)?;
+    let data = Dataset::open(&plan.config.data, target)?;
+    let plan = plan.with_scale_of(&data)?;
+    plan.check_batches(&data.train)?;
+    plan.check_batches(&data.test)?;
+    interrupt::install().context("Ctrl-C cannot be watched for")?;
+    if args.attended {
+        interrupt::when_stdin_ends();
+    }
+    let mut trainer = Trainer::new(&plan, device)?;
+    check(ranks, &plan, &data, &trainer)?;
+    let state = together::share_state(ranks, &mut trainer, None)?;
+    let mut state = state.context("rank 0 has sent no state")?;
+    trainer.join(Arc::clone(ranks));
+    let outcome = fit(&plan, &data, &mut trainer, &mut state, &mut [], &mut NoCheckpoints)?;
+    ranks.finish();
+    Ok(match outcome {
+        Trained::Finished => 0,
+        Trained::Interrupted => exit::INTERRUPTED,
+    })
+}

@@ -1,0 +1,99 @@
+//! Whether several processes can train a plan's model: each takes its share of every batch, which has to give the same as
+//! the whole batch at once.
+
+use super::Plan;
+use crate::config::ConfigError;
+use crate::config::layers::Layer;
+use crate::config::regularizers::Regularizer;
+use crate::config::sections::Distributed;
+use crate::data::Images;
+use crate::system::exit::UsageError;
+
+impl Plan {
+    /// Refuses what so many processes cannot share.
+    ///
+    /// # Errors
+    /// Naming the key, and what to change.
+    pub fn check_processes(&self, processes: usize) -> Result<(), ConfigError> {
+        let refuse = |path: &str, problem: String, remedy: &str| {
+            Err(self.source.error(path, problem, remedy))
+        };
+        let train = &self.config.train;
+        if train.distributed == Distributed::Nccl {
+            let problem = "is \"nccl\", which this convae was built without".to_owned();
+            return refuse("train.distributed", problem, "take \"auto\" or \"gloo\"");
+        }
+        if train.batch_size < processes {
+            let problem = format!(
+                "is {}, which {processes} processes cannot share: each takes a part of every batch",
+                train.batch_size
+            );
+            return refuse("train.batch_size", problem, "make it larger, or start fewer processes");
+        }
+        let output = self.graph.section(super::Part::Whole).ok();
+        let axes = output.map_or(3, |section| section.output_shape().0.len());
+        if !train.loss.computed(axes).is_mean_over_images(axes.max(3)) {
+            let problem = format!(
+                "is {}, which looks at a batch as a whole, and {processes} processes each see a part of it",
+                train.loss.name()
+            );
+            return refuse(
+                "train.loss",
+                problem,
+                "take a loss that is a mean over images, or train in one process",
+            );
+        }
+        let compares = |layer: &Layer| {
+            matches!(layer.activity_regularizer(), Some(Regularizer::OrthogonalRegularizer(_)))
+        };
+        if let Some(node) = self.graph.nodes.iter().find(|node| compares(&node.layer)) {
+            let problem = format!(
+                "has `{}`, whose activity_regularizer (OrthogonalRegularizer) compares the samples of a whole batch",
+                node.name
+            );
+            return refuse("model", problem, "remove it, or train in one process");
+        }
+        Ok(())
+    }
+
+    /// Refuses batches of these images of which a process would have no part, where it would have to bring something.
+    ///
+    /// # Errors
+    /// Where the model normalises by the whole batch, and its last one has too few images.
+    pub fn check_shares(&self, images: &Images, processes: usize) -> Result<(), ConfigError> {
+        let (batch, count) = (self.config.train.batch_size, images.len());
+        let last = if count.is_multiple_of(batch) { batch.min(count) } else { count % batch };
+        if last >= processes || self.batch_norm().is_none() {
+            return Ok(());
+        }
+        let problem = format!(
+            "is {batch}, which makes a last batch of {last} of {count} images, and BatchNormalization in {processes} \
+             processes needs one for each"
+        );
+        Err(self.source.error(
+            "train.batch_size",
+            problem,
+            "give another batch size, or start fewer processes",
+        ))
+    }
+
+    /// Refuses layers that only the native engine computes on a part of a batch as it would on the whole.
+    ///
+    /// # Errors
+    /// Naming the layer.
+    pub fn check_engine_of_processes(&self) -> Result<(), UsageError> {
+        let draws =
+            || self.graph.nodes.iter().find(|node| node.layer.draws()).map(|node| &node.name);
+        let Some(name) = self.batch_norm().or_else(draws) else { return Ok(()) };
+        Err(UsageError(format!(
+            "`{name}` looks at a batch as a whole, which several processes train with train.engine = \"native\" alone; use \
+             it, or train in one process"
+        )))
+    }
+
+    /// The first layer that normalises by the whole batch.
+    fn batch_norm(&self) -> Option<&String> {
+        let norm = |layer: &Layer| matches!(layer, Layer::BatchNormalization(_));
+        self.graph.nodes.iter().find(|node| norm(&node.layer)).map(|node| &node.name)
+    }
+}

@@ -1,0 +1,197 @@
+//! Signs of life: a thread of each rank counts up a number in the store, and looks at those of all others. Whoever waits
+//! for another rank so learns whether that one still lives, however long its work takes; and whoever ends says why.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use super::group::{Problem, Store};
+
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// How a rank has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Training was over.
+    Done,
+    /// It has lost another one.
+    Lost,
+    /// By itself: its sentence.
+    Failed(String),
+}
+
+impl Ending {
+    fn written(&self) -> String {
+        match self {
+            Self::Done => "done".to_owned(),
+            Self::Lost => "lost".to_owned(),
+            Self::Failed(sentence) => format!("failed {sentence}"),
+        }
+    }
+
+    fn of(text: &str) -> Self {
+        match text {
+            "done" => Self::Done,
+            "lost" => Self::Lost,
+            _ => Self::Failed(text.strip_prefix("failed ").unwrap_or(text).to_owned()),
+        }
+    }
+}
+
+/// What is known of a rank.
+#[derive(Debug, Clone)]
+struct Sign {
+    beats: i64,
+    since: Instant,
+    ending: Option<Ending>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// When the store has answered last.
+    answered: Instant,
+    /// Whether it answers no more.
+    is_gone: bool,
+    ranks: Vec<Sign>,
+    /// What this rank wants to have said in the end, and whether it is.
+    ending: Option<Ending>,
+    is_said: bool,
+}
+
+/// Looks after the others while this process does something else.
+#[derive(Debug)]
+pub(super) struct Watch {
+    seen: Arc<Mutex<Seen>>,
+    is_over: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Watch {
+    /// From now on, of so many ranks.
+    pub fn begin(store: Arc<Store>, rank: usize, size: usize) -> Self {
+        let now = Instant::now();
+        let ranks = vec![Sign { beats: 0, since: now, ending: None }; size];
+        let seen = Seen { answered: now, is_gone: false, ranks, ending: None, is_said: false };
+        let seen = Arc::new(Mutex::new(seen));
+        let is_over: Arc<AtomicBool> = Arc::default();
+        let thread = {
+            let (seen, is_over) = (Arc::clone(&seen), Arc::clone(&is_over));
+            let work = move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    if look(&store, rank, &seen).is_err() {
+                        held(&seen).is_gone = true;
+                        return;
+                    }
+                    sleep(BEAT);
+                }
+            };
+            thread::Builder::new().name("signs of life".to_owned()).spawn(work).ok()
+        };
+        Self { seen, is_over, thread: Mutex::new(thread) }
+    }
+
+    /// How long the store has not answered, and whether it never will again.
+    pub fn store(&self) -> (Duration, bool) {
+        let seen = held(&self.seen);
+        (seen.answered.elapsed(), seen.is_gone)
+    }
+
+    /// The rank without a sign of life for the longest time, of those that have not said that they end; at least so long.
+    pub fn silent(&self, least: Duration) -> Option<usize> {
+        let seen = held(&self.seen);
+        // A time in which nothing could be heard is nobody's silence.
+        let heard = seen.answered;
+        let silence = |sign: &Sign| heard.saturating_duration_since(sign.since);
+        let ranks = seen.ranks.iter().enumerate();
+        let silent = ranks.filter(|(_, sign)| sign.ending.is_none() && silence(sign) >= least);
+        silent.max_by_key(|(_, sign)| silence(sign)).map(|(rank, _)| rank)
+    }
+
+    /// The first rank that has failed by itself, with its sentence.
+    pub fn failed(&self) -> Option<(usize, String)> {
+        let seen = held(&self.seen);
+        seen.ranks.iter().enumerate().find_map(|(rank, sign)| match &sign.ending {
+            Some(Ending::Failed(sentence)) => Some((rank, sentence.clone())),
+            _ => None,
+        })
+    }
+
+    /// Whether that rank has ended, or will never be heard again.
+    pub fn has_ended(&self, rank: usize) -> bool {
+        let seen = held(&self.seen);
+        seen.is_gone || seen.ranks[rank].ending.is_some()
+    }
+
+    /// Tells the others how this rank ends; returns once that is said, or nobody listens for so long.
+    pub fn say(&self, ending: Ending, patience: Duration) {
+        {
+            let mut seen = held(&self.seen);
+            (seen.ending, seen.is_said) = (Some(ending), false);
+        }
+        wait(patience, || {
+            let seen = held(&self.seen);
+            seen.is_said || seen.is_gone
+        });
+    }
+
+    /// Ends the thread, but for one that the store keeps waiting.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        wait(4 * BEAT, || thread.is_finished());
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One round: this rank's sign of life, those of the others, and how they ended.
+fn look(store: &Store, rank: usize, seen: &Mutex<Seen>) -> Result<(), Problem> {
+    let (size, ending) = {
+        let seen = held(seen);
+        (seen.ranks.len(), seen.ending.clone().filter(|_| !seen.is_said))
+    };
+    if let Some(ending) = &ending {
+        store.set(&format!("ending/{rank}"), &ending.written())?;
+        store.add("endings", 1)?;
+    }
+    let someone_ended = store.add("endings", 0)? > 0;
+    let mut found = Vec::with_capacity(size);
+    for other in 0..size {
+        let beats = store.add(&format!("beats/{other}"), i64::from(other == rank))?;
+        let ending = if someone_ended { store.get(&format!("ending/{other}"))? } else { None };
+        found.push((beats, ending.as_deref().map(Ending::of)));
+    }
+    let now = Instant::now();
+    let mut seen = held(seen);
+    for (sign, (beats, ending)) in seen.ranks.iter_mut().zip(found) {
+        if beats != sign.beats {
+            (sign.beats, sign.since) = (beats, now);
+        }
+        sign.ending = ending.or(sign.ending.take());
+    }
+    (seen.answered, seen.is_said) = (now, seen.is_said || ending.is_some());
+    Ok(())
+}
+
+/// Until it holds; `false` where it did not in that time.
+pub(super) fn wait(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn held(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}

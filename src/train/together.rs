@@ -1,0 +1,292 @@
+//! What the processes of one training tell each other: gradients, losses, the state that all begin with, and digests by
+//! which they know that they are still the same.
+//!
+//! A batch is cut by rank; each process brings what its images add to the batch's loss and gradient, and all get the same
+//! sums to the last bit, so that equal optimizers make equal steps. A step's message is one row:
+//!
+//! ```text
+//! [gradient (P), then for each rank: its loss, what rounding the loss left out, 1 if it wants to stop]
+//! ```
+
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor, kind};
+
+use super::{History, Numbers, TrainError, Trainer, TrainingState};
+use crate::config::Config;
+use crate::data::{Dataset, Images};
+use crate::engine::Step;
+use crate::formats::checkpoint::{Array, DType};
+use crate::infer::evaluation::total_loss;
+use crate::infer::model_file::{array_of, tensor_of};
+use crate::plan::Plan;
+use crate::system::exit::UsageError;
+use crate::system::ranks::{Lost, Ranks, Summand};
+
+/// Of a rank in a step's message.
+const SLOTS: usize = 3;
+/// Keys that may differ from rank to rank: where things lie, and how fast they go.
+const OWN: [&str; 10] = [
+    "model.weights",
+    "data.dir",
+    "data.file",
+    "data.train",
+    "data.test",
+    "data.noisy",
+    "data.clean",
+    "data.threads",
+    "train.threads",
+    "train.device",
+];
+/// A section of such keys: rank 0 alone writes.
+const OWN_SECTION: &str = "output.";
+
+/// The step of the whole batch, of which `own` is this process's share.
+pub(super) fn sum_up(ranks: &Ranks, own: &Step) -> Result<Step, Lost> {
+    match own.gradient.kind() {
+        Kind::Double => summed::<f64>(ranks, own),
+        _ => summed::<f32>(ranks, own),
+    }
+}
+
+fn summed<T: Summand + kind::Element>(ranks: &Ranks, own: &Step) -> Result<Step, Lost> {
+    let (count, share) = (own.gradient.numel(), ranks.share());
+    let mut row = vec![T::default(); count + SLOTS * share.of];
+    own.gradient.to_device(Device::Cpu).copy_data(&mut row, count);
+    let loss = own.loss.double_value(&[]);
+    let rounded = T::of(loss);
+    // An infinite loss leaves nothing out.
+    let rest = if loss.is_finite() { loss - rounded.wide() } else { 0.0 };
+    let slots = [rounded, T::of(rest), T::of(ranks.wants_stop())];
+    row[count + SLOTS * share.rank..][..SLOTS].copy_from_slice(&slots);
+    ranks.sum(&mut row)?;
+    let (mut loss, mut stops) = (0.0, false);
+    for slots in row[count..].chunks_exact(SLOTS) {
+        loss += slots[0].wide() + slots[1].wide();
+        stops |= slots[2].wide() > 0.0;
+    }
+    ranks.agree_on_stop(stops);
+    let gradient = Tensor::from_slice(&row[..count]).to_device(own.gradient.device());
+    Ok(Step { loss: Tensor::from(loss), gradient })
+}
+
+/// The mean loss over the test images, of which each process judges its share; all then know that they have the same
+/// weights, and whether to stop.
+pub(super) fn val_loss(
+    plan: &Plan,
+    test: &Images,
+    trainer: &mut Trainer,
+    epoch: usize,
+) -> Result<f64, TrainError> {
+    let share = trainer.share();
+    let own = total_loss(plan, test, &mut trainer.predictor, share)?;
+    let Some(ranks) = trainer.ranks() else { return Ok(own.sum / own.images as f64) };
+    let digest = digest_of_weights(trainer);
+    let all = ranks.gather(&[own.sum, own.images as f64, ranks.wants_stop(), digest])?;
+    let (mut sum, mut images, mut stops) = (0.0, 0.0, false);
+    for (rank, said) in all.chunks_exact(4).enumerate() {
+        (sum, images, stops) = (sum + said[0], images + said[1], stops | (said[2] > 0.0));
+        if said[3].to_bits() != all[3].to_bits() {
+            return Err(Lost(format!(
+                "rank {rank} has other weights than rank 0 after epoch {epoch}, although both made the same steps; train on \
+                 machines with the same processors and the same convae"
+            ))
+            .into());
+        }
+    }
+    ranks.agree_on_stop(stops);
+    Ok(sum / images)
+}
+
+/// Of all weights and the optimizer's state: 52 bits, which a float64 holds.
+fn digest_of_weights(trainer: &Trainer) -> f64 {
+    let mut hash = Sha256::new();
+    hash.update(array_of(&trainer.predictor.parameters().values()).bytes());
+    for (_, tensor) in trainer.optimizer.state() {
+        hash.update(array_of(&tensor).bytes());
+    }
+    first_bits(hash)
+}
+
+fn first_bits(hash: Sha256) -> f64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    (u64::from_le_bytes(first) >> 12) as f64
+}
+
+/// Finds out that all ranks have the same convae, the same config and the same data, before anything is trained.
+///
+/// # Errors
+/// Names the rank and what differs, or the rank that is lost.
+pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
+    let first = ranks.share_out(said_of(&plan.config).into_bytes())?;
+    let first = String::from_utf8_lossy(&first).into_owned();
+    let (rank, own) = (ranks.place().rank, said_of(&plan.config));
+    let mine = difference(&first, &own);
+    let digest = |set: &[u32]| {
+        let mut hash = crc32fast::Hasher::new();
+        set.iter().for_each(|number| hash.update(&number.to_le_bytes()));
+        f64::from(hash.finalize())
+    };
+    let digests = data.digests();
+    let said = [
+        f64::from(u8::from(mine.is_some())),
+        data.train.len() as f64,
+        data.test.len() as f64,
+        digest(&digests.train),
+        digest(&digests.test),
+    ];
+    let all = ranks.gather(&said)?;
+    for (other, theirs) in all.chunks_exact(said.len()).enumerate() {
+        if theirs[0] > 0.0 {
+            let what = match &mine {
+                Some(what) if other == rank => what.clone(),
+                _ => "has another config or another convae".to_owned(),
+            };
+            return Err(UsageError(format!(
+                "rank {other} {what}, not what rank 0 has; start all ranks with the same convae and the same config"
+            ))
+            .into());
+        }
+        if theirs[1..] != all[1..said.len()] {
+            return Err(UsageError(format!(
+                "rank {other} has other data than rank 0 ({} training and {} test images, not {} and {}, or others as many); \
+                 give all ranks the same",
+                theirs[1], theirs[2], all[1], all[2]
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// convae's version, and what must be the same for all.
+fn said_of(config: &Config) -> String {
+    let version = format!("convae = {:?}\n", env!("CARGO_PKG_VERSION"));
+    version + &config.to_toml()
+}
+
+/// The first line that differs, as `has KEY = VALUE`.
+fn difference(first: &str, own: &str) -> Option<String> {
+    let lines = |text: &str| -> Vec<(String, String)> {
+        let mut section = String::new();
+        let mut all = Vec::new();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_matches(['[', ']']).to_owned() + ".";
+            } else if let Some((key, value)) = line.split_once(" = ") {
+                all.push((format!("{section}{key}"), value.to_owned()));
+            } else if !line.is_empty() {
+                all.push((section.clone(), line.to_owned()));
+            }
+        }
+        all.retain(|(key, _)| !key.starts_with(OWN_SECTION) && !OWN.contains(&key.as_str()));
+        all
+    };
+    let (first, own) = (lines(first), lines(own));
+    let differs = own.iter().zip(&first).find(|(own, first)| own != first);
+    match differs {
+        Some(((key, value), _)) => Some(format!("has {key} = {value}")),
+        None => (own.len() != first.len()).then(|| "has another config".to_owned()),
+    }
+}
+
+/// Gives all ranks the state of rank 0, which may be that of a run that goes on: where it stands, weights and optimizer.
+///
+/// # Errors
+/// When a rank is lost, or another convae sent the state.
+pub fn share_state(
+    ranks: &Ranks,
+    trainer: &mut Trainer,
+    state: Option<&TrainingState>,
+) -> anyhow::Result<Option<TrainingState>> {
+    let bytes = state.map(|state| written(trainer, state)).transpose()?.unwrap_or_default();
+    let bytes = ranks.share_out(bytes)?;
+    if ranks.is_first() { Ok(None) } else { read(&bytes, trainer).map(Some) }
+}
+
+/// What the first part of the message says, of which the rest are the arrays' bytes.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Head {
+    numbers: Numbers,
+    history: History,
+    /// Name, whether it is in float64, and shape of each array.
+    arrays: Vec<(String, bool, Vec<usize>)>,
+}
+
+const WEIGHTS: &str = "weights";
+const REMEMBERED: &str = "remembered";
+
+fn written(trainer: &Trainer, state: &TrainingState) -> anyhow::Result<Vec<u8>> {
+    let mut arrays = vec![(WEIGHTS.to_owned(), array_of(&trainer.predictor.parameters().values()))];
+    arrays.extend(state.remembered.iter().map(|row| (REMEMBERED.to_owned(), array_of(row))));
+    let slots = trainer.optimizer.state().into_iter();
+    arrays.extend(slots.map(|(name, slot)| (name.to_owned(), array_of(&slot))));
+    let head = serde_json::json!({
+        "numbers": state.numbers(trainer),
+        "history": &state.history,
+        "arrays": arrays
+            .iter()
+            .map(|(name, array)| (name, array.dtype() == DType::F64, array.shape()))
+            .collect::<Vec<_>>(),
+    });
+    let head = serde_json::to_vec(&head)?;
+    let mut bytes = (head.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(head);
+    arrays.iter().for_each(|(_, array)| bytes.extend(array.bytes()));
+    Ok(bytes)
+}
+
+fn read(bytes: &[u8], trainer: &mut Trainer) -> anyhow::Result<TrainingState> {
+    let odd = || {
+        anyhow::anyhow!(
+            "what rank 0 sent is no state of a training; start all ranks with the same convae"
+        )
+    };
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(odd)?;
+    let (head, mut rest) =
+        rest.split_at_checked(u64::from_le_bytes(*length) as usize).ok_or_else(odd)?;
+    let Head { numbers, history, arrays } = serde_json::from_slice(head)?;
+    let (mut weights, mut remembered, mut slots) = (None, None, Vec::new());
+    for (name, is_wide, shape) in arrays {
+        let count: usize = shape.iter().product();
+        let (dtype, size) = if is_wide { (DType::F64, 8) } else { (DType::F32, 4) };
+        let (own, others) = rest.split_at_checked(count * size).ok_or_else(odd)?;
+        rest = others;
+        let array = Array::new(dtype, shape, own.to_vec()).map_err(|_| odd())?;
+        let tensor = tensor_of(&array).ok_or_else(odd)?;
+        match name.as_str() {
+            WEIGHTS => weights = Some(tensor),
+            REMEMBERED => remembered = Some(tensor),
+            _ => slots.push((name, tensor)),
+        }
+    }
+    let weights = weights.ok_or_else(odd)?;
+    let parameters = trainer.predictor.parameters();
+    if parameters.values().numel() != weights.numel() {
+        return Err(odd());
+    }
+    parameters.set_values(&weights);
+    let optimizer = &mut trainer.optimizer;
+    optimizer.restore(numbers.iterations, &slots).map_err(|_| odd())?;
+    optimizer.learning_rate = numbers.learning_rate;
+    let mut state = TrainingState::restored(history, numbers);
+    state.remembered = remembered;
+    Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_that_differs_is_named_and_places_may_differ() {
+        let config = "convae = \"1\"\nseed = 1\n[train]\nbatch_size = 32\nthreads = 2\n[output]\ndir = \"a\"\n";
+        assert_eq!(difference(config, config), None);
+        let elsewhere = config.replace("\"a\"", "\"b\"").replace("threads = 2", "threads = 4");
+        assert_eq!(difference(config, &elsewhere), None);
+        let other = config.replace("= 32", "= 64");
+        assert_eq!(difference(config, &other).unwrap(), "has train.batch_size = 64");
+        let newer = config.replace("\"1\"", "\"2\"");
+        assert_eq!(difference(config, &newer).unwrap(), "has convae = \"2\"");
+    }
+}

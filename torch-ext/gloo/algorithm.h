@@ -1,0 +1,6 @@
+// See README.md beside this file.
+#pragma once
+
+namespace gloo {
+class Algorithm;
+}
