@@ -30,9 +30,10 @@ impl Plan {
             );
             return refuse("train.batch_size", problem, "make it larger, or start fewer processes");
         }
-        let output = self.graph.section(super::Part::Whole).ok();
-        let axes = output.map_or(3, |section| section.output_shape().0.len());
-        if !train.loss.computed(axes).is_mean_over_images(axes.max(3)) {
+        let shape = self.graph.shape(self.graph.output);
+        // As engines compute it.
+        let (axes, computed) = (shape.0.len(), shape.computed().0.len());
+        if !train.loss.computed(axes).is_mean_over_images(computed) {
             let problem = format!(
                 "is {}, which looks at a batch as a whole, and {processes} processes each see a part of it",
                 train.loss.name()
