@@ -257,7 +257,7 @@ fn a_rank_that_hangs_is_named_within_the_timeout() {
         family.send("-STOP", rank);
         let start = Instant::now();
         let (code, said) = family.end();
-        assert!(start.elapsed() < Duration::from_secs(40), "{said}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{said}");
         assert_eq!(code, Some(1), "{said}");
         assert!(is_sentence(&said), "{said}");
         let words = format!("rank {rank} has given no sign of life for 2 s");
@@ -318,7 +318,7 @@ fn ranks_with_other_configs_or_data_are_named_by_each() {
             );
             assert!(words.iter().all(|word| said.contains(word)), "{said}");
         }
-        assert!(!folder.at("run/history.json").exists());
+        assert!(!folder.at("run").exists());
     }
 }
 
@@ -332,11 +332,15 @@ fn who_is_missing_or_badly_numbered_is_said_in_one_sentence() {
     let sweep = convae().args(["sweep", "--config", "plain.toml", "--grid", "seed=1,2"]);
     rank(sweep, "1", "2", 1).refused(&["sweep works in one process", "rank 1 of 2"]);
     if can_be_tested() {
-        rank(short(), "1", "2", port()).refused(&["rank 1", "found nobody at 127.0.0.1:"]);
+        rank(short(), "1", "2", port()).refused(&["rank 1", "nobody was found at 127.0.0.1:"]);
         rank(short(), "0", "3", port()).refused(&["ranks 1, 2 of 3 did not come", "RANK"]);
         let taken = TcpListener::bind("0.0.0.0:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        rank(short(), "0", "2", port).refused(&["rank 0 cannot serve 127.0.0.1:", "MASTER_PORT"]);
+        rank(short(), "0", "2", port).refused(&[
+            "rank 0: 127.0.0.1:",
+            "cannot be served",
+            "MASTER_PORT",
+        ]);
     }
     assert!(!folder.at("run").exists());
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use tch::Device;
 
 use super::train::{Train, earlier, plan, train};
 use crate::data::Dataset;
-use crate::engine::choose_device_of;
+use crate::engine::{choose_device_of, cuts_batches};
 use crate::plan::Plan;
 use crate::run::folder::RunFolder;
 use crate::run::processes::{Call, Outcome, supervise};
@@ -75,7 +76,8 @@ fn refuse(args: &Train, plan: &Plan, count: usize) -> anyhow::Result<()> {
         )
         .into());
     }
-    Ok(plan.check_processes(count)?)
+    plan.check_processes(count)?;
+    Ok(check_engine(plan, choose_device_of(&plan.config.train.device, 0)?)?)
 }
 
 /// The call of each process.
@@ -151,7 +153,7 @@ fn lost(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<Lost>().is_some()
 }
 
-/// Finds out, before anything is trained, that all train the same, and can.
+/// Finds out, before anything is trained or written, that all train the same, and can.
 ///
 /// # Errors
 /// Names what a part of a batch cannot be trained with, or the rank that differs.
@@ -159,14 +161,15 @@ pub(super) fn check(
     ranks: &Ranks,
     plan: &Plan,
     data: &Dataset,
-    trainer: &Trainer,
+    device: Device,
 ) -> anyhow::Result<()> {
     together::agree(ranks, plan, data)?;
     plan.check_shares(&data.train, ranks.place().size)?;
-    if !trainer.predictor.cuts_batches() {
-        plan.check_engine_of_processes()?;
-    }
-    Ok(())
+    Ok(check_engine(plan, device)?)
+}
+
+fn check_engine(plan: &Plan, device: Device) -> Result<(), UsageError> {
+    if cuts_batches(plan, device) { Ok(()) } else { plan.check_engine_of_processes() }
 }
 
 /// Does what rank 0 does, but for writing and talking.
@@ -183,8 +186,8 @@ fn follow(args: &Train, plan: Plan, ranks: &Arc<Ranks>) -> anyhow::Result<u8> {
     if args.attended {
         interrupt::when_stdin_ends();
     }
+    check(ranks, &plan, &data, device)?;
     let mut trainer = Trainer::new(&plan, device)?;
-    check(ranks, &plan, &data, &trainer)?;
     let state = together::share_state(ranks, &mut trainer, None)?;
     let mut state = state.context("rank 0 has sent no state")?;
     trainer.join(Arc::clone(ranks));

@@ -123,6 +123,9 @@ pub(super) fn train(
     if let Some(saved) = &saved {
         resume::check_data(saved, &data)?;
     }
+    if let Some(ranks) = ranks {
+        processes::check(ranks, &plan, &data, device)?;
+    }
     let opening = opening.elapsed().as_secs_f64();
     let _lock = held.map_or_else(|| folder.open(earlier), Ok)?;
     folder.write_config(&plan)?;
@@ -136,9 +139,6 @@ pub(super) fn train(
     }
 
     let mut trainer = Trainer::new(&plan, device)?;
-    if let Some(ranks) = ranks {
-        processes::check(ranks, &plan, &data, &trainer)?;
-    }
     let mut history = History::new(&plan, &trainer);
     history.skipped_files = data.train.skipped() + data.test.skipped();
     history.images = [data.train.len(), data.test.len()];

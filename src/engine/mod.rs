@@ -42,12 +42,6 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// For people: `native (AVX-512, 2 threads)`.
     fn name(&self) -> String;
 
-    /// Whether a step on shares of a batch, one after the other, is the step on the whole of it, whatever layers the
-    /// model has: what they draw for an image depends on its place in the whole batch alone.
-    fn cuts_batches(&self) -> bool {
-        false
-    }
-
     /// From now on batches are shares of those that these train on.
     fn join(&mut self, _ranks: &Arc<Ranks>) {}
 
@@ -119,6 +113,17 @@ pub(crate) fn choose(
         ))),
         _ => Ok((libtorch(), Some(reason))),
     }
+}
+
+/// Whether the engine of a plan takes shares of a batch, whatever layers the model has: what they draw for an image
+/// depends on its place in the whole batch alone.
+#[must_use]
+pub fn cuts_batches(plan: &Plan, device: Device) -> bool {
+    let train = &plan.config.train;
+    device == Device::Cpu
+        && train.engine != EngineChoice::Libtorch
+        && train.dtype != Precision::MixedBfloat16
+        && native::supports(plan).is_ok()
 }
 
 /// The engine that runs a plan on the CPU, for people; with the layer that keeps the native one out.

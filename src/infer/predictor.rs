@@ -159,12 +159,6 @@ impl Predictor {
         self.half.iter_mut().for_each(|half| half.join(ranks));
     }
 
-    /// Whether its engine takes shares of a batch, whatever layers the model has.
-    #[must_use]
-    pub fn cuts_batches(&self) -> bool {
-        self.engine.cuts_batches() && self.half.as_ref().is_none_or(|half| half.cuts_batches())
-    }
-
     /// Neighbor2Neighbor's loss of a first image `a` and a second one `b` that are picked of a whole one `y`,
     /// with the model `f` and `r = pick(f(y))_1 - pick(f(y))_2`, which counts as a constant:
     ///

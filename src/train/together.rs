@@ -22,6 +22,8 @@ use crate::plan::Plan;
 use crate::system::exit::UsageError;
 use crate::system::ranks::{Lost, Ranks, Summand};
 
+/// Letters of a value that a sentence shows.
+const SHOWN: usize = 60;
 /// Of a rank in a step's message.
 const SLOTS: usize = 3;
 /// Keys that may differ from rank to rank: where things lie, and how fast they go.
@@ -140,10 +142,10 @@ pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
         if theirs[0] > 0.0 {
             let what = match &mine {
                 Some(what) if other == rank => what.clone(),
-                _ => "has another config or another convae".to_owned(),
+                _ => "has another config than rank 0, or another convae".to_owned(),
             };
             return Err(UsageError(format!(
-                "rank {other} {what}, not what rank 0 has; start all ranks with the same convae and the same config"
+                "rank {other} {what}; start all ranks with the same convae and the same config"
             ))
             .into());
         }
@@ -165,7 +167,7 @@ fn said_of(config: &Config) -> String {
     version + &config.to_toml()
 }
 
-/// The first line that differs, as `has KEY = VALUE`.
+/// The first key that differs, with both values.
 fn difference(first: &str, own: &str) -> Option<String> {
     let lines = |text: &str| -> Vec<(String, String)> {
         let mut section = String::new();
@@ -185,7 +187,16 @@ fn difference(first: &str, own: &str) -> Option<String> {
     let (first, own) = (lines(first), lines(own));
     let differs = own.iter().zip(&first).find(|(own, first)| own != first);
     match differs {
-        Some(((key, value), _)) => Some(format!("has {key} = {value}")),
+        Some(((key, own), (of, first))) if key == of => {
+            // Of a table in one line, the part that differs.
+            let mut parts = own.split(", ").zip(first.split(", "));
+            let (own, first) = parts.find(|(own, first)| own != first).unwrap_or((own, first));
+            let shown = |value: &str| {
+                value.trim_matches(['{', '}', ' ']).chars().take(SHOWN).collect::<String>()
+            };
+            Some(format!("has {} in {key}, and rank 0 has {}", shown(own), shown(first)))
+        }
+        Some(((key, _), _)) => Some(format!("has another {key} than rank 0")),
         None => (own.len() != first.len()).then(|| "has another config".to_owned()),
     }
 }
@@ -285,8 +296,21 @@ mod tests {
         let elsewhere = config.replace("\"a\"", "\"b\"").replace("threads = 2", "threads = 4");
         assert_eq!(difference(config, &elsewhere), None);
         let other = config.replace("= 32", "= 64");
-        assert_eq!(difference(config, &other).unwrap(), "has train.batch_size = 64");
+        assert_eq!(
+            difference(config, &other).unwrap(),
+            "has 64 in train.batch_size, and rank 0 has 32"
+        );
         let newer = config.replace("\"1\"", "\"2\"");
-        assert_eq!(difference(config, &newer).unwrap(), "has convae = \"2\"");
+        let rate =
+            |rate| format!("[train]\noptimizer = {{ name = \"Adam\", learning_rate = {rate} }}\n");
+        let found = difference(&rate(0.5), &rate(0.25)).unwrap();
+        assert_eq!(
+            found,
+            "has learning_rate = 0.25 in train.optimizer, and rank 0 has learning_rate = 0.5"
+        );
+        assert_eq!(
+            difference(config, &newer).unwrap(),
+            "has \"2\" in convae, and rank 0 has \"1\""
+        );
     }
 }

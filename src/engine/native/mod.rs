@@ -340,10 +340,6 @@ fn added<T: Real>(workers: &[Worker<T>], images: usize) -> f64 {
 }
 
 impl<T: Real> Engine for Native<T> {
-    fn cuts_batches(&self) -> bool {
-        true
-    }
-
     fn join(&mut self, ranks: &Arc<Ranks>) {
         self.ranks = Some(Arc::clone(ranks));
     }

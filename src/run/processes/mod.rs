@@ -17,6 +17,10 @@ use child::{Child, Ending};
 const LOOK: Duration = Duration::from_millis(20);
 /// What the others have to find out by themselves that one is lost, and to say so; then they are ended.
 const GRACE: Duration = Duration::from_secs(12);
+/// The same for followers once rank 0 has ended, as they write nothing.
+const FOLLOWERS: Duration = Duration::from_millis(500);
+/// The same for the last one, when others have found out who is lost.
+const LAST: Duration = Duration::from_secs(5);
 
 /// What each process is called with, and how many there are.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ pub fn supervise(call: &Call) -> anyhow::Result<Outcome> {
     // In the order in which they ended.
     let mut endings: Vec<(usize, Ending)> = Vec::new();
     let mut first_failure: Option<Instant> = None;
+    let (mut without_first, mut last_one): (Option<Instant>, Option<Instant>) = (None, None);
     while endings.len() < children.len() {
         for (rank, child) in children.iter_mut().enumerate() {
             if interrupt::requested() {
@@ -65,13 +70,30 @@ pub fn supervise(call: &Call) -> anyhow::Result<Outcome> {
                     first_failure.get_or_insert_with(Instant::now);
                 }
                 endings.push((rank, ending));
-            } else if first_failure.is_some_and(|at| at.elapsed() > GRACE) {
+            } else if is_over(first_failure, GRACE)
+                || is_over(without_first, FOLLOWERS)
+                || is_over(last_one, LAST)
+            {
                 child.kill();
             }
+        }
+        let first_ended = endings.iter().any(|(rank, _)| *rank == 0);
+        // Whoever ends by itself has found out who is lost; a killed one alone says nothing of the rest.
+        let told = endings.iter().any(|(_, ending)| matches!(ending, Ending::Failed { .. }));
+        let left = children.len() - endings.len();
+        if first_failure.is_some() && first_ended {
+            without_first.get_or_insert_with(Instant::now);
+        }
+        if told && left == 1 {
+            last_one.get_or_insert_with(Instant::now);
         }
         sleep(LOOK);
     }
     Ok(judge(endings))
+}
+
+fn is_over(since: Option<Instant>, time: Duration) -> bool {
+    since.is_some_and(|since| since.elapsed() > time)
 }
 
 fn start(call: &Call) -> anyhow::Result<Vec<Child>> {

@@ -86,12 +86,12 @@ impl Ranks {
         let meeting = place.meeting();
         let store = Store::open(&place.address, serves, timeout).map_err(|problem| {
             UsageError(if serves {
-                format!("rank 0 cannot serve {meeting} ({problem}); set MASTER_PORT to a port that is free there")
+                format!("{meeting} cannot be served ({problem}); set MASTER_PORT to a port that is free there")
             } else {
-                format!("rank {} cannot speak with {meeting} ({problem}); is it convae's rank 0 that is there?", place.rank)
+                format!("nothing that speaks as rank 0 does was found at {meeting} ({problem}); give all ranks the same MASTER_PORT, one that nobody else uses")
             })
         })?;
-        await_all(&store, &place, if serves { timeout + LONGER } else { timeout })?;
+        await_all(&store, &place, (timeout, if serves { LONGER } else { Duration::ZERO }))?;
         let network = std::env::var("GLOO_SOCKET_IFNAME").unwrap_or_default();
         let network = network.split(',').next().unwrap_or_default();
         let members = (place.rank, place.size);
@@ -297,9 +297,7 @@ fn await_server(place: &Place, timeout: Duration) -> Result<(), UsageError> {
         sleep(LOOK);
     }
     Err(UsageError(format!(
-        "rank {} has found nobody at {} within {} s ({problem}); start rank 0 there, and give all ranks its MASTER_ADDR and \
-         MASTER_PORT",
-        place.rank,
+        "nobody was found at {} within {} s ({problem}); start rank 0 there, and give all ranks its MASTER_ADDR and MASTER_PORT",
         place.meeting(),
         timeout.as_secs_f64()
     )))
@@ -318,12 +316,16 @@ fn reach(place: &Place) -> std::io::Result<()> {
 }
 
 /// Until all ranks have said that they are there, and expect the same.
-fn await_all(store: &Store, place: &Place, timeout: Duration) -> Result<(), UsageError> {
+fn await_all(
+    store: &Store,
+    place: &Place,
+    (timeout, longer): (Duration, Duration),
+) -> Result<(), UsageError> {
     let Place { rank, size, .. } = *place;
     let meeting = place.meeting();
     let gone = |problem: Problem| {
         UsageError(format!(
-            "rank {rank} has lost the meeting at {meeting} ({problem}); see what rank 0 said, and start all ranks again"
+            "the meeting at {meeting} is over ({problem}); see what rank 0 said, and start all ranks again"
         ))
     };
     if store.add(&format!("taken/{rank}"), 1).map_err(gone)? > 1 {
@@ -332,7 +334,7 @@ fn await_all(store: &Store, place: &Place, timeout: Duration) -> Result<(), Usag
         )));
     }
     store.set(&format!("size/{rank}"), &size.to_string()).map_err(gone)?;
-    let end = Instant::now() + timeout;
+    let end = Instant::now() + timeout + longer;
     let mut missing: Vec<usize> = (0..size).collect();
     loop {
         let mut left = Vec::new();
@@ -510,7 +512,7 @@ mod tests {
         let join =
             |rank, size, port| Ranks::join(Place::local(rank, size, port), short).unwrap_err().0;
         let sentence = join(1, 2, port());
-        assert!(sentence.contains("rank 1 has found nobody at 127.0.0.1:"), "{sentence}");
+        assert!(sentence.contains("nobody was found at 127.0.0.1:"), "{sentence}");
         let sentence = join(0, 3, port());
         assert!(sentence.contains("ranks 1, 2 of 3 did not come"), "{sentence}");
 
