@@ -122,7 +122,7 @@ pub fn cuts_batches(plan: &Plan, device: Device) -> bool {
     let train = &plan.config.train;
     device == Device::Cpu
         && train.engine != EngineChoice::Libtorch
-        && train.dtype != Precision::MixedBfloat16
+        && !lacks_tiles(train)
         && native::supports(plan).is_ok()
 }
 
