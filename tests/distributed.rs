@@ -251,16 +251,16 @@ fn a_rank_that_hangs_is_named_within_the_timeout() {
     for rank in [1, 0] {
         let folder = Folder::new();
         let call = in_processes(call(&folder, RICH, "run"), 3);
-        let call = call.set("train.epochs=100000").set("train.distributed_timeout=2");
+        let call = call.set("train.epochs=100000").set("train.distributed_timeout=5");
         let family = Family::of(call, 3);
         wait_until("a checkpoint was written", || checkpoints(&folder, "run") > 0);
         family.send("-STOP", rank);
         let start = Instant::now();
         let (code, said) = family.end();
-        assert!(start.elapsed() < Duration::from_secs(20), "{said}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{said}");
         assert_eq!(code, Some(1), "{said}");
         assert!(is_sentence(&said), "{said}");
-        let words = format!("rank {rank} has given no sign of life for 2 s");
+        let words = format!("rank {rank} has given no sign of life for 5 s");
         assert!(said.contains(&words) && said.contains("the last checkpoint is"), "{said}");
     }
 }
