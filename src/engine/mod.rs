@@ -122,7 +122,7 @@ pub fn cuts_batches(plan: &Plan, device: Device) -> bool {
     let train = &plan.config.train;
     device == Device::Cpu
         && train.engine != EngineChoice::Libtorch
-        && !lacks_tiles(train)
+        && train.dtype != Precision::MixedBfloat16
         && native::supports(plan).is_ok()
 }
 
