@@ -114,9 +114,10 @@ char* convae_group_wait(ConvaeGroup* group, int64_t timeout_ms, bool* done) noex
         try {
             group->work->wait(milliseconds(timeout_ms));
         } catch (...) {
-            // A wait that is too short ends by an exception too.
+            // A wait that is too short ends by an exception too. What was done just then gives its own on a second wait, or
+            // none.
             if (!group->work->isCompleted()) return;
-            throw;
+            group->work->wait(milliseconds(timeout_ms));
         }
         group->work.reset();
         group->tensors.clear();

@@ -117,6 +117,9 @@ pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
         });
         let outcome = outcome.map_err(|error| {
             if lost(&error) {
+                if rank > 0 {
+                    return error; // its checkpoints may lie on another machine
+                }
                 let folder = folder(args, &plan);
                 return anyhow!("{error:#}; {}", checkpoint(&folder));
             }

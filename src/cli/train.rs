@@ -60,7 +60,8 @@ pub struct Train {
     /// Also writes all that a replay in Keras needs, to an empty folder.
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
-    /// Trains in so many processes on this machine, which share each batch and the cores.
+    /// Trains in so many processes on this machine, which share each batch and the cores; 1 is alone, whatever the
+    /// environment says.
     #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub processes: Option<usize>,
     /// Stops, as by Ctrl-C, when standard input ends: for a sweep's runs, whose sweep holds it open.
@@ -83,17 +84,19 @@ pub(super) fn plan(args: &Train) -> anyhow::Result<Plan> {
 /// written.
 pub fn run(args: &Train) -> anyhow::Result<u8> {
     earlier(args)?;
-    let place = Place::of_environment()?;
-    match (args.processes, place) {
-        (Some(_), Some(_)) => Err(UsageError(
-            "--processes starts processes, and RANK and WORLD_SIZE in the environment say that this is one of several \
-             already; leave one out"
-                .to_owned(),
-        )
+    if args.processes == Some(1) {
+        return train(args, plan(args)?, None, None);
+    }
+    match (args.processes, Place::of_environment()?) {
+        (Some(count), Some(place)) => Err(UsageError(format!(
+            "--processes {count} starts processes, and the environment says that this is rank {} of {} already (RANK and \
+             WORLD_SIZE, or Slurm's variables); leave one out, or train alone with --processes 1",
+            place.rank, place.size
+        ))
         .into()),
-        (Some(count), None) if count > 1 => processes::start(args, count),
-        (_, Some(place)) => processes::take_part(args, place),
-        _ => train(args, plan(args)?, None, None),
+        (Some(count), None) => processes::start(args, count),
+        (None, Some(place)) => processes::take_part(args, place),
+        (None, None) => train(args, plan(args)?, None, None),
     }
 }
 

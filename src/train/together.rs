@@ -68,7 +68,8 @@ fn summed<T: Summand + kind::Element>(ranks: &Ranks, own: &Step) -> Result<Step,
     }
     ranks.agree_on_stop(stops);
     let gradient = Tensor::from_slice(&row[..count]).to_device(own.gradient.device());
-    Ok(Step { loss: Tensor::from(loss), gradient })
+    let loss = Tensor::from(loss).to_device(gradient.device());
+    Ok(Step { loss, gradient })
 }
 
 /// The mean loss over the test images, of which each process judges its share; all then know that they have the same

@@ -118,7 +118,7 @@ impl Trainer {
     /// The same with all that train together, of whose batch it has its share.
     ///
     /// # Errors
-    /// When another of them is lost; the weights are as before.
+    /// When another of them is lost: the training is over.
     pub fn shared_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Result<Step, Lost> {
         let mut step = self.loss_and_gradient(batch, epoch, step);
         if let Some(ranks) = &self.ranks {

@@ -60,7 +60,10 @@ impl Child {
             // A Ctrl-C at the terminal is for whoever started it, who passes it on once.
             .process_group(0)
             .env("MASTER_ADDR", "127.0.0.1")
-            .env("MASTER_PORT", port.to_string());
+            .env("MASTER_PORT", port.to_string())
+            // What a shell within torchrun has left would lead to a store that is not this one's.
+            .env_remove("TORCHELASTIC_USE_AGENT_STORE")
+            .env_remove("TORCHELASTIC_RESTART_COUNT");
         for name in ["RANK", "LOCAL_RANK"] {
             command.env(name, rank.to_string());
         }
@@ -113,16 +116,20 @@ fn ending(status: ExitStatus, said: Option<String>, is_killed: bool) -> Ending {
 /// Passes on what rank 0 says, but for the sentence that a rank ends with, which is one of several that say the same.
 fn listen(heard: ChildStderr, rank: usize) -> Option<String> {
     let start = said_by(rank);
-    let mut last = None;
+    // Where a rank ends without a sentence of its own, as when memory runs out, its last line says most.
+    let (mut last, mut line_of_others) = (None, None);
     for line in BufReader::new(heard).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
         if let Some(sentence) = line.strip_prefix(&start) {
             last = Some(sentence.to_owned());
         } else if rank == 0 {
             let _ = writeln!(stderr(), "{line}");
+        } else if !line.trim().is_empty() {
+            let line = line.strip_prefix("convae: ").unwrap_or(&line);
+            line_of_others = Some(format!("rank {rank} ended: {line}"));
         }
     }
-    last
+    last.or(line_of_others)
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use std::fmt::Write as _;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 pub use group::{Summand, is_built};
@@ -83,25 +84,19 @@ impl Ranks {
         if !serves {
             await_server(&place, timeout)?;
         }
-        let meeting = place.meeting();
-        let store = Store::open(&place.address, serves, timeout).map_err(|problem| {
-            UsageError(if serves {
-                format!("{meeting} cannot be served ({problem}); set MASTER_PORT to a port that is free there")
-            } else {
-                format!("nothing that speaks as rank 0 does was found at {meeting} ({problem}); give all ranks the same MASTER_PORT, one that nobody else uses")
-            })
-        })?;
-        await_all(&store, &place, (timeout, if serves { LONGER } else { Duration::ZERO }))?;
-        let network = std::env::var("GLOO_SOCKET_IFNAME").unwrap_or_default();
-        let network = network.split(',').next().unwrap_or_default();
-        let members = (place.rank, place.size);
-        let group = Group::join(&store, members, place.is_local(), network, timeout);
-        let group = group.map_err(|problem| {
-            UsageError(format!(
-                "the {} processes cannot connect to each other ({problem}); name the network's interface in \
-                 GLOO_SOCKET_IFNAME, and open its ports between the machines",
-                place.size
-            ))
+        let longer = if serves { LONGER } else { Duration::ZERO };
+        let limit = timeout + LONGER + FAREWELL;
+        let (said, hears) = channel();
+        let own = place.clone();
+        // Who listens at a port may never answer, and then libtorch waits for ever.
+        thread::spawn(move || said.send(meet(&own, serves, (timeout, longer))));
+        let (store, group) = hears.recv_timeout(limit).unwrap_or_else(|_| {
+            Err(UsageError(format!(
+                "whoever listens at {} gave no answer within {} s; give all ranks the same MASTER_ADDR and MASTER_PORT, a port \
+                 that nobody else uses",
+                place.meeting(),
+                limit.as_secs_f64()
+            )))
         })?;
         let watch = Watch::begin(Arc::new(store), place.rank, place.size);
         Ok(Self {
@@ -231,7 +226,7 @@ impl Ranks {
             }));
         }
         let seconds = self.timeout.as_secs_f64();
-        if silence >= self.timeout {
+        if silence >= self.timeout && !self.place.is_served {
             return Some(Lost(format!("rank 0 has given no sign of life for {seconds} s")));
         }
         let rank = self.watch.silent(self.timeout.min(SILENCE))?;
@@ -283,6 +278,35 @@ impl Ranks {
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens the store, waits for all others there, and connects to them.
+fn meet(
+    place: &Place,
+    serves: bool,
+    (timeout, longer): (Duration, Duration),
+) -> Result<(Store, Group), UsageError> {
+    let meeting = place.meeting();
+    let store = Store::open(&place.address, serves, timeout).map_err(|problem| {
+        UsageError(if serves {
+            format!("{meeting} cannot be served ({problem}); set MASTER_PORT to a port that is free there")
+        } else {
+            format!("nothing that speaks as rank 0 does was found at {meeting} ({problem}); give all ranks the same MASTER_PORT, one that nobody else uses")
+        })
+    })?;
+    await_all(&store, place, (timeout, longer))?;
+    let network = std::env::var("GLOO_SOCKET_IFNAME").unwrap_or_default();
+    let network = network.split(',').next().unwrap_or_default();
+    let members = (place.rank, place.size);
+    let group = Group::join(&store, members, place.is_local(), network, timeout);
+    let group = group.map_err(|problem| {
+        UsageError(format!(
+            "the {} processes cannot connect to each other ({problem}); name the network's interface in \
+             GLOO_SOCKET_IFNAME, and open its ports between the machines",
+            place.size
+        ))
+    })?;
+    Ok((store, group))
 }
 
 /// Until somebody listens at the meeting.
@@ -416,6 +440,14 @@ mod tests {
             let threads: Vec<_> = ranks.map(|rank| scope.spawn(move || work(join(rank)))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         })
+    }
+
+    #[test]
+    fn whoever_listens_and_never_answers_is_not_waited_for() {
+        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = Place::local(1, 2, mute.local_addr().unwrap().port());
+        let problem = Ranks::join(place, Duration::from_secs(1)).unwrap_err().to_string();
+        assert!(problem.contains("gave no answer"), "{problem}");
     }
 
     #[test]

@@ -36,8 +36,9 @@ impl Place {
         let meets = has("MASTER_ADDR") || has("MASTER_PORT");
         let names = if has("RANK") || has("WORLD_SIZE") {
             ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"]
-        } else if has("SLURM_PROCID") && has("SLURM_NTASKS") && meets {
-            ["SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", ""]
+        } else if has("SLURM_PROCID") && has("SLURM_STEP_NUM_TASKS") && meets {
+            // Of srun's step: a batch script, which is one process, has the job's alone.
+            ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""]
         } else {
             return without_a_meeting(&get).map(|()| None);
         };
@@ -109,7 +110,8 @@ fn missing(name: &str, size: usize) -> UsageError {
     let what =
         if name == "MASTER_ADDR" { "the name of rank 0's machine" } else { "a free port there" };
     UsageError(format!(
-        "{size} processes are to train together, and {name} is not set; set it to {what}"
+        "{size} processes are to train together, and {name} is not set; set it to {what}, or train alone with \
+         --processes 1"
     ))
 }
 
@@ -146,7 +148,7 @@ mod tests {
         assert_eq!((place.meeting().as_str(), place.is_served), ("one:29500", true));
         assert_eq!(place.address.prefix, "convae/1");
 
-        let slurm = [("SLURM_PROCID", "3"), ("SLURM_NTASKS", "8"), ("SLURM_LOCALID", "1")];
+        let slurm = [("SLURM_PROCID", "3"), ("SLURM_STEP_NUM_TASKS", "8"), ("SLURM_LOCALID", "1")];
         let place = read(&[&slurm[..], &MEETING].concat()).unwrap().unwrap();
         assert_eq!((place.rank, place.size, place.local_rank, place.local_size), (3, 8, 1, 1));
         assert!(!place.is_served);
@@ -157,12 +159,13 @@ mod tests {
         assert!(read(&[]).unwrap().is_none());
         assert!(read(&[("RANK", "0"), ("WORLD_SIZE", "1")]).unwrap().is_none());
         assert!(
-            read(&[&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "1")], &MEETING[..]].concat())
+            read(&[&[("SLURM_PROCID", "0"), ("SLURM_STEP_NUM_TASKS", "1")], &MEETING[..]].concat())
                 .unwrap()
                 .is_none()
         );
         // Within a batch script, which is one process of a job of many.
-        assert!(read(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "8")]).unwrap().is_none());
+        let script = [("SLURM_PROCID", "0"), ("SLURM_NTASKS", "8")];
+        assert!(read(&[&script[..], &MEETING].concat()).unwrap().is_none());
         assert!(read(&MEETING).unwrap().is_none());
     }
 
