@@ -142,12 +142,7 @@ pub(super) fn train(
     }
 
     let mut trainer = Trainer::new(&plan, device)?;
-    let mut history = History::new(&plan, &trainer);
-    history.skipped_files = data.train.skipped() + data.test.skipped();
-    history.images = [data.train.len(), data.test.len()];
-    if let Some(ranks) = ranks {
-        history.engine += &format!(", {} processes", ranks.place().size);
-    }
+    let history = history_of(&plan, &data, &trainer, ranks);
     introduce(&plan, &data, &history);
     let goes_on = saved.is_some();
     let mut state = if let Some(saved) = saved {
@@ -271,6 +266,22 @@ pub(super) fn earlier(args: &Train) -> Result<Existing, UsageError> {
         (_, true, _) => Ok(Existing::Replace),
         _ => Ok(Existing::Refuse),
     }
+}
+
+/// Of a run that has not begun.
+fn history_of(
+    plan: &Plan,
+    data: &Dataset,
+    trainer: &Trainer,
+    ranks: Option<&Arc<Ranks>>,
+) -> History {
+    let mut history = History::new(plan, trainer);
+    history.skipped_files = data.train.skipped() + data.test.skipped();
+    history.images = [data.train.len(), data.test.len()];
+    if let Some(ranks) = ranks {
+        history.engine = format!("{}, {} processes", history.engine, ranks.place().size);
+    }
+    history
 }
 
 /// What is about to happen.

@@ -87,7 +87,7 @@ pub(super) fn val_loss(
     let all = ranks.gather(&[own.sum, own.images as f64, ranks.wants_stop(), digest])?;
     let (mut sum, mut images, mut stops) = (0.0, 0.0, false);
     for (rank, said) in all.chunks_exact(4).enumerate() {
-        (sum, images, stops) = (sum + said[0], images + said[1], stops | (said[2] > 0.0));
+        (sum, images, stops) = (sum + said[0], images + said[1], stops || said[2] > 0.0);
         if said[3].to_bits() != all[3].to_bits() {
             return Err(Lost(format!(
                 "rank {rank} has other weights than rank 0 after epoch {epoch}, although both made the same steps; train on \
@@ -127,7 +127,9 @@ pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
     let mine = difference(&first, &own);
     let digest = |set: &[u32]| {
         let mut hash = crc32fast::Hasher::new();
-        set.iter().for_each(|number| hash.update(&number.to_le_bytes()));
+        for number in set {
+            hash.update(&number.to_le_bytes());
+        }
         f64::from(hash.finalize())
     };
     let digests = data.digests();
@@ -244,7 +246,9 @@ fn written(trainer: &Trainer, state: &TrainingState) -> anyhow::Result<Vec<u8>> 
     let head = serde_json::to_vec(&head)?;
     let mut bytes = (head.len() as u64).to_le_bytes().to_vec();
     bytes.extend(head);
-    arrays.iter().for_each(|(_, array)| bytes.extend(array.bytes()));
+    for (_, array) in &arrays {
+        bytes.extend(array.bytes());
+    }
     Ok(bytes)
 }
 

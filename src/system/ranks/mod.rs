@@ -187,8 +187,8 @@ impl Ranks {
         work(members).map_err(|problem| {
             let lost = self.explain(&problem);
             *held(&self.lost) = Some(lost.clone());
-            // Its threads may still wait for the one that is lost: who waits for them waits as well.
-            std::mem::forget(group.take());
+            // Not left: its threads may still wait for the one that is lost, and who waits for them waits as well.
+            *group = None;
             lost
         })
     }
@@ -231,9 +231,10 @@ impl Ranks {
         }
         let rank = self.watch.silent(self.timeout.min(SILENCE))?;
         let long = self.watch.silent(self.timeout) == Some(rank);
-        Some(Lost(match long {
-            true => format!("rank {rank} has given no sign of life for {seconds} s"),
-            false => format!("rank {rank} is gone"),
+        Some(Lost(if long {
+            format!("rank {rank} has given no sign of life for {seconds} s")
+        } else {
+            format!("rank {rank} is gone")
         }))
     }
 
