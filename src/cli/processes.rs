@@ -117,11 +117,10 @@ pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
         });
         let outcome = outcome.map_err(|error| {
             if lost(&error) {
-                if rank > 0 {
-                    return error; // its checkpoints may lie on another machine
-                }
                 let folder = folder(args, &plan);
-                return anyhow!("{error:#}; {}", checkpoint(&folder));
+                // Of others than rank 0 the checkpoints may lie on another machine.
+                let knows = rank == 0 || has_checkpoint(&folder);
+                return if knows { anyhow!("{error:#}; {}", checkpoint(&folder)) } else { error };
             }
             ranks.fail(&format!("{error:#}"));
             error
@@ -148,6 +147,10 @@ fn checkpoint(folder: &RunFolder) -> String {
         ),
         None => format!("there is no checkpoint in {} yet", folder.dir().display()),
     }
+}
+
+fn has_checkpoint(folder: &RunFolder) -> bool {
+    folder.checkpoints().newest_first().is_ok_and(|found| !found.is_empty())
 }
 
 /// Whether it was another process that failed.
