@@ -285,7 +285,8 @@ impl<T: Real> Native<T> {
     /// The batch's loss, and the gradients of each worker in its own.
     fn loss_by_values(&mut self, batch: &Batch, seed: u64) -> Tensor {
         let whole = batch.part().whole;
-        let count = self.judged_values(batch) / batch.len * whole;
+        // Of masked values each image has as many.
+        let count = self.judged_values(batch) * whole / batch.len;
         let meeting = self.prepare_training(batch.len);
         let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
             let _attendance = meeting.attend();

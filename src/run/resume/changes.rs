@@ -99,10 +99,13 @@ pub fn check(changes: &[Change]) -> Result<(), UsageError> {
     };
     let named = forbidden[..forbidden.len().min(NAMED)].join(", ");
     Err(UsageError(format!(
-        "{named}{more}, with which a run cannot go on; only {}, {} and {FREE_SECTION}* may change: put \
-         the rest back, or begin anew with --overwrite",
-        FREE.join(", "),
-        ROUNDING.join(", "),
+        "{named}{more}, with which a run cannot go on; only {FREE_SECTION}* and of train {} may change: put the rest back, \
+         or begin anew with --overwrite",
+        FREE.into_iter()
+            .chain(ROUNDING)
+            .filter_map(|key| key.strip_prefix("train."))
+            .collect::<Vec<_>>()
+            .join(", "),
     )))
 }
 
