@@ -17,8 +17,6 @@ use child::{Child, Ending};
 const LOOK: Duration = Duration::from_millis(20);
 /// What the others have to find out by themselves that one is lost, and to say so; then they are ended.
 const GRACE: Duration = Duration::from_secs(12);
-/// The same for rank 0, which may be writing what it has.
-const WRITES: Duration = Duration::from_secs(60);
 /// The same for followers once rank 0 has ended, as they write nothing.
 const FOLLOWERS: Duration = Duration::from_millis(500);
 /// The same for the last one, when others have found out who is lost.
@@ -72,7 +70,7 @@ pub fn supervise(call: &Call) -> anyhow::Result<Outcome> {
                     first_failure.get_or_insert_with(Instant::now);
                 }
                 endings.push((rank, ending));
-            } else if is_over(first_failure, if rank == 0 { WRITES } else { GRACE })
+            } else if is_over(first_failure, GRACE)
                 || is_over(without_first, FOLLOWERS)
                 || is_over(last_one, LAST)
             {
