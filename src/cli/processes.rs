@@ -117,9 +117,9 @@ pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
         });
         let outcome = outcome.map_err(|error| {
             if lost(&error) {
-                let folder = folder(args, &plan);
+                let folder = RunFolder::place(&plan, args.out.as_deref());
                 // Of others than rank 0 the checkpoints may lie on another machine.
-                let knows = rank == 0 || has_checkpoint(&folder);
+                let knows = rank == 0 || last_checkpoint(&folder).is_some();
                 return if knows { anyhow!("{error:#}; {}", checkpoint(&folder)) } else { error };
             }
             ranks.fail(&format!("{error:#}"));
@@ -131,26 +131,21 @@ pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
     outcome.inspect_err(|_| terminal::speak_as(rank))
 }
 
-fn folder(args: &Train, plan: &Plan) -> RunFolder {
-    let config = &plan.config;
-    let dir: PathBuf = args.out.clone().unwrap_or_else(|| config.output.dir.join(&config.name));
-    RunFolder::of(&dir, &config.name)
-}
-
 /// What a training that was cut short can go on from.
 fn checkpoint(folder: &RunFolder) -> String {
-    let checkpoints = folder.checkpoints();
-    match checkpoints.newest_first().unwrap_or_default().first() {
-        Some(&place) => format!(
+    match last_checkpoint(folder) {
+        Some(file) => format!(
             "the last checkpoint is {}, from which the same command goes on with --resume",
-            checkpoints.file(place).display()
+            file.display()
         ),
         None => format!("there is no checkpoint in {} yet", folder.dir().display()),
     }
 }
 
-fn has_checkpoint(folder: &RunFolder) -> bool {
-    folder.checkpoints().newest_first().is_ok_and(|found| !found.is_empty())
+fn last_checkpoint(folder: &RunFolder) -> Option<PathBuf> {
+    let checkpoints = folder.checkpoints();
+    let found = checkpoints.newest_first().unwrap_or_default();
+    found.first().map(|&place| checkpoints.file(place))
 }
 
 /// Whether it was another process that failed.

@@ -35,9 +35,7 @@ impl RunFolder {
     /// # Errors
     /// When it holds a run already that is not to go, another process trains in it, or it is no folder.
     pub fn choose(plan: &Plan, out: Option<&Path>, earlier: Existing) -> anyhow::Result<Self> {
-        let config = &plan.config;
-        let dir = out.map_or_else(|| config.output.dir.join(&config.name), Path::to_path_buf);
-        let folder = Self { dir, name: config.name.clone() };
+        let folder = Self::place(plan, out);
         let shown = folder.dir.display();
         if folder.dir.exists() && !folder.dir.is_dir() {
             return Err(
@@ -47,6 +45,14 @@ impl RunFolder {
         RunLock::check(&folder.dir)?;
         folder.check(earlier)?;
         Ok(folder)
+    }
+
+    /// The same without a look at what is there.
+    #[must_use]
+    pub fn place(plan: &Plan, out: Option<&Path>) -> Self {
+        let config = &plan.config;
+        let dir = out.map_or_else(|| config.output.dir.join(&config.name), Path::to_path_buf);
+        Self { dir, name: config.name.clone() }
     }
 
     fn check(&self, earlier: Existing) -> anyhow::Result<()> {

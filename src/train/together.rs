@@ -121,9 +121,9 @@ fn first_bits(hash: Sha256) -> f64 {
 /// # Errors
 /// Names the rank and what differs, or the rank that is lost.
 pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
-    let first = ranks.share_out(said_of(&plan.config).into_bytes())?;
-    let first = String::from_utf8_lossy(&first).into_owned();
     let (rank, own) = (ranks.place().rank, said_of(&plan.config));
+    let first = ranks.share_out(own.clone().into_bytes())?;
+    let first = String::from_utf8_lossy(&first).into_owned();
     let mine = difference(&first, &own);
     let digest = |set: &[u32]| {
         let mut hash = crc32fast::Hasher::new();
