@@ -206,7 +206,9 @@ fn ranks_of(parent: u32) -> Vec<u32> {
 }
 
 fn checkpoints(folder: &Folder, out: &str) -> usize {
-    fs::read_dir(folder.at(out).join("checkpoints")).map_or(0, Iterator::count)
+    let finished = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|kind| kind == "pt");
+    fs::read_dir(folder.at(out).join("checkpoints"))
+        .map_or(0, |files| files.flatten().filter(finished).count())
 }
 
 #[test]
