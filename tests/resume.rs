@@ -423,7 +423,7 @@ fn a_changed_config_is_refused_with_both_values_and_what_may_change() {
     let out = copied(&whole.run(), &folder);
     let before = files(&out);
     let changed = |set: &str, words: &[&str]| {
-        let all = [words, &["train.epochs", "train.threads", "output.*", "--overwrite"]].concat();
+        let all = [words, &["output.* and of train epochs", "threads", "--overwrite"]].concat();
         whole.call(&out).arg("--resume").set(set).refused(&all);
     };
     changed("seed=7", &["seed was 42 and is now 7"]);
