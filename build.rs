@@ -26,10 +26,14 @@ fn main() {
 
 /// Nothing in our code names a symbol of libtorch_cuda.so, which registers its kernels when it is
 /// loaded; a linker that drops libraries without used symbols would leave a program that sees no GPU
-/// (tch-rs issues 907, 964 and 980).
+/// (tch-rs issues 907, 964 and 980). Those beside it are for torch-ext/cuda.cpp.
 fn keep_cuda(lib: &str) {
     println!("cargo:rustc-link-arg=-L{lib}");
     println!("cargo:rustc-link-arg=-Wl,--no-as-needed,-ltorch_cuda,--as-needed");
+    println!("cargo:rustc-link-arg=-lc10_cuda");
+    if let Some(library) = cuda_runtime(Path::new(lib)) {
+        println!("cargo:rustc-link-arg={library}");
+    }
 }
 
 /// What tch does not bind, by libtorch's headers, which lie beside its libraries.
@@ -37,6 +41,7 @@ fn compile_torch_ext(lib: &Path) {
     println!("cargo:rerun-if-changed=torch-ext");
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rustc-check-cfg=cfg(convae_c10d)");
+    println!("cargo:rustc-check-cfg=cfg(convae_cuda)");
     let include = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(
         || lib.with_file_name("include"),
         |folder| PathBuf::from(folder).join("include"),
@@ -52,6 +57,18 @@ fn compile_torch_ext(lib: &Path) {
              process only"
         ),
     }
+    if lib.join("libtorch_cuda.so").exists() {
+        match compile_cuda(&include, lib) {
+            Ok(object) => {
+                build.object(object);
+                println!("cargo:rustc-cfg=convae_cuda");
+            }
+            Err(reason) => println!(
+                "cargo:warning=this libtorch does not take torch-ext/cuda.cpp ({reason}), so this convae starts a GPU's \
+                 kernels one by one, which is slower"
+            ),
+        }
+    }
     build.file("torch-ext/context.cpp").compile("convae_torch_ext");
 }
 
@@ -64,22 +81,53 @@ fn torch_ext(include: &Path) -> cc::Build {
 }
 
 /// Training in several processes, where this libtorch has what it needs: headers, which not every package holds, and
-/// symbols, which not every build has. The linker would name those only when the program is linked.
+/// symbols, which not every build has.
 fn compile_group(include: &Path, lib: &Path) -> Result<PathBuf, String> {
     let header = include.join("torch/csrc/distributed/c10d/ProcessGroupGloo.hpp");
     if !header.exists() {
         return Err(format!("{} is not there", header.display()));
     }
     let mut build = torch_ext(include);
-    build.define("USE_C10D_GLOO", None).file("torch-ext/group.cpp").cargo_warnings(false);
-    let objects =
-        build.try_compile_intermediates().map_err(|_| "it does not compile".to_owned())?;
+    build.define("USE_C10D_GLOO", None).file("torch-ext/group.cpp");
+    linkable(&mut build, lib, &["-ltorch_cpu".into(), "-lc10".into()])
+}
+
+/// CUDA graphs, where CUDA's own headers lie where CUDA_HOME says, beside libtorch's, or where CUDA puts them.
+fn compile_cuda(include: &Path, lib: &Path) -> Result<PathBuf, String> {
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
+    let home = std::env::var_os("CUDA_HOME").map(|home| Path::new(&home).join("include"));
+    let others = [include.join("cuda"), "/usr/local/cuda/include".into()];
+    let headers = (home.into_iter().chain(others))
+        .find(|folder| folder.join("cuda_runtime_api.h").exists())
+        .ok_or("cuda_runtime_api.h is not there: name CUDA's folder in CUDA_HOME")?;
+    let mut libraries: Vec<String> =
+        ["-ltorch_cpu", "-lc10", "-ltorch_cuda", "-lc10_cuda"].map(String::from).into();
+    libraries.extend(cuda_runtime(lib));
+    let mut build = torch_ext(include);
+    build.include(headers).file("torch-ext/cuda.cpp");
+    linkable(&mut build, lib, &libraries)
+}
+
+/// CUDA's own library, which lies beside libtorch's under the name of its version.
+fn cuda_runtime(lib: &Path) -> Option<String> {
+    let mut files = std::fs::read_dir(lib).ok()?.filter_map(Result::ok);
+    let file = files.find(|file| file.file_name().to_string_lossy().starts_with("libcudart"))?;
+    Some(file.path().display().to_string())
+}
+
+/// Compiles a build's only file, and finds out whether these libraries have all that it names: the linker would say so only
+/// when the program is linked.
+fn linkable(build: &mut cc::Build, lib: &Path, libraries: &[String]) -> Result<PathBuf, String> {
+    let objects = build
+        .cargo_warnings(false)
+        .try_compile_intermediates()
+        .map_err(|_| "it does not compile".to_owned())?;
     let object = objects.into_iter().next().ok_or("it compiles to nothing")?;
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
-        let linked = Path::new(&std::env::var_os("OUT_DIR").unwrap_or_default()).join("group.so");
+        let linked = Path::new(&std::env::var_os("OUT_DIR").unwrap_or_default()).join("linked.so");
         let mut link = build.get_compiler().to_command();
         link.args(["-shared", "-Wl,--no-undefined", "-o"]).arg(&linked).arg(&object);
-        link.arg("-L").arg(lib).args(["-ltorch_cpu", "-lc10"]);
+        link.arg("-L").arg(lib).args(libraries);
         let output = link.output().map_err(|error| error.to_string())?;
         let _ = std::fs::remove_file(linked);
         if !output.status.success() {

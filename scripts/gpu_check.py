@@ -10,12 +10,14 @@ in data/mnist, and no package of Python's. Times have bars on one H100 only; the
 import argparse
 import json
 import math
+import random
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +76,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gpu_check") as folder:
         convae = Convae(arguments.convae.resolve(), arguments.device, Path(folder))
         rows: list[Row] = []
-        for check in (exact, rounded, repeated, resumed, timed):
+        for check in (exact, rounded, repeated, captured, resumed, timed, timed_chain):
             say(f"{check.__name__} ...")
             rows += check(convae)
     print_table(rows, arguments.device)
@@ -122,6 +124,19 @@ def repeated(convae: Convae) -> list[Row]:
     return rows
 
 
+def captured(convae: Convae) -> list[Row]:
+    """Steps as CUDA graphs, against kernels that are started one by one."""
+    rows = []
+    for config in (ROOT / "configs/denoise.toml", GRAPH):
+        one_by_one = convae.train(config, f"{config.stem}-eager", (*FEW, "train.cuda_graphs=false"))
+        rows.append(same(f"{config.stem}: CUDA graphs, against kernels one by one",
+                         weights(convae.folder / f"{config.stem}-1"), weights(one_by_one)))
+    engine = json.loads((convae.folder / "plain-1/history.json").read_text())["engine"]
+    on_gpu = convae.device.startswith("cuda")
+    rows.append(Row("plain: the engine's name", engine, "with CUDA graphs", "CUDA graphs" in engine or not on_gpu))
+    return rows
+
+
 def resumed(convae: Convae) -> list[Row]:
     """Killed on its way and resumed, against one that was left alone."""
     config = ROOT / "configs/denoise.toml"
@@ -148,11 +163,48 @@ def timed(convae: Convae) -> list[Row]:
     convae.train(config, "epoch", ())
     rows = [Row("plain: one epoch, start to exit", f"{time.monotonic() - started:.1f} s", "2.5 s on an H100")]
     for batch, best in ((32, "0.450"), (128, "0.887")):
-        folder = convae.train(config, f"batch-{batch}", (f"train.batch_size={batch}", "train.epochs=2"))
-        last = json.loads((folder / "timings.json").read_text())["epochs"][-1]
-        step = 1e3 * batch / last["images_per_second"]
-        rows.append(Row(f"plain: a step at batch {batch}", f"{step:.3f} ms", f"{best} ms as a CUDA graph of PyTorch's, H100"))
+        for label, graphs in (("", "true"), (", kernels one by one", "false")):
+            sets = (f"train.batch_size={batch}", "train.epochs=2", f"train.cuda_graphs={graphs}")
+            step = step_of(convae.train(config, f"batch-{batch}-{graphs}", sets), batch)
+            bar = f"{best} ms as a CUDA graph of PyTorch's, H100" if graphs == "true" else ""
+            rows.append(Row(f"plain: a step at batch {batch}{label}", f"{step:.3f} ms", bar))
     return rows
+
+
+def timed_chain(convae: Convae) -> list[Row]:
+    """Steps of a chain of eight convolutions of 64 channels on patches of 64x64 pixels."""
+    config = chain(convae.folder)
+    rows = []
+    for dtype, peer in (("float32", {16: "4.07 ms: PyTorch", 64: "12.8 ms: PyTorch"}),
+                        ("mixed_bfloat16", {16: "1.10 ms: PyTorch, torch.compile", 64: "2.54 ms: PyTorch, torch.compile"})):
+        for batch, bar in peer.items():
+            sets = (f"train.batch_size={batch}", f"train.dtype={dtype}", "train.engine=libtorch")
+            step = step_of(convae.train(config, f"chain-{dtype}-{batch}", sets), batch)
+            rows.append(Row(f"chain of 8, 64 channels, {dtype}, batch {batch}", f"{step:.2f} ms", f"{bar}, H100"))
+    return rows
+
+
+def chain(folder: Path) -> Path:
+    """Its config, with images of noise: what is learned does not matter."""
+    count, side = 1280, 64
+    noise = random.Random(1)
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {side}, {side}, 1), }}"
+    header = header.ljust(118 - 1) + "\n"
+    values = array("f", (noise.random() for _ in range(count * side * side)))
+    (folder / "noise.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes())
+    layer = '{ layer = "Conv2D", filters = 64, kernel_size = 3, padding = "same", activation = "relu" },\n'
+    last = '{ layer = "Conv2D", filters = 1, kernel_size = 3, padding = "same" },\n'
+    data = f'kind = "npz"\nfile = "{folder}/noise.npy"\ntest_fraction = 0.05\n'
+    text = f'name = "chain"\n[data]\n{data}[model]\ninput_shape = [{side}, {side}, 1]\nlayers = [\n{7 * layer}{last}]\n'
+    config = folder / "chain.toml"
+    config.write_text(text + '[train]\nepochs = 2\nloss = "mean_squared_error"\n[output]\nreport = false\n')
+    return config
+
+
+def step_of(folder: Path, batch: int) -> float:
+    """Milliseconds of a step in a run's last epoch."""
+    last = json.loads((folder / "timings.json").read_text())["epochs"][-1]
+    return 1e3 * batch / last["images_per_second"]
 
 
 def weights(folder: Path) -> bytes:

@@ -145,6 +145,9 @@ section! {
         allow_tf32: bool = false;
         /// Whether a GPU computes the same bits in each run; without it, it chooses among faster ways.
         deterministic: bool = true;
+        /// Whether a GPU starts a step as one CUDA graph; without it, and with layers that draw random numbers, it starts
+        /// some hundred kernels one by one, which is slower.
+        cuda_graphs: bool = true;
         /// What computes: `native` is fast on the CPU, `libtorch` takes every layer and GPUs, `auto`
         /// chooses the fastest that can run the model. All compute the same function.
         engine: EngineChoice = EngineChoice::Auto;

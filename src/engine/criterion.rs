@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tch::{Device, Kind, Tensor};
 
+use super::device::upload;
 use crate::data::Batch;
 use crate::nn::{Losses, channels_first, channels_last};
 use crate::plan::{Section, Shape};
@@ -38,15 +39,27 @@ impl Criterion {
         output: &Tensor,
         target: &Tensor,
     ) -> Tensor {
-        let Some(places) = batch.supervision.masked() else { return self.loss.of(output, target) };
-        let each = places.len() / batch.len;
-        let places = &places[images.start * each..images.end * each];
-        let places = places_of(places, images.len()).to_device(self.device);
+        self.loss_at(self.places_of(batch, images).as_ref(), output, target)
+    }
+
+    /// The same of a whole batch, where the hidden values are at such places.
+    pub fn loss_at(&self, places: Option<&Tensor>, output: &Tensor, target: &Tensor) -> Tensor {
+        let Some(places) = places else { return self.loss.of(output, target) };
         let masked = |tensor: &Tensor| {
-            let flat = channels_last(tensor).reshape([images.len() as i64, -1]);
-            flat.gather(1, &places, false)
+            let flat = channels_last(tensor).reshape([places.size()[0], -1]);
+            flat.gather(1, places, false)
         };
         self.loss.of(&masked(output), &masked(target))
+    }
+
+    /// Where values of some images of a batch are hidden, `(N, values)`, on the device; as many of each image.
+    pub fn places_of(&self, batch: &Batch, images: &Range<usize>) -> Option<Tensor> {
+        let places = batch.supervision.masked()?;
+        let each = places.len() / batch.len;
+        let places = &places[images.start * each..images.end * each];
+        let places: Vec<i64> = places.iter().copied().map(i64::from).collect();
+        let rows = |places: &Tensor| places.view([images.len() as i64, -1]);
+        Some(upload(Tensor::from_slice(&places), rows, self.device, Kind::Int64))
     }
 
     /// What should come out for some images of a batch.
@@ -64,16 +77,10 @@ impl Criterion {
     /// Channels-last values of samples of that shape as the layers take them, `(N, C, H, W)` or `(N, F)`, on
     /// the device.
     pub fn tensor(&self, values: &[f32], shape: &[i64]) -> Tensor {
-        channels_first(&Tensor::from_slice(values).view(batch_of(shape).as_slice()))
-            .to_device(self.device)
-            .to_kind(self.kind)
+        let sides = batch_of(shape);
+        let view = |values: &Tensor| channels_first(&values.view(sides.as_slice()));
+        upload(Tensor::from_slice(values), view, self.device, self.kind)
     }
-}
-
-/// Of as many values of each image, `(N, values)`.
-fn places_of(places: &[u32], images: usize) -> Tensor {
-    let places: Vec<i64> = places.iter().copied().map(i64::from).collect();
-    Tensor::from_slice(&places).view([images as i64, -1])
 }
 
 /// With the batch.

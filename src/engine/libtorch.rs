@@ -5,11 +5,13 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::criterion::{Criterion, batch_of, sides};
 use super::model::Layers;
+use super::recorder::{Fields, Recorder};
 use super::{Engine, Model, Step, values_of};
 use crate::config::sections::{Precision, Train};
 use crate::data::{Batch, BatchPart};
 use crate::nn::{Parameters, channels_last};
 use crate::plan::{Part, Plan};
+use crate::system::cuda;
 
 /// What is needed beside the model.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Libtorch {
     /// Of what comes out, in Keras's shape.
     given: Vec<i64>,
     draws_in_training: bool,
+    /// Starts whole steps on a GPU, where they can be captured.
+    recorder: Option<Recorder>,
     /// For people.
     name: String,
     /// The layers that compute in place of the model's, where they do so in bfloat16.
@@ -32,14 +36,18 @@ impl Libtorch {
     /// When a connection leads past the code and the part is the decoder.
     pub fn new(plan: &Plan, part: Part, device: Device, kind: Kind) -> Self {
         let section = plan.graph.section(part).expect("it was asked for before");
+        let train = &plan.config.train;
+        let draws_in_training = plan.graph.nodes.iter().any(|node| node.layer.draws());
+        let recorder = recorder(train, device).filter(|_| !draws_in_training);
         Self {
-            criterion: Criterion::new(&plan.config.train.loss, &section, device, kind),
+            criterion: Criterion::new(&train.loss, &section, device, kind),
             part,
             shape: sides(&section.input_shape().computed()),
             given: sides(section.output_shape()),
-            draws_in_training: plan.graph.nodes.iter().any(|node| node.layer.draws()),
-            name: name(&plan.config.train, device),
-            rounded: (plan.config.train.dtype == Precision::MixedBfloat16)
+            draws_in_training,
+            name: name(train, device, recorder.is_some()),
+            recorder,
+            rounded: (train.dtype == Precision::MixedBfloat16)
                 .then(|| Layers::new(plan, Parameters::in_bfloat16(device))),
         }
     }
@@ -59,35 +67,60 @@ impl Libtorch {
         }
     }
 
-    /// Loss and outputs of a batch.
-    fn run(&self, layers: &Layers, batch: &Batch, train: bool) -> (Tensor, Tensor) {
+    /// What a step on a batch reads.
+    fn fields(&self, batch: &Batch) -> Fields {
+        let images = 0..batch.len;
         let input = self.criterion.tensor(&batch.input, &self.shape);
+        let target = match &batch.clean {
+            None if self.criterion.target == self.shape => None,
+            // For an image a vector, perhaps: the same values in other sides.
+            _ => Some(self.criterion.target_of(batch, &images)),
+        };
+        Fields { input, target, places: self.criterion.places_of(batch, &images) }
+    }
+
+    /// Loss and outputs of a batch.
+    fn run(&self, layers: &Layers, fields: &Fields, train: bool) -> (Tensor, Tensor) {
+        let Fields { input, target, places } = fields;
         layers.activity.take();
         // The loss is not rounded: Keras computes it in float32 under any policy.
-        let output = layers.forward_t(&self.computed(&input), train).to_kind(input.kind());
-        let images = 0..batch.len;
-        let target = match &batch.clean {
-            None if self.criterion.target == self.shape => input,
-            // For an image a vector, perhaps: the same values in other sides.
-            _ => self.criterion.target_of(batch, &images),
-        };
-        let loss = self.criterion.loss(batch, &images, &output, &target);
+        let output = layers.forward_t(&self.computed(input), train).to_kind(input.kind());
+        let target = target.as_ref().unwrap_or(input);
+        let loss = self.criterion.loss_at(places.as_ref(), &output, target);
         let loss = match layers.activity.take() {
             Some(penalty) => loss + penalty,
             None => loss,
         };
         (loss, output)
     }
+
+    /// Loss and gradient of a batch.
+    fn step(&self, model: &Model, fields: &Fields) -> Step {
+        let layers = self.layers(model);
+        let (loss, _) = self.run(layers, fields, true);
+        let gradients = Tensor::run_backward(&[&loss], &layers.trainable, false, false);
+        let row = |tensor: &Tensor| tensor.to_kind(loss.kind()).flatten(0, -1);
+        let rows: Vec<Tensor> = gradients.iter().map(row).collect();
+        Step { loss: loss.detach(), gradient: Tensor::cat(&rows, 0) }
+    }
 }
 
-/// With all that makes it less exact than float32, or less repeatable.
-fn name(train: &Train, device: Device) -> String {
+/// Where a GPU can start whole steps, and is asked to.
+fn recorder(train: &Train, device: Device) -> Option<Recorder> {
+    let Device::Cuda(number) = device else { return None };
+    let asked_for = train.cuda_graphs;
+    (asked_for && cuda::prepare(number).is_ok()).then(|| Recorder::new(number))
+}
+
+/// With all that makes it less exact than float32, or less repeatable, or faster.
+fn name(train: &Train, device: Device, starts_whole_steps: bool) -> String {
     let on_gpu = device != Device::Cpu;
     let tf32 = on_gpu && train.allow_tf32 && train.dtype == Precision::Float32;
     let labels = [
         (train.dtype == Precision::MixedBfloat16, ", mixed_bfloat16"),
         (tf32, ", TF32"),
         (on_gpu && !train.deterministic, ", not deterministic"),
+        (starts_whole_steps, ", CUDA graphs"),
     ];
     let labels = labels.into_iter().filter(|(holds, _)| *holds);
     labels.fold("libtorch".to_owned(), |name, (_, label)| name + label)
@@ -102,12 +135,14 @@ impl Engine for Libtorch {
         if self.draws_in_training {
             tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
         }
-        let layers = self.layers(model);
-        let (loss, _) = self.run(layers, batch, true);
-        let gradients = Tensor::run_backward(&[&loss], &layers.trainable, false, false);
-        let row = |tensor: &Tensor| tensor.to_kind(loss.kind()).flatten(0, -1);
-        let rows: Vec<Tensor> = gradients.iter().map(row).collect();
-        let (loss, gradient) = (loss.detach(), Tensor::cat(&rows, 0));
+        let fields = self.fields(batch);
+        let mut recorder = self.recorder.take();
+        let compute = |fields: &Fields| self.step(model, fields);
+        let Step { loss, gradient } = match &mut recorder {
+            Some(recorder) => recorder.step(fields, compute),
+            None => compute(&fields),
+        };
+        self.recorder = recorder;
         match batch.part {
             None => Step { loss, gradient },
             Some(BatchPart { whole, .. }) => {
@@ -138,7 +173,8 @@ impl Engine for Libtorch {
     }
 
     fn judge(&mut self, model: &Model, batch: &Batch) -> (Tensor, Vec<f32>) {
-        let (loss, output) = no_grad(|| self.run(self.layers(model), batch, false));
+        let fields = self.fields(batch);
+        let (loss, output) = no_grad(|| self.run(self.layers(model), &fields, false));
         (loss, values_of(&channels_last(&output)))
     }
 }
@@ -151,9 +187,10 @@ mod tests {
     #[test]
     fn what_is_less_exact_or_less_repeatable_stands_in_the_name() {
         let exact = Train::defaults();
-        assert_eq!(name(&exact, Device::Cuda(0)), "libtorch");
+        assert_eq!(name(&exact, Device::Cuda(0), false), "libtorch");
         let fast = Train { allow_tf32: true, deterministic: false, ..Train::defaults() };
-        assert_eq!(name(&fast, Device::Cuda(0)), "libtorch, TF32, not deterministic");
-        assert_eq!(name(&fast, Device::Cpu), "libtorch", "these are of GPUs");
+        let all = "libtorch, TF32, not deterministic, CUDA graphs";
+        assert_eq!(name(&fast, Device::Cuda(0), true), all);
+        assert_eq!(name(&fast, Device::Cpu, false), "libtorch", "these are of GPUs");
     }
 }

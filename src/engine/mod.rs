@@ -9,6 +9,7 @@ mod device;
 mod libtorch;
 mod model;
 mod native;
+mod recorder;
 
 pub use device::{choose_device, choose_device_of, device_name};
 pub use model::Model;
@@ -27,7 +28,7 @@ use libtorch::Libtorch;
 use native::Native;
 use native::Unsupported;
 
-/// What a step of gradient descent starts from, on the model's device.
+/// What a step of gradient descent starts from, on the model's device, until the next step is computed.
 #[derive(Debug)]
 pub struct Step {
     /// The batch's loss, a scalar.

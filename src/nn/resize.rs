@@ -60,21 +60,19 @@ fn blended(x: &Tensor, factors: (usize, usize)) -> Tensor {
     let (height, width) = size_of(x);
     // The shares of a pixel that are rounded to bfloat16 do not add up to 1.
     let kind = wide(x);
-    let blend = |length, factor| blend(length, factor).to_kind(kind).to_device(x.device());
+    let blend = |length, factor| blend(length, factor, x.device()).to_kind(kind);
     let (rows, columns) = (blend(height, factors.0), blend(width, factors.1));
     rows.matmul(&x.to_kind(kind).matmul(&columns.tr())).to_kind(x.kind())
 }
 
-/// What each of `length * factor` pixels takes of each of `length`, with half-pixel centres: `(length * factor, length)`.
-fn blend(length: usize, factor: usize) -> Tensor {
-    let mut shares = vec![0.0; length * factor * length];
-    for (row, shares) in shares.chunks_exact_mut(length).enumerate() {
-        let place = ((row as f64 + 0.5) / factor as f64 - 0.5).clamp(0.0, (length - 1) as f64);
-        let (before, share) = (place as usize, place.fract());
-        shares[before] += 1.0 - share;
-        shares[(before + 1).min(length - 1)] += share;
-    }
-    Tensor::from_slice(&shares).view([to_i64(length * factor), to_i64(length)])
+/// What each of `length * factor` pixels takes of each of `length`, with half-pixel centres: `(length * factor, length)`. A
+/// pixel's share falls from 1 at its own place to 0 at its neighbours'.
+fn blend(length: usize, factor: usize, device: Device) -> Tensor {
+    let count = |count: usize| Tensor::arange(to_i64(count), (Kind::Double, device));
+    let places = (count(length * factor) + 0.5) / factor as f64 - 0.5;
+    let places = places.clamp(0.0, (length - 1) as f64).unsqueeze(1);
+    let distances: Tensor = places - count(length);
+    (1.0_f64 - distances.abs()).relu()
 }
 
 /// Adds zeros around: `(N, C, H, W)` to `(N, C, H + top + bottom, W + left + right)`.

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod child;
+pub mod cuda;
 pub mod exit;
 pub mod failure;
 pub mod interrupt;

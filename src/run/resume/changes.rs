@@ -20,13 +20,14 @@ const FREE: [&str; 5] = [
 /// A section of such keys.
 const FREE_SECTION: &str = "output.";
 /// Keys with another value of which training computes the same up to rounding.
-const ROUNDING: [&str; 6] = [
+const ROUNDING: [&str; 7] = [
     "train.device",
     "train.engine",
     "train.threads",
     "train.distributed",
     "train.allow_tf32",
     "train.deterministic",
+    "train.cuda_graphs",
 ];
 /// Changes that a refusal names.
 const NAMED: usize = 3;
