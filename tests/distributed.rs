@@ -283,6 +283,95 @@ fn ctrl_c_stops_all_after_the_same_step_and_saves() {
     assert!(history(&folder, "run")["interrupted"].as_bool().unwrap());
 }
 
+/// What all ranks of so many print, who do the same at once.
+fn together(size: usize, call: impl Fn() -> Convae) -> Vec<String> {
+    let (port, size) = (port(), size.to_string());
+    let start = |number: usize| {
+        let mut command = rank(call(), &number.to_string(), &size, port).command();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<Child> = (0..size.parse().unwrap()).map(start).collect();
+    let said = |child: Child| {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    children.into_iter().map(said).collect()
+}
+
+#[test]
+fn several_processes_evaluate_as_one_does_and_the_first_alone_prints() {
+    if !can_be_tested() {
+        return;
+    }
+    let folder = Folder::new();
+    call(&folder, RICH, "run").succeeds();
+    let evaluate = || {
+        let model = folder.at("run/rich.pt");
+        convae()
+            .args(["evaluate", "--json", "--per-file", "--noise=0.1,0.5", "--checkpoint"])
+            .arg(model)
+    };
+    let one: Value = serde_json::from_str(&evaluate().succeeds()).unwrap();
+    for size in [2, 3] {
+        let said = together(size, evaluate);
+        assert!(said[1..].iter().all(String::is_empty), "{said:?}");
+        near(&one, &serde_json::from_str(&said[0]).unwrap());
+    }
+    let dice = || evaluate().set("train.loss=dice");
+    rank(dice(), "0", "2", port()).refused(&["train.loss", "as a whole"]);
+}
+
+/// The same document, its numbers up to rounding: batches are cut at other places.
+#[track_caller]
+fn near(one: &Value, other: &Value) {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            assert!(one.keys().eq(other.keys()), "{one:?} and {other:?}");
+            one.values().zip(other.values()).for_each(|(one, other)| near(one, other));
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            assert_eq!(one.len(), other.len());
+            one.iter().zip(other).for_each(|(one, other)| near(one, other));
+        }
+        (Value::Number(one), Value::Number(other)) => {
+            let [one, other] = [one, other].map(|number| number.as_f64().unwrap());
+            assert!((one - other).abs() <= 1e-12 * one.abs(), "{one} and {other}");
+        }
+        _ => assert_eq!(one, other),
+    }
+}
+
+#[test]
+fn several_processes_apply_a_model_to_a_part_of_the_images_each() {
+    let folder = Folder::new();
+    call(&folder, RICH, "run").succeeds();
+    for image in 0..5 {
+        let values: Vec<String> =
+            (0..28 * 28).map(|i| (i * (image + 3) % 256).to_string()).collect();
+        let file = format!("P2 28 28 255\n{}\n", values.join(" "));
+        folder.write(&format!("images/{image}.pgm"), file);
+    }
+    let apply = |out: &str| {
+        let model = folder.at("run/rich.pt");
+        let call = convae().arg("apply").arg("--checkpoint").arg(model);
+        call.out(folder.at(out)).arg(folder.at("images"))
+    };
+    apply("one").succeeds();
+    let said = together(2, || apply("two"));
+    assert!(said[0].contains("rank 0 of 2: 2 of 5 images"), "{said:?}");
+    assert!(said[1].contains("rank 1 of 2: 3 of 5 images"), "{said:?}");
+    for image in 0..5 {
+        let [one, two] =
+            ["one", "two"].map(|out| fs::read(folder.at(&format!("{out}/{image}.png"))).unwrap());
+        assert!(one == two, "{image}");
+    }
+    let stdin = convae().arg("apply").arg("--checkpoint").arg(folder.at("run/rich.pt")).arg("-");
+    rank(stdin, "1", "2", 1).refused(&["stdin", "one process", "rank 1 of 2"]);
+    let export = convae().args(["export", "x.pt", "--out", "x.onnx"]);
+    rank(export, "1", "2", 1).refused(&["export works in one process"]);
+}
+
 /// A rank that is started by hand.
 fn rank(call: Convae, rank: &str, size: &str, port: u16) -> Convae {
     call.env("RANK", rank)

@@ -97,7 +97,7 @@ fn learned(text: &str, epochs: u64) -> (f64, f64) {
             trainer.train_step(&batch.unwrap(), epoch, step as u64 + 1);
         }
     }
-    let found = measure(&plan, &data.test, &mut trainer.predictor).unwrap();
+    let found = measure(&plan, &data.test, &mut trainer.predictor, None).unwrap();
     (found.input.unwrap().psnr, found.output.psnr)
 }
 

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{CheckpointArgs, one_of_orientations};
+use super::{CheckpointArgs, one_of_orientations, processes};
 use crate::config::sections::Precision;
 use crate::data::{Affine, Measure, Scaling};
-use crate::engine::choose_device;
+use crate::engine::choose_device_of;
 use crate::formats::image_file::{
     Album, Format, ImageFile, ImageProblem, Loss, MOST_PIXELS, TiffPages,
 };
 use crate::infer::apply::{
-    Engines, Fit, Jobs, Rendering, Report, TiledPredictor, orientations, run as work_off,
+    Engines, Fit, Job, Jobs, Rendering, Report, TiledPredictor, orientations, run as work_off,
 };
 use crate::infer::arrays::{
     ArrayPredictor, Outputs, check_place, is_array, result_of, write_archive,
@@ -27,7 +27,8 @@ use crate::system::exit::{self, UsageError};
 use crate::system::interrupt;
 use crate::system::output_file;
 use crate::system::output_folder;
-use crate::system::terminal::{complain, note, print_bytes};
+use crate::system::ranks::{Place, share_cores};
+use crate::system::terminal::{complain, note, print_bytes, speak_as};
 
 /// Reconstructs or denoises images, of any size where the model's layers allow it.
 #[derive(Debug, Args)]
@@ -91,7 +92,15 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     if let Some(precision) = args.precision {
         plan.config.train.dtype = precision;
     }
-    let device = choose_device(&plan.config.train.device)?;
+    let place = Place::of_environment()?;
+    share_cores(place.as_ref().map_or(1, |own| own.local_size));
+    if stream || arrays {
+        processes::alone("apply to arrays or to stdin")?;
+    }
+    let device = choose_device_of(
+        &plan.config.train.device,
+        place.as_ref().map_or(0, |own| own.local_rank),
+    )?;
     if arrays {
         let model = ArrayPredictor::new(&model.checkpoint, plan, &checkpoint, device)?;
         return apply_to_arrays(args, model);
@@ -111,14 +120,32 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     interrupt::install()?;
     let format = args.compare.then_some(Format::Png);
     let jobs = Jobs { out, overwrite: args.overwrite, format }.list(&args.images);
-    let mut report = Report::new(jobs.len());
-    work_off(&jobs, out, &mut predictor, rendering(args), &mut report);
+    let jobs = own_share(&jobs, place.as_ref());
+    let mut report = Report::new(jobs.len(), place.is_none());
+    work_off(jobs, out, &mut predictor, rendering(args), &mut report);
     report.end();
     Ok(match report {
         _ if report.left() > 0 => exit::INTERRUPTED,
         _ if report.failed() > 0 => exit::FAILED,
         _ => 0,
     })
+}
+
+/// What this process does of what several do, which need not meet for it.
+fn own_share<'a>(jobs: &'a [Job], place: Option<&Place>) -> &'a [Job] {
+    let Some(place) = place else { return jobs };
+    if place.rank > 0 {
+        speak_as(place.rank);
+    }
+    let own = place.share().range(jobs.len());
+    note(format_args!(
+        "rank {} of {}: {} of {} images",
+        place.rank,
+        place.size,
+        own.len(),
+        jobs.len()
+    ));
+    &jobs[own]
 }
 
 /// Whether arrays are named, which go through the model as they are.

@@ -7,14 +7,14 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use tch::Device;
 
-use super::{CheckpointArgs, one_of_orientations};
+use super::{CheckpointArgs, one_of_orientations, processes};
 use crate::config::Source;
 use crate::config::data::ImageFiles;
 use crate::config::schema::Field;
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
 use crate::data::{Dataset, Images, Target};
-use crate::engine::choose_device;
+use crate::engine::choose_device_of;
 use crate::formats::checkpoint::Checkpoint;
 use crate::formats::image_file::lies_down;
 use crate::infer::apply::orientations;
@@ -25,6 +25,7 @@ use crate::infer::{Predictor, VALUES_AT_ONCE};
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 use crate::system::plain_text::one_line;
+use crate::system::ranks::{Place, Ranks};
 use crate::system::terminal as output;
 
 /// Prints loss, PSNR and SSIM of a trained model on the test set.
@@ -60,11 +61,30 @@ type Parts = Vec<(Evaluation, Vec<usize>)>;
 /// # Errors
 /// When the checkpoint or the data is refused.
 pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
+    let open = || args.model.open();
+    match Place::of_environment()? {
+        None => evaluate(args, open()?, None),
+        Some(place) => processes::with_one_voice(place, |place| {
+            let (plan, checkpoint) = open()?;
+            plan.check_parts(place.size)?;
+            let shared = plan.clone();
+            processes::among(place, &shared, |ranks| {
+                evaluate(args, (plan, checkpoint), Some(ranks))
+            })
+        }),
+    }
+}
+
+fn evaluate(
+    args: &Evaluate,
+    (plan, checkpoint): (Plan, Checkpoint),
+    ranks: Option<&Ranks>,
+) -> anyhow::Result<u8> {
     let levels = levels(&args.noise)?;
     let model = &args.model;
-    let (plan, checkpoint) = model.open()?;
     plan.loss()?;
-    let device = choose_device(&plan.config.train.device)?;
+    let local_rank = ranks.map_or(0, |ranks| ranks.place().local_rank);
+    let device = choose_device_of(&plan.config.train.device, local_rank)?;
     let whole = plan.clone();
     let sets = sets(plan.clone())?;
     let paired = sets.iter().any(|(_, images)| images.are_paired());
@@ -90,8 +110,8 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         let mut views = views(args, (plan, &whole), &checkpoint, device)?;
         for (level, (noise, plan)) in plans(plan, &levels)?.into_iter().enumerate() {
             let found = match &mut views {
-                Some(views) => measure_augmented(&plan, images, &mut predictor, views)?,
-                None => measure(&plan, images, &mut predictor)?,
+                Some(views) => measure_augmented(&plan, images, &mut predictor, views, ranks)?,
+                None => measure(&plan, images, &mut predictor, ranks)?,
             };
             check_numbers(&found)?;
             if parts.len() <= level {
@@ -99,6 +119,12 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
             }
             let places = (0..images.len()).map(|index| images.number(index)).collect();
             parts[level].1.push((found, places));
+        }
+    }
+    if let Some(ranks) = ranks {
+        ranks.finish();
+        if !ranks.is_first() {
+            return Ok(0);
         }
     }
     let results: Vec<(Option<f64>, Evaluation)> =

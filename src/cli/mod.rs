@@ -104,6 +104,28 @@ enum Command {
     Reference(Reference),
 }
 
+impl Command {
+    /// Its name, where it writes or takes long and is no work for several processes: each would do the whole of it.
+    fn of_one_process(&self) -> Option<&'static str> {
+        match self {
+            Self::Corrupt(_) => Some("corrupt"),
+            Self::Encode(_) => Some("encode"),
+            Self::Decode(_) => Some("decode"),
+            Self::Export(_) => Some("export"),
+            Self::Import(_) => Some("import"),
+            Self::Neighbours(_) => Some("neighbours"),
+            Self::Sweep(_) => Some("sweep"),
+            Self::Try(_) => Some("try"),
+            Self::Report(_) => Some("report"),
+            Self::Apply(_)
+            | Self::Compare(_)
+            | Self::Evaluate(_)
+            | Self::Summary(_)
+            | Self::Reference(_) => None,
+        }
+    }
+}
+
 /// A trained model.
 #[derive(Debug, Args)]
 pub struct CheckpointArgs {
@@ -183,6 +205,9 @@ fn explain(error: &clap::Error) {
 
 fn run(cli: Cli) -> anyhow::Result<u8> {
     interrupt::survive_size_limits()?;
+    if let Some(name) = cli.command.as_ref().and_then(Command::of_one_process) {
+        processes::alone(name)?;
+    }
     match (cli.command, cli.train) {
         (Some(Command::Apply(args)), _) => apply::run(&args),
         (Some(Command::Compare(args)), _) => compare::run(&args),
@@ -194,10 +219,8 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         (Some(Command::Import(args)), _) => import::run(&args),
         (Some(Command::Neighbours(args)), _) => neighbours::run(&args),
         (Some(Command::Summary(args)), _) => summary::run(&args),
-        (Some(Command::Sweep(args)), _) => {
-            processes::alone("sweep").and_then(|()| sweep::run(&args))
-        }
-        (Some(Command::Try(args)), _) => processes::alone("try").and_then(|()| trial::run(&args)),
+        (Some(Command::Sweep(args)), _) => sweep::run(&args),
+        (Some(Command::Try(args)), _) => trial::run(&args),
         (Some(Command::Report(args)), _) => report::run(&args),
         (Some(Command::Reference(args)), _) => reference::run(&args),
         (None, Some(args)) => train::run(&args),

@@ -13,6 +13,7 @@ use tch::Device;
 use super::train::{Train, earlier, plan, train};
 use crate::data::Dataset;
 use crate::engine::{choose_device_of, cuts_batches};
+use crate::infer::evaluation::EvaluationError;
 use crate::plan::Plan;
 use crate::run::folder::RunFolder;
 use crate::run::processes::{Call, Outcome, supervise};
@@ -102,33 +103,59 @@ fn arguments(args: &Train) -> Vec<std::ffi::OsString> {
 /// As training alone, and when another process is lost.
 pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
     let rank = place.rank;
+    with_one_voice(place, |place| {
+        let plan = plan(args)?;
+        refuse(args, &plan, place.size)?;
+        let outcome = among(place, &plan, |ranks| match rank {
+            0 => train(args, plan.clone(), None, Some(ranks)),
+            _ => follow(args, plan.clone(), ranks),
+        });
+        outcome.map_err(|error| {
+            let folder = RunFolder::place(&plan, args.out.as_deref());
+            // Of others than rank 0 the checkpoints may lie on another machine.
+            let knows = rank == 0 || last_checkpoint(&folder).is_some();
+            if lost(&error) && knows {
+                anyhow!("{error:#}; {}", checkpoint(&folder))
+            } else {
+                error
+            }
+        })
+    })
+}
+
+/// Works as one of several processes, of which rank 0 alone talks while all goes well.
+///
+/// # Errors
+/// Those of the work.
+pub(super) fn with_one_voice(
+    place: Place,
+    work: impl FnOnce(Place) -> anyhow::Result<u8>,
+) -> anyhow::Result<u8> {
+    let rank = place.rank;
     if rank > 0 {
         terminal::be_quiet();
     }
-    let outcome = failure::caught(|| {
-        let plan = plan(args)?;
-        refuse(args, &plan, place.size)?;
-        share_cores(place.local_size);
-        let timeout = Duration::from_secs_f64(plan.config.train.distributed_timeout);
-        let ranks = Arc::new(Ranks::join(place, timeout)?);
-        let outcome = failure::caught(|| match rank {
-            0 => train(args, plan.clone(), None, Some(&ranks)),
-            _ => follow(args, plan.clone(), &ranks),
-        });
-        let outcome = outcome.map_err(|error| {
-            if lost(&error) {
-                let folder = RunFolder::place(&plan, args.out.as_deref());
-                // Of others than rank 0 the checkpoints may lie on another machine.
-                let knows = rank == 0 || last_checkpoint(&folder).is_some();
-                return if knows { anyhow!("{error:#}; {}", checkpoint(&folder)) } else { error };
-            }
-            ranks.fail(&format!("{error:#}"));
-            error
-        });
-        ranks.end();
-        outcome
-    });
-    outcome.inspect_err(|_| terminal::speak_as(rank))
+    failure::caught(|| work(place)).inspect_err(|_| terminal::speak_as(rank))
+}
+
+/// Works with all others, which a plan's timeout says how long to wait for; whoever fails tells them why.
+///
+/// # Errors
+/// Those of the work, and when another process is lost.
+pub(super) fn among(
+    place: Place,
+    plan: &Plan,
+    work: impl FnOnce(&Arc<Ranks>) -> anyhow::Result<u8>,
+) -> anyhow::Result<u8> {
+    share_cores(place.local_size);
+    let timeout = Duration::from_secs_f64(plan.config.train.distributed_timeout);
+    let ranks = Arc::new(Ranks::join(place, timeout)?);
+    let outcome = failure::caught(|| work(&ranks));
+    if let Some(error) = outcome.as_ref().err().filter(|error| !lost(error)) {
+        ranks.fail(&format!("{error:#}"));
+    }
+    ranks.end();
+    outcome
 }
 
 /// What a training that was cut short can go on from.
@@ -151,6 +178,7 @@ fn last_checkpoint(folder: &RunFolder) -> Option<PathBuf> {
 /// Whether it was another process that failed.
 fn lost(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(TrainError::Lost(_)))
+        || matches!(error.downcast_ref(), Some(EvaluationError::Lost(_)))
         || error.downcast_ref::<Lost>().is_some()
 }
 

@@ -1,6 +1,8 @@
 //! How good a model is on a set of images: its loss, and how close its input and its output are to
 //! the targets, image by image. One pass over the set; printing is the command's.
 
+use std::ops::Range;
+
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 use tch::Tensor;
@@ -14,7 +16,7 @@ use crate::infer::apply::mirrored;
 use crate::infer::metrics::{MetricError, psnr, ssim};
 use crate::nn::channels_first;
 use crate::plan::{Plan, loader, method_loader};
-use crate::system::ranks::Share;
+use crate::system::ranks::{Lost, Ranks, Share};
 
 /// Why a set was not evaluated to its end.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,9 @@ pub enum EvaluationError {
     /// Two images could not be compared.
     #[error(transparent)]
     Metric(#[from] MetricError),
+    /// Another of the processes that evaluate together is lost.
+    #[error(transparent)]
+    Lost(#[from] Lost),
 }
 
 /// How close images are to their targets.
@@ -104,16 +109,18 @@ pub fn left_out(input: Option<Means>, output: Means) -> Option<String> {
     (!told.is_empty()).then_some(sentence)
 }
 
-/// Runs the model over all images, corrupted as the plan says.
+/// Runs the model over all images, corrupted as the plan says. Of several processes each takes a part of the images, and
+/// all get the same.
 ///
 /// # Errors
-/// When an image cannot be read any more.
+/// When an image cannot be read any more, or another process is lost.
 pub fn measure(
     plan: &Plan,
     test: &Images,
     predictor: &mut Predictor,
+    ranks: Option<&Ranks>,
 ) -> Result<Evaluation, EvaluationError> {
-    measure_first(plan, test, test.len(), predictor)
+    measure_all(plan, test, ranks, |batch| judge(plan, test.target(), predictor, batch))
 }
 
 /// The same of the first `count` images, at least one.
@@ -126,7 +133,8 @@ pub fn measure_first(
     count: usize,
     predictor: &mut Predictor,
 ) -> Result<Evaluation, EvaluationError> {
-    measure_by(plan, test, count, |batch| judge(plan, test.target(), predictor, batch))
+    let judge = |batch: &Batch| judge(plan, test.target(), predictor, batch);
+    Ok(measure_part(plan, test, 0..count.min(test.len()), judge)?.into())
 }
 
 /// How a model sees images for the mean of several outputs.
@@ -147,8 +155,9 @@ pub fn measure_augmented(
     test: &Images,
     predictor: &mut Predictor,
     views: &mut Views,
+    ranks: Option<&Ranks>,
 ) -> Result<Evaluation, EvaluationError> {
-    measure_by(plan, test, test.len(), |batch| {
+    measure_all(plan, test, ranks, |batch| {
         let outputs = views.mean(plan, test.target(), predictor, batch);
         (loss_of(plan, test.target(), predictor, &outputs, batch), outputs)
     })
@@ -204,34 +213,98 @@ fn turned(image: &[f32], seen: Walk, channels: usize) -> Vec<f32> {
     places.flat_map(pixel).collect()
 }
 
-/// The set's first images, batch by batch, with the loss and the outputs that `judge` finds.
-fn measure_by(
+/// All images, in one process or in several, with the loss and the outputs that `judge` finds.
+fn measure_all(
     plan: &Plan,
     test: &Images,
-    count: usize,
-    mut judge: impl FnMut(&Batch) -> (Tensor, Vec<f32>),
+    ranks: Option<&Ranks>,
+    judge: impl FnMut(&Batch) -> (Tensor, Vec<f32>),
 ) -> Result<Evaluation, EvaluationError> {
+    let share = ranks.map_or(Share::ALL, Ranks::share);
+    let own = share.range(test.len());
+    let part = measure_part(plan, test, own.clone(), judge)?;
+    match ranks {
+        None => Ok(part.into()),
+        Some(ranks) => Ok(gathered(test, &part, own, ranks)?.into()),
+    }
+}
+
+/// What was found of some images of a set.
+#[derive(Debug)]
+struct Measured {
+    loss: LossTotal,
+    per_image: Vec<ImageQuality>,
+}
+
+/// Some images, batch by batch, with the loss and the outputs that `judge` finds.
+fn measure_part(
+    plan: &Plan,
+    test: &Images,
+    part: Range<usize>,
+    mut judge: impl FnMut(&Batch) -> (Tensor, Vec<f32>),
+) -> Result<Measured, EvaluationError> {
     let test_loader = loader(plan, test, Split::Test);
-    let mut order = test_loader.order(0, false);
-    order.truncate(count);
+    let order = test_loader.order(0, false);
     let mut loss = RunningLoss::default();
-    let mut per_image = Vec::with_capacity(order.len());
-    test_loader.prefetch(0, &order, |batches| {
+    let mut per_image = Vec::with_capacity(part.len());
+    test_loader.prefetch(0, &order[part.clone()], |batches| {
         for batch in batches {
             let batch = batch?;
             let (batch_loss, output) = judge(&batch);
             loss.add(&batch_loss, batch.len);
-            let indices: Vec<usize> = (per_image.len()..per_image.len() + batch.len).collect();
-            for (input, output) in qualities(test, &indices, &batch, &output)? {
-                let index = per_image.len();
-                let name = test.name(index).unwrap_or_else(|| number(index, test.len()));
-                per_image.push(ImageQuality { name, input, output });
-            }
+            let first = part.start + per_image.len();
+            let indices: Vec<usize> = (first..first + batch.len).collect();
+            let found = qualities(test, &indices, &batch, &output)?;
+            per_image.extend(indices.into_iter().zip(found).map(|(index, (input, output))| {
+                ImageQuality { name: name_of(test, index), input, output }
+            }));
         }
         Ok::<_, EvaluationError>(())
     })?;
-    Ok(Evaluation::of(loss.mean(), per_image))
+    Ok(Measured { loss: loss.total(), per_image })
 }
+
+fn name_of(test: &Images, index: usize) -> String {
+    test.name(index).unwrap_or_else(|| number(index, test.len()))
+}
+
+/// What all processes have found, of which this one has its own part.
+fn gathered(
+    test: &Images,
+    part: &Measured,
+    own: Range<usize>,
+    ranks: &Ranks,
+) -> Result<Measured, Lost> {
+    let none = f64::NAN;
+    let numbers = |quality: Option<Quality>| match quality {
+        Some(Quality { psnr, ssim }) => [psnr, ssim.unwrap_or(none)],
+        None => [none, none],
+    };
+    let mut row = vec![0.0; 2 + NUMBERS * test.len()];
+    (row[0], row[1]) = (part.loss.sum, part.loss.images as f64);
+    for (image, place) in part.per_image.iter().zip(own) {
+        let [input, output] = [image.input, Some(image.output)].map(numbers);
+        row[2 + NUMBERS * place..][..NUMBERS].copy_from_slice(&[input, output].concat());
+    }
+    // Of each number one process alone brings more than 0.
+    ranks.sum(&mut row)?;
+    let quality = |numbers: &[f64]| Quality {
+        psnr: numbers[0],
+        ssim: Some(numbers[1]).filter(|ssim| !ssim.is_nan()),
+    };
+    let image = |(index, numbers): (usize, &[f64])| ImageQuality {
+        name: name_of(test, index),
+        input: (!numbers[0].is_nan()).then(|| quality(numbers)),
+        output: quality(&numbers[2..]),
+    };
+    Ok(Measured {
+        loss: LossTotal { sum: row[0], images: row[1] as usize },
+        per_image: row[2..].chunks_exact(NUMBERS).enumerate().map(image).collect(),
+    })
+}
+
+/// Of an image in a message: PSNR and SSIM of the input and of the output.
+const NUMBERS: usize = 4;
 
 /// Loss and outputs of a batch.
 fn judge(
@@ -289,6 +362,12 @@ fn loss_of(
         |values: &[f32]| channels_first(&Tensor::from_slice(values).view(batch_of.as_slice()));
     let loss = plan.config.train.loss.computed(given.0.len());
     predictor.penalized(loss.of(&tensor(outputs), &tensor(batch.target())))
+}
+
+impl From<Measured> for Evaluation {
+    fn from(Measured { loss, per_image }: Measured) -> Self {
+        Self::of(loss.sum / loss.images as f64, per_image)
+    }
 }
 
 impl Evaluation {

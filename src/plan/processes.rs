@@ -30,6 +30,18 @@ impl Plan {
             );
             return refuse("train.batch_size", problem, "make it larger, or start fewer processes");
         }
+        self.check_parts(processes)
+    }
+
+    /// Refuses a loss that cannot be put together from those of parts of a batch.
+    ///
+    /// # Errors
+    /// Naming the key, and what to change.
+    pub fn check_parts(&self, processes: usize) -> Result<(), ConfigError> {
+        let refuse = |path: &str, problem: String, remedy: &str| {
+            Err(self.source.error(path, problem, remedy))
+        };
+        let train = &self.config.train;
         let shape = self.graph.shape(self.graph.output);
         // As engines compute it.
         let (axes, computed) = (shape.0.len(), shape.computed().0.len());
@@ -41,7 +53,7 @@ impl Plan {
             return refuse(
                 "train.loss",
                 problem,
-                "take a loss that is a mean over images, or train in one process",
+                "take a loss that is a mean over images, or a single process",
             );
         }
         let compares = |layer: &Layer| {
@@ -52,7 +64,7 @@ impl Plan {
                 "has `{}`, whose activity_regularizer (OrthogonalRegularizer) compares the samples of a whole batch",
                 node.name
             );
-            return refuse("model", problem, "remove it, or train in one process");
+            return refuse("model", problem, "remove it, or take a single process");
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::formats::image_file::{
 use crate::system::atomic;
 use crate::system::interrupt;
 use crate::system::output_folder;
+use crate::system::ranks::cores;
 
 /// Pixels that are under way at most: in the queues, at the model, and with the writers.
 const BUDGET: usize = 1 << 25;
@@ -71,7 +72,7 @@ pub fn run(
     report: &mut Report,
 ) {
     let budget = Budget::new(BUDGET);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let threads = cores().min(MOST_THREADS);
     let turn = Mutex::new(Turn::of(jobs, predictor.growth()));
     let (to_write, computed) = channel::<Computed<'_>>();
     let computed = Mutex::new(computed);

@@ -51,10 +51,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of so many images.
+    /// Of so many images; a bar is drawn only by a process that is alone.
     #[must_use]
-    pub fn new(total: usize) -> Self {
-        let bar = stdout().is_terminal().then(|| styled_bar(total));
+    pub fn new(total: usize, is_alone: bool) -> Self {
+        let bar = (is_alone && stdout().is_terminal()).then(|| styled_bar(total));
         Self {
             total,
             written: 0,

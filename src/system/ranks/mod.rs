@@ -118,7 +118,7 @@ impl Ranks {
     /// What this one takes of each batch.
     #[must_use]
     pub fn share(&self) -> Share {
-        Share { rank: self.place.rank, of: self.place.size }
+        self.place.share()
     }
 
     /// Whether it is the one that writes and talks.

@@ -1,5 +1,6 @@
 //! Which of several processes this one is, as whoever started it says in the environment: torchrun, Slurm, or a hand.
 
+use super::Share;
 use super::group::Address;
 use crate::system::exit::UsageError;
 
@@ -82,6 +83,12 @@ impl Place {
     pub(super) fn local(rank: usize, size: usize, port: u16) -> Self {
         let address = Address { host: "127.0.0.1".to_owned(), port, prefix: String::new() };
         Self { rank, size, local_rank: rank, local_size: size, address, is_served: false }
+    }
+
+    /// What it takes of what all do.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share { rank: self.rank, of: self.size }
     }
 
     /// Where all meet, for people.
