@@ -92,17 +92,27 @@ fn compile_group(include: &Path, lib: &Path) -> Result<PathBuf, String> {
     linkable(&mut build, lib, &["-ltorch_cpu".into(), "-lc10".into()])
 }
 
-/// CUDA graphs, where CUDA's own headers lie where CUDA_HOME says, beside libtorch's, or where CUDA puts them.
+/// CUDA graphs, where CUDA's own headers lie beside libtorch's, where CUDA_HOME says, or where CUDA puts them.
 fn compile_cuda(include: &Path, lib: &Path) -> Result<PathBuf, String> {
     println!("cargo:rerun-if-env-changed=CUDA_HOME");
     let home = std::env::var_os("CUDA_HOME").map(|home| Path::new(&home).join("include"));
-    let others = [include.join("cuda"), "/usr/local/cuda/include".into()];
-    let headers = (home.into_iter().chain(others))
-        .find(|folder| folder.join("cuda_runtime_api.h").exists())
-        .ok_or("cuda_runtime_api.h is not there: name CUDA's folder in CUDA_HOME")?;
+    let places = [Some(include.join("cuda")), home, Some("/usr/local/cuda/include".into())];
+    let headers = (places.into_iter().flatten())
+        .find(|folder| folder.join(RUNTIME).exists())
+        .ok_or_else(|| format!("{RUNTIME} is not there: name CUDA's folder in CUDA_HOME"))?;
+    let runtime = cuda_runtime(lib);
+    // libtorch's classes have other members with other versions.
+    let versions = (version_of(&headers.join(RUNTIME)), runtime.as_deref().and_then(version_in));
+    if let (Some(headers), Some(library)) = versions
+        && headers != library
+    {
+        return Err(format!(
+            "the headers are those of CUDA {headers}, and libtorch's library is that of {library}"
+        ));
+    }
     let mut libraries: Vec<String> =
         ["-ltorch_cpu", "-lc10", "-ltorch_cuda", "-lc10_cuda"].map(String::from).into();
-    libraries.extend(cuda_runtime(lib));
+    libraries.extend(runtime);
     let mut build = torch_ext(include);
     build.include(headers).file("torch-ext/cuda.cpp");
     linkable(&mut build, lib, &libraries)
@@ -113,6 +123,21 @@ fn cuda_runtime(lib: &Path) -> Option<String> {
     let mut files = std::fs::read_dir(lib).ok()?.filter_map(Result::ok);
     let file = files.find(|file| file.file_name().to_string_lossy().starts_with("libcudart"))?;
     Some(file.path().display().to_string())
+}
+
+/// The header that says which CUDA it is of.
+const RUNTIME: &str = "cuda_runtime_api.h";
+
+/// CUDA's version, as in `#define CUDART_VERSION  13000`.
+fn version_of(header: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(header).ok()?;
+    let line = text.lines().find(|line| line.starts_with("#define CUDART_VERSION"))?;
+    line.split_whitespace().last()?.parse::<u32>().ok().map(|version| version / 1000)
+}
+
+/// The same of `libcudart.so.13`.
+fn version_in(library: &str) -> Option<u32> {
+    library.rsplit_once(".so.")?.1.split('.').next()?.parse().ok()
 }
 
 /// Compiles a build's only file, and finds out whether these libraries have all that it names: the linker would say so only

@@ -159,7 +159,7 @@ libtorch_is_there() {
     [ -f .libtorch/lib/libtorch_cpu.so ] || [ -f .libtorch/lib/libtorch_cpu.dylib ] || return 1
     case $flavour in
     any) true ;;
-    cuda) has_cuda .libtorch ;;
+    cuda) has_cuda .libtorch && [ -f .libtorch/include/cuda/cuda_runtime_api.h ] ;;
     cpu) ! has_cuda .libtorch ;;
     esac
 }

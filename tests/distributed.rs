@@ -313,10 +313,26 @@ fn several_processes_evaluate_as_one_does_and_the_first_alone_prints() {
             .arg(model)
     };
     let one: Value = serde_json::from_str(&evaluate().succeeds()).unwrap();
+    let other = port();
     for size in [2, 3] {
         let said = together(size, evaluate);
         assert!(said[1..].iter().all(String::is_empty), "{said:?}");
         near(&one, &serde_json::from_str(&said[0]).unwrap());
+    }
+    let both = ["0.1", "0.2"].map(|noise| {
+        let number = if noise == "0.1" { "0" } else { "1" };
+        let call = evaluate().arg(format!("--noise={noise}"));
+        let mut command = rank(call, number, "2", other).command();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output.stderr);
+        assert!(
+            !output.status.success() && output.stdout.is_empty() && is_sentence(&said),
+            "{said}"
+        );
+        assert!(said.contains("rank 1 has"), "{said}");
     }
     let dice = || evaluate().set("train.loss=dice");
     rank(dice(), "0", "2", port()).refused(&["train.loss", "as a whole"]);
@@ -359,8 +375,12 @@ fn several_processes_apply_a_model_to_a_part_of_the_images_each() {
     };
     apply("one").succeeds();
     let said = together(2, || apply("two"));
-    assert!(said[0].contains("rank 0 of 2: 2 of 5 images"), "{said:?}");
-    assert!(said[1].contains("rank 1 of 2: 3 of 5 images"), "{said:?}");
+    let shares = [0, 1].map(|rank| {
+        let start = format!("rank {rank} of 2: ");
+        let line = said[rank].lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+        line.strip_suffix(" of 5 images").unwrap().parse::<usize>().unwrap()
+    });
+    assert_eq!(shares.iter().sum::<usize>(), 5, "{said:?}");
     for image in 0..5 {
         let [one, two] =
             ["one", "two"].map(|out| fs::read(folder.at(&format!("{out}/{image}.png"))).unwrap());
@@ -368,6 +388,7 @@ fn several_processes_apply_a_model_to_a_part_of_the_images_each() {
     }
     let stdin = convae().arg("apply").arg("--checkpoint").arg(folder.at("run/rich.pt")).arg("-");
     rank(stdin, "1", "2", 1).refused(&["stdin", "one process", "rank 1 of 2"]);
+    rank(apply("images"), "1", "2", 1).refused(&["--out", "the folder of the images"]);
     let export = convae().args(["export", "x.pt", "--out", "x.onnx"]);
     rank(export, "1", "2", 1).refused(&["export works in one process"]);
 }

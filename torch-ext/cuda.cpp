@@ -13,13 +13,23 @@
 
 #include "attempt.h"
 
-using at::cuda::CUDAGraph;
+using c10::DeviceIndex;
+using c10::cuda::CUDAGuard;
 using convae::attempt;
 
 namespace {
 
+struct Graph {
+    explicit Graph(DeviceIndex device) : device(device) {}
+
+    DeviceIndex device;
+    at::cuda::MempoolId_t pool = at::cuda::graph_pool_handle();
+    at::cuda::CUDAGraph graph;
+    bool is_captured = false;
+};
+
 // What a thread computes on the default stream cannot be captured.
-void leave_default_stream(c10::DeviceIndex device) {
+void leave_default_stream(DeviceIndex device) {
     if (c10::cuda::getCurrentCUDAStream(device) != c10::cuda::getDefaultCUDAStream(device)) return;
     // What began on the one stream must be done before the other reads it.
     c10::cuda::device_synchronize();
@@ -38,37 +48,46 @@ char* convae_pin(at::Tensor* tensor) noexcept {
 // From here on this thread computes on a stream that can be captured.
 char* convae_graph_prepare(int device) noexcept {
     return attempt([=] {
-        c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
-        leave_default_stream(static_cast<c10::DeviceIndex>(device));
+        CUDAGuard guard(static_cast<DeviceIndex>(device));
+        leave_default_stream(static_cast<DeviceIndex>(device));
     });
 }
 
 // Begins a capture of what this thread computes, which `convae_graph_end` must end, whatever happens between them.
-char* convae_graph_begin(int device, CUDAGraph** graph) noexcept {
+char* convae_graph_begin(int device, Graph** graph) noexcept {
     return attempt([=] {
-        c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
+        CUDAGuard guard(static_cast<DeviceIndex>(device));
         // Captured work has memory of its own; what earlier work has left free would lie idle.
         c10::cuda::CUDACachingAllocator::emptyCache();
-        auto own = std::make_unique<CUDAGraph>();
+        auto own = std::make_unique<Graph>(static_cast<DeviceIndex>(device));
         // Other threads prepare batches meanwhile, and may take pinned memory.
-        own->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+        own->graph.capture_begin(own->pool, cudaStreamCaptureModeThreadLocal);
         *graph = own.release();
     });
 }
 
-char* convae_graph_end(int device, CUDAGraph* graph) noexcept {
+char* convae_graph_end(Graph* graph) noexcept {
     return attempt([=] {
-        c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(device));
-        graph->capture_end();
+        CUDAGuard guard(graph->device);
+        graph->graph.capture_end();
+        graph->is_captured = true;
     });
 }
 
 // Starts it; the call does not wait for its end.
-char* convae_graph_replay(CUDAGraph* graph) noexcept {
-    return attempt([=] { graph->replay(); });
+char* convae_graph_replay(Graph* graph) noexcept {
+    return attempt([=] { graph->graph.replay(); });
 }
 
-void convae_graph_free(CUDAGraph* graph) noexcept {
-    if (char* problem = attempt([=] { delete graph; })) free(problem);
+void convae_graph_free(Graph* graph) noexcept {
+    char* problem = attempt([=] {
+        std::unique_ptr<Graph> own(graph);
+        CUDAGuard guard(own->device);
+        // libtorch gives the memory back of what was captured, and keeps that of a capture that failed.
+        if (!own->is_captured) c10::cuda::CUDACachingAllocator::releasePool(own->device, own->pool);
+        own.reset();
+        c10::cuda::CUDACachingAllocator::emptyCache();
+    });
+    free(problem);
 }
 }

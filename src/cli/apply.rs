@@ -27,7 +27,7 @@ use crate::system::exit::{self, UsageError};
 use crate::system::interrupt;
 use crate::system::output_file;
 use crate::system::output_folder;
-use crate::system::ranks::{Place, share_cores};
+use crate::system::ranks::{Apart, Share, share_cores};
 use crate::system::terminal::{complain, note, print_bytes, speak_as};
 
 /// Reconstructs or denoises images, of any size where the model's layers allow it.
@@ -92,14 +92,14 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     if let Some(precision) = args.precision {
         plan.config.train.dtype = precision;
     }
-    let place = Place::of_environment()?;
-    share_cores(place.as_ref().map_or(1, |own| own.local_size));
+    let place = Apart::of_environment();
+    share_cores(place.map_or(1, |own| own.local_size));
     if stream || arrays {
         processes::alone("apply to arrays or to stdin")?;
     }
     let device = choose_device_of(
         &plan.config.train.device,
-        place.as_ref().map_or(0, |own| own.local_rank),
+        place.map_or(0, |own| own.local_rank),
     )?;
     if arrays {
         let model = ArrayPredictor::new(&model.checkpoint, plan, &checkpoint, device)?;
@@ -117,12 +117,15 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
         return apply_to_stdin(args, &mut predictor);
     }
     let out = open_folder(args.out.as_deref())?;
+    if place.is_some() {
+        check_apart(&args.images, out)?;
+    }
     interrupt::install()?;
     let format = args.compare.then_some(Format::Png);
     let jobs = Jobs { out, overwrite: args.overwrite, format }.list(&args.images);
-    let jobs = own_share(&jobs, place.as_ref());
+    let jobs = own_share(jobs, place);
     let mut report = Report::new(jobs.len(), place.is_none());
-    work_off(jobs, out, &mut predictor, rendering(args), &mut report);
+    work_off(&jobs, out, &mut predictor, rendering(args), &mut report);
     report.end();
     Ok(match report {
         _ if report.left() > 0 => exit::INTERRUPTED,
@@ -131,21 +134,34 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     })
 }
 
-/// What this process does of what several do, which need not meet for it.
-fn own_share<'a>(jobs: &'a [Job], place: Option<&Place>) -> &'a [Job] {
-    let Some(place) = place else { return jobs };
-    if place.rank > 0 {
-        speak_as(place.rank);
+/// What this process does of what several do, which need not meet for it: each image is one process's by its name, as lists
+/// that are made while others already write may differ.
+fn own_share(mut jobs: Vec<Job>, place: Option<Apart>) -> Vec<Job> {
+    let Some(Apart { share: Share { rank, of }, .. }) = place else { return jobs };
+    if rank > 0 {
+        speak_as(rank);
     }
-    let own = place.share().range(jobs.len());
-    note(format_args!(
-        "rank {} of {}: {} of {} images",
-        place.rank,
-        place.size,
-        own.len(),
-        jobs.len()
-    ));
-    &jobs[own]
+    let all = jobs.len();
+    jobs.retain(|job| {
+        let name = job.image.as_os_str().as_encoded_bytes();
+        crc32fast::hash(name) as usize % of == rank
+    });
+    note(format_args!("rank {rank} of {of}: {} of {all} images", jobs.len()));
+    jobs
+}
+
+/// Refuses results among the images that are looked for, where another process would take them for images.
+fn check_apart(images: &[PathBuf], out: &Path) -> Result<(), UsageError> {
+    let same = |folder: &&PathBuf| {
+        folder.is_dir() && folder.canonicalize().ok() == out.canonicalize().ok()
+    };
+    match images.iter().find(same) {
+        None => Ok(()),
+        Some(folder) => Err(UsageError(format!(
+            "--out {} is the folder of the images, where several processes would take results for images; name another one",
+            folder.display()
+        ))),
+    }
 }
 
 /// Whether arrays are named, which go through the model as they are.

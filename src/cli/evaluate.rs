@@ -27,6 +27,7 @@ use crate::system::exit::UsageError;
 use crate::system::plain_text::one_line;
 use crate::system::ranks::{Place, Ranks};
 use crate::system::terminal as output;
+use crate::train::together::{agree_on, digest};
 
 /// Prints loss, PSNR and SSIM of a trained model on the test set.
 #[derive(Debug, Args)]
@@ -68,7 +69,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
             let (plan, checkpoint) = open()?;
             plan.check_parts(place.size)?;
             let shared = plan.clone();
-            processes::among(place, &shared, |ranks| {
+            processes::among(place, "evaluate", &shared, |ranks| {
                 evaluate(args, (plan, checkpoint), Some(ranks))
             })
         }),
@@ -103,6 +104,9 @@ fn evaluate(
     // The sets of a size each are judged alike.
     sets.first().map(|(plan, images)| plan.check_values(images, Split::Test)).transpose()?;
 
+    if let Some(ranks) = ranks {
+        agree(ranks, args, (&plan, &checkpoint), &sets)?;
+    }
     let mut parts: Vec<(Option<f64>, Parts)> = Vec::new();
     for (plan, images) in &sets {
         let mut predictor =
@@ -139,6 +143,31 @@ fn evaluate(
         output::print(&text(args, &plan, measured, &results))?;
     }
     Ok(0)
+}
+
+/// Finds out that all ranks evaluate the same.
+fn agree(
+    ranks: &Ranks,
+    args: &Evaluate,
+    (plan, checkpoint): (&Plan, &Checkpoint),
+    sets: &[(Plan, Images)],
+) -> anyhow::Result<()> {
+    let mut weights = crc32fast::Hasher::new();
+    for (name, array) in &checkpoint.tensors {
+        weights.update(name.as_bytes());
+        weights.update(&array.bytes());
+    }
+    let images = |(_, images): &(Plan, Images)| {
+        format!("{} images ({:08x})", images.len(), digest(&images.digests()))
+    };
+    let images: Vec<String> = sets.iter().map(images).collect();
+    let others = [
+        ("--noise", args.noise.join(",")),
+        ("--augment", args.augment.to_string()),
+        ("the test set", images.join(" and ")),
+        ("the weights", format!("{:08x}", weights.finalize())),
+    ];
+    agree_on(ranks, &plan.config, &others)
 }
 
 /// How the model sees the images of a set, where it is in several ways; `whole` is the plan before it had their size.

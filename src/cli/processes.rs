@@ -20,7 +20,7 @@ use crate::run::processes::{Call, Outcome, supervise};
 use crate::system::exit::{self, UsageError};
 use crate::system::failure;
 use crate::system::interrupt;
-use crate::system::ranks::{Lost, Place, Ranks, is_built, share_cores};
+use crate::system::ranks::{Apart, Lost, Place, Ranks, Share, is_built, share_cores};
 use crate::system::terminal;
 use crate::train::Outcome as Trained;
 use crate::train::{NoCheckpoints, TrainError, Trainer, fit, together};
@@ -30,12 +30,11 @@ use crate::train::{NoCheckpoints, TrainError, Trainer, fit, together};
 /// # Errors
 /// When the environment says so.
 pub(super) fn alone(command: &str) -> anyhow::Result<()> {
-    match Place::of_environment()? {
+    match Apart::of_environment() {
         None => Ok(()),
-        Some(place) => Err(UsageError(format!(
-            "{command} works in one process, and the environment says that this is rank {} of {}; start it by itself, and \
-             train with --config in several",
-            place.rank, place.size
+        Some(Apart { share: Share { rank, of }, .. }) => Err(UsageError(format!(
+            "{command} works in one process, and the environment says that this is rank {rank} of {of}; start it by itself, and \
+             train with --config in several"
         ))
         .into()),
     }
@@ -62,15 +61,20 @@ pub(super) fn start(args: &Train, count: usize) -> anyhow::Result<u8> {
     }
 }
 
-fn refuse(args: &Train, plan: &Plan, count: usize) -> anyhow::Result<()> {
-    if !is_built() {
-        return Err(UsageError(
-            "this convae was built with a libtorch that cannot train in several processes; get the one that \
-             scripts/setup.sh gets, build again, or train in one process"
-                .to_owned(),
-        )
-        .into());
+/// Refuses to meet other processes where this libtorch cannot.
+fn check_built() -> Result<(), UsageError> {
+    if is_built() {
+        return Ok(());
     }
+    Err(UsageError(
+        "this convae was built with a libtorch with which several processes cannot work together; get the one that \
+         scripts/setup.sh gets, build again, or take one process"
+            .to_owned(),
+    ))
+}
+
+fn refuse(args: &Train, plan: &Plan, count: usize) -> anyhow::Result<()> {
+    check_built()?;
     if args.trace.is_some() {
         return Err(UsageError(
             "--trace records a training in one process; leave it out, or train in one".to_owned(),
@@ -106,7 +110,7 @@ pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
     with_one_voice(place, |place| {
         let plan = plan(args)?;
         refuse(args, &plan, place.size)?;
-        let outcome = among(place, &plan, |ranks| match rank {
+        let outcome = among(place, "train", &plan, |ranks| match rank {
             0 => train(args, plan.clone(), None, Some(ranks)),
             _ => follow(args, plan.clone(), ranks),
         });
@@ -138,18 +142,20 @@ pub(super) fn with_one_voice(
     failure::caught(|| work(place)).inspect_err(|_| terminal::speak_as(rank))
 }
 
-/// Works with all others, which a plan's timeout says how long to wait for; whoever fails tells them why.
+/// Works with all others that do the same, which a plan's timeout says how long to wait for; whoever fails tells them why.
 ///
 /// # Errors
 /// Those of the work, and when another process is lost.
 pub(super) fn among(
     place: Place,
+    what: &str,
     plan: &Plan,
     work: impl FnOnce(&Arc<Ranks>) -> anyhow::Result<u8>,
 ) -> anyhow::Result<u8> {
+    check_built()?;
     share_cores(place.local_size);
     let timeout = Duration::from_secs_f64(plan.config.train.distributed_timeout);
-    let ranks = Arc::new(Ranks::join(place, timeout)?);
+    let ranks = Arc::new(Ranks::join(place.for_work(what), timeout)?);
     let outcome = failure::caught(|| work(&ranks));
     if let Some(error) = outcome.as_ref().err().filter(|error| !lost(error)) {
         ranks.fail(&format!("{error:#}"));

@@ -224,7 +224,7 @@ impl Images {
     }
 
     /// Digests of what the images are made of: one for each file, or one for an array.
-    pub(super) fn digests(&self) -> Vec<u32> {
+    pub fn digests(&self) -> Vec<u32> {
         match &self.source {
             Source::Stored(stored, ..) => vec![stored.digest()],
             Source::Files(files) => files.digests(),

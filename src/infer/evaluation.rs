@@ -275,10 +275,10 @@ fn gathered(
     own: Range<usize>,
     ranks: &Ranks,
 ) -> Result<Measured, Lost> {
-    let none = f64::NAN;
     let numbers = |quality: Option<Quality>| match quality {
-        Some(Quality { psnr, ssim }) => [psnr, ssim.unwrap_or(none)],
-        None => [none, none],
+        Some(Quality { psnr, ssim: Some(ssim) }) => [1.0, psnr, 1.0, ssim],
+        Some(Quality { psnr, ssim: None }) => [1.0, psnr, 0.0, 0.0],
+        None => [0.0; 4],
     };
     let mut row = vec![0.0; 2 + NUMBERS * test.len()];
     (row[0], row[1]) = (part.loss.sum, part.loss.images as f64);
@@ -289,13 +289,13 @@ fn gathered(
     // Of each number one process alone brings more than 0.
     ranks.sum(&mut row)?;
     let quality = |numbers: &[f64]| Quality {
-        psnr: numbers[0],
-        ssim: Some(numbers[1]).filter(|ssim| !ssim.is_nan()),
+        psnr: numbers[1],
+        ssim: (numbers[2] > 0.0).then_some(numbers[3]),
     };
     let image = |(index, numbers): (usize, &[f64])| ImageQuality {
         name: name_of(test, index),
-        input: (!numbers[0].is_nan()).then(|| quality(numbers)),
-        output: quality(&numbers[2..]),
+        input: (numbers[0] > 0.0).then(|| quality(numbers)),
+        output: quality(&numbers[NUMBERS / 2..]),
     };
     Ok(Measured {
         loss: LossTotal { sum: row[0], images: row[1] as usize },
@@ -303,8 +303,8 @@ fn gathered(
     })
 }
 
-/// Of an image in a message: PSNR and SSIM of the input and of the output.
-const NUMBERS: usize = 4;
+/// Of an image in a message: whether there is an input's PSNR, that PSNR, and so of its SSIM; then the same of the output.
+const NUMBERS: usize = 8;
 
 /// Loss and outputs of a batch.
 fn judge(

@@ -31,7 +31,7 @@ mod bound {
             pub fn convae_pin(tensor: *mut c_void) -> *mut c_char;
             pub safe fn convae_graph_prepare(device: c_int) -> *mut c_char;
             pub fn convae_graph_begin(device: c_int, graph: *mut *mut Graph) -> *mut c_char;
-            pub fn convae_graph_end(device: c_int, graph: *mut Graph) -> *mut c_char;
+            pub fn convae_graph_end(graph: *mut Graph) -> *mut c_char;
             pub fn convae_graph_replay(graph: *mut Graph) -> *mut c_char;
             pub fn convae_graph_free(graph: *mut Graph);
         }
@@ -72,7 +72,7 @@ mod bound {
             let own = Self(graph);
             let done = catch_unwind(AssertUnwindSafe(work));
             #[allow(unsafe_code)] // it was begun, on this thread
-            let ended = checked(unsafe { ext::convae_graph_end(device, own.0) });
+            let ended = checked(unsafe { ext::convae_graph_end(own.0) });
             match (done, ended) {
                 (Ok(value), Ok(())) => Ok((own, value)),
                 (Ok(_), Err(problem)) => Err(problem),

@@ -32,8 +32,8 @@ pub fn caught<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> 
 fn explain(text: &str) -> anyhow::Error {
     if OUT_OF_MEMORY.iter().any(|sign| text.contains(sign)) {
         return anyhow!(
-            "there is not enough memory for this model; lower train.batch_size (of apply: --tile), or \
-             make its layers smaller"
+            "there is not enough memory for this model; lower train.batch_size (of apply: --tile), make its layers smaller, \
+             or, on a GPU, set train.cuda_graphs = false"
         );
     }
     // libtorch appends a stack trace of many lines, which tch quotes with escaped line ends.

@@ -121,42 +121,21 @@ fn first_bits(hash: Sha256) -> f64 {
 /// # Errors
 /// Names the rank and what differs, or the rank that is lost.
 pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
-    let (rank, own) = (ranks.place().rank, said_of(&plan.config));
-    let first = ranks.share_out(own.clone().into_bytes())?;
-    let first = String::from_utf8_lossy(&first).into_owned();
-    let mine = difference(&first, &own);
-    let digest = |set: &[u32]| {
-        let mut hash = crc32fast::Hasher::new();
-        for number in set {
-            hash.update(&number.to_le_bytes());
-        }
-        f64::from(hash.finalize())
-    };
+    agree_on(ranks, &plan.config, &[])?;
     let digests = data.digests();
     let said = [
-        f64::from(u8::from(mine.is_some())),
         data.train.len() as f64,
         data.test.len() as f64,
-        digest(&digests.train),
-        digest(&digests.test),
+        f64::from(digest(&digests.train)),
+        f64::from(digest(&digests.test)),
     ];
     let all = ranks.gather(&said)?;
     for (other, theirs) in all.chunks_exact(said.len()).enumerate() {
-        if theirs[0] > 0.0 {
-            let what = match &mine {
-                Some(what) if other == rank => what.clone(),
-                _ => "has another config than rank 0, or another convae".to_owned(),
-            };
-            return Err(UsageError(format!(
-                "rank {other} {what}; start all ranks with the same convae and the same config"
-            ))
-            .into());
-        }
-        if theirs[1..] != all[1..said.len()] {
+        if theirs != &all[..said.len()] {
             return Err(UsageError(format!(
                 "rank {other} has other data than rank 0 ({} training and {} test images, not {} and {}, or others as many); \
                  give all ranks the same",
-                theirs[1], theirs[2], all[1], all[2]
+                theirs[0], theirs[1], all[0], all[1]
             ))
             .into());
         }
@@ -164,10 +143,42 @@ pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Of the numbers of a set.
+#[must_use]
+pub fn digest(set: &[u32]) -> u32 {
+    let mut hash = crc32fast::Hasher::new();
+    for number in set {
+        hash.update(&number.to_le_bytes());
+    }
+    hash.finalize()
+}
+
+/// Finds out that all ranks have the same convae, the same config, and the same of some other things by name.
+///
+/// # Errors
+/// Names the rank and what differs, or the rank that is lost.
+pub fn agree_on(ranks: &Ranks, config: &Config, others: &[(&str, String)]) -> anyhow::Result<()> {
+    let (rank, own) = (ranks.place().rank, said_of(config, others));
+    let first = ranks.share_out(own.clone().into_bytes())?;
+    let first = String::from_utf8_lossy(&first).into_owned();
+    let mine = difference(&first, &own);
+    let all = ranks.gather(&[f64::from(u8::from(mine.is_some()))])?;
+    let Some(other) = all.iter().position(|&differs| differs > 0.0) else { return Ok(()) };
+    let what = match mine {
+        Some(what) if other == rank => what,
+        _ => "has another config or other data than rank 0, or another convae".to_owned(),
+    };
+    Err(UsageError(format!(
+        "rank {other} {what}; start all ranks with the same convae, the same config and the same data"
+    ))
+    .into())
+}
+
 /// convae's version, and what must be the same for all.
-fn said_of(config: &Config) -> String {
+fn said_of(config: &Config, others: &[(&str, String)]) -> String {
     let version = format!("convae = {:?}\n", env!("CARGO_PKG_VERSION"));
-    version + &config.to_toml()
+    let others = others.iter().map(|(name, value)| format!("{name} = {value}\n"));
+    others.fold(version, |all, other| all + &other) + &config.to_toml()
 }
 
 /// The first key that differs, with both values.

@@ -18,7 +18,7 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 pub use group::{Summand, is_built};
-pub use place::Place;
+pub use place::{Apart, Place};
 
 use crate::system::exit::UsageError;
 use crate::system::interrupt;

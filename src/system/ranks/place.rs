@@ -23,6 +23,44 @@ pub struct Place {
     pub(super) is_served: bool,
 }
 
+/// Which of several processes this one is, where they need not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Apart {
+    /// What it takes of what all do.
+    pub share: Share,
+    /// Its number among those on this machine.
+    pub local_rank: usize,
+    /// Those on this machine, which share its cores.
+    pub local_size: usize,
+}
+
+impl Apart {
+    /// What the environment says; `None` for a process that is alone, or where it gives no whole answer.
+    #[must_use]
+    pub fn of_environment() -> Option<Self> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    fn read(get: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let number = |name: &str| get(name)?.trim().parse::<usize>().ok();
+        let [rank, size, local_rank, local_size] = [TORCHRUN, SLURM]
+            .into_iter()
+            .find(|[rank, size, ..]| number(rank).is_some() && number(size).is_some())?;
+        let share = Share { rank: number(rank)?, of: number(size)? };
+        let is_one_of_several = share.of > 1 && share.rank < share.of;
+        is_one_of_several.then(|| Self {
+            share,
+            local_rank: number(local_rank).unwrap_or(0),
+            local_size: number(local_size).unwrap_or(1),
+        })
+    }
+}
+
+/// Variables with a rank, the number of ranks, and both of one machine.
+const TORCHRUN: [&str; 4] = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"];
+/// Of srun's step: a batch script, which is one process, has the job's alone. Tasks are bound to their cores by Slurm.
+const SLURM: [&str; 4] = ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""];
+
 impl Place {
     /// What the environment says; `None` for a process that is alone.
     ///
@@ -36,10 +74,9 @@ impl Place {
         let has = |name: &str| get(name).is_some();
         let meets = has("MASTER_ADDR") || has("MASTER_PORT");
         let names = if has("RANK") || has("WORLD_SIZE") {
-            ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"]
+            TORCHRUN
         } else if has("SLURM_PROCID") && has("SLURM_STEP_NUM_TASKS") && meets {
-            // Of srun's step: a batch script, which is one process, has the job's alone.
-            ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""]
+            SLURM
         } else {
             return without_a_meeting(&get).map(|()| None);
         };
@@ -89,6 +126,13 @@ impl Place {
     #[must_use]
     pub fn share(&self) -> Share {
         Share { rank: self.rank, of: self.size }
+    }
+
+    /// The same for one of several works that meet at the same place, one after the other.
+    #[must_use]
+    pub fn for_work(mut self, what: &str) -> Self {
+        self.address.prefix = format!("{}/{what}", self.address.prefix);
+        self
     }
 
     /// Where all meet, for people.
@@ -174,6 +218,41 @@ mod tests {
         let script = [("SLURM_PROCID", "0"), ("SLURM_NTASKS", "8")];
         assert!(read(&[&script[..], &MEETING].concat()).unwrap().is_none());
         assert!(read(&MEETING).unwrap().is_none());
+    }
+
+    #[test]
+    fn who_need_not_meet_needs_no_meeting_and_a_stray_variable_makes_nobody_one_of_several() {
+        let read = |variables: &[(&str, &str)]| {
+            Apart::read(|name| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let [torchrun, slurm] =
+            [
+                &[
+                    ("RANK", "2"),
+                    ("WORLD_SIZE", "4"),
+                    ("LOCAL_RANK", "1"),
+                    ("LOCAL_WORLD_SIZE", "2"),
+                ][..],
+                &[("SLURM_PROCID", "3"), ("SLURM_STEP_NUM_TASKS", "8"), ("SLURM_LOCALID", "1")],
+            ]
+            .map(|variables| read(variables).unwrap());
+        let share = Share { rank: 2, of: 4 };
+        assert_eq!(torchrun, Apart { share, local_rank: 1, local_size: 2 });
+        let share = Share { rank: 3, of: 8 };
+        assert_eq!(slurm, Apart { share, local_rank: 1, local_size: 1 });
+        for alone in [
+            &[][..],
+            &[("RANK", "1")],
+            &[("WORLD_SIZE", "2")],
+            &[("RANK", "0"), ("WORLD_SIZE", "1")],
+            &[("RANK", "2"), ("WORLD_SIZE", "2")],
+            &[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "8")],
+        ] {
+            assert_eq!(read(alone), None, "{alone:?}");
+        }
     }
 
     #[test]
