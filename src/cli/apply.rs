@@ -97,10 +97,8 @@ pub fn run(args: &Apply) -> anyhow::Result<u8> {
     if stream || arrays {
         processes::alone("apply to arrays or to stdin")?;
     }
-    let device = choose_device_of(
-        &plan.config.train.device,
-        place.map_or(0, |own| own.local_rank),
-    )?;
+    let device =
+        choose_device_of(&plan.config.train.device, place.map_or(0, |own| own.local_rank))?;
     if arrays {
         let model = ArrayPredictor::new(&model.checkpoint, plan, &checkpoint, device)?;
         return apply_to_arrays(args, model);

@@ -155,7 +155,7 @@ fn agree(
     let mut weights = crc32fast::Hasher::new();
     for (name, array) in &checkpoint.tensors {
         weights.update(name.as_bytes());
-        weights.update(&array.bytes());
+        weights.update(array.bytes());
     }
     let images = |(_, images): &(Plan, Images)| {
         format!("{} images ({:08x})", images.len(), digest(&images.digests()))
