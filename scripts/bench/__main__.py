@@ -7,15 +7,15 @@ from pathlib import Path
 from parity import config, program
 from parity.failure import Failure
 
-from . import patches, plot, whole, work
+from . import large, patches, plot, whole, work
 from .contestants import CELLS, CONTESTANTS, Cell, cores
 from .machine import BUSY
 from .report import Report, best_convolution
 from .sections import Settings, measure_cell, measure_scaling
 from .stage import say
 
-SECTIONS = ("step", "predict", "scaling", "whole", "patches")
-BY_DEFAULT = SECTIONS[:-1]
+SECTIONS = ("step", "predict", "scaling", "whole", "patches", "large")
+BY_DEFAULT = SECTIONS[:-2]
 SCALING_CELLS = [cell for cell in CELLS if cell.batch == 128]
 
 
@@ -43,6 +43,9 @@ def measure(settings: Settings) -> None:
     if "patches" in settings.sections:
         for cell in patches.cells(settings.out / "patches"):
             measure_steps(settings, cell, report)
+    if "large" in settings.sections:
+        for figures in large.measure(settings):
+            report.add(figures)
     if "scaling" in settings.sections:
         for cell in SCALING_CELLS:
             report.add(measure_scaling(settings, cell))
@@ -87,7 +90,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="about nine minutes: fewer and shorter rounds")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR")
     parser.add_argument("--only", metavar="NAMES", help=f"contestants, of {names}")
-    parser.add_argument("--sections", metavar="NAMES", help=f"what is measured, of {', '.join(SECTIONS)}; all but the last where not given")
+    parser.add_argument("--sections", metavar="NAMES", help=f"what is measured, of {', '.join(SECTIONS)}; all but the last two where not given")
     parser.add_argument("--rounds", type=int, metavar="N", help="turns of each contestant in a cell")
     parser.add_argument("--built", type=Path, default=Path("target/debug"), help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,4 +1,5 @@
-"""The shipped models of photographs on patches of 64x64: what a step takes does not hang on what is in them."""
+"""The shipped models of photographs on patches of 64x64: what a step takes does not hang on what is in them. And a
+model without convolutions, for contrast."""
 
 import tomllib
 from pathlib import Path
@@ -25,11 +26,12 @@ def cells(out: Path) -> list[Cell]:
     file = out / "patches.npz"
     np.savez(file, **{f"x_{split}": random.random((count, SIDE, SIDE, 1), np.float32)
                       for split, count in (("train", TRAIN), ("test", TEST))})
-    return [
+    of_patches = [
         cell(name, batch, out, file, dtype)
         for name, batches in BATCHES.items() for batch in batches
         for dtype in (DTYPES if batch == WHOLE_BATCH else DTYPES[:1])
     ]
+    return [*of_patches, Cell("blog-deep", "configs/blog-deep.toml", 256, ("step", "predict"), alone=True)]
 
 
 def cell(name: str, batch: int, out: Path, file: Path, dtype: str) -> Cell:

@@ -9,7 +9,7 @@ from .figures import Figure, compare, groups
 
 TITLES = {
     "step": "training step", "predict": "inference", "whole": "whole run",
-    "scaling": "threads", "memory": "peak memory in training",
+    "scaling": "threads", "memory": "peak memory in training", "large": "images of 1920x1080",
 }
 HEADS = ("", "median", "min..max", "ratio", "of limit")
 ABSENT, LONGEST_REASON = "not available", 110

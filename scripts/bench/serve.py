@@ -23,12 +23,13 @@ def experiment(asked: dict[str, Any]) -> config.Experiment:
 
 
 def pictures(settings: config.Experiment, split: str) -> np.ndarray:
-    """All of a split as float32, in memory before any clock starts; scaled in place, for its peak counts."""
+    """All of a split as float32, in the model's shape, in memory before any clock starts; scaled in place, for its peak
+    counts."""
     if settings.data_kind == "npz":
         return np.load(settings.tree["data"]["file"])[f"x_{split}"]
     values = idx.clean_bytes(settings.data_dir, split, None).astype(np.float32)
     values /= 255
-    return values
+    return values.reshape(len(values), *settings.input_shape)
 
 
 def serve(commands: dict[str, Callable[[int], dict[str, Any]]], first: dict[str, Any]) -> None:

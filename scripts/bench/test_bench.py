@@ -3,14 +3,16 @@
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import torch
 
 from parity import config, program
 from parity.sandbox import DIGITS, Sandbox
 
-from . import patches, torch_model
+from . import large, patches, torch_model
 from .contestants import CONTESTANTS, DEFAULT, Cell
+from .sections import Settings
 from .work import mflop_per_image
 
 CONFIG = f"""
@@ -69,7 +71,22 @@ class Bench(Sandbox):
             counted = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             weights = sum(weight.numel() for weight in model.parameters())
             self.assertIn(f"Trainable params: {weights:,}", counted)
-            self.assertEqual(model(torch.zeros(2, 1, 64, 64)).shape, (2, 1, 64, 64))
+            shape = (2, 1, 64, 64) if len(experiment.input_shape) == 3 else (2, *experiment.input_shape)
+            self.assertEqual(model(torch.zeros(shape)).shape, shape)
+            if cell.model == "blog-deep":  # all but the first layer's input gradient
+                products = 3 * 2 * (784 * 128 + 128 * 64 + 64 * 32) - 784 * 128
+                self.assertAlmostEqual(mflop_per_image(experiment), 2 * products / 1e6)
+
+    def test_large_images_go_through_our_command_and_a_call_of_the_others(self) -> None:
+        program.use(program.find())
+        with mock.patch.multiple(large, MODELS=("dncnn-small",), COUNT=1, WIDTH=72, HEIGHT=64):
+            names = ("native", "torch-tuned", "onnxruntime")
+            settings = Settings(rounds=1, turn=1.0, whole_rounds=1, threads=1, built=program.find().parent,
+                                out=self.folder, names=names, sections=("large",))
+            [figures] = large.measure(settings)
+        self.assertEqual([figure.name for figure in figures], list(names))
+        for figure in figures:
+            self.assertEqual((figure.reason, len(figure.samples)), ("", 1))
 
     def test_enlarged_channels_of_a_concatenation_take_fewer_multiplications(self) -> None:
         """8x8: 9x1x4 without an input's gradient; 4 of 8 channels at 4 and 4 at 9; then 1x1 of 3."""

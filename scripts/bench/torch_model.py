@@ -69,6 +69,8 @@ def _modules(layer: Layer, read: list[int]) -> tuple[list[nn.Module], int]:
     after = [] if activation in (None, "linear") else [ACTIVATIONS[activation]()]
     if layer.kind == "Conv2D":
         return [_convolution(layer, read[0]), *after], layer.options["filters"]
+    if layer.kind == "Dense":
+        return [_dense(layer, read[0]), *after], layer.options["units"]
     if layer.kind == "BatchNormalization":
         return [nn.BatchNorm2d(read[0], eps=1e-3, momentum=0.01)], read[0]
     if layer.kind == "Activation":
@@ -82,6 +84,14 @@ def _modules(layer: Layer, read: list[int]) -> tuple[list[nn.Module], int]:
     if layer.kind in MERGES:
         return [], sum(read) if layer.kind == "Concatenate" else read[0]
     raise ValueError(f"the bench has no PyTorch module for {layer.kind}")
+
+
+def _dense(layer: Layer, values: int) -> nn.Linear:
+    """Begins as Keras does."""
+    dense = nn.Linear(values, layer.options["units"])
+    nn.init.xavier_uniform_(dense.weight)
+    nn.init.zeros_(dense.bias)
+    return dense
 
 
 def _convolution(layer: Layer, channels: int) -> nn.Conv2d:

@@ -41,7 +41,8 @@ class Trainer:
         self.autocast = torch.autocast("cpu", torch.bfloat16, enabled=self.experiment.dtype == "mixed_bfloat16")
 
     def tensor(self, split: str) -> torch.Tensor:
-        return torch.from_numpy(serve.pictures(self.experiment, split)).permute(0, 3, 1, 2).contiguous()
+        pictures = torch.from_numpy(serve.pictures(self.experiment, split))
+        return pictures.permute(0, 3, 1, 2).contiguous() if pictures.dim() == 4 else pictures
 
     def loss(self, batch: torch.Tensor) -> torch.Tensor:
         return self.criterion(self.model(batch), batch)
@@ -71,7 +72,8 @@ class Trainer:
         indices = self.order[self.place:self.place + size]
         self.place += size
         batch = self.pictures[indices]
-        return batch.contiguous(memory_format=torch.channels_last) if self.tuned else batch
+        is_pictures = batch.dim() == 4
+        return batch.contiguous(memory_format=torch.channels_last) if self.tuned and is_pictures else batch
 
     def predict(self, passes: int) -> dict[str, Any]:
         pictures, size = self.tensor("test"), self.experiment.batch_size

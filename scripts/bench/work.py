@@ -29,7 +29,7 @@ class Value:
 
 
 def mflop_per_image(experiment: Experiment) -> float:
-    """Two operations for each multiply-add of the convolutions, forwards and backwards.
+    """Two operations for each multiply-add of the convolutions and dense layers, forwards and backwards.
 
     Nothing asks for the first layer's input gradient. A nearest upsampling by 2 folds into the 3x3
     convolution that follows: together they are a 4x4 transposed convolution of stride 2, which takes
@@ -37,7 +37,8 @@ def mflop_per_image(experiment: Experiment) -> float:
     so do those channels of a concatenation that an upsampling has enlarged.
     Activations, pooling, loss and Adam are left out: they are small, and hide behind the convolutions.
     """
-    values = {INPUT: Value(*experiment.input_shape, learns=False)}
+    shape = experiment.input_shape
+    values = {INPUT: Value(*(shape if len(shape) == 3 else (1, 1, *shape)), learns=False)}
     multiplications = 0
     for layer in experiment.layers:
         read = [values[name] for name in layer.inputs]
@@ -50,6 +51,10 @@ def mflop_per_image(experiment: Experiment) -> float:
             passes = PASSES if value.learns else PASSES - 1
             multiplications += passes * value.height * value.width * taps * filters
             value = Value(value.height, value.width, filters, learns=True)
+        elif layer.kind == "Dense":
+            passes = PASSES if value.learns else PASSES - 1
+            multiplications += passes * value.channels * layer.options["units"]
+            value = Value(1, 1, layer.options["units"], learns=True)
         elif layer.kind == "MaxPooling2D":
             value = Value(value.height // 2, value.width // 2, value.channels, value.learns)
         elif layer.kind == "UpSampling2D":
