@@ -469,10 +469,10 @@ mod tests {
             for number in 0..1000 {
                 shares[owner(Path::new(&format!("images/{number}.png")), processes)] += 1;
             }
-            let even = 1000 / processes;
-            let spread = 4.0 * (even as f64).sqrt();
+            let even = 1000.0 / processes as f64;
+            let spread = 4.0 * even.sqrt();
             assert!(
-                shares.iter().all(|&share| (share as f64 - even as f64).abs() < spread),
+                shares.iter().all(|&share| (f64::from(share) - even).abs() < spread),
                 "{shares:?}"
             );
         }
