@@ -210,14 +210,18 @@ def step_of(folder: Path, batch: int) -> float:
 
 def weights(folder: Path) -> bytes:
     """Of a run that has ended: the file's bytes, which are equal where the weights are."""
-    [file] = [file for file in folder.glob("*.pt") if not file.stem.endswith("-best")]
-    return file.read_bytes()
+    return saved(folder, "pt").read_bytes()
+
+
+def saved(folder: Path, ending: str) -> Path:
+    """The last model of a run."""
+    [file] = [file for file in folder.glob(f"*.{ending}") if not file.stem.endswith("-best")]
+    return file
 
 
 def tensors(folder: Path) -> bytes:
     """The weights of such a run without what says how they were made."""
-    [file] = [file for file in folder.glob("*.safetensors") if not file.stem.endswith("-best")]
-    data = file.read_bytes()
+    data = saved(folder, "safetensors").read_bytes()
     return data[8 + struct.unpack("<Q", data[:8])[0]:]
 
 

@@ -285,12 +285,9 @@ fn ctrl_c_stops_all_after_the_same_step_and_saves() {
 
 /// What all ranks of so many print, who do the same at once.
 fn together(size: usize, call: impl Fn() -> Convae) -> Vec<String> {
-    let (port, size) = (port(), size.to_string());
-    let start = |number: usize| {
-        let mut command = rank(call(), &number.to_string(), &size, port).command();
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let children: Vec<Child> = (0..size.parse().unwrap()).map(start).collect();
+    let port = port();
+    let children: Vec<Child> =
+        (0..size).map(|number| started(call(), number, size, port)).collect();
     let said = |child: Child| {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
@@ -319,12 +316,8 @@ fn several_processes_evaluate_as_one_does_and_the_first_alone_prints() {
         assert!(said[1..].iter().all(String::is_empty), "{said:?}");
         near(&one, &serde_json::from_str(&said[0]).unwrap());
     }
-    let both = ["0.1", "0.2"].map(|noise| {
-        let number = if noise == "0.1" { "0" } else { "1" };
-        let call = evaluate().arg(format!("--noise={noise}"));
-        let mut command = rank(call, number, "2", other).command();
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    });
+    let both = [(0, "--noise=0.1"), (1, "--noise=0.2")]
+        .map(|(number, noise)| started(evaluate().arg(noise), number, 2, other));
     for child in both {
         let output = child.wait_with_output().unwrap();
         let said = text(&output.stderr);
@@ -393,6 +386,12 @@ fn several_processes_apply_a_model_to_a_part_of_the_images_each() {
     rank(export, "1", "2", 1).refused(&["export works in one process"]);
 }
 
+/// A rank that is at work.
+fn started(call: Convae, number: usize, size: usize, port: u16) -> Child {
+    let mut command = rank(call, &number.to_string(), &size.to_string(), port).command();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
 /// A rank that is started by hand.
 fn rank(call: Convae, rank: &str, size: &str, port: u16) -> Convae {
     call.env("RANK", rank)
@@ -415,10 +414,8 @@ fn ranks_with_other_configs_or_data_are_named_by_each() {
         ("data.test_samples=19", ["rank 1 has", "rank 0"]),
     ] {
         let (folder, port) = (Folder::new(), port());
-        let both = [("0", "seed=42"), ("1", change)].map(|(number, change)| {
-            let call = rank(call(&folder, RICH, "run").set(change), number, "2", port);
-            let mut command = call.command();
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        let both = [(0, "seed=42"), (1, change)].map(|(number, change)| {
+            started(call(&folder, RICH, "run").set(change), number, 2, port)
         });
         for (number, child) in both.into_iter().enumerate() {
             let output = child.wait_with_output().unwrap();

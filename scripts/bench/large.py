@@ -36,13 +36,11 @@ def measure(settings: Settings) -> Iterator[list[Figure]]:
     images = noise(folder / "images")
     for name in MODELS:
         config, checkpoint, exported = trained(name, folder)
-        figures = []
-        for contestant in settings.chosen():
-            if contestant.name == "native" or contestant.module in ("bench.torch_worker", "bench.onnx_worker"):
-                figures.append(Figure("large", name, contestant.name, contestant.label, "images/s", ours=contestant.ours))
+        contestants = [contestant for contestant in settings.chosen() if takes_part(contestant)]
+        figures = [Figure("large", name, c.name, c.label, "images/s", ours=c.ours) for c in contestants]
         for number in range(settings.rounds):
             say(f"large images, {name}: round {number + 1} of {settings.rounds}")
-            for figure, contestant in zip(figures, [named(settings, figure.name) for figure in figures], strict=True):
+            for figure, contestant in zip(figures, contestants, strict=True):
                 if figure.reason:
                     continue
                 try:
@@ -53,8 +51,8 @@ def measure(settings: Settings) -> Iterator[list[Figure]]:
         yield figures
 
 
-def named(settings: Settings, name: str) -> Contestant:
-    return next(contestant for contestant in settings.chosen() if contestant.name == name)
+def takes_part(contestant: Contestant) -> bool:
+    return contestant.name == "native" or contestant.module in ("bench.torch_worker", "bench.onnx_worker")
 
 
 def noise(folder: Path) -> Path:

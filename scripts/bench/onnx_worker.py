@@ -26,9 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = exported(asked, experiment.name, Path(folder))
         run = RUNTIMES[asked["variant"]](file, asked["threads"], experiment.dtype == "mixed_bfloat16")
-    pictures = serve.pictures(experiment, "test")
-    if pictures.ndim == 4:
-        pictures = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+    pictures = serve.channels_first(serve.pictures(experiment, "test"))
     batches = [pictures[start:start + experiment.batch_size]
                for start in range(0, len(pictures), experiment.batch_size)]
 

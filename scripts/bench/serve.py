@@ -32,6 +32,11 @@ def pictures(settings: config.Experiment, split: str) -> np.ndarray:
     return values.reshape(len(values), *settings.input_shape)
 
 
+def channels_first(pictures: np.ndarray) -> np.ndarray:
+    """`(N, H, W, C)` as `(N, C, H, W)`; vectors as they are."""
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)) if pictures.ndim == 4 else pictures
+
+
 def serve(commands: dict[str, Callable[[int], dict[str, Any]]], first: dict[str, Any]) -> None:
     """Answers until `quit` or the end of the input. What libraries print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)

@@ -41,8 +41,7 @@ class Trainer:
         self.autocast = torch.autocast("cpu", torch.bfloat16, enabled=self.experiment.dtype == "mixed_bfloat16")
 
     def tensor(self, split: str) -> torch.Tensor:
-        pictures = torch.from_numpy(serve.pictures(self.experiment, split))
-        return pictures.permute(0, 3, 1, 2).contiguous() if pictures.dim() == 4 else pictures
+        return torch.from_numpy(serve.channels_first(serve.pictures(self.experiment, split)))
 
     def loss(self, batch: torch.Tensor) -> torch.Tensor:
         return self.criterion(self.model(batch), batch)

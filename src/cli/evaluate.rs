@@ -68,8 +68,8 @@ pub fn run(args: &Evaluate) -> anyhow::Result<u8> {
         Some(place) => processes::with_one_voice(place, |place| {
             let (plan, checkpoint) = open()?;
             plan.check_parts(place.size)?;
-            let shared = plan.clone();
-            processes::among(place, "evaluate", &shared, |ranks| {
+            let timeout = plan.config.train.distributed_timeout;
+            processes::among(place, "evaluate", timeout, |ranks| {
                 evaluate(args, (plan, checkpoint), Some(ranks))
             })
         }),

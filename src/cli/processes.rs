@@ -110,7 +110,8 @@ pub(super) fn take_part(args: &Train, place: Place) -> anyhow::Result<u8> {
     with_one_voice(place, |place| {
         let plan = plan(args)?;
         refuse(args, &plan, place.size)?;
-        let outcome = among(place, "train", &plan, |ranks| match rank {
+        let timeout = plan.config.train.distributed_timeout;
+        let outcome = among(place, "train", timeout, |ranks| match rank {
             0 => train(args, plan.clone(), None, Some(ranks)),
             _ => follow(args, plan.clone(), ranks),
         });
@@ -142,19 +143,19 @@ pub(super) fn with_one_voice(
     failure::caught(|| work(place)).inspect_err(|_| terminal::speak_as(rank))
 }
 
-/// Works with all others that do the same, which a plan's timeout says how long to wait for; whoever fails tells them why.
+/// Works with all others that do the same, for whom it waits so many seconds; whoever fails tells them why.
 ///
 /// # Errors
 /// Those of the work, and when another process is lost.
 pub(super) fn among(
     place: Place,
     what: &str,
-    plan: &Plan,
+    timeout: f64,
     work: impl FnOnce(&Arc<Ranks>) -> anyhow::Result<u8>,
 ) -> anyhow::Result<u8> {
     check_built()?;
     share_cores(place.local_size);
-    let timeout = Duration::from_secs_f64(plan.config.train.distributed_timeout);
+    let timeout = Duration::from_secs_f64(timeout);
     let ranks = Arc::new(Ranks::join(place.for_work(what), timeout)?);
     let outcome = failure::caught(|| work(&ranks));
     if let Some(error) = outcome.as_ref().err().filter(|error| !lost(error)) {

@@ -15,20 +15,21 @@ impl Plan {
     /// # Errors
     /// Naming the key, and what to change.
     pub fn check_processes(&self, processes: usize) -> Result<(), ConfigError> {
-        let refuse = |path: &str, problem: String, remedy: &str| {
-            Err(self.source.error(path, problem, remedy))
-        };
         let train = &self.config.train;
         if train.distributed == Distributed::Nccl {
             let problem = "is \"nccl\", which this convae was built without".to_owned();
-            return refuse("train.distributed", problem, "take \"auto\" or \"gloo\"");
+            return self.refuse("train.distributed", problem, "take \"auto\" or \"gloo\"");
         }
         if train.batch_size < processes {
             let problem = format!(
                 "is {}, which {processes} processes cannot share: each takes a part of every batch",
                 train.batch_size
             );
-            return refuse("train.batch_size", problem, "make it larger, or start fewer processes");
+            return self.refuse(
+                "train.batch_size",
+                problem,
+                "make it larger, or start fewer processes",
+            );
         }
         self.check_parts(processes)
     }
@@ -38,9 +39,6 @@ impl Plan {
     /// # Errors
     /// Naming the key, and what to change.
     pub fn check_parts(&self, processes: usize) -> Result<(), ConfigError> {
-        let refuse = |path: &str, problem: String, remedy: &str| {
-            Err(self.source.error(path, problem, remedy))
-        };
         let train = &self.config.train;
         let shape = self.graph.shape(self.graph.output);
         // As engines compute it.
@@ -50,7 +48,7 @@ impl Plan {
                 "is {}, which looks at a batch as a whole, and {processes} processes each see a part of it",
                 train.loss.name()
             );
-            return refuse(
+            return self.refuse(
                 "train.loss",
                 problem,
                 "take a loss that is a mean over images, or a single process",
@@ -64,7 +62,7 @@ impl Plan {
                 "has `{}`, whose activity_regularizer (OrthogonalRegularizer) compares the samples of a whole batch",
                 node.name
             );
-            return refuse("model", problem, "remove it, or take a single process");
+            return self.refuse("model", problem, "remove it, or take a single process");
         }
         Ok(())
     }
@@ -83,11 +81,11 @@ impl Plan {
             "is {batch}, which makes a last batch of {last} of {count} images, and BatchNormalization in {processes} \
              processes needs one for each"
         );
-        Err(self.source.error(
+        self.refuse(
             "train.batch_size",
             problem,
             "give another batch size, or start fewer processes",
-        ))
+        )
     }
 
     /// Refuses layers that only the native engine computes on a part of a batch as it would on the whole.
@@ -102,6 +100,10 @@ impl Plan {
             "`{name}` looks at a batch as a whole, which several processes train with train.engine = \"native\" alone; use \
              it, or train in one process"
         )))
+    }
+
+    fn refuse(&self, path: &str, problem: String, remedy: &str) -> Result<(), ConfigError> {
+        Err(self.source.error(path, problem, remedy))
     }
 
     /// The first layer that normalises by the whole batch.
