@@ -45,7 +45,7 @@ pub struct Apply {
     /// Replaces results that are already there; without it they are kept.
     #[arg(long)]
     pub overwrite: bool,
-    /// Largest side of the tiles that large images are cut into [default: 256, or what the model
+    /// Largest side of the tiles that large images are cut into [default: 384, or what the model
     /// needs].
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub tile: Option<u32>,

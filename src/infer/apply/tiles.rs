@@ -19,7 +19,7 @@ use crate::plan::{Axis, LARGEST_PERIOD, Node, Plan, Scale};
 use crate::system::exit::UsageError;
 
 /// Longest sides of tiles where none is asked for: the first by which at least half is kept.
-const TILES: [usize; 4] = [256, 512, 1024, 2048];
+const TILES: [usize; 4] = [384, 512, 1024, 2048];
 /// Tiles beyond this are not looked for.
 const LARGEST_TILE: usize = 4096;
 /// Part of a tile that is given up at either end where the model knows one size only, and nothing
@@ -251,6 +251,23 @@ impl Tile {
         (tile.step(period, scale) > 0).then_some(Self { given, ..tile })
     }
 
+    /// As many tiles as these, but only as long as a side of that length needs them: the last one would lie over the one
+    /// before it instead.
+    fn shortest(&self, plan: &Plan, axis: Axis, length: usize, parts: usize) -> Option<Self> {
+        let period = plan.period(axis);
+        // What is given up at the ends does not hang on the length.
+        let lost = self.length - self.step(period, plan.scale(axis)?);
+        let enough = |tile: usize| {
+            let step = tile.saturating_sub(lost);
+            step > 0 && tile + (parts - 1) * step >= length
+        };
+        let lengths = (1..).map_while(|periods| self.length.checked_sub(periods * period));
+        lengths
+            .take_while(|&tile| enough(tile))
+            .last()
+            .and_then(|tile| Self::of(plan, axis, tile, period))
+    }
+
     /// How far apart tiles may begin in the image, in whole periods, for what is clear to leave no gap.
     fn step(&self, period: usize, scale: Scale) -> usize {
         self.clear.len() * scale.coarse / scale.fine / period * period
@@ -312,7 +329,13 @@ fn flexible(plan: &Plan, axis: Axis, tiling: &Tiling, length: usize) -> Option<S
     let most = (length + period.min(LARGEST_PERIOD)).max(own(plan, axis));
     let padded = (length..=most).find(|&padded| plan.gives_back(axis, padded))?;
     Some(match tiling.tile(period, padded) {
-        Some(tile) => cut(tile, (tile.step(period, scale), scale), padded, result),
+        Some(tile) => {
+            let cut = |tile: &Tile| cut(tile, (tile.step(period, scale), scale), padded, result);
+            let longest = cut(tile);
+            let shorter = tile.shortest(plan, axis, padded, longest.parts.len());
+            let shorter = shorter.map(|tile| cut(&tile));
+            shorter.filter(|side| side.parts.len() <= longest.parts.len()).unwrap_or(longest)
+        }
         None => whole(padded, scale.of(padded)?, result),
     })
 }
@@ -407,6 +430,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn tiles_are_no_longer_than_their_number_asks_for() {
+        let plan = plan([16, 16, 1], &[CONV, POOL, CONV, UP, CONV].concat());
+        let fit = Fit::new(&plan, Some(32)).unwrap();
+        let side = |length| {
+            let [rows, _] = fit.sides([length, 16]).unwrap();
+            (rows.parts.len(), rows.tile)
+        };
+        // Four and five pixels are given up where a tile has a neighbour: tiles of 32 start 22 apart at most.
+        for (length, parts, tile) in
+            [(32, 1, 32), (34, 2, 22), (54, 2, 32), (56, 3, 26), (76, 3, 32)]
+        {
+            assert_eq!(side(length), (parts, tile), "{length}");
+        }
+    }
+
     /// What the sides of an image are padded to.
     fn padded(fit: &Fit<'_>, sides: [usize; 2]) -> [usize; 2] {
         let last = |side: &Side| side.parts.last().unwrap().origin + side.tile;
@@ -433,7 +472,7 @@ mod tests {
         let longer = "{ layer = \"ZeroPadding2D\", padding = [[0, 1], [0, 1]] }, ";
         let odd = plan([29, 29, 1], &[CONV, POOL, UP, longer].concat());
         let fit = Fit::new(&odd, Some(20)).unwrap();
-        assert_eq!(fit.sides([101, 28]).unwrap().map(|side| side.tile), [19, 19]);
+        assert_eq!(fit.sides([101, 28]).unwrap().map(|side| side.tile), [17, 17]);
         assert_eq!(padded(&fit, [101, 28]), [101, 29]);
     }
 
