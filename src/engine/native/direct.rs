@@ -14,6 +14,8 @@ pub(super) struct Direct<T> {
     direction: Direction,
     /// Each group of channels by itself.
     groups: Vec<Group<T>>,
+    /// Whether the kernel is still to be packed for the way back, which not every call needs.
+    stale: bool,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl<T: Real> Either<T> {
     ) {
         match self {
             Self::Pass(pass) => pass.run(means, source, result, images, finish),
-            Self::Col2Im(spread) => spread.run(means.0, source, result, images, finish),
+            Self::Col2Im(spread) => spread.run(means, source, result, images, finish),
         }
     }
 }
@@ -77,7 +79,8 @@ impl<T: Real> Direct<T> {
             backward: Either::new(window, group, direction.reverse(), lanes),
             kernel_gradient: zeros(window.taps() * window.fine * stride),
         };
-        Self { window, direction, groups: (0..window.groups).map(group).collect() }
+        let groups = (0..window.groups).map(group).collect();
+        Self { window, direction, groups, stale: true }
     }
 
     /// Whether all images are best taken at once: those that give one pixel each.
@@ -97,8 +100,8 @@ impl<T: Real> Direct<T> {
         for (i, (group, kernel)) in self.groups.iter_mut().zip(kernels).enumerate() {
             let bias = bias.map(|bias| &bias[i * results..][..results]);
             group.forward.pack(kernel, bias);
-            group.backward.pack(kernel, None);
         }
+        self.stale = true;
     }
 
     /// Row `y` of an image that will be pooled.
@@ -134,10 +137,11 @@ impl<T: Real> Direct<T> {
     }
 
     /// Adds up the kernel's gradient, and computes the input's where it is wanted; of one image,
-    /// or of all if they are single pixels.
+    /// or of all if they are single pixels. `kernel` is the one that was loaded.
     pub fn backward(
         &mut self,
         means: Means<'_, T>,
+        kernel: &[T],
         input: (&Field<T>, usize),
         gradient: (&Field<T>, usize),
         result: Option<(&mut Field<T>, usize)>,
@@ -151,6 +155,12 @@ impl<T: Real> Direct<T> {
             self.add_kernel_gradient(index, means, fine, coarse, images);
         }
         if let Some((result, to)) = result {
+            if std::mem::take(&mut self.stale) {
+                let kernels = kernel.chunks_exact(self.window.kernel());
+                for (group, kernel) in self.groups.iter_mut().zip(kernels) {
+                    group.backward.pack(kernel, None);
+                }
+            }
             for group in &mut self.groups {
                 group.backward.run(means, gradient, (&mut *result, to), images, |_| {});
             }

@@ -43,11 +43,17 @@ impl Fold {
         tap: &mut [T],
         kernel: &mut [T],
     ) {
+        let order = |taps, tap| Order { window, coarse_first, taps, tap };
+        if self.upsampling.is_none() {
+            for (place, target) in kernel.chunks_exact_mut(tap.len()).enumerate() {
+                order(window.taps(), place).for_each(|value, i| target[value] = stored[i]);
+            }
+            return;
+        }
         kernel.fill(T::zero());
         let pairs = self.pairs(window);
         for (place, targets) in &pairs {
-            let order = Order { window, coarse_first, taps: pairs.len(), tap: *place };
-            order.for_each(|value, i| tap[value] = stored[i]);
+            order(pairs.len(), *place).for_each(|value, i| tap[value] = stored[i]);
             for target in targets {
                 let target = &mut kernel[target * tap.len()..][..tap.len()];
                 target.iter_mut().zip(&*tap).for_each(|(sum, value)| *sum = *sum + *value);
@@ -64,6 +70,14 @@ impl Fold {
         tap: &mut [T],
         stored: &mut [T],
     ) {
+        let order = |taps, tap| Order { window, coarse_first, taps, tap };
+        if self.upsampling.is_none() {
+            for (place, source) in kernel.chunks_exact(tap.len()).enumerate() {
+                let order = order(window.taps(), place);
+                order.for_each(|value, i| stored[i] = stored[i] + source[value]);
+            }
+            return;
+        }
         let pairs = self.pairs(window);
         for (place, sources) in &pairs {
             tap.fill(T::zero());
@@ -71,11 +85,13 @@ impl Fold {
                 let source = &kernel[source * tap.len()..][..tap.len()];
                 tap.iter_mut().zip(source).for_each(|(sum, value)| *sum = *sum + *value);
             }
-            let order = Order { window, coarse_first, taps: pairs.len(), tap: *place };
-            order.for_each(|value, i| stored[i] = stored[i] + tap[value]);
+            order(pairs.len(), *place).for_each(|value, i| stored[i] = stored[i] + tap[value]);
         }
     }
 }
+
+/// Columns of a matrix that are transposed together: of numbers of four bytes a line of the cache.
+const COLUMNS: usize = 16;
 
 /// Where the values of one tap stand in the stored kernel.
 struct Order<'a> {
@@ -90,15 +106,16 @@ impl Order<'_> {
     /// its place in the stored kernel.
     fn for_each(&self, mut visit: impl FnMut(usize, usize)) {
         let Window { fine, coarse, .. } = *self.window;
-        // In the order in which the kernel is stored.
-        let ((slow, slow_step), (fast, fast_step)) = if self.coarse_first {
-            ((coarse, 1), (fine, coarse))
-        } else {
-            ((fine, coarse), (coarse, 1))
-        };
-        for i in 0..slow {
-            for j in 0..fast {
-                visit(i * slow_step + j * fast_step, (i * fast + j) * self.taps + self.tap);
+        let stored = |place: usize| place * self.taps + self.tap;
+        if !self.coarse_first {
+            (0..fine * coarse).for_each(|place| visit(place, stored(place)));
+            return;
+        }
+        // A transpose: some columns at a time, so that what is read and what is written stay in the cache.
+        for first in (0..coarse).step_by(COLUMNS) {
+            let columns = first..(first + COLUMNS).min(coarse);
+            for i in 0..fine {
+                columns.clone().for_each(|j| visit(i * coarse + j, stored(j * fine + i)));
             }
         }
     }

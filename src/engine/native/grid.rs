@@ -79,6 +79,16 @@ impl Grid {
         let start = self.at(row as isize, 0);
         start..start + self.size.width * self.size.channels
     }
+
+    /// So many rows, without the margins between them, of what starts with the first pixel of the first one.
+    pub fn rows_of_strip<'a, T>(
+        &self,
+        strip: &'a mut [T],
+        rows: usize,
+    ) -> impl Iterator<Item = &'a mut [T]> + use<'a, T> {
+        let length = self.size.width * self.size.channels;
+        strip.chunks_mut(self.row_step()).take(rows).map(move |row| &mut row[..length])
+    }
 }
 
 /// Values beyond the last image that whole vectors may read.

@@ -14,6 +14,8 @@
 //!   16 multiplications a tile instead of 36, and 9 instead of 16; [`super::tiled`] has the algebra.
 //! - [`fuse_pooling`]: `max_k relu(x_k) = relu(max_k x_k)`, as relu does not decrease; so the largest
 //!   value is taken first, and the convolution keeps no more than the rows under one pooled row.
+//! - [`turn_round`]: a convolution to few channels is the transposed one with its taps in reverse; so the channels that
+//!   it reads fill the vectors, instead of the few that it gives.
 //! - [`fuse_relu`]: the convolution, or the batch normalisation, applies the relu while a row is in the cache.
 //! - [`fuse_sigmoid`]: with `p = sigmoid(z)`, the cross-entropy `-t ln p - (1 - t) ln(1 - p)` is
 //!   `ln(1 + e^z) - t z`, and its gradient by `z` is `p - t`.
@@ -168,6 +170,7 @@ pub(super) fn lower(
     let operations = fold_upsampling(operations);
     let operations = multiply_less(operations);
     let operations = fuse_pooling(operations);
+    let operations = turn_round(operations);
     let operations = fuse_relu(operations);
     Ok(match loss {
         Some(loss) => fuse_sigmoid(operations, loss),
@@ -559,7 +562,7 @@ fn is_plain(options: &ConvolutionOptions) -> bool {
     options.direction == Direction::Gather && plain
 }
 
-/// A convolution after nearest upsampling of so large an input by these factors.
+/// A convolution after nearest upsampling of so large an input by these factors, which may be 1.
 fn folded(
     options: &ConvolutionOptions,
     input: Size,
@@ -639,6 +642,23 @@ pub(super) fn fuse_pooling(operations: Vec<Operation>) -> Vec<Operation> {
             ConvolutionOptions { pool: Some(pool.pool_size), relu: relu == 1, ..options.clone() };
         (apart && inside).then_some((2 + relu, Kind::Convolution(options)))
     })
+}
+
+/// Convolutions to at most so many channels.
+const FEW_CHANNELS: usize = 4;
+
+/// Of several taps, to few channels from at least twice as many: what [`folded`] makes of an upsampling by 1.
+pub(super) fn turn_round(mut operations: Vec<Operation>) -> Vec<Operation> {
+    for Operation { kind, input, .. } in &mut operations {
+        let Kind::Convolution(options) = kind else { continue };
+        let Window { fine, coarse, groups, .. } = options.window;
+        let few = groups == 1 && coarse <= FEW_CHANNELS && 2 * coarse <= fine;
+        let several = options.window.taps() > 1;
+        if is_plain(options) && options.pool.is_none() && few && several {
+            *options = folded(options, *input, (1, 1));
+        }
+    }
+    operations
 }
 
 /// A convolution, or a batch normalisation, and a relu.

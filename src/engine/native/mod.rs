@@ -275,7 +275,7 @@ impl<T: Real> Native<T> {
         let count = self.next_weights.len();
         model.weights.copy_data(&mut self.next_weights, count);
         let moving = model.parameters.moving_statistics().iter().map(values_of).collect();
-        if self.next_weights != self.weights.values || moving != self.weights.moving {
+        if differ(&self.next_weights, &self.weights.values) || moving != self.weights.moving {
             std::mem::swap(&mut self.next_weights, &mut self.weights.values);
             self.weights.moving = moving;
             self.weights.version += 1;
@@ -321,6 +321,17 @@ fn heaviest(operations: &[Operation]) -> usize {
         _ => 0,
     };
     operations.iter().map(each).max().unwrap_or(0)
+}
+
+/// Whether some value of the one is not that of the other, a number of them at a time.
+fn differ<T: Real>(some: &[T], others: &[T]) -> bool {
+    const AT_ONCE: usize = 1 << 10;
+    let pairs = some.chunks(AT_ONCE).zip(others.chunks(AT_ONCE));
+    let mut parts = pairs.map(|(some, others)| {
+        // Not `some != others`, which looks at each value before it goes on to the next.
+        some.iter().zip(others).fold(false, |differ, (some, other)| differ | (some != other))
+    });
+    parts.any(|differ| differ)
 }
 
 fn values_of<T: Real>(tensor: &Tensor) -> Vec<T> {

@@ -269,38 +269,42 @@ impl<T: Real> Col2Im<T> {
 
     pub fn run(
         &mut self,
-        kernels: &Kernels<T>,
+        (kernels, team): Means<'_, T>,
         (source, from): (&Field<T>, usize),
         (result, to): (&mut Field<T>, usize),
         images: usize,
-        finish: impl Fn(&mut [T]),
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
+        let work = self.window.multiplications();
         for image in 0..images {
-            self.multiply(kernels, source, from + image);
-            for y in 0..result.grid.size.height {
-                let row = result.row_mut(to + image, y);
+            self.multiply((kernels, team), source, from + image);
+            let rows = result.rows_mut(to + image).enumerate();
+            team.share_out(work, rows, |(y, row)| {
                 self.add_up(y, row);
                 finish(row);
-            }
+            });
         }
     }
 
-    fn multiply(&mut self, kernels: &Kernels<T>, source: &Field<T>, image: usize) {
-        for y in 0..self.window.rows.coarse {
+    /// An image's coarse pixels with the kernel.
+    fn multiply(&mut self, (kernels, team): Means<'_, T>, source: &Field<T>, image: usize) {
+        let Self { window, matrix, taps, source: channels, .. } = self;
+        let rows = taps.rows_mut(0).enumerate();
+        team.share_out(window.multiplications(), rows, |(y, row)| {
             let product = Product {
-                source: &source.row(image, y)[self.source.first..],
-                source_step: self.source.all,
+                source: &source.row(image, y)[channels.first..],
+                source_step: channels.all,
                 segments: 1,
                 segment_step: 0,
                 pieces: 1,
                 piece_step: 0,
-                piece_length: self.source.count,
-                matrix: &self.matrix,
-                pixels: self.window.columns.coarse,
-                result_step: self.matrix.columns(),
+                piece_length: channels.count,
+                matrix,
+                pixels: window.columns.coarse,
+                result_step: matrix.columns(),
             };
-            kernels.product(&product, self.taps.row_mut(0, y));
-        }
+            kernels.product(&product, row);
+        });
     }
 
     /// Row `y` of the result: each pixel's bias and its taps.
@@ -326,9 +330,13 @@ impl<T: Real> Col2Im<T> {
                     }
                     continue;
                 }
-                for x in 0..across.count {
-                    let taps = places.iter().map(|&place| taps(place)[x * step]);
-                    sums[x * result_step] = taps.fold(bias, |sum, tap| sum + tap);
+                let last = (across.count - 1) * result_step;
+                let sums = &mut sums[..=last];
+                sums.iter_mut().step_by(result_step).for_each(|sum| *sum = bias);
+                for &place in places {
+                    let taps = taps(place).iter().step_by(step);
+                    let sums = sums.iter_mut().step_by(result_step).zip(taps);
+                    sums.for_each(|(sum, &tap)| *sum = *sum + tap);
                 }
             }
         }

@@ -8,6 +8,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};
 
+use super::pass::Direction;
 use super::*;
 use crate::config::Source;
 use crate::data::Supervision;
@@ -462,6 +463,43 @@ fn folding_an_upsampling_into_the_convolution_after_it() {
         decoder: "",
         lower: |operations| (lower::fold_upsampling(operations), OUTPUTS),
         fewer: 1,
+    });
+}
+
+#[test]
+fn turning_a_convolution_to_few_channels_round() {
+    holds(&Rewrite {
+        encoder: |random| {
+            let wide = |random: &mut ChaCha8Rng| {
+                let wide = random.random_range(8..40);
+                format!(
+                    "{{ layer = \"Conv2D\", filters = {wide}, kernel_size = 1, activation = \"tanh\" }}"
+                )
+            };
+            let mut to_few = |activation| {
+                format!(
+                    "{{ layer = \"Conv2D\", filters = {}, kernel_size = [{}, {}], padding = \"{}\", activation = \"{activation}\" }}",
+                    random.random_range(1..5),
+                    random.random_range(2..5),
+                    random.random_range(1..5),
+                    ["same", "valid"][random.random_range(0..2)],
+                )
+            };
+            // Valid ones take no more away than the smallest image has.
+            let few = [to_few("relu"), to_few("linear").replace("valid", "same")];
+            format!("{}, {}, {}, {}", wide(random), few[0], wide(random), few[1])
+        },
+        decoder: "",
+        lower: |operations| {
+            let operations = lower::turn_round(operations);
+            let turned = operations.iter().filter(|operation| match &operation.kind {
+                lower::Kind::Convolution(options) => options.direction == Direction::Scatter,
+                _ => false,
+            });
+            assert_eq!(turned.count(), 2);
+            (operations, OUTPUTS)
+        },
+        fewer: 0,
     });
 }
 

@@ -190,7 +190,8 @@ impl<T: Real> Convolution<T> {
                 }
                 Arithmetic::Tiled(tiled) => {
                     let count = at_once.min(images - first);
-                    tiled.forward(means, (input, first), (&mut pool.before[0], 0), count);
+                    let before = (&mut pool.before[0], 0);
+                    tiled.forward(means, (input, first), before, count, |_| {});
                     for place in 0..count {
                         pool.forward_image(means, place, (&mut *output, first + place), finish);
                     }
@@ -309,7 +310,7 @@ impl<T: Real> Stage<T> for Convolution<T> {
         if self.pool.is_some() {
             return self.forward_pooled(input, output, images);
         }
-        let (means, team) = ((self.kernels, &self.team), &self.team);
+        let means = (self.kernels, &self.team);
         let finish = finish(self.kernels, self.options.relu);
         let at_once = self.at_once(images);
         match &mut self.arithmetic {
@@ -319,11 +320,8 @@ impl<T: Real> Stage<T> for Convolution<T> {
             Arithmetic::Tiled(tiled) => {
                 for first in (0..images).step_by(at_once) {
                     let count = at_once.min(images - first);
-                    tiled.forward(means, (input, first), (&mut *output, first), count);
-                    let work = MULTIPLICATIONS_OF_A_VALUE * output.grid.size.values();
-                    for image in first..first + count {
-                        team.share_out(work, output.rows_mut(image), finish);
-                    }
+                    let result = (&mut *output, first);
+                    tiled.forward(means, (input, first), result, count, finish);
                 }
             }
         }
@@ -366,7 +364,7 @@ impl<T: Real> Stage<T> for Convolution<T> {
                 ((input, first), input_gradient.as_deref_mut().map(|result| (result, first)));
             match &mut self.arithmetic {
                 Arithmetic::Direct(direct) => {
-                    direct.backward(means, input, gradient, result, count);
+                    direct.backward(means, &self.kernel, input, gradient, result, count);
                 }
                 Arithmetic::Tiled(tiled) => {
                     tiled.backward(means, input, gradient, result, count);

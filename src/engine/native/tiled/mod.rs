@@ -34,7 +34,7 @@ use super::grid::{Field, Size};
 use super::kernels::{Kernels, Outer, Packed, Product, Real};
 use super::memory::zeros;
 use super::pass::Direction;
-use super::team::Means;
+use super::team::{MULTIPLICATIONS_OF_A_VALUE, Means, Team};
 use super::window::Window;
 use planes::Planes;
 use upsampling::Upsampling;
@@ -123,18 +123,19 @@ impl<T: Real> Tiled<T> {
         }
     }
 
-    /// Of at most [`Tiled::images`] images, from those named in source and result on.
+    /// Of at most [`Tiled::images`] images, from those named in source and result on; `finish` is called on each row.
     pub fn forward(
         &mut self,
         means: Means<'_, T>,
         source: At<'_, T>,
         result: AtMut<'_, T>,
         images: usize,
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
         match &mut self.planes {
-            Either::Winograd(winograd) => winograd.forward(means, source, result, images),
+            Either::Winograd(winograd) => winograd.forward(means, source, result, images, finish),
             Either::Upsampling(upsampling) => {
-                upsampling.forward(means, source, result, images);
+                upsampling.forward(means, source, result, images, finish);
             }
         }
     }
@@ -178,6 +179,19 @@ impl<T: Real> Tiled<T> {
             kernels.add_scaled(tap, &self.kernel[plane * size..][..size], T::of(share));
         });
         self.kernel_gradient.fill(T::zero());
+    }
+}
+
+/// Calls `finish` on each row of some images.
+fn finish_all<T: Real>(
+    team: &Team,
+    (result, to): AtMut<'_, T>,
+    images: usize,
+    finish: impl Fn(&mut [T]) + Sync,
+) {
+    let work = MULTIPLICATIONS_OF_A_VALUE * result.grid.size.values();
+    for image in to..to + images {
+        team.share_out(work, result.rows_mut(image), &finish);
     }
 }
 

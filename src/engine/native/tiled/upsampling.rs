@@ -82,6 +82,7 @@ impl<T: Real> Upsampling<T> {
         source: At<'_, T>,
         (result, to): AtMut<'_, T>,
         images: usize,
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
         let multiplications = self.multiplications();
         let Self { forward: Forward { cut, source: planes, result: results, matrices }, .. } = self;
@@ -98,7 +99,9 @@ impl<T: Real> Upsampling<T> {
             let rows = (0..tiles).zip(result.strips_mut(to + image, TILE));
             team.share_out(multiplications, rows, |(y, strip)| {
                 let (transform, row) = (Transform::UpsamplingResult, results.of_row(y, after));
-                results.give(kernels, transform, row, (grid, strip), y..y + 1);
+                results.give(kernels, transform, row, (grid, &mut *strip), y..y + 1);
+                let rows = TILE.min(grid.size.height - TILE * y);
+                grid.rows_of_strip(strip, rows).for_each(&finish);
             });
         }
     }

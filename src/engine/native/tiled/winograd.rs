@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::planes::{Cut, Planes};
-use super::{At, AtMut, TILE, Tiling, matrices, tiles_of};
+use super::{At, AtMut, TILE, Tiling, finish_all, matrices, tiles_of};
 use crate::engine::native::kernels::{Kernels, Outer, Overlap, Packed, Real, Transform};
 use crate::engine::native::memory::zeros;
 use crate::engine::native::pass::Direction;
@@ -109,12 +109,14 @@ impl<T: Real> Winograd<T> {
         }
     }
 
+    /// `finish` is called on each row, as soon as it can be while it is in the cache.
     pub fn forward(
         &mut self,
         (kernels, team): Means<'_, T>,
         source: At<'_, T>,
         (result, to): AtMut<'_, T>,
         images: usize,
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
         let parts = self.parts(images);
         let count = self.make_rooms(team.members(self.maps.multiplications(&parts)));
@@ -129,7 +131,10 @@ impl<T: Real> Winograd<T> {
                 maps.take(kernels, direction, source, part, room);
                 maps.multiply((kernels, within), part, room);
             });
-            maps.give((kernels, team), direction, (&mut *result, to), parts, rooms);
+            maps.give((kernels, team), direction, (&mut *result, to), parts, rooms, &finish);
+        }
+        if direction == Direction::Scatter {
+            finish_all(team, (result, to), images, finish);
         }
     }
 
@@ -155,7 +160,8 @@ impl<T: Real> Winograd<T> {
             });
             maps.go_back((kernels, team), parts, rooms, sums, result.is_some());
             if let Some((result, to)) = &mut result {
-                maps.give((kernels, team), back, (&mut **result, *to), parts, rooms);
+                let result = (&mut **result, *to);
+                maps.give((kernels, team), back, result, parts, rooms, |_| {});
             }
         }
     }
@@ -287,7 +293,8 @@ impl<T: Real> Maps<T> {
         });
     }
 
-    /// Images from the planes that `direction` leads to.
+    /// Images from the planes that `direction` leads to. `finish` is called on each row of coarse ones: of fine ones, which
+    /// neighbouring parts add to, the caller has to do it.
     fn give(
         &self,
         (kernels, team): Means<'_, T>,
@@ -295,6 +302,7 @@ impl<T: Real> Maps<T> {
         (result, to): AtMut<'_, T>,
         parts: &[Part],
         rooms: &[Room<T>],
+        finish: impl Fn(&mut [T]) + Sync,
     ) {
         if direction == Direction::Scatter {
             // Tiles of neighbouring parts overlap.
@@ -310,8 +318,10 @@ impl<T: Real> Maps<T> {
             let own = parts.iter().zip(rooms).zip(strips.skip(first.start / self.at_once));
             team.share_out(self.multiplications(parts), own, |(((rows, _), room), strip)| {
                 let values = planes.of_image(image, &room.coarse);
-                let (transform, rows) = (Transform::WinogradResult, rows.clone());
-                planes.give(kernels, transform, values, (grid, strip), rows);
+                let transform = Transform::WinogradResult;
+                planes.give(kernels, transform, values, (grid, &mut *strip), rows.clone());
+                let rows = TILE * rows.start..grid.size.height.min(TILE * rows.end);
+                grid.rows_of_strip(strip, rows.len()).for_each(&finish);
             });
         }
     }
