@@ -5,11 +5,13 @@ mod common;
 
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use convae::formats::checkpoint::{Array, load};
+use convae::formats::npy::Header;
 use convae::system::ranks::is_built;
 use serde_json::Value;
 
@@ -113,6 +115,62 @@ fn two_and_four_processes_train_as_one_does() {
             assert!(one.iter().zip(&two).all(near), "{name}");
         }
     }
+}
+
+/// With plain gradient descent a step of processes that each normalise their part by themselves leads to the mean of the
+/// weights, and of the moving statistics, to which either part alone leads.
+#[test]
+fn batch_normalization_that_is_not_synchronized_sees_the_parts_of_a_batch() {
+    if !can_be_tested() {
+        return;
+    }
+    let folder = Folder::new();
+    let config = normalised()
+        .replace("  { layer = \"Dropout\", rate = 0.25 },\n", "")
+        .replace("[corruption]\nkind = \"gaussian\"\n", "")
+        .replace("Adam\", clipnorm = 0.5, use_ema = true", "SGD\", learning_rate = 0.5")
+        .replace("[train]\n", "[train]\nepochs = 1\nshuffle = false\n");
+    const SIDE: usize = 8;
+    let image = |number: usize| {
+        let values = (0..SIDE * SIDE).map(move |i| ((number + 1) * (i + 7) % 23) as f32 / 23.0);
+        values.flat_map(f32::to_le_bytes)
+    };
+    // The second half of a file is for validation.
+    let trained = |out: &str, images: Range<usize>, processes: usize, more: &str| {
+        let header = Header::bytes("<f4", &[2 * images.len(), SIDE, SIDE]);
+        let values: Vec<u8> = images.clone().flat_map(image).collect();
+        let file = folder.write(&format!("{out}.npy"), [header, values.clone(), values].concat());
+        let data = format!("[data]\nkind = \"npz\"\nfile = {file:?}\ntest_fraction = 0.5\n");
+        let config = config
+            .replace("[model]\n", &format!("{data}[model]\ninput_shape = [{SIDE}, {SIDE}, 1]\n"))
+            .replace("batch_size = 12", &format!("batch_size = {}{more}", images.len()));
+        let config = folder.write(&format!("{out}.toml"), config);
+        let call = convae().arg("--config").arg(config).out(folder.at(out));
+        if processes > 1 {
+            in_processes(call, processes).succeeds()
+        } else {
+            call.succeeds()
+        };
+        let tensors = weights(&folder, out, "rich").into_iter();
+        tensors.map(|(name, array)| (name, array.to_values::<f64>().unwrap())).collect::<Vec<_>>()
+    };
+    let apart = "\nsynchronized_batch_norm = false";
+    let halves = [trained("first", 0..6, 1, ""), trained("second", 6..12, 1, "")];
+    let native = trained("native", 0..12, 2, apart);
+    let libtorch = trained("libtorch", 0..12, 2, &format!("{apart}\nengine = \"libtorch\""));
+    let synchronized = trained("synchronized", 0..12, 2, "");
+    let mut furthest = 0.0_f64;
+    for (place, (name, native)) in native.iter().enumerate() {
+        let [first, second] = halves.each_ref().map(|half| &half[place].1);
+        for (i, value) in native.iter().enumerate() {
+            let mean = f64::midpoint(first[i], second[i]);
+            for found in [value, &libtorch[place].1[i]] {
+                assert!((found - mean).abs() < 1e-12, "{name}[{i}]: {found}, not {mean}");
+            }
+            furthest = furthest.max((synchronized[place].1[i] - mean).abs());
+        }
+    }
+    assert!(furthest > 1e-4, "statistics of the whole batch are others: {furthest}");
 }
 
 #[test]

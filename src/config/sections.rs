@@ -156,6 +156,10 @@ section! {
         /// How several processes that train together add up their gradients: `gloo` over TCP; `nccl` among GPUs, which no
         /// build has yet; `auto` chooses.
         distributed: Distributed = Distributed::Auto;
+        /// Whether BatchNormalization's statistics are those of the whole batch, which takes two messages a layer and step
+        /// among several processes; without it, each normalises its part of the batch by itself, as Keras's layer does with
+        /// `synchronized=False`. One process does the same either way.
+        synchronized_batch_norm: bool = true;
         /// Seconds after which a process that shows no sign of life is lost, and that processes wait for each other at the
         /// start.
         distributed_timeout: f64 = 60.0, in Bounds::closed(1.0, 86_400.0);

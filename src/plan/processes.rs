@@ -95,10 +95,15 @@ impl Plan {
     pub fn check_engine_of_processes(&self) -> Result<(), UsageError> {
         let draws =
             || self.graph.nodes.iter().find(|node| node.layer.draws()).map(|node| &node.name);
-        let Some(name) = self.batch_norm().or_else(draws) else { return Ok(()) };
+        let norm = self.batch_norm().filter(|_| self.config.train.synchronized_batch_norm);
+        let apart = match norm {
+            Some(_) => ", set train.synchronized_batch_norm = false",
+            None => "",
+        };
+        let Some(name) = norm.or_else(draws) else { return Ok(()) };
         Err(UsageError(format!(
             "`{name}` looks at a batch as a whole, which several processes train with train.engine = \"native\" alone; use \
-             it, or train in one process"
+             it{apart}, or train in one process"
         )))
     }
 

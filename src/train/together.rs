@@ -5,11 +5,14 @@
 //! sums to the last bit, so that equal optimizers make equal steps. A step's message is one row:
 //!
 //! ```text
-//! [gradient (P), then for each rank: its loss, what rounding the loss left out, 1 if it wants to stop]
+//! [gradient (P), moving statistics (M), then for each rank: its loss, what rounding the loss left out, 1 if it wants to stop]
 //! ```
+//!
+//! The moving statistics are there where BatchNormalization sees each process's part by itself
+//! (`train.synchronized_batch_norm = false`); all then go on with their means, as Keras's replicas do.
 
 use sha2::{Digest, Sha256};
-use tch::{Device, Kind, Tensor, kind};
+use tch::{Device, Kind, Tensor, kind, no_grad};
 
 use super::{History, Numbers, TrainError, Trainer, TrainingState};
 use crate::config::Config;
@@ -42,18 +45,30 @@ const OWN: [&str; 10] = [
 /// A section of such keys: rank 0 alone writes.
 const OWN_SECTION: &str = "output.";
 
-/// The step of the whole batch, of which `own` is this process's share.
-pub(super) fn sum_up(ranks: &Ranks, own: &Step) -> Result<Step, Lost> {
+/// The step of the whole batch, of which `own` is this process's share. Each of the `moving` statistics, of the gradient's
+/// type, becomes the mean of the processes'.
+pub(super) fn sum_up(ranks: &Ranks, own: &Step, moving: &[Tensor]) -> Result<Step, Lost> {
     match own.gradient.kind() {
-        Kind::Double => summed::<f64>(ranks, own),
-        _ => summed::<f32>(ranks, own),
+        Kind::Double => summed::<f64>(ranks, own, moving),
+        _ => summed::<f32>(ranks, own, moving),
     }
 }
 
-fn summed<T: Summand + kind::Element>(ranks: &Ranks, own: &Step) -> Result<Step, Lost> {
-    let (count, share) = (own.gradient.numel(), ranks.share());
+fn summed<T: Summand + kind::Element>(
+    ranks: &Ranks,
+    own: &Step,
+    moving: &[Tensor],
+) -> Result<Step, Lost> {
+    let share = ranks.share();
+    let values = [&own.gradient].into_iter().chain(moving);
+    let count: usize = values.clone().map(Tensor::numel).sum();
     let mut row = vec![T::default(); count + SLOTS * share.of];
-    own.gradient.to_device(Device::Cpu).copy_data(&mut row, count);
+    let mut rest = &mut row[..];
+    for values in values {
+        let length = values.numel();
+        values.to_device(Device::Cpu).copy_data(&mut rest[..length], length);
+        rest = &mut rest[length..];
+    }
     let loss = own.loss.double_value(&[]);
     let rounded = T::of(loss);
     // An infinite loss leaves nothing out.
@@ -67,7 +82,14 @@ fn summed<T: Summand + kind::Element>(ranks: &Ranks, own: &Step) -> Result<Step,
         stops |= slots[2].wide() > 0.0;
     }
     ranks.agree_on_stop(stops);
-    let gradient = Tensor::from_slice(&row[..count]).to_device(own.gradient.device());
+    let (gradient, mut rest) = row[..count].split_at(own.gradient.numel());
+    for moving in moving {
+        let (sums, others) = rest.split_at(moving.numel());
+        let means = Tensor::from_slice(sums) / share.of as f64;
+        no_grad(|| moving.shallow_clone().copy_(&means));
+        rest = others;
+    }
+    let gradient = Tensor::from_slice(gradient).to_device(own.gradient.device());
     let loss = Tensor::from(loss).to_device(gradient.device());
     Ok(Step { loss, gradient })
 }

@@ -32,6 +32,8 @@ pub struct Trainer {
     gamma: f64,
     /// With which others it trains, where it is not alone.
     ranks: Option<Arc<Ranks>>,
+    /// Whether BatchNormalization then sees the whole batch.
+    synchronized: bool,
 }
 
 impl Trainer {
@@ -49,7 +51,8 @@ impl Trainer {
             Method::Neighbor2Neighbor(own) => own.gamma / train.epochs as f64,
             _ => 0.0,
         };
-        Ok(Self { predictor, optimizer, seed: plan.seed(), gamma, ranks: None })
+        let (seed, synchronized) = (plan.seed(), train.synchronized_batch_norm);
+        Ok(Self { predictor, optimizer, seed, gamma, ranks: None, synchronized })
     }
 
     /// Takes over the weights that the config names for a start, if any, and the state of the optimizer that
@@ -87,7 +90,9 @@ impl Trainer {
 
     /// From now on it trains with these, who all have its weights and its state.
     pub fn join(&mut self, ranks: Arc<Ranks>) {
-        self.predictor.join(&ranks);
+        if self.synchronized {
+            self.predictor.join(&ranks);
+        }
         self.ranks = Some(ranks);
     }
 
@@ -122,7 +127,11 @@ impl Trainer {
     pub fn shared_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Result<Step, Lost> {
         let mut step = self.loss_and_gradient(batch, epoch, step);
         if let Some(ranks) = &self.ranks {
-            step = together::sum_up(ranks, &step)?;
+            let moving = match self.synchronized {
+                true => Vec::new(),
+                false => self.predictor.parameters().moving_statistics(),
+            };
+            step = together::sum_up(ranks, &step, &moving)?;
         }
         Ok(self.learn(step))
     }

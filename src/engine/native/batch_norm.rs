@@ -183,7 +183,7 @@ impl<T: Real> BatchNorm<T> {
         });
         let Some(result) = input_gradient else { return };
         let pixels_of_image = input.grid.size.height * input.grid.size.width;
-        let count = (training.batch * pixels_of_image) as f64;
+        let count = (training.meeting.images() * pixels_of_image) as f64;
         let (sums, products) = all.split_at(channels);
         let factors: Vec<f64> =
             (scales.iter().zip(&self.gamma)).map(|(scale, gamma)| scale * gamma).collect();

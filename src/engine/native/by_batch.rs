@@ -19,7 +19,7 @@ use crate::nn::channels_first;
 impl<T: Real> Native<T> {
     /// The loss of a batch that is the mean of its images', and the gradients of each worker in its own.
     pub(super) fn loss_by_images(&mut self, batch: &Batch, seed: u64) -> Tensor {
-        let meeting = self.prepare_training(batch.len);
+        let meeting = self.prepare_training(batch);
         let (criterion, computed) = (&self.criterion.clone(), &self.computed.clone());
         let whole = batch.part().whole;
         let judge = |outputs: &[T], images: &Range<usize>| {
@@ -39,7 +39,7 @@ impl<T: Real> Native<T> {
     /// The batch's loss, and the gradients of each worker in its own: all go forward, libtorch differentiates, all go
     /// back.
     pub(super) fn loss_by_batch(&mut self, batch: &Batch, seed: u64) -> Tensor {
-        let meeting = self.prepare_training(batch.len);
+        let meeting = self.prepare_training(batch);
         let each = self.share(batch.len) * self.output_values();
         let mut outputs: Vec<T> = zeros(batch.len * self.output_values());
         let parts = outputs.chunks_mut(each).zip(0..);

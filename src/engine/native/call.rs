@@ -57,6 +57,8 @@ pub(super) struct Meeting {
     changed: Condvar,
     /// For each exchange of a step what each worker brought.
     brought: Vec<Vec<Mutex<Vec<f64>>>>,
+    /// Images of all who meet.
+    images: usize,
     /// Other processes that have shares of the same batch, and for each exchange what came of all.
     ranks: Option<Arc<Ranks>>,
     merged: Vec<Mutex<Vec<f64>>>,
@@ -85,17 +87,24 @@ impl Drop for Attendance<'_> {
 }
 
 impl Meeting {
-    /// For so many workers, who meet so many times in a step, and then those of other processes, if there are any.
-    pub fn new(workers: usize, exchanges: usize, ranks: Option<Arc<Ranks>>) -> Self {
+    /// For so many workers, who meet so many times in a step, and then those of other processes, if there are any: of
+    /// so many images in all.
+    pub fn new(workers: usize, exchanges: usize, ranks: Option<Arc<Ranks>>, images: usize) -> Self {
         let each = || (0..workers).map(|_| Mutex::default()).collect();
         Self {
             workers,
             round: Mutex::default(),
             changed: Condvar::new(),
             brought: (0..exchanges).map(|_| each()).collect(),
+            images,
             ranks,
             merged: (0..exchanges).map(|_| Mutex::default()).collect(),
         }
+    }
+
+    /// Of all who meet.
+    pub fn images(&self) -> usize {
+        self.images
     }
 
     /// To be held by each worker, so that its panic ends the others' waiting.
@@ -174,7 +183,7 @@ mod tests {
 
     #[test]
     fn all_see_what_each_brought_in_the_order_of_the_workers() {
-        let meeting = Meeting::new(3, 20, None);
+        let meeting = Meeting::new(3, 20, None, 3);
         std::thread::scope(|scope| {
             for worker in 0..3 {
                 let meeting = &meeting;
@@ -194,7 +203,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_worker_that_has_panicked() {
-        let meeting = Meeting::new(2, 1, None);
+        let meeting = Meeting::new(2, 1, None, 2);
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| meeting.exchange(0, 0, [1.0], |_, _| ()));
             let fails = scope.spawn(|| {

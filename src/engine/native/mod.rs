@@ -243,9 +243,10 @@ impl<T: Real> Native<T> {
         }
     }
 
-    /// Prepares a training step of so many images; where the model or its loss looks at the batch as a whole, a worker's
+    /// Prepares a training step; where the model or its loss looks at the batch as a whole, a worker's
     /// share goes through a stage all at once.
-    fn prepare_training(&mut self, images: usize) -> Meeting {
+    fn prepare_training(&mut self, batch: &Batch) -> Meeting {
+        let images = batch.len;
         let norms = (self.operations.iter())
             .filter(|operation| matches!(operation.kind, Kind::BatchNorm(_)))
             .count();
@@ -254,7 +255,8 @@ impl<T: Real> Native<T> {
         if norms > 0 || judged_whole {
             self.employ(busy, self.share(images));
         }
-        Meeting::new(busy, 2 * norms, self.ranks.clone())
+        let met = if self.ranks.is_some() { batch.part().whole } else { images };
+        Meeting::new(busy, 2 * norms, self.ranks.clone(), met)
     }
 
     /// Lets the moving statistics follow the batch of the last step.
@@ -287,7 +289,7 @@ impl<T: Real> Native<T> {
         let whole = batch.part().whole;
         // Of masked values each image has as many.
         let count = self.judged_values(batch) * whole / batch.len;
-        let meeting = self.prepare_training(batch.len);
+        let meeting = self.prepare_training(batch);
         let workers = self.divide(batch.len, 0.., |own, weights, images, worker| {
             let _attendance = meeting.attend();
             let training = Training::new(seed, &images, batch.part(), worker, &meeting);

@@ -326,7 +326,7 @@ fn layers_of_chance_have_the_mean_and_the_deviation_of_their_formulas() {
     let grid = Grid { size, margin: super::grid::Margin::default() };
     let (mut input, mut output) = (Field::<f64>::new(grid, 1), Field::new(grid, 1));
     input.take_image(0, &vec![2.0; size.values()]);
-    let meeting = Meeting::new(1, 0, None);
+    let meeting = Meeting::new(1, 0, None, 1);
     let training = Training { seed: 1, first: 0, batch: 1, worker: 0, meeting: &meeting };
     let spread = (0.3_f64 / 0.7).sqrt();
     for (draw, mean, deviation) in [
@@ -371,7 +371,7 @@ fn a_sampling_has_its_mean_and_deviation_and_rests_in_inference() {
         values.take_image(0, &vec![value; size.values()]);
         Edge { values, gradient: Field::empty(grid) }
     };
-    let meeting = Meeting::new(1, 0, None);
+    let meeting = Meeting::new(1, 0, None, 1);
     let training = Training { seed: 1, first: 0, batch: 1, worker: 0, meeting: &meeting };
     let drawn = |log_variance: f64, call| {
         let mut edges = [edge(2.0), edge(log_variance), edge(0.0)];
