@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs examples/denoise.rs as its first lines say: it gives the pixels that `convae apply` gives.
-# The last line is "N passed, M failed", for scripts/test.sh. examples/load_*.py run in tests/export.rs.
+# The last line is "N passed, M failed", for scripts/test.sh. examples/load_*.py run in tests/program/export.rs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

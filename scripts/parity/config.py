@@ -180,7 +180,7 @@ def refuse_policies(experiment: Experiment) -> None:
     """A replay calls `fit` once an epoch, so it does not do what happens between epochs or at the end."""
     for key in experiment.not_replayed:
         raise Failure(
-            f"{key} is not replayed here; leave it out (tests/policies.rs compares it with Keras's own)"
+            f"{key} is not replayed here; leave it out (tests/program/policies.rs compares it with Keras's own)"
         )
 
 

@@ -1,8 +1,6 @@
 //! What the end-to-end tests share: calls of the program, folders to work in, and what every
 //! refusal has to look like. Nothing here knows what a single test is about.
 
-#![allow(dead_code, unused_imports)] // each test binary uses its own part
-
 mod absent;
 
 pub use absent::{python, skipped};

@@ -1,6 +1,6 @@
 //! Policies: after each epoch they take its losses, and give what is to be done. They do no I/O, know
 //! no model, and what they remember can be saved. Keras calls them callbacks; these are checked
-//! against its own on the same losses (`tests/policies.rs`).
+//! against its own on the same losses (`tests/program/policies.rs`).
 
 mod early_stopping;
 mod reduce_lr_on_plateau;

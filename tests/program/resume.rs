@@ -3,8 +3,6 @@
 //!
 //! The kills of `killed_at_any_moment_...` are few enough for every day; `CONVAE_KILLS=200` asks for more.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -24,7 +22,7 @@ use image::{GrayImage, Luma};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use common::{
+use crate::common::{
     Convae, Folder, convae, convae_in, digits, is_sentence, names, send, sentence, skipped, text,
     tiny,
 };

@@ -1,8 +1,6 @@
 //! Images of the user's own: folders of images, pairs, arrays, and what a config may say of them;
 //! every sample is held against the pixels that were written, by a slow way of its own.
 
-mod common;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +17,7 @@ use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use common::{Convae, Folder, convae, digits, names, python, text};
+use crate::common::{Convae, Folder, convae, digits, names, python, text};
 
 /// Height and width of the images.
 const SIDE: usize = 8;
@@ -188,7 +186,7 @@ fn a_grey_model_sees_the_grey_of_coloured_images_and_says_how_many_there_are() {
     let grey = said(1);
     for (line, words) in grey.lines().zip(["2 of 2 training images", "1 of 2 test images"]) {
         assert!(line.contains(&format!("{words} are coloured; the model is grey")), "{line}");
-        assert!(common::is_sentence(line), "{line}");
+        assert!(crate::common::is_sentence(line), "{line}");
     }
     assert_eq!((grey.lines().count(), said(3)), (2, String::new()));
 }
@@ -360,7 +358,7 @@ fn a_single_image_has_patches_to_learn_from_and_patches_to_test_on_that_share_no
     let said = text(&call.assert().success().get_output().stderr);
     assert!(said.contains("000.png is the only image"), "{said}");
     assert!(said.contains("its first 16x30 pixels, test patches from its last 16x10"), "{said}");
-    assert!(common::is_sentence(&said), "{said}");
+    assert!(crate::common::is_sentence(&said), "{said}");
 }
 
 #[test]
@@ -453,7 +451,7 @@ fn images_too_many_for_memory_are_told_when_each_would_be_decoded_many_times() {
     for words in ["the training images take more than data.memory_mb = 1", "7 times", "raise it"] {
         assert!(hint.contains(words), "{hint}");
     }
-    assert!(common::is_sentence(&hint), "{hint}");
+    assert!(crate::common::is_sentence(&hint), "{hint}");
     assert_eq!(said("memory_mb = 3"), "");
     assert_eq!(said("memory_mb = 0"), ""); // asked for
 }
@@ -966,7 +964,7 @@ fn images_that_vanish_while_the_model_learns_do_not_take_along_what_it_learned()
     let output = child.wait_with_output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(common::is_sentence(&said), "{said}");
+    assert!(crate::common::is_sentence(&said), "{said}");
     for word in ["what was learned is saved in", "out", ".png", "cannot be read"] {
         assert!(said.contains(word), "{said} lacks {word}");
     }

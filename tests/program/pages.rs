@@ -2,8 +2,6 @@
 //! profiles, JPEGs that break off, formats that are not read. Every command that takes images has to treat
 //! them alike.
 
-mod common;
-
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -22,7 +20,7 @@ use tiff::encoder::TiffEncoder;
 use tiff::encoder::colortype::{Gray8, Gray32Float, RGB32Float};
 use tiff::tags::Tag;
 
-use common::{Convae, Folder, convae, names, text, tiny, train};
+use crate::common::{Convae, Folder, convae, names, text, tiny, train};
 
 /// A trained model of grey digits.
 fn model() -> &'static Path {
@@ -515,7 +513,7 @@ fn images_of_other_formats_are_counted_and_named_once() {
             .arg(folder.at("in"))
             .arg(folder.at("in")),
     );
-    let data = format!("dir = \"{}\"", common::digits().display());
+    let data = format!("dir = \"{}\"", crate::common::digits().display());
     let own = format!("kind = \"images\"\ntrain = {:?}", folder.at("in"));
     let config = folder.write("own.toml", tiny().replace(&data, &own));
     let run = convae().arg("--config").arg(config).out(folder.at("run")).set("train.epochs=1");

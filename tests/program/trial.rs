@@ -1,7 +1,5 @@
 //! `convae try`: a folder of noisy images and no clean ones, from looking at it to the page that shows the result.
 
-mod common;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +9,7 @@ use std::sync::OnceLock;
 use convae::formats::image_file::{ImageFile, Samples};
 use serde_json::{Value, json};
 
-use common::{Convae, Folder, browser, convae, names, skipped, text};
+use crate::common::{Convae, Folder, browser, convae, names, skipped, text};
 
 const HEIGHT: usize = 96;
 const WIDTH: usize = 120;
@@ -297,7 +295,7 @@ impl Page {
         page.call("Emulation.setDeviceMetricsOverride", size);
         page.call("Emulation.setTouchEmulationEnabled", json!({ "enabled": true }));
         page.call("Page.navigate", json!({ "url": format!("file://{}", path.display()) }));
-        common::wait_until("the page", || page.ask("document.readyState") == "complete");
+        crate::common::wait_until("the page", || page.ask("document.readyState") == "complete");
         Some(page)
     }
 

@@ -3,8 +3,6 @@
 //!
 //! What each kind computes is held to references beside its code, in `src/data/corruption`.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +17,7 @@ use convae::plan::Plan;
 use convae::plan::loader;
 use image::GrayImage;
 
-use common::{Convae, Folder, convae, digits, names, python, root, tiny, train};
+use crate::common::{Convae, Folder, convae, digits, names, python, root, tiny, train};
 
 /// Every kind, with spans wherever there can be one.
 const KINDS: [&str; 10] = [
@@ -495,7 +493,7 @@ fn options_that_are_missing_are_asked_for() {
         [&["corrupt"][..], &["corrupt", "--config", "plain.toml"], &["corrupt", "--out", "x"]]
     {
         let assert = convae().within(folder.path()).args(args).assert().code(2).stdout("");
-        let said = common::text(&assert.get_output().stderr);
+        let said = crate::common::text(&assert.get_output().stderr);
         assert!(said.contains("required arguments") && said.contains("Usage: convae corrupt"));
     }
     assert!(names(folder.path()).is_empty());

@@ -1,8 +1,6 @@
 //! `data.scale`: values of any range go in, and results come out in the images' own units and type. The model of
 //! most tests gives what it receives, so that every change of a value is the scale's.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +12,7 @@ use convae::plan::Plan;
 use serde_json::Value;
 use tch::{CModule, Kind, Tensor, no_grad};
 
-use common::{Convae, Folder, convae, text};
+use crate::common::{Convae, Folder, convae, text};
 
 const KINDS: [&str; 5] = [
     "\"range\"",
@@ -304,7 +302,7 @@ theirs = numpy.asarray(model(given.transpose(0, 2, 3, 1))).transpose(0, 3, 1, 2)
 for found in (onnx, theirs):
     assert abs(found - applied).max() < 5e-3, abs(found - applied).max()
 ";
-    let Some(python) = common::python() else { return };
+    let Some(python) = crate::common::python() else { return };
     let array = |name: &str, samples: Samples| {
         let Samples::Float(values) = samples else { panic!("floats") };
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -404,7 +402,7 @@ fn wrong_scales_are_refused_in_a_sentence() {
     said("\"range\"").set("corruption.kind=\"gaussian\"").set("corruption.clip=false").succeeds();
     // Weights without the numbers of their training.
     let bare = folder.at("bare.safetensors");
-    common::copy_bare_weights(&folder.at("run/same.pt"), &bare);
+    crate::common::copy_bare_weights(&folder.at("run/same.pt"), &bare);
     let call = convae()
         .arg("apply")
         .arg("--checkpoint")

@@ -1,8 +1,6 @@
 //! `convae evaluate`: what it measures on which test set, and what it refuses to measure. The layers of most models
 //! here keep pixels apart, so that what should come out is known.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,7 +8,7 @@ use convae::formats::image_file::{ImageFile, Samples};
 use convae::formats::npy::Header;
 use serde_json::Value;
 
-use common::{Convae, Folder, convae};
+use crate::common::{Convae, Folder, convae};
 
 const SAME: &str =
     "{ layer = \"Conv2D\", filters = 1, kernel_size = 1, kernel_initializer = \"ones\" }";
@@ -173,7 +171,7 @@ fn a_loss_of_0_to_1_is_refused_where_the_scale_leads_targets_beyond() {
     let said = by("binary_crossentropy").assert().success();
     let evaluated = evaluate(&folder).assert().success();
     for output in [said.get_output(), evaluated.get_output()] {
-        let stderr = common::text(&output.stderr);
+        let stderr = crate::common::text(&output.stderr);
         assert!(stderr.contains("leads test targets beyond 0..1"), "{stderr}");
         assert!(stderr.contains("binary_crossentropy"), "{stderr}");
     }

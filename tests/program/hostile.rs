@@ -3,8 +3,6 @@
 //!
 //! A command that has no row in [`ROWS`] fails the first test; a disk that is full is in `wrong_input.rs`.
 
-mod common;
-
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -17,7 +15,7 @@ use convae::formats::checkpoint::load;
 use convae::formats::codes::Codes;
 use image::GrayImage;
 
-use common::{
+use crate::common::{
     Convae, Folder, at_line, convae, convae_in, digits, is_sentence, names, root, send, skipped,
     text, tiny, train, wait_until,
 };

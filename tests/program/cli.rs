@@ -1,8 +1,6 @@
 //! The program from outside, on real digits: what it prints, which files it leaves, and that they
 //! are what they promise to be. What it refuses is in `wrong_input.rs`.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -19,7 +17,7 @@ use flate2::read::GzDecoder;
 use image::{ColorType, DynamicImage};
 use serde_json::Value;
 
-use common::{
+use crate::common::{
     Convae, Folder, at_line, convae, convae_in, copy_bare_weights, digits, files_of, is_sentence,
     names, on_terminal, root, send, text, tiny, train, wait_until,
 };

@@ -1,8 +1,6 @@
 //! Training in several processes: that it is the training of one, that every fault ends all of them with one sentence, and
 //! that what was kept goes on, whatever the number of processes.
 
-mod common;
-
 use std::fs;
 use std::net::TcpListener;
 use std::ops::Range;
@@ -15,7 +13,9 @@ use convae::formats::npy::Header;
 use convae::system::ranks::is_built;
 use serde_json::Value;
 
-use common::{Convae, Folder, convae, digits, is_sentence, skipped, text, train, wait_until};
+use crate::common::{
+    Convae, Folder, convae, digits, is_sentence, skipped, text, train, wait_until,
+};
 
 /// Noise, layers of chance and of the whole batch, penalties and clipping: all that could depend on how a batch is cut.
 const RICH: &str = r#"name = "rich"

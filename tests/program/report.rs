@@ -3,8 +3,6 @@
 //! A browser is looked for under the usual names, or named in CONVAE_BROWSER; TensorBoard belongs to the
 //! Python in CONVAE_PYTHON. Without them these tests say that they were skipped.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +11,7 @@ use std::sync::OnceLock;
 use scraper::{Html, Selector};
 use serde_json::Value;
 
-use common::{Folder, browser, convae, names, skipped, text, tiny, train};
+use crate::common::{Folder, browser, convae, names, skipped, text, tiny, train};
 
 /// A denoising run of two epochs with everything that can be asked for.
 fn noise() -> &'static Path {
@@ -328,7 +326,7 @@ fn a_browser_would_tell_what_is_wrong_with_a_page() {
 // ---- figures for other programs ----
 
 fn python(code: &str, argument: &Path) -> Option<Value> {
-    let python = common::python()?;
+    let python = crate::common::python()?;
     let run = Command::new(python).args(["-c", code]).arg(argument).output().unwrap();
     assert!(run.status.success(), "{}", text(&run.stderr));
     Some(serde_json::from_slice(&run.stdout).unwrap())
@@ -490,7 +488,7 @@ fn a_disk_that_fills_up_costs_the_event_files_and_not_the_weights() {
     // Histograms of 80 epochs are more than this limit on the size of a file, in kilobytes; nothing else
     // that the run writes comes near it.
     let script = "ulimit -f 100; exec \"$0\" \"$@\"";
-    let run = common::convae_in(script)
+    let run = crate::common::convae_in(script)
         .train(&config)
         .set("train.epochs=80")
         .set("output.tensorboard=true")
@@ -498,7 +496,7 @@ fn a_disk_that_fills_up_costs_the_event_files_and_not_the_weights() {
         .out(&out);
     let run = run.assert().code(1);
     let said = text(&run.get_output().stderr);
-    assert!(common::is_sentence(&said), "{said}");
+    assert!(crate::common::is_sentence(&said), "{said}");
     assert!(said.contains("the event files in") && said.contains("the training goes on"), "{said}");
     assert!(out.join("tiny.pt").exists() && out.join("history.json").exists());
 }

@@ -1,8 +1,6 @@
 //! `convae apply`: images of any size, in files, folders and streams, and what it does with those that
 //! it cannot take. The whole image is the reference for its tiles.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
@@ -26,14 +24,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
-use common::{Convae, Folder, convae, convae_in, names, sentence, text};
+use crate::common::{Convae, Folder, convae, convae_in, names, sentence, text};
 
 /// A trained denoiser of digits; its layers are the shipped ones.
 fn trained() -> &'static Path {
     static RUN: OnceLock<(Folder, PathBuf)> = OnceLock::new();
     let (_, weights) = RUN.get_or_init(|| {
         let folder = Folder::lasting();
-        let call = common::train("denoise.toml").out(folder.at("run")).samples(640, 20);
+        let call = crate::common::train("denoise.toml").out(folder.at("run")).samples(640, 20);
         call.set("train.epochs=3").set("train.optimizer.learning_rate=0.003").succeeds();
         let weights = folder.at("run/noise.pt");
         (folder, weights)

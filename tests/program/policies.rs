@@ -4,8 +4,6 @@
 //! `tests/golden/policies.json` is from `scripts/make_policies_golden.py`, which names Keras's version in
 //! it. Where CONVAE_PYTHON names an interpreter, the script also draws other sequences on the spot.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -20,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
-use common::{Folder, digits, names, python, root, tiny, train};
+use crate::common::{Folder, digits, names, python, root, tiny, train};
 
 /// Keras's backends differ by as much in the last bits of a power or a cosine; relative to the largest
 /// rate of the schedule, since what cancels to 0 keeps the rounding of what it came from.

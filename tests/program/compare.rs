@@ -1,14 +1,12 @@
 //! `convae compare`: the table, the JSON, the image, and what it makes of poor runs.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use common::{Convae, Folder, convae, names, tiny, train};
+use crate::common::{Convae, Folder, convae, names, tiny, train};
 
 /// Three runs that tests only read: two of them differ in rate and epochs, the third in all but that.
 fn runs() -> &'static Path {

@@ -3,9 +3,7 @@
 //!
 //! The tests that need Python run where CONVAE_PYTHON names one, as in tests/python.rs.
 
-#[path = "export/cases.rs"]
 mod cases;
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -27,8 +25,8 @@ use convae::train::{History, Trainer};
 use rand::{RngExt, SeedableRng};
 use tch::{CModule, Device, Kind, Tensor, no_grad};
 
+use crate::common::{Convae, Folder, convae, names, python, root, train};
 use cases::Case;
-use common::{Convae, Folder, convae, names, python, root, train};
 
 /// Largest difference between a tool's outputs and ours.
 const BAR: f64 = 2e-6;
@@ -236,7 +234,7 @@ fn every_layer_in_every_format_gives_our_outputs_in_the_tool_that_it_is_for() {
         }
         save_expected(&expected, case.dtype, &at("data.safetensors"));
     }
-    let script = root().join("tests/export/compare.py");
+    let script = root().join("tests/program/export/compare.py");
     let run = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     assert_eq!(judge(&String::from_utf8_lossy(&run.stdout)), asked, "what was compared");
@@ -396,7 +394,7 @@ fn onnx_refuses_float64_and_takes_it_rounded() {
 #[test]
 fn a_model_in_mixed_precision_is_resumed_applied_and_exported() {
     let folder = Folder::new();
-    let config = folder.write("tiny.toml", common::tiny());
+    let config = folder.write("tiny.toml", crate::common::tiny());
     let run = folder.at("run");
     let training = |epochs: u32| {
         let call = train(&config).out(&run).set("train.dtype=mixed_bfloat16");

@@ -4,12 +4,10 @@
 //! `scripts/test.sh` names the interpreter in CONVAE_PYTHON; without it these tests say that they
 //! were skipped.
 
-mod common;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{Folder, convae, names, root, text, train};
+use crate::common::{Folder, convae, names, root, text, train};
 
 /// A model with every kind of layer that the PyTorch script has to know, for 28x28 images.
 const MODEL: &str = r#"name = "mixed"
@@ -54,7 +52,7 @@ assert abs(seen.picture.mean() - clean[:, :80].mean()) < 0.01
 ";
 
 fn python(arguments: &[&str]) -> Option<Output> {
-    let python = common::python()?;
+    let python = crate::common::python()?;
     let mut command = Command::new(python);
     command.args(arguments).current_dir(root());
     command.env("PYTHONPATH", "scripts").env("PYTHONDONTWRITEBYTECODE", "1");
@@ -121,7 +119,7 @@ fn the_compared_corruptions_are_what_they_say() {
 
 #[test]
 fn the_pytorch_script_makes_the_images_that_apply_makes() {
-    if common::python().is_none() {
+    if crate::common::python().is_none() {
         return;
     }
     let folder = Folder::new();

@@ -1,8 +1,6 @@
 //! Files of earlier releases, `tests/fixtures/format-N`: each opens, and gives what it gave the release
 //! that wrote it. What the formats are is in `docs/formats.md`.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 
@@ -13,7 +11,7 @@ use convae::plan::Plan;
 use convae::train::History;
 use serde_json::Value;
 
-use common::{Folder, convae, root, text};
+use crate::common::{Folder, convae, root, text};
 
 /// Weights of `format-1/digits.*`, with the CRC-32 of their bytes.
 const WEIGHTS: [(&str, &[usize], u32); 12] = [

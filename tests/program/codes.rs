@@ -1,8 +1,6 @@
 //! What a trained model is used for beside `apply`: its figures on a test set, codes in and out, and
 //! images that it takes for alike. Wrong input of each command is at the end.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +11,7 @@ use convae::formats::npy::Header;
 use image::{GrayImage, RgbImage, RgbaImage};
 use serde_json::Value;
 
-use common::{
+use crate::common::{
     Convae, Folder, convae, digits, is_sentence, names, python, sentence, text, tiny, train,
 };
 

@@ -1,8 +1,6 @@
 //! `convae sweep`: which runs it makes, that it goes on where it stopped however it was stopped, and
 //! what it refuses before anything runs.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use convae::formats::checkpoint::{Array, load};
 use serde_json::{Value, json};
 
-use common::{
+use crate::common::{
     Convae, Folder, convae, digits, files_of, names, sentence, skipped, text, tiny, train,
     wait_until,
 };

@@ -4,8 +4,6 @@
 //! 2 is for what the user wrote (config, command line, a file that is not there), 1 for what
 //! failed (damaged data, the disk, memory, divergence).
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +18,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::GrayImage;
 
-use common::{
+use crate::common::{
     Convae, Folder, convae, convae_in, copy_bare_weights, digits, files_of, names, sentence,
     skipped, text, tiny, train,
 };

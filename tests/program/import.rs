@@ -1,15 +1,13 @@
 //! `convae import`: Keras's own small files, written by scripts/make_keras_files.py, as configs and checkpoints;
 //! and what the command refuses. Weight i of a file holds i, i + 1/8, i + 2/8, ...
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use convae::formats::checkpoint::{Checkpoint, load};
 use convae::open_model;
 
-use common::{Convae, Folder, convae, names, root, text};
+use crate::common::{Convae, Folder, convae, names, root, text};
 
 fn keras(name: &str) -> PathBuf {
     root().join("tests/fixtures/keras").join(name)
