@@ -43,7 +43,7 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// For people: `native (AVX-512, 2 threads)`.
     fn name(&self) -> String;
 
-    /// From now on batches are shares of those that these train on.
+    /// From now on statistics of a batch are those of all that these train on, each of its share.
     fn join(&mut self, _ranks: &Arc<Ranks>) {}
 
     /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`. Of a process's share of a

@@ -153,7 +153,7 @@ impl Predictor {
         Step { loss, gradient }
     }
 
-    /// From now on batches are shares of those that these train on.
+    /// From now on statistics of a batch are those of all that these train on, each of its share.
     pub(crate) fn join(&mut self, ranks: &Arc<Ranks>) {
         self.engine.join(ranks);
         self.half.iter_mut().for_each(|half| half.join(ranks));

@@ -1,5 +1,5 @@
 //! Whether several processes can train a plan's model: each takes its share of every batch, which has to give the same as
-//! the whole batch at once.
+//! the whole batch at once, but for a BatchNormalization that is not synchronized.
 
 use super::Plan;
 use crate::config::ConfigError;
@@ -96,9 +96,9 @@ impl Plan {
         let draws =
             || self.graph.nodes.iter().find(|node| node.layer.draws()).map(|node| &node.name);
         let norm = self.batch_norm().filter(|_| self.config.train.synchronized_batch_norm);
-        let apart = match norm {
-            Some(_) => ", set train.synchronized_batch_norm = false",
-            None => "",
+        let apart = match draws() {
+            None => ", set train.synchronized_batch_norm = false",
+            Some(_) => "",
         };
         let Some(name) = norm.or_else(draws) else { return Ok(()) };
         Err(UsageError(format!(

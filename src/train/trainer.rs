@@ -127,9 +127,10 @@ impl Trainer {
     pub fn shared_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Result<Step, Lost> {
         let mut step = self.loss_and_gradient(batch, epoch, step);
         if let Some(ranks) = &self.ranks {
-            let moving = match self.synchronized {
-                true => Vec::new(),
-                false => self.predictor.parameters().moving_statistics(),
+            let moving = if self.synchronized {
+                Vec::new()
+            } else {
+                self.predictor.parameters().moving_statistics()
             };
             step = together::sum_up(ranks, &step, &moving)?;
         }

@@ -14,7 +14,8 @@ pub(super) struct Direct<T> {
     direction: Direction,
     /// Each group of channels by itself.
     groups: Vec<Group<T>>,
-    /// Whether the kernel is still to be packed for the way back, which not every call needs.
+    /// Whether the kernel is still to be packed for the way back, which not every call needs. A step that has handed out
+    /// its gradient must load a kernel before it goes back again: the gradient has taken the kernel's place.
     stale: bool,
 }
 

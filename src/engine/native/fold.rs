@@ -13,7 +13,8 @@ use super::window::Window;
 /// From a kernel as it is stored to the one that a [`Window`] computes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fold {
-    /// Factors of the upsampling, if there is one before the convolution.
+    /// Factors of the upsampling, if there is one before the convolution; of a convolution that is merely turned round,
+    /// whose taps are reversed, 1 and 1.
     pub upsampling: Option<(usize, usize)>,
 }
 

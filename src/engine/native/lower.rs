@@ -647,14 +647,17 @@ pub(super) fn fuse_pooling(operations: Vec<Operation>) -> Vec<Operation> {
 /// Convolutions to at most so many channels.
 const FEW_CHANNELS: usize = 4;
 
-/// Of several taps, to few channels from at least twice as many: what [`folded`] makes of an upsampling by 1.
+/// Of several taps, to few channels from at least twice as many: what [`folded`] makes of an upsampling by 1. Of images
+/// that become much smaller, most pixels of the input would be multiplied for nothing.
 pub(super) fn turn_round(mut operations: Vec<Operation>) -> Vec<Operation> {
     for Operation { kind, input, .. } in &mut operations {
         let Kind::Convolution(options) = kind else { continue };
         let Window { fine, coarse, groups, .. } = options.window;
         let few = groups == 1 && coarse <= FEW_CHANNELS && 2 * coarse <= fine;
         let several = options.window.taps() > 1;
-        if is_plain(options) && options.pool.is_none() && few && several {
+        let pixels = |size: Size| size.height * size.width;
+        let shrinks = 2 * pixels(options.window.coarse_size()) < pixels(*input);
+        if is_plain(options) && options.pool.is_none() && few && several && !shrinks {
             *options = folded(options, *input, (1, 1));
         }
     }

@@ -42,7 +42,7 @@
 //! | piece | values of a window that lie side by side: a whole row of taps, or one tap where it is dilated or grouped | [`kernels`] |
 //! | panel, lane | columns of a packed matrix that fill vectors; one value of a vector | [`kernels`] |
 //! | tile, plane | 2x2 results that are computed together with fewer multiplications; for each of these multiplications, the values of all tiles | [`tiled`] |
-//! | fold | nearest upsampling and the convolution after it as one transposed convolution | [`fold`] |
+//! | fold | nearest upsampling and the convolution after it as one transposed convolution; one of few channels turned round | [`fold`] |
 //! | team | a worker's thread and its helpers, where there are more threads than images | [`team`] |
 //! | part | some of the channels that a convolution reads, where they are concatenated | [`stages`] |
 //!
@@ -329,11 +329,10 @@ fn heaviest(operations: &[Operation]) -> usize {
 fn differ<T: Real>(some: &[T], others: &[T]) -> bool {
     const AT_ONCE: usize = 1 << 10;
     let pairs = some.chunks(AT_ONCE).zip(others.chunks(AT_ONCE));
-    let mut parts = pairs.map(|(some, others)| {
-        // Not `some != others`, which looks at each value before it goes on to the next.
-        some.iter().zip(others).fold(false, |differ, (some, other)| differ | (some != other))
-    });
-    parts.any(|differ| differ)
+    // Not `some != others`, which looks at each value before it goes on to the next.
+    let mut parts =
+        pairs.map(|(some, others)| some.iter().zip(others).filter(|(a, b)| a != b).count());
+    parts.any(|differing| differing > 0)
 }
 
 fn values_of<T: Real>(tensor: &Tensor) -> Vec<T> {

@@ -275,7 +275,7 @@ impl<T: Real> Col2Im<T> {
         images: usize,
         finish: impl Fn(&mut [T]) + Sync,
     ) {
-        let work = self.window.multiplications();
+        let work = self.window.taps() * result.grid.size.values();
         for image in 0..images {
             self.multiply((kernels, team), source, from + image);
             let rows = result.rows_mut(to + image).enumerate();

@@ -2,7 +2,7 @@
 //!
 //! Every convolution pairs a fine grid with a coarse one. Tap `k` of coarse pixel `q` lies on fine
 //! pixel `q * stride + k * dilation - offset`. `Conv2D` goes from fine to coarse, its input gradient from coarse
-//! to fine; `Conv2DTranspose` and a convolution after upsampling do it the other way round.
+//! to fine; `Conv2DTranspose`, a convolution after upsampling and one that is turned round do it the other way.
 
 use super::grid::{Margin, Size};
 

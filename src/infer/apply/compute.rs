@@ -12,9 +12,10 @@ use crate::formats::image_file::{ImageFile, Orientation, Walk};
 use crate::nn::Parameters;
 use crate::plan::Plan;
 use crate::system::exit::UsageError;
+use crate::system::ranks::cores;
 
 /// Values that go through the model at once, at most, unless one tile has more.
-const BATCH_VALUES: usize = 1 << 19;
+const BATCH_VALUES: usize = 1 << 20;
 /// The same in tiles.
 const BATCH_TILES: usize = 128;
 
@@ -29,10 +30,17 @@ pub struct TiledPredictor<'a> {
     channels: [usize; 2],
     /// Whether a grey model takes the channels of a coloured image one by one.
     per_channel: bool,
+    /// That compute at the same time, at most.
+    threads: usize,
     /// How values become the model's.
     scaling: Scaling,
     /// How it sees an image; of several outputs the mean is given.
     orientations: &'static [Orientation],
+}
+
+/// Of at most so many tiles as many as give each thread the same number, so that none waits for another.
+fn whole_rounds(most: usize, threads: usize) -> usize {
+    if most > threads { most - most % threads } else { most }
 }
 
 /// An image that is ready to be computed.
@@ -76,7 +84,9 @@ impl<'a> TiledPredictor<'a> {
         }
         let per_channel = per_channel && channels == [1, 1];
         let scaling = Scaling::of_trained(&plan.config.data)?;
-        Ok(Self { fit, engines, channels, per_channel, scaling, orientations: UPRIGHT })
+        let threads = plan.config.train.threads.unwrap_or_else(cores);
+        let orientations = UPRIGHT;
+        Ok(Self { fit, engines, channels, per_channel, threads, scaling, orientations })
     }
 
     /// The same with the mean of its outputs on an image that lies in each of these ways, turned back.
@@ -128,7 +138,7 @@ impl<'a> TiledPredictor<'a> {
     fn compute_all(&mut self, sheets: &mut [Result<Sheet, String>]) {
         for (size, places) in places(sheets) {
             let values = size[0] * size[1] * self.channels[0];
-            let batch = (BATCH_VALUES / values).clamp(1, BATCH_TILES);
+            let batch = whole_rounds((BATCH_VALUES / values).clamp(1, BATCH_TILES), self.threads);
             for places in places.chunks(batch) {
                 self.compute(size, places, sheets);
             }
@@ -246,4 +256,16 @@ fn places(sheets: &[Result<Sheet, String>]) -> BTreeMap<[usize; 2], Vec<Place>> 
         }
     }
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_tiles_gives_each_thread_as_many() {
+        for (most, threads, batch) in [(7, 2, 6), (7, 7, 7), (7, 4, 4), (3, 16, 3), (128, 3, 126)] {
+            assert_eq!(whole_rounds(most, threads), batch, "{most} tiles, {threads} threads");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::system::exit::UsageError;
 
 /// Pixels of all layouts that are kept at hand; one larger one is kept alone. The shipped layers take
 /// about 0.7 KB a pixel on two threads.
-const MOST_PIXELS: usize = 1 << 18;
+const MOST_PIXELS: usize = 3 << 17;
 /// What a layout counts for beside its pixels: it has threads of its own.
 const EACH: usize = 1 << 12;
 

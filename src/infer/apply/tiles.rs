@@ -251,8 +251,8 @@ impl Tile {
         (tile.step(period, scale) > 0).then_some(Self { given, ..tile })
     }
 
-    /// As many tiles as these, but only as long as a side of that length needs them: the last one would lie over the one
-    /// before it instead.
+    /// The shortest tiles of which as many cover a side of that length: longer ones would only make the last one overlap
+    /// the one before it more.
     fn shortest(&self, plan: &Plan, axis: Axis, length: usize, parts: usize) -> Option<Self> {
         let period = plan.period(axis);
         // What is given up at the ends does not hang on the length.
@@ -438,7 +438,7 @@ mod tests {
             let [rows, _] = fit.sides([length, 16]).unwrap();
             (rows.parts.len(), rows.tile)
         };
-        // Four and five pixels are given up where a tile has a neighbour: tiles of 32 start 22 apart at most.
+        // Five pixels are given up where a tile has a neighbour: tiles of 32 start 22 apart at most.
         for (length, parts, tile) in
             [(32, 1, 32), (34, 2, 22), (54, 2, 32), (56, 3, 26), (76, 3, 32)]
         {

@@ -67,6 +67,24 @@ fn dilated_convolutions() {
     }
 }
 
+/// Few channels from many: these are turned round.
+#[test]
+fn convolutions_to_few_channels() {
+    let wide = "layer = \"Dense\", units = 9, activation = \"tanh\"";
+    for padding in ["same", "causal", "valid"] {
+        let layer = same("Conv1D", 2, "kernel_size = 3, activation = \"relu\"");
+        changing_shape(&[7, 3], wide, &layer.replace("\"same\"", &format!("{padding:?}")));
+    }
+    for (filters, keys) in
+        [(1, "kernel_size = [4, 2]"), (3, "kernel_size = 9"), (4, "kernel_size = [1, 3]")]
+    {
+        changing_shape(&[5, 6, 2], wide, &same("Conv2D", filters, keys));
+    }
+    // Of 5x6 pixels two, of which most would be multiplied for nothing: it stays as it is.
+    let valid = same("Conv2D", 2, "kernel_size = 5").replace("same", "valid");
+    changing_shape(&[5, 6, 2], wide, &valid);
+}
+
 #[test]
 fn dilated_convolutions_of_signals() {
     for (layer, padding) in [

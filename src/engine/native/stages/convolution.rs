@@ -21,7 +21,7 @@ pub(in crate::engine::native) struct Options {
     pub window: Window,
     /// From input to output.
     pub direction: Direction,
-    /// The upsampling before it, which its window includes.
+    /// The upsampling before it, which its window includes, or that it is turned round.
     pub fold: Fold,
     /// Whether tiles take fewer multiplications.
     pub tiling: Option<Tiling>,
