@@ -19,12 +19,9 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// Each stored tap with each of the window's taps that it adds to.
-    fn pairs(self, window: &Window) -> Vec<(usize, Vec<usize>)> {
+    /// Behind an upsampling by these factors, each stored tap with each of the window's taps that it adds to.
+    fn pairs((down, across): (usize, usize), window: &Window) -> Vec<(usize, Vec<usize>)> {
         let (rows, columns) = (window.rows.taps, window.columns.taps);
-        let Some((down, across)) = self.upsampling else {
-            return (0..rows * columns).map(|tap| (tap, vec![tap])).collect();
-        };
         let (height, width) = (rows + 1 - down, columns + 1 - across);
         let stored = (0..height * width).map(|tap| {
             let (ky, kx) = (height - 1 - tap / width, width - 1 - tap % width);
@@ -45,14 +42,14 @@ impl Fold {
         kernel: &mut [T],
     ) {
         let order = |taps, tap| Order { window, coarse_first, taps, tap };
-        if self.upsampling.is_none() {
+        let Some(factors) = self.upsampling else {
             for (place, target) in kernel.chunks_exact_mut(tap.len()).enumerate() {
                 order(window.taps(), place).for_each(|value, i| target[value] = stored[i]);
             }
             return;
-        }
+        };
         kernel.fill(T::zero());
-        let pairs = self.pairs(window);
+        let pairs = Self::pairs(factors, window);
         for (place, targets) in &pairs {
             order(pairs.len(), *place).for_each(|value, i| tap[value] = stored[i]);
             for target in targets {
@@ -72,14 +69,14 @@ impl Fold {
         stored: &mut [T],
     ) {
         let order = |taps, tap| Order { window, coarse_first, taps, tap };
-        if self.upsampling.is_none() {
+        let Some(factors) = self.upsampling else {
             for (place, source) in kernel.chunks_exact(tap.len()).enumerate() {
                 let order = order(window.taps(), place);
                 order.for_each(|value, i| stored[i] = stored[i] + source[value]);
             }
             return;
-        }
-        let pairs = self.pairs(window);
+        };
+        let pairs = Self::pairs(factors, window);
         for (place, sources) in &pairs {
             tap.fill(T::zero());
             for source in sources {
