@@ -44,10 +44,51 @@ pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 /// meanwhile: the results that it held would be missing, and nobody told.
 ///
 /// # Errors
-/// When `root` is gone, and when the system refuses.
+/// When `root` is gone, when `folder` is not inside it, and when the system refuses.
 pub fn make_inside(root: &Path, folder: &Path) -> io::Result<()> {
+    let inside = folder.strip_prefix(root).map_err(io::Error::other)?;
     if !root.is_dir() {
         return Err(io::Error::new(ErrorKind::NotFound, "the folder for the results has vanished"));
     }
-    fs::create_dir_all(folder)
+    make_below(root, inside)
+}
+
+/// Makes the folders of `inside`, one in another. Not `create_dir_all`: `root` may go at any moment, also after
+/// somebody has looked.
+fn make_below(root: &Path, inside: &Path) -> io::Result<()> {
+    let mut folder = root.to_path_buf();
+    for part in inside {
+        folder.push(part);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists || !folder.is_dir() => {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_made_inside_and_a_root_that_goes_at_any_moment_stays_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("out");
+        for inside in ["", "a", "a/b"] {
+            assert!(make_inside(&root, &root.join(inside)).is_err());
+            assert_eq!(make_below(&root, Path::new(inside)).is_ok(), inside.is_empty());
+            assert!(!root.exists());
+        }
+        fs::create_dir(&root).unwrap();
+        for inside in ["", "a/b", "a", "a/b/c"] {
+            make_inside(&root, &root.join(inside)).unwrap();
+            assert!(root.join(inside).is_dir());
+        }
+        fs::write(root.join("a/file"), "").unwrap();
+        assert!(make_inside(&root, &root.join("a/file")).is_err());
+        assert!(make_inside(&root, folder.path()).is_err());
+    }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use super::child::{Child, Ending, Log};
 use super::progress::Progress;
 use super::{Record, State};
@@ -92,8 +94,13 @@ pub fn supervise(
 /// `None` while an earlier process still works for this run.
 fn start(folder: &Path, job: &Job) -> anyhow::Result<Option<Child>> {
     let (run, logs) = (folder.join(&job.name), folder.join("logs"));
-    for folder in [&run, &logs] {
-        output_folder::make(folder)?;
+    for inside in [&run, &logs] {
+        output_folder::make_inside(folder, inside).with_context(|| {
+            format!(
+                "the folder {} cannot be made; free some space, or name another one with --out",
+                inside.display()
+            )
+        })?;
     }
     let Some(log) = Log::open(&logs.join(format!("{}.log", job.name)))? else { return Ok(None) };
     output_folder::write(&run.join("config.toml"), &job.config.to_toml())?;
