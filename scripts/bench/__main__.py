@@ -58,7 +58,7 @@ def measure(settings: Settings) -> None:
 
 def measure_steps(settings: Settings, cell: Cell, report: Report) -> None:
     experiment = config.read(Path(cell.config), cell.overrides())
-    if cell.dtype == "float32":  # the limit is float32's
+    if not cell.rounds:  # the limit is float32's
         report.mflop[cell.name] = work.mflop_per_image(experiment) * cell.batch
     figures, convolutions = measure_cell(settings, cell)
     for name, samples in convolutions.items():

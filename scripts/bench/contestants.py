@@ -32,7 +32,11 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return f"{self.model}, batch {self.batch}" + (f", {self.dtype}" if self.dtype != "float32" else "")
+        return f"{self.model}, batch {self.batch}" + (f", {self.dtype}" if self.rounds else "")
+
+    @property
+    def rounds(self) -> bool:
+        return self.dtype != "float32"
 
     def overrides(self) -> list[str]:
         return ["train.device=cpu", f"train.batch_size={self.batch}", f"train.dtype={self.dtype}"]

@@ -1,5 +1,5 @@
-"""The shipped models of photographs on patches of 64x64: what a step takes does not hang on what is in them. And a
-model without convolutions, for contrast."""
+"""The shipped models of photographs on patches of 64x64: what a step takes does not hang on what is in them. And of
+digits a model with strides and BatchNormalization, and one without convolutions."""
 
 import tomllib
 from pathlib import Path
@@ -31,7 +31,9 @@ def cells(out: Path) -> list[Cell]:
         for name, batches in BATCHES.items() for batch in batches
         for dtype in (DTYPES if batch == WHOLE_BATCH else DTYPES[:1])
     ]
-    return [*of_patches, Cell("blog-deep", "configs/blog-deep.toml", 256, ("step", "predict"), alone=True)]
+    of_digits = [("strided", "scripts/bench/configs/strided.toml", batch) for batch in (32, 128)]
+    of_digits.append(("blog-deep", "configs/blog-deep.toml", 256))
+    return [*of_patches, *(Cell(*model, ("step", "predict"), alone=True) for model in of_digits)]
 
 
 def cell(name: str, batch: int, out: Path, file: Path, dtype: str) -> Cell:

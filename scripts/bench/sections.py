@@ -33,19 +33,27 @@ class Settings:
     def chosen(self) -> list[Contestant]:
         return [contestant for contestant in CONTESTANTS if contestant.name in self.names]
 
+    def contestants(self, cell: Cell) -> list[Contestant]:
+        """Of a cell: what our native engine does not compute is measured of the other one."""
+        names = {"libtorch" if cell.rounds and name == "native" else name for name in self.names}
+        return [c for c in CONTESTANTS if c.name in names and (c.trains or self.infers(cell))]
+
+    def infers(self, cell: Cell) -> bool:
+        return "predict" in cell.sections and ("predict" in self.sections or cell.alone)
+
     def starter(self, contestant: Contestant, cell: Cell, threads: int) -> Callable[[], Child]:
         return lambda: contestant.start(cell, threads, self.built, self.out / "logs")
 
 
 def measure_cell(settings: Settings, cell: Cell) -> tuple[list[Figure], dict[str, list[float]]]:
     """Of the cell's sections those that are asked for. And the limit's GFLOP/s."""
-    infers = "predict" in cell.sections and ("predict" in settings.sections or cell.alone)
-    everyone = [*(c for c in settings.chosen() if c.trains or infers), LIMIT]
+    contestants = settings.contestants(cell)
+    everyone = [*contestants, LIMIT]
     starters = {c.name: settings.starter(c, cell, settings.threads) for c in everyone}
     with Stage(cell.name, starters) as stage:
         found = {"step": training(settings, cell, stage)}
         limits = [answer for answer in found["step"].pop(LIMIT.name, []) if isinstance(answer, dict)]
-        if infers:
+        if settings.infers(cell):
             found["predict"] = inference(settings, cell, stage)
         if "memory" in cell.sections:
             found["memory"] = {key: [first["peak_mb"]] for key, first in stage.first.items()
@@ -54,7 +62,7 @@ def measure_cell(settings: Settings, cell: Cell) -> tuple[list[Figure], dict[str
         Figure(section, cell.name, c.name, c.label, UNITS[section], samples.get(c.name, []), c.ours,
                stage.reasons.get(c.name, ""))
         for section, samples in found.items()
-        for c in settings.chosen() if c.trains or section == "predict"
+        for c in contestants if c.trains or section == "predict"
     ]
     return figures, {name: [answer[name] for answer in limits] for name in (limits[0] if limits else ())}
 

@@ -71,11 +71,23 @@ class Bench(Sandbox):
             counted = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             weights = sum(weight.numel() for weight in model.parameters())
             self.assertIn(f"Trainable params: {weights:,}", counted)
-            shape = (2, 1, 64, 64) if len(experiment.input_shape) == 3 else (2, *experiment.input_shape)
+            shape = (2, *experiment.input_shape[-1:], *experiment.input_shape[:-1])
             self.assertEqual(model(torch.zeros(shape)).shape, shape)
             if cell.model == "blog-deep":  # all but the first layer's input gradient
                 products = 3 * 2 * (784 * 128 + 128 * 64 + 64 * 32) - 784 * 128
                 self.assertAlmostEqual(mflop_per_image(experiment), 2 * products / 1e6)
+            if cell.model == "strided":
+                convolutions = 2 * 14 * 14 * 9 * 32 + 3 * 7 * 7 * 9 * (32 * 64 + 64 * 64)
+                transposed = 3 * 14 * 14 * 9 * 64 * 32 + 3 * 28 * 28 * 9 * 32
+                products = convolutions + 3 * 2 * 3136 * 16 + transposed
+                self.assertAlmostEqual(mflop_per_image(experiment), 2 * products / 1e6)
+
+    def test_where_products_are_rounded_our_other_engine_takes_the_native_ones_place(self) -> None:
+        settings = Settings(rounds=1, turn=1.0, whole_rounds=1, threads=1, built=self.folder, out=self.folder,
+                            names=("native", "torch-tuned", "onnxruntime"), sections=("patches",))
+        cells = [Cell("little", "", 16, ("step",), dtype=dtype) for dtype in patches.DTYPES]
+        names = [[contestant.name for contestant in settings.contestants(cell)] for cell in cells]
+        self.assertEqual(names, [["native", "torch-tuned"], ["libtorch", "torch-tuned"]])
 
     def test_large_images_go_through_our_command_and_a_call_of_the_others(self) -> None:
         program.use(program.find())

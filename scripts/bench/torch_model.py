@@ -1,6 +1,7 @@
 """A config as a PyTorch model: what Keras computes, in PyTorch's own modules."""
 
 from collections import Counter
+from math import ceil, prod
 
 import torch
 from torch import nn
@@ -18,10 +19,10 @@ class Network(nn.Module):
         super().__init__()
         self.steps: list[tuple[str, str, tuple[str, ...]]] = []
         self.layers = nn.ModuleDict()
-        channels = {INPUT: experiment.input_shape[-1]}
+        shapes = {INPUT: experiment.input_shape}
         for layer in experiment.layers:
-            read = [channels[name] for name in layer.inputs]
-            modules, channels[layer.name] = _modules(layer, read)
+            read = [shapes[name] for name in layer.inputs]
+            modules, shapes[layer.name] = _modules(layer, read)
             if logits and layer is experiment.layers[-1]:
                 if not isinstance(modules[-1], nn.Sigmoid):
                     raise ValueError("the bench takes a cross-entropy of a last sigmoid alone")
@@ -63,26 +64,40 @@ MERGES = {
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
-def _modules(layer: Layer, read: list[int]) -> tuple[list[nn.Module], int]:
-    """Modules, one after the other, and the channels that come out."""
-    activation = layer.options.get("activation")
+Shape = tuple[int, ...]
+"""As Keras has it, channels last."""
+
+
+def _modules(layer: Layer, read: list[Shape]) -> tuple[list[nn.Module], Shape]:
+    """Modules, one after the other, and the shape that comes out. Where Keras pads one side alone, PyTorch pads both: the
+    arithmetic is the same."""
+    activation, shape = layer.options.get("activation"), read[0]
     after = [] if activation in (None, "linear") else [ACTIVATIONS[activation]()]
-    if layer.kind == "Conv2D":
-        return [_convolution(layer, read[0]), *after], layer.options["filters"]
+    if layer.kind in ("Conv2D", "Conv2DTranspose"):
+        modules, shape = CONVOLUTIONS[layer.kind](layer, shape)
+        return [*modules, *after], shape
     if layer.kind == "Dense":
-        return [_dense(layer, read[0]), *after], layer.options["units"]
+        return [_dense(layer, shape[0]), *after], (layer.options["units"],)
+    if layer.kind == "Flatten":
+        return [nn.Flatten()], (prod(shape),)
+    if layer.kind == "Reshape":
+        height, width, channels = layer.options["target_shape"]
+        return [nn.Unflatten(1, (channels, height, width))], (height, width, channels)
     if layer.kind == "BatchNormalization":
-        return [nn.BatchNorm2d(read[0], eps=1e-3, momentum=0.01)], read[0]
+        return [nn.BatchNorm2d(shape[-1], eps=1e-3, momentum=0.01)], shape
     if layer.kind == "Activation":
-        return after, read[0]
+        return after, shape
     if layer.kind == "ReLU" and not layer.options:
-        return [nn.ReLU()], read[0]
-    if layer.kind == "MaxPooling2D":
-        return [nn.MaxPool2d(2)], read[0]  # of even sides: Keras's `same` and `valid` are one
+        return [nn.ReLU()], shape
+    if layer.kind == "LeakyReLU":
+        return [nn.LeakyReLU(layer.options["negative_slope"])], shape
+    if layer.kind == "MaxPooling2D":  # of even sides: Keras's `same` and `valid` are one
+        return [nn.MaxPool2d(2)], (shape[0] // 2, shape[1] // 2, shape[2])
     if layer.kind == "UpSampling2D":
-        return [nn.Upsample(scale_factor=2)], read[0]
+        return [nn.Upsample(scale_factor=2)], (2 * shape[0], 2 * shape[1], shape[2])
     if layer.kind in MERGES:
-        return [], sum(read) if layer.kind == "Concatenate" else read[0]
+        joined = sum(one[-1] for one in read) if layer.kind == "Concatenate" else shape[-1]
+        return [], (*shape[:-1], joined)
     raise ValueError(f"the bench has no PyTorch module for {layer.kind}")
 
 
@@ -94,12 +109,27 @@ def _dense(layer: Layer, values: int) -> nn.Linear:
     return dense
 
 
-def _convolution(layer: Layer, channels: int) -> nn.Conv2d:
-    """Begins as Keras does, with zero biases; its kernel with Glorot's distribution or He's."""
-    options = layer.options
-    convolution = nn.Conv2d(channels, options["filters"], options["kernel_size"], padding="same",
-                            bias=options.get("use_bias", True))
-    if options.get("kernel_initializer") == "he_normal":
+def _convolution(layer: Layer, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    options, (height, width, channels) = layer.options, shape
+    stride, filters = options.get("strides", 1), options["filters"]
+    padding = "same" if stride == 1 else options["kernel_size"] // 2
+    convolution = nn.Conv2d(channels, filters, options["kernel_size"], stride, padding, bias=options.get("use_bias", True))
+    return [_begun(layer, convolution)], (ceil(height / stride), ceil(width / stride), filters)
+
+
+def _transposed(layer: Layer, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    options, (height, width, channels) = layer.options, shape
+    stride, filters, kernel = options.get("strides", 1), options["filters"], options["kernel_size"]
+    convolution = nn.ConvTranspose2d(channels, filters, kernel, stride, kernel // 2, stride - 1)
+    return [_begun(layer, convolution)], (height * stride, width * stride, filters)
+
+
+CONVOLUTIONS = {"Conv2D": _convolution, "Conv2DTranspose": _transposed}
+
+
+def _begun(layer: Layer, convolution: nn.Module) -> nn.Module:
+    """As Keras does, with zero biases; its kernel with Glorot's distribution or He's."""
+    if layer.options.get("kernel_initializer") == "he_normal":
         nn.init.kaiming_normal_(convolution.weight)
     else:
         nn.init.xavier_uniform_(convolution.weight)

@@ -1,13 +1,13 @@
 """The least arithmetic that a training step of a config needs, as far as we know."""
 
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 
 from parity.config import INPUT, Experiment
 
 PASSES = 3
 """Output, gradient of the input, gradient of the kernel."""
-ELEMENTWISE = ("BatchNormalization", "Activation", "ReLU", "Subtract", "Add")
+ELEMENTWISE = ("BatchNormalization", "Activation", "ReLU", "LeakyReLU", "Subtract", "Add")
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,22 @@ def mflop_per_image(experiment: Experiment) -> float:
             if value.small and kernel != 9:
                 raise ValueError("folding is only worked out for 3x3 kernels after an upsampling by 2")
             taps = value.taps if kernel == 9 else kernel * value.channels
-            passes = PASSES if value.learns else PASSES - 1
-            multiplications += passes * value.height * value.width * taps * filters
-            value = Value(value.height, value.width, filters, learns=True)
+            passes, stride = PASSES if value.learns else PASSES - 1, layer.options.get("strides", 1)
+            height, width = ceil(value.height / stride), ceil(value.width / stride)
+            multiplications += passes * height * width * taps * filters
+            value = Value(height, width, filters, learns=True)
+        elif layer.kind == "Conv2DTranspose":
+            filters, kernel, stride = layer.options["filters"], _area(layer.options["kernel_size"]), layer.options.get("strides", 1)
+            multiplications += PASSES * value.height * value.width * kernel * value.channels * filters
+            value = Value(value.height * stride, value.width * stride, filters, learns=True)
         elif layer.kind == "Dense":
             passes = PASSES if value.learns else PASSES - 1
             multiplications += passes * value.channels * layer.options["units"]
             value = Value(1, 1, layer.options["units"], learns=True)
+        elif layer.kind == "Flatten":
+            value = Value(1, 1, value.height * value.width * value.channels, value.learns)
+        elif layer.kind == "Reshape":
+            value = Value(*layer.options["target_shape"], value.learns)
         elif layer.kind == "MaxPooling2D":
             value = Value(value.height // 2, value.width // 2, value.channels, value.learns)
         elif layer.kind == "UpSampling2D":
