@@ -26,6 +26,9 @@ FEW = ("data.train_samples=640", "data.test_samples=200", "train.epochs=1", "out
 """20 steps."""
 GRAPH = ROOT / "scripts/parity/configs/unet.toml"
 """With poolings, upsampling and connections past the code."""
+ALL_OF_A_STEP = tuple(f"train.optimizer.{option}" for option in
+                      ("name=Nadam", "weight_decay=0.01", "clipnorm=0.1", "use_ema=true"))
+"""Nadam has the most numbers that change from step to step."""
 FIRST_GRADIENT, FIRST_TEN = 1e-6, 1e-5
 """float32 from float64, relative."""
 LONG = ("data.train_samples=20000", "data.test_samples=200", "train.epochs=2", "train.checkpoint_every=50")
@@ -76,7 +79,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gpu_check") as folder:
         convae = Convae(arguments.convae.resolve(), arguments.device, Path(folder))
         rows: list[Row] = []
-        for check in (exact, rounded, repeated, captured, resumed, timed, timed_chain):
+        for check in (exact, rounded, repeated, captured, resumed, summed, timed, timed_chain):
             say(f"{check.__name__} ...")
             rows += check(convae)
     print_table(rows, arguments.device)
@@ -127,11 +130,12 @@ def repeated(convae: Convae) -> list[Row]:
 def captured(convae: Convae) -> list[Row]:
     """Steps as CUDA graphs, against kernels that are started one by one."""
     rows = []
-    for config in (ROOT / "configs/denoise.toml", GRAPH):
-        runs = [tensors(convae.train(config, f"{config.stem}-graphs-{on}", (*FEW, "output.safetensors=true",
-                                                                           f"train.cuda_graphs={on}")))
+    for config, optimizer in ((ROOT / "configs/denoise.toml", ()), (GRAPH, ()), (GRAPH, ALL_OF_A_STEP)):
+        name = f"{config.stem}{', all of a step' if optimizer else ''}"
+        runs = [tensors(convae.train(config, f"{name}-graphs-{on}", (*FEW, *optimizer, "output.safetensors=true",
+                                                                    f"train.cuda_graphs={on}")))
                 for on in ("true", "false")]
-        rows.append(same(f"{config.stem}: CUDA graphs, against kernels one by one", *runs))
+        rows.append(same(f"{name}: CUDA graphs, against kernels one by one", *runs))
     engine = json.loads((convae.folder / "plain-1/history.json").read_text())["engine"]
     on_gpu = convae.device.startswith("cuda")
     rows.append(Row("plain: the engine's name", engine, "with CUDA graphs", "CUDA graphs" in engine or not on_gpu))
@@ -155,6 +159,18 @@ def resumed(convae: Convae) -> list[Row]:
 def wait_for_a_checkpoint(folder: Path, process: subprocess.Popen) -> None:
     while process.poll() is None and not any(folder.glob("epoch-*.pt")):
         time.sleep(0.02)
+
+
+def summed(convae: Convae) -> list[Row]:
+    """Sums on GPUs by NCCL: here of one process, which is what one GPU allows."""
+    what = "NCCL: sums of one process"
+    example = convae.program.parent / "examples/all_reduce"
+    if not convae.device.startswith("cuda") or not example.is_file():
+        return [Row(what, "not tried: `cargo build --locked --example all_reduce` makes it, for a GPU")]
+    done = subprocess.run([str(example), "--gpus"], capture_output=True, text=True)
+    if done.returncode:
+        return [Row(what, (done.stderr.strip().splitlines() or ["no words"])[-1], "the values themselves", False)]
+    return [Row(what, ", ".join(done.stdout.split("\n")).strip(", "), "the values themselves")]
 
 
 def timed(convae: Convae) -> list[Row]:

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use tch::{Device, Kind, Tensor};
 
-use super::device::upload;
 use crate::data::Batch;
 use crate::nn::{Losses, channels_first, channels_last};
 use crate::plan::{Section, Shape};
+use crate::system::cuda::upload;
 
 /// The loss, and what it is of.
 #[derive(Debug, Clone)]

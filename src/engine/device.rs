@@ -1,8 +1,7 @@
 //! Which device computes.
 
-use tch::{Cuda, Device, Kind, Tensor};
+use tch::{Cuda, Device};
 
-use crate::system::cuda;
 use crate::system::exit::UsageError;
 
 /// The device that the config asks for: `auto`, `cpu` or `cuda:N`.
@@ -57,21 +56,6 @@ pub fn device_name(device: Device) -> String {
         Device::Cuda(number) => format!("cuda:{number}"),
         _ => "cpu".to_owned(),
     }
-}
-
-/// Values of the CPU's memory on the device; a GPU fetches them while the processor goes on.
-pub(super) fn upload(
-    mut values: Tensor,
-    view: impl Fn(&Tensor) -> Tensor,
-    device: Device,
-    kind: Kind,
-) -> Tensor {
-    if device == Device::Cpu {
-        return view(&values).to_kind(kind);
-    }
-    // Memory that is not pinned is right as well: the processor waits for it.
-    let _ = cuda::pin(&mut values);
-    view(&values).to_device_(device, kind, true, false)
 }
 
 /// Whether the processor multiplies bfloat16; every one with AMX has AVX-512 BF16 as well.

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::criterion::{Criterion, batch_of, sides};
 use super::model::Layers;
-use super::recorder::{Fields, Recorder};
+use super::recorder::{Fields, Recorder, Work};
 use super::{Engine, Model, Step, values_of};
 use crate::config::sections::{Precision, Train};
 use crate::data::{Batch, BatchPart};
@@ -95,13 +95,38 @@ impl Libtorch {
     }
 
     /// Loss and gradient of a batch.
-    fn step(&self, model: &Model, fields: &Fields) -> Step {
+    fn derived(&self, model: &Model, fields: &Fields) -> Step {
         let layers = self.layers(model);
         let (loss, _) = self.run(layers, fields, true);
         let gradients = Tensor::run_backward(&[&loss], &layers.trainable, false, false);
         let row = |tensor: &Tensor| tensor.to_kind(loss.kind()).flatten(0, -1);
         let rows: Vec<Tensor> = gradients.iter().map(row).collect();
         Step { loss: loss.detach(), gradient: Tensor::cat(&rows, 0) }
+    }
+}
+
+impl Libtorch {
+    /// What is made of a batch's loss and gradient; as one piece of work, where a GPU takes it so.
+    fn recorded(
+        &mut self,
+        work: Work,
+        model: &Model,
+        batch: &Batch,
+        seed: u64,
+        then: &mut dyn FnMut(Step) -> Step,
+    ) -> Step {
+        if self.draws_in_training {
+            tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
+        }
+        let fields = self.fields(batch);
+        let mut recorder = self.recorder.take();
+        let mut compute = |fields: &Fields| then(self.derived(model, fields));
+        let step = match &mut recorder {
+            Some(recorder) => recorder.step(work, fields, compute),
+            None => compute(&fields),
+        };
+        self.recorder = recorder;
+        step
     }
 }
 
@@ -132,23 +157,27 @@ impl Engine for Libtorch {
     }
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
-        if self.draws_in_training {
-            tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
-        }
-        let fields = self.fields(batch);
-        let mut recorder = self.recorder.take();
-        let compute = |fields: &Fields| self.step(model, fields);
-        let Step { loss, gradient } = match &mut recorder {
-            Some(recorder) => recorder.step(fields, compute),
-            None => compute(&fields),
-        };
-        self.recorder = recorder;
+        let Step { loss, gradient } =
+            self.recorded(Work::Derive, model, batch, seed, &mut |step| step);
         match batch.part {
             None => Step { loss, gradient },
             Some(BatchPart { whole, .. }) => {
                 let share = batch.len as f64 / whole as f64;
                 Step { loss: loss * share, gradient: gradient * share }
             }
+        }
+    }
+
+    fn step(
+        &mut self,
+        model: &Model,
+        batch: &Batch,
+        seed: u64,
+        learn: &mut dyn FnMut(Step) -> Step,
+    ) -> Step {
+        match batch.part {
+            None => self.recorded(Work::Learn, model, batch, seed, learn),
+            Some(_) => learn(self.loss_and_gradient(model, batch, seed)),
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Step {
     pub gradient: Tensor,
 }
 
-/// Computes with a model, or a part of it; it changes nothing of it but moving statistics. Only an
+/// Computes with a model, or a part of it; by itself it changes nothing of it but moving statistics. Only an
 /// engine of the whole model knows losses.
 pub(crate) trait Engine: std::fmt::Debug {
     /// For people: `native (AVX-512, 2 threads)`.
@@ -49,6 +49,18 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`. Of a process's share of a
     /// batch, what it adds to those of the whole one.
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step;
+
+    /// The same, and what is learned from it, which changes the model. What `learn` does is work on the device alone and
+    /// the same in each step: it may be captured with the rest, and then started without being called again.
+    fn step(
+        &mut self,
+        model: &Model,
+        batch: &Batch,
+        seed: u64,
+        learn: &mut dyn FnMut(Step) -> Step,
+    ) -> Step {
+        learn(self.loss_and_gradient(model, batch, seed))
+    }
 
     /// The loss without learning from it, a scalar on the device.
     fn loss(&mut self, model: &Model, batch: &Batch) -> Tensor;

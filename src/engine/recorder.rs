@@ -40,6 +40,18 @@ impl Fields {
     }
 }
 
+/// How far a step goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// To the gradient.
+    Derive,
+    /// To the weights that are learned from it.
+    Learn,
+}
+
+/// What is alike in steps of which one is captured for all: how far they go, and the sizes of what they read.
+type Form = (Work, Vec<Vec<i64>>);
+
 /// Work that is captured.
 pub(super) trait Graph: Debug + Sized {
     /// Captures some work, which is not done by that.
@@ -59,7 +71,7 @@ impl Graph for CudaGraph {
     }
 }
 
-/// Captures the first size of batches that comes often enough; others, such as an epoch's last batch, are computed as they
+/// Captures the first form of steps that comes often enough; others, such as an epoch's last batch, are computed as they
 /// come.
 #[derive(Debug)]
 pub(super) struct Recorder<G = CudaGraph> {
@@ -69,8 +81,8 @@ pub(super) struct Recorder<G = CudaGraph> {
 
 #[derive(Debug)]
 enum State<G> {
-    /// So many batches of such sizes came one after the other.
-    WarmingUp(Vec<Vec<i64>>, usize),
+    /// So many steps of such a form came one after the other, where there was one.
+    WarmingUp(Option<Form>, usize),
     Recorded(Recorded<G>),
     /// It cannot be captured.
     GaveUp,
@@ -80,7 +92,7 @@ enum State<G> {
 #[derive(Debug)]
 struct Recorded<G> {
     graph: G,
-    sizes: Vec<Vec<i64>>,
+    form: Form,
     fields: Fields,
     step: Step,
 }
@@ -88,28 +100,34 @@ struct Recorded<G> {
 impl<G: Graph> Recorder<G> {
     /// Of a GPU.
     pub fn new(device: usize) -> Self {
-        Self { device, state: State::WarmingUp(Vec::new(), 0) }
+        Self { device, state: State::WarmingUp(None, 0) }
     }
 
-    /// What `compute` gives for these fields, until the next step.
-    pub fn step(&mut self, fields: Fields, compute: impl Fn(&Fields) -> Step) -> Step {
-        let sizes = fields.sizes();
+    /// What `compute`, which goes so far, gives for these fields, until the next step.
+    pub fn step(
+        &mut self,
+        work: Work,
+        fields: Fields,
+        mut compute: impl FnMut(&Fields) -> Step,
+    ) -> Step {
+        let form = (work, fields.sizes());
         match &mut self.state {
-            State::Recorded(recorded) if recorded.sizes == sizes => {
+            State::Recorded(recorded) if recorded.form == form => {
                 recorded.fields.take_over(&fields);
                 return recorded.replay();
             }
-            State::WarmingUp(before, count) if *before == sizes && *count >= WARM_UP => {}
+            State::WarmingUp(before, count)
+                if before.as_ref() == Some(&form) && *count >= WARM_UP => {}
             State::WarmingUp(before, count) => {
-                *count = if *before == sizes { *count + 1 } else { 1 };
-                *before = sizes;
+                *count = if before.as_ref() == Some(&form) { *count + 1 } else { 1 };
+                *before = Some(form);
                 return compute(&fields);
             }
             State::Recorded(_) | State::GaveUp => return compute(&fields),
         }
         match G::capture(self.device, || compute(&fields)) {
             Ok((graph, step)) => {
-                let recorded = Recorded { graph, sizes, fields, step };
+                let recorded = Recorded { graph, form, fields, step };
                 let step = recorded.replay();
                 self.state = State::Recorded(recorded);
                 step
@@ -177,13 +195,18 @@ mod tests {
     }
 
     /// A loss that is the target's first value, and a gradient that is the input.
-    fn step<G: Graph>(recorder: &mut Recorder<G>, value: f32, count: usize) -> (f64, Vec<f32>) {
+    fn step<G: Graph>(
+        recorder: &mut Recorder<G>,
+        work: Work,
+        value: f32,
+        count: usize,
+    ) -> (f64, Vec<f32>) {
         let fields = Fields {
             input: Tensor::from_slice(&vec![value; count]),
             target: Some(Tensor::from_slice(&[value + 0.5])),
             places: None,
         };
-        let Step { loss, gradient } = recorder.step(fields, |fields| Step {
+        let Step { loss, gradient } = recorder.step(work, fields, |fields| Step {
             loss: fields.target.as_ref().unwrap().select(0, 0),
             gradient: fields.input.shallow_clone(),
         });
@@ -197,7 +220,7 @@ mod tests {
         for (number, size) in sizes.into_iter().enumerate() {
             let before = REPLAYS.get();
             let value = number as f32;
-            let got = step(&mut recorder, value, size);
+            let got = step(&mut recorder, Work::Learn, value, size);
             assert_eq!(got, (f64::from(value) + 0.5, vec![value; size]), "step {number}");
             // Three in a row were computed as they came: the steps 3, 4 and 5.
             let replayed = size == 4 && number > 5;
@@ -205,12 +228,31 @@ mod tests {
         }
     }
 
+    /// A gradient that was captured without what follows is no step of learning.
+    #[test]
+    fn steps_that_go_farther_are_not_replayed_as_those_that_go_less_far() {
+        let mut recorder = Recorder::<Views>::new(0);
+        for number in 0..6_u8 {
+            step(&mut recorder, Work::Derive, f32::from(number), 2);
+        }
+        let replays = |recorder: &mut Recorder<Views>, work| {
+            let before = REPLAYS.get();
+            step(recorder, work, 1.0, 2);
+            REPLAYS.get() - before
+        };
+        assert_eq!(replays(&mut recorder, Work::Learn), 0);
+        assert_eq!(replays(&mut recorder, Work::Derive), 1);
+    }
+
     #[test]
     fn what_cannot_be_captured_is_computed_as_it_comes() {
         let mut recorder = Recorder::<Refusing>::new(0);
         for number in 0..8_u8 {
             let value = f32::from(number);
-            assert_eq!(step(&mut recorder, value, 2), (f64::from(value) + 0.5, vec![value; 2]));
+            assert_eq!(
+                step(&mut recorder, Work::Learn, value, 2),
+                (f64::from(value) + 0.5, vec![value; 2])
+            );
         }
         assert!(matches!(recorder.state, State::GaveUp));
     }

@@ -132,7 +132,7 @@ impl Predictor {
         (self.penalty.added_to(loss, &self.model.trainable), outputs)
     }
 
-    /// Loss and gradient of a batch without what the weights add ([`Predictor::penalize`]); layers that draw random
+    /// Loss and gradient of a batch without what the weights add ([`Predictor::learn`]); layers that draw random
     /// numbers draw them from `seed`. Of a process's share of a batch, what it adds to those of the whole one.
     ///
     /// Of [`Supervision::Neighbors`] `gamma` is the regularizer's factor.
@@ -147,10 +147,32 @@ impl Predictor {
         }
     }
 
-    /// Adds the weights' penalties to a batch's loss, and theirs to its gradient.
-    pub(crate) fn penalize(&self, Step { loss, gradient }: Step) -> Step {
-        let (loss, gradient) = self.penalty.added_to_step(loss, gradient, &self.model.trainable);
-        Step { loss, gradient }
+    /// Loss and gradient of a batch, with the weights' penalties, and what `optimize` makes of the weights for that
+    /// gradient. It works on the device alone, and does the same in each step: a GPU may take the step as a whole, and
+    /// then does not call it again.
+    pub(crate) fn step(
+        &mut self,
+        batch: &Batch,
+        gamma: f64,
+        seed: u64,
+        optimize: &mut dyn FnMut(&mut Tensor, &Tensor),
+    ) -> Step {
+        if batch.len == 0 || matches!(batch.supervision, Supervision::Neighbors(_)) {
+            let step = self.loss_and_gradient(batch, gamma, seed);
+            return self.learn(step, optimize);
+        }
+        let Self { model, penalty, constraints, engine, .. } = self;
+        let mut learn = |step| learn(model, penalty, constraints, step, optimize);
+        engine.step(model, batch, seed, &mut learn)
+    }
+
+    /// What follows [`Predictor::loss_and_gradient`] in a step.
+    pub(crate) fn learn(
+        &mut self,
+        step: Step,
+        optimize: &mut dyn FnMut(&mut Tensor, &Tensor),
+    ) -> Step {
+        learn(&self.model, &self.penalty, &self.constraints, step, optimize)
     }
 
     /// From now on statistics of a batch are those of all that these train on, each of its share.
@@ -212,11 +234,6 @@ impl Predictor {
         &mut self.model.weights
     }
 
-    /// Holds the weights to their constraints.
-    pub(crate) fn constrain(&self) {
-        self.constraints.apply(&self.model.trainable);
-    }
-
     /// Whether all weights are numbers, the moving statistics too.
     #[must_use]
     pub fn is_finite(&self) -> bool {
@@ -241,6 +258,20 @@ impl Predictor {
             None => name,
         }
     }
+}
+
+/// Adds the weights' penalties to loss and gradient, and changes the weights.
+fn learn(
+    model: &Model,
+    penalty: &Penalty,
+    constraints: &Constraints,
+    Step { loss, gradient }: Step,
+    optimize: &mut dyn FnMut(&mut Tensor, &Tensor),
+) -> Step {
+    let (loss, gradient) = penalty.added_to_step(loss, gradient, &model.trainable);
+    optimize(&mut model.weights.shallow_clone(), &gradient);
+    constraints.apply(&model.trainable);
+    Step { loss, gradient }
 }
 
 /// For halves of the plan's images, where its method trains on such.

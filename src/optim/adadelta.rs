@@ -11,6 +11,7 @@ impl Rule for Adadelta {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [rate] = step.numbers else { unreachable!("Adadelta needs the rate") };
         let [squares, deltas] = slots else { unreachable!("Adadelta keeps two slots") };
         let blend = |old: &Tensor, new: &Tensor| old * self.rho + new * (1.0 - self.rho);
         let rms = |x: &Tensor| (x + self.epsilon).sqrt();
@@ -19,6 +20,6 @@ impl Rule for Adadelta {
         let delta = rms(deltas) * gradient / rms(squares);
         let new = blend(deltas, &delta.square());
         deltas.copy_(&new);
-        *weights -= delta * step.learning_rate;
+        *weights -= delta * rate;
     }
 }

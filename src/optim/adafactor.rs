@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::variable::views;
-use super::{Rule, Step, Variable};
+use super::{Moment, Rule, Step, Variable};
 use crate::config::sections::Adafactor;
 
 /// Means of a tensor's squared gradients along its last axis (`r`) and along the one before (`c`), in Keras's layout.
@@ -24,13 +24,21 @@ impl Rule for Adafactor {
         variables.iter().filter(|each| factor.is_none() || each.shape().len() > 1).map(length).sum()
     }
 
-    fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let [r, c, v] = slots else { unreachable!("Adafactor keeps three slots") };
-        let (kind, t) = (weights.kind(), f64::from(step.iteration));
+    fn numbers(&self, at: Moment) -> Vec<f64> {
+        let t = f64::from(at.iteration);
         // `relative_step` asks for this bound too, and does nothing else.
-        let rho = step.learning_rate.min(1.0 / t.sqrt());
-        let beta_2 = 1.0 - rounded(t.powf(self.beta_2_decay), kind);
-        let blend = |old: &Tensor, new: &Tensor| old * beta_2 + new * (1.0 - beta_2);
+        let rho = at.learning_rate.min(1.0 / t.sqrt());
+        let beta_2 = 1.0 - rounded(t.powf(self.beta_2_decay), at.kind);
+        vec![rho, beta_2, 1.0 - beta_2]
+    }
+
+    fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [rho, beta_2, share] = step.numbers else {
+            unreachable!("Adafactor needs three numbers")
+        };
+        let [r, c, v] = slots else { unreachable!("Adafactor keeps three slots") };
+        let kind = weights.kind();
+        let blend = |old: &Tensor, new: &Tensor| old * beta_2 + new * share;
         let (mut rows, mut columns) = (Parts::of(r), Parts::of(c));
         let tensors = |flat: &Tensor| views(flat, step.variables);
         let all = tensors(weights).into_iter().zip(tensors(gradient)).zip(tensors(v));
@@ -42,8 +50,8 @@ impl Rule for Adafactor {
                 let mut c = columns.next(&factor_shape(&gradient.size(), 1));
                 r.copy_(&blend(&r, &mean(-1)));
                 c.copy_(&blend(&c, &mean(-2)));
-                let share = &r / r.mean_dim([-1_i64].as_slice(), true, kind);
-                v.copy_(&(share.unsqueeze(-1) * c.unsqueeze(-2)));
+                let relative = &r / r.mean_dim([-1_i64].as_slice(), true, kind);
+                v.copy_(&(relative.unsqueeze(-1) * c.unsqueeze(-2)));
             } else {
                 v.copy_(&blend(&v, &squares));
             }

@@ -15,8 +15,9 @@ impl Rule for Adagrad {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [rate] = step.numbers else { unreachable!("Adagrad needs the rate") };
         let [squares] = slots else { unreachable!("Adagrad keeps one slot") };
         *squares += gradient.square();
-        *weights -= gradient * step.learning_rate / (&*squares + self.epsilon).sqrt();
+        *weights -= gradient * rate / (&*squares + self.epsilon).sqrt();
     }
 }

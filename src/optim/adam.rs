@@ -6,7 +6,7 @@ use tch::kind::Element;
 use tch::{Kind, Tensor};
 
 use super::values::{values, values_mut};
-use super::{Rule, Step};
+use super::{Moment, Rule, Step};
 use crate::config::sections::AdamMoments;
 
 impl Rule for AdamMoments {
@@ -15,18 +15,23 @@ impl Rule for AdamMoments {
         all[..if self.amsgrad { 3 } else { 2 }].to_vec()
     }
 
-    fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let Step { learning_rate, iteration, .. } = step;
-        // The bias corrections go into the rate, so epsilon meets the uncorrected root: this is
-        // where Keras and libtorch part.
-        let alpha = if weights.kind() == Kind::Float {
+    /// The bias corrections go into the rate, so epsilon meets the uncorrected root: this is where Keras and
+    /// libtorch part.
+    fn numbers(&self, Moment { learning_rate, iteration, kind }: Moment) -> Vec<f64> {
+        vec![if kind == Kind::Float {
             f64::from(self.alpha_in_float32(learning_rate, iteration))
         } else {
             learning_rate * (1.0 - self.beta_2.powi(iteration)).sqrt()
                 / (1.0 - self.beta_1.powi(iteration))
+        }]
+    }
+
+    fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let ([alpha], [value]) = (step.numbers, step.values) else {
+            unreachable!("Adam needs one number")
         };
-        if self.in_one_pass::<f32>(weights, gradient, slots, alpha)
-            || self.in_one_pass::<f64>(weights, gradient, slots, alpha)
+        if self.in_one_pass::<f32>(weights, gradient, slots, *value)
+            || self.in_one_pass::<f64>(weights, gradient, slots, *value)
         {
             return;
         }
@@ -49,7 +54,7 @@ impl AdamMoments {
         weights: &mut Tensor,
         gradient: &Tensor,
         slots: &mut [Tensor],
-        alpha: f64,
+        alpha: &Tensor,
     ) {
         let [m, v, largest @ ..] = slots else { unreachable!("Adam keeps two slots or three") };
         *m += (gradient - &*m) * (1.0 - self.beta_1);
@@ -111,7 +116,8 @@ mod tests {
         for _ in 0..3 {
             let gradient = random(0.01);
             assert!(adam.in_one_pass::<T>(&mut ours.0, &gradient, &mut ours.1, 0.003));
-            adam.tensor_by_tensor(&mut theirs.0, &gradient, &mut theirs.1, 0.003);
+            let alpha = Tensor::from(0.003).to_kind(kind);
+            adam.tensor_by_tensor(&mut theirs.0, &gradient, &mut theirs.1, &alpha);
         }
         assert_eq!(ours.1, theirs.1, "the moments differ");
         // libtorch's vectors may round the last operation of a step otherwise: once a step.

@@ -27,12 +27,23 @@ impl Average {
         })
     }
 
-    /// After each step; `updates` counts those of the weights before it. With accumulated gradients Keras
-    /// averages in steps without an update, too, and until the first one it takes the weights as they are.
-    pub fn follow(&mut self, weights: &mut Tensor, updates: i32) {
+    /// The shares of the old average and of the weights in the new one, after so many updates of the weights.
+    /// With accumulated gradients Keras averages in steps without an update, too, and until the first one it takes
+    /// the weights as they are.
+    pub fn shares(&self, updates: i32) -> [f64; 2] {
         let momentum = if updates == 0 { 0.0 } else { self.momentum };
-        let new = &self.values * momentum + &*weights * (1.0 - momentum);
-        self.values.copy_(&new);
+        [momentum, 1.0 - momentum]
+    }
+
+    /// Whether it takes the weights' place now and then.
+    pub fn overwrites(&self) -> bool {
+        self.overwrite_frequency.is_some()
+    }
+
+    /// After each step, with [`Average::shares`]; `updates` counts those of the weights before it.
+    pub fn follow(&mut self, weights: &mut Tensor, [old, new]: [&Tensor; 2], updates: i32) {
+        let mean = &self.values * old + &*weights * new;
+        self.values.copy_(&mean);
         let due = |every: usize| (updates as usize + 1).is_multiple_of(every);
         if self.overwrite_frequency.is_some_and(due) {
             weights.copy_(&self.values);

@@ -11,9 +11,10 @@ impl Rule for Lion {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [rate] = step.numbers else { unreachable!("Lion needs the rate") };
         let [momentum] = slots else { unreachable!("Lion keeps one slot") };
         let blend = |beta: f64| &*momentum * beta + gradient * (1.0 - beta);
-        *weights -= blend(self.beta_1).sign() * step.learning_rate;
+        *weights -= blend(self.beta_1).sign() * rate;
         let new = blend(self.beta_2);
         momentum.copy_(&new);
     }

@@ -17,6 +17,7 @@ mod lamb;
 mod lion;
 mod muon;
 mod nadam;
+mod numbers;
 mod of_weight;
 mod penalty;
 mod rmsprop;
@@ -33,6 +34,7 @@ use accumulator::Accumulator;
 use average::Average;
 use clip::Clip;
 pub use constraint::Constraints;
+use numbers::Numbers;
 pub use penalty::Penalty;
 use schedule::Pace;
 pub use variable::Variable;
@@ -52,23 +54,41 @@ trait Rule: std::fmt::Debug {
         variables.iter().map(Variable::count).sum()
     }
 
-    /// Takes this share of the weights, times the learning rate, off them.
-    fn decay(&self, weights: &mut Tensor, share: Option<f64>, step: Step) {
+    /// All that changes from one update to the next, as many numbers in each: the learning rate, unless it says
+    /// otherwise.
+    fn numbers(&self, at: Moment) -> Vec<f64> {
+        vec![at.learning_rate]
+    }
+
+    /// Takes this share of the weights off them.
+    fn decay(&self, weights: &mut Tensor, share: Option<&Tensor>, _step: Step) {
         if let Some(share) = share {
-            *weights -= &*weights * (share * step.learning_rate);
+            *weights -= &*weights * share;
         }
     }
 
-    /// Moves `weights` along `gradient` (both flat).
+    /// Moves `weights` along `gradient` (both flat), where they lie: it neither waits for a GPU nor knows which
+    /// update it is, so that a GPU can be told once what to do in each.
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step);
 }
 
-/// Where an update stands.
+/// When an update is.
 #[derive(Debug, Clone, Copy)]
-struct Step<'a> {
+struct Moment {
     learning_rate: f64,
     /// Counts the updates of the weights, from 1.
     iteration: i32,
+    /// Of the weights.
+    kind: Kind,
+}
+
+/// What an update reads beside weights, gradient and slots.
+#[derive(Debug, Clone, Copy)]
+struct Step<'a> {
+    /// [`Rule::numbers`], scalars in the weights' precision and memory.
+    numbers: &'a [Tensor],
+    /// The same in the processor's memory: of use only where the weights are there too.
+    values: &'a [f64],
     /// The weight tensors in the flat buffer.
     variables: &'a [Variable],
 }
@@ -80,6 +100,14 @@ fn power(base: f64, exponent: i32, kind: Kind) -> f64 {
     } else {
         base.powi(exponent)
     }
+}
+
+/// Numbers of a step that follow the rule's.
+const AFTER_THE_RULES: usize = 3;
+
+/// The rule's numbers, and those that follow them.
+fn split<T>(numbers: &[T]) -> (&[T], &[T; AFTER_THE_RULES]) {
+    numbers.split_last_chunk().expect("it holds them all")
 }
 
 /// A rule with its state.
@@ -97,6 +125,8 @@ pub struct Optimizer {
     kind: Kind,
     iterations: i32,
     slots: Vec<Tensor>,
+    /// The rule's, the share that weights lose ([`Rule::decay`]), and two of the average.
+    numbers: Numbers,
 }
 
 impl Optimizer {
@@ -124,6 +154,8 @@ impl Optimizer {
             Tensor::full([rule.length_of(slot, &variables)], rule.start_of(slot), options)
         };
         let slots = rule.slots().iter().map(start).collect();
+        let at = Moment { learning_rate: 0.0, iteration: 1, kind: weights.kind() };
+        let numbers = Numbers::new(rule.numbers(at).len() + AFTER_THE_RULES, weights);
         Self {
             rule,
             clip: Clip::new(common, variables.iter().map(Variable::count).collect()),
@@ -138,6 +170,7 @@ impl Optimizer {
             kind: weights.kind(),
             iterations: 0,
             slots,
+            numbers,
         }
     }
 
@@ -153,6 +186,29 @@ impl Optimizer {
 
     /// One step; `gradient` is flat, like the weights.
     pub fn step(&mut self, weights: &mut Tensor, gradient: &Tensor) {
+        self.prepare();
+        self.apply(weights, gradient);
+        self.advance();
+    }
+
+    /// Lays out what changes from step to step, for [`Optimizer::apply`].
+    pub(crate) fn prepare(&mut self) {
+        let updates = self.updates();
+        let learning_rate = self.current_rate();
+        let at = Moment { learning_rate, iteration: updates + 1, kind: self.kind };
+        let mut numbers = self.rule.numbers(at);
+        numbers.push(self.weight_decay.map_or(0.0, |share| share * learning_rate));
+        numbers.extend(self.average.as_ref().map_or([0.0; 2], |average| average.shares(updates)));
+        self.numbers.set(numbers);
+    }
+
+    /// Whether [`Optimizer::apply`] does the same in each step.
+    pub(crate) fn is_uniform(&self) -> bool {
+        self.accumulator.is_none() && !self.average.as_ref().is_some_and(Average::overwrites)
+    }
+
+    /// The step's work on the weights and the state, in their memory.
+    pub(crate) fn apply(&mut self, weights: &mut Tensor, gradient: &Tensor) {
         no_grad(|| {
             let updates = self.updates();
             let due = match &mut self.accumulator {
@@ -160,20 +216,26 @@ impl Optimizer {
                 None => Some(gradient.shallow_clone()),
             };
             if let Some(gradient) = due {
-                self.update(weights, &gradient, updates + 1);
+                self.update(weights, &gradient);
             }
             if let Some(average) = &mut self.average {
-                average.follow(weights, updates);
+                let (_, [_, old, new]) = split(self.numbers.tensors());
+                average.follow(weights, [old, new], updates);
             }
-            self.iterations += 1;
         });
     }
 
-    fn update(&mut self, weights: &mut Tensor, gradient: &Tensor, iteration: i32) {
+    /// Another step is done.
+    pub(crate) fn advance(&mut self) {
+        self.iterations += 1;
+    }
+
+    fn update(&mut self, weights: &mut Tensor, gradient: &Tensor) {
         let gradient = self.clip.apply(gradient);
-        let learning_rate = self.current_rate();
-        let step = Step { learning_rate, iteration, variables: &self.variables };
-        self.rule.decay(weights, self.weight_decay, step);
+        let (numbers, [share, ..]) = split(self.numbers.tensors());
+        let (values, _) = split(self.numbers.values());
+        let step = Step { numbers, values, variables: &self.variables };
+        self.rule.decay(weights, self.weight_decay.map(|_| share), step);
         self.rule.update(weights, &gradient, &mut self.slots, step);
     }
 

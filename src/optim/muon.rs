@@ -4,7 +4,7 @@
 use tch::Tensor;
 
 use super::variable::views;
-use super::{Rule, Step, Variable, power};
+use super::{Moment, Rule, Step, Variable, power};
 use crate::config::sections::Muon;
 
 /// Keeps a matrix of zeros from being divided by its norm.
@@ -15,26 +15,35 @@ impl Rule for Muon {
         vec!["momentum", "velocity"]
     }
 
-    fn decay(&self, weights: &mut Tensor, share: Option<f64>, step: Step) {
+    fn numbers(&self, at: Moment) -> Vec<f64> {
+        let power = |beta| power(beta, at.iteration, at.kind);
+        let corrected = (1.0 - power(self.adam_beta_2)).sqrt() / (1.0 - power(self.adam_beta_1));
+        let decay = self.adam_weight_decay.unwrap_or(0.0) * at.learning_rate;
+        vec![at.learning_rate, at.learning_rate * self.adam_lr_ratio * corrected, decay]
+    }
+
+    fn decay(&self, weights: &mut Tensor, share: Option<&Tensor>, step: Step) {
+        let of_adam = self.adam_weight_decay.map(|_| &step.numbers[2]);
         for (mut weight, variable) in views(weights, step.variables).into_iter().zip(step.variables)
         {
-            let share = if self.takes_adam_for(variable) { self.adam_weight_decay } else { share };
+            let share = if self.takes_adam_for(variable) { of_adam } else { share };
             if let Some(share) = share {
-                weight -= &weight * (share * step.learning_rate);
+                weight -= &weight * share;
             }
         }
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [rate, alpha, _] = step.numbers else { unreachable!("Muon needs three numbers") };
         let [momentum, velocity] = slots else { unreachable!("Muon keeps two slots") };
         let tensors = |flat: &Tensor| views(flat, step.variables);
         let moments = tensors(momentum).into_iter().zip(tensors(velocity));
         let all = tensors(weights).into_iter().zip(tensors(gradient)).zip(moments);
         for (((mut weight, gradient), (mut m, mut v)), variable) in all.zip(step.variables) {
             weight -= if self.takes_adam_for(variable) {
-                self.adam(&gradient, &mut m, &mut v, step)
+                self.adam(&gradient, &mut m, &mut v, alpha)
             } else {
-                self.orthogonal(&gradient, &mut m) * step.learning_rate
+                self.orthogonal(&gradient, &mut m) * rate
             };
         }
     }
@@ -54,10 +63,7 @@ impl Muon {
         self.takes_adam(&variable.path, variable.shape().len())
     }
 
-    fn adam(&self, gradient: &Tensor, m: &mut Tensor, v: &mut Tensor, step: Step) -> Tensor {
-        let power = |beta| power(beta, step.iteration, gradient.kind());
-        let corrected = (1.0 - power(self.adam_beta_2)).sqrt() / (1.0 - power(self.adam_beta_1));
-        let alpha = step.learning_rate * self.adam_lr_ratio * corrected;
+    fn adam(&self, gradient: &Tensor, m: &mut Tensor, v: &mut Tensor, alpha: &Tensor) -> Tensor {
         *m += (gradient - &*m) * (1.0 - self.adam_beta_1);
         *v += (gradient.square() - &*v) * (1.0 - self.adam_beta_2);
         &*m * alpha / (v.sqrt() + self.epsilon)

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Rule, Step, power};
+use super::{Moment, Rule, Step, power};
 use crate::config::sections::{Moments, Nadam};
 
 /// How fast the momentum rises to `beta_1`.
@@ -13,17 +13,26 @@ impl Rule for Nadam {
         vec!["momentum", "velocity"]
     }
 
+    fn numbers(&self, at: Moment) -> Vec<f64> {
+        let Moments { beta_1, beta_2, .. } = self.moments;
+        let momentum = |iteration| beta_1 * (1.0 - 0.5 * power(DECAY, iteration, at.kind));
+        let (now, next) = (momentum(at.iteration), momentum(at.iteration + 1));
+        let so_far = product((1..=at.iteration).map(momentum));
+        let correction = 1.0 - power(beta_2, at.iteration, at.kind);
+        vec![at.learning_rate, next, 1.0 - so_far * next, 1.0 - now, 1.0 - so_far, correction]
+    }
+
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [rate, next, ahead, now, behind, correction] = step.numbers else {
+            unreachable!("Nadam needs six numbers")
+        };
         let [m, v] = slots else { unreachable!("Nadam keeps two slots") };
-        let (Moments { beta_1, beta_2, epsilon }, kind) = (&self.moments, weights.kind());
-        let momentum = |iteration| beta_1 * (1.0 - 0.5 * power(DECAY, iteration, kind));
-        let (now, next) = (momentum(step.iteration), momentum(step.iteration + 1));
-        let so_far = product((1..=step.iteration).map(momentum));
+        let Moments { beta_1, beta_2, epsilon } = &self.moments;
         *m += (gradient - &*m) * (1.0 - beta_1);
         *v += (gradient.square() - &*v) * (1.0 - beta_2);
-        let m_hat = &*m * next / (1.0 - so_far * next) + gradient * (1.0 - now) / (1.0 - so_far);
-        let v_hat = &*v / (1.0 - power(*beta_2, step.iteration, kind));
-        *weights -= m_hat * step.learning_rate / (v_hat.sqrt() + *epsilon);
+        let m_hat = &*m * next / ahead + gradient * now / behind;
+        let v_hat = &*v / correction;
+        *weights -= m_hat * rate / (v_hat.sqrt() + *epsilon);
     }
 }
 

@@ -14,6 +14,7 @@ impl Rule for RmsProp {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
+        let [rate] = step.numbers else { unreachable!("RMSprop needs the rate") };
         let (velocity, rest) = slots.split_first_mut().expect("RMSprop keeps a velocity");
         let (momentum, average) = rest.split_at_mut(usize::from(self.momentum > 0.0));
         let blend = |old: &Tensor, new: &Tensor| old * self.rho + new * (1.0 - self.rho);
@@ -27,7 +28,7 @@ impl Rule for RmsProp {
             }
             _ => velocity.shallow_clone(),
         };
-        let increment = gradient * step.learning_rate / (denominator + self.epsilon).sqrt();
+        let increment = gradient * rate / (denominator + self.epsilon).sqrt();
         *weights -= match momentum {
             [momentum] => {
                 let new = &*momentum * self.momentum + increment;

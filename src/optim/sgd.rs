@@ -11,7 +11,8 @@ impl Rule for Sgd {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let push = gradient * step.learning_rate;
+        let [rate] = step.numbers else { unreachable!("SGD needs the rate") };
+        let push = gradient * rate;
         let [velocity] = slots else {
             *weights -= push;
             return;

@@ -6,6 +6,23 @@ pub use bound::{CudaGraph, pin, prepare};
 #[cfg(not(convae_cuda))]
 pub use unbound::{CudaGraph, pin, prepare};
 
+use tch::{Device, Kind, Tensor};
+
+/// Values of the CPU's memory on the device; a GPU fetches them while the processor goes on.
+pub fn upload(
+    mut values: Tensor,
+    view: impl Fn(&Tensor) -> Tensor,
+    device: Device,
+    kind: Kind,
+) -> Tensor {
+    if device == Device::Cpu {
+        return view(&values).to_kind(kind);
+    }
+    // Memory that is not pinned is right as well: the processor waits for it.
+    let _ = pin(&mut values);
+    view(&values).to_device_(device, kind, true, false)
+}
+
 #[cfg(convae_cuda)]
 mod bound {
     use std::ffi::c_int;

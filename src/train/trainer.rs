@@ -116,8 +116,18 @@ impl Trainer {
 
     /// One step of gradient descent on its own; `epoch` and `step` name the random numbers that it may draw.
     pub fn train_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Step {
-        let step = self.loss_and_gradient(batch, epoch, step);
-        self.learn(step)
+        let (gamma, seed) = self.chances(epoch, step);
+        if !self.optimizer.is_uniform() {
+            let step = self.predictor.loss_and_gradient(batch, gamma, seed);
+            return self.learn(step);
+        }
+        let Self { predictor, optimizer, .. } = self;
+        optimizer.prepare();
+        let step = predictor.step(batch, gamma, seed, &mut |weights, gradient| {
+            optimizer.apply(weights, gradient);
+        });
+        optimizer.advance();
+        step
     }
 
     /// The same with all that train together, of whose batch it has its share.
@@ -125,29 +135,27 @@ impl Trainer {
     /// # Errors
     /// When another of them is lost: the training is over.
     pub fn shared_step(&mut self, batch: &Batch, epoch: u64, step: u64) -> Result<Step, Lost> {
-        let mut step = self.loss_and_gradient(batch, epoch, step);
-        if let Some(ranks) = &self.ranks {
-            let moving = if self.synchronized {
-                Vec::new()
-            } else {
-                self.predictor.parameters().moving_statistics()
-            };
-            step = together::sum_up(ranks, &step, &moving)?;
-        }
+        let Some(ranks) = &self.ranks else { return Ok(self.train_step(batch, epoch, step)) };
+        let (gamma, seed) = self.chances(epoch, step);
+        let step = self.predictor.loss_and_gradient(batch, gamma, seed);
+        let moving = if self.synchronized {
+            Vec::new()
+        } else {
+            self.predictor.parameters().moving_statistics()
+        };
+        let step = together::sum_up(ranks, &step, &moving)?;
         Ok(self.learn(step))
     }
 
-    fn loss_and_gradient(&mut self, batch: &Batch, epoch: u64, step: u64) -> Step {
+    /// Neighbor2Neighbor's factor, and where the layers' random numbers come from.
+    fn chances(&self, epoch: u64, step: u64) -> (f64, u64) {
         let seed = stream(self.seed, Purpose::Layers, epoch, step).next_u64();
-        let gamma = self.gamma * epoch as f64;
-        self.predictor.loss_and_gradient(batch, gamma, seed)
+        (self.gamma * epoch as f64, seed)
     }
 
     fn learn(&mut self, step: Step) -> Step {
-        let step = self.predictor.penalize(step);
-        self.optimizer.step(self.predictor.weights(), &step.gradient);
-        self.predictor.constrain();
-        step
+        let Self { predictor, optimizer, .. } = self;
+        predictor.learn(step, &mut |weights, gradient| optimizer.step(weights, gradient))
     }
 
     /// The learning rate of the next step.
