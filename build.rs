@@ -42,6 +42,7 @@ fn compile_torch_ext(lib: &Path) {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo:rustc-check-cfg=cfg(convae_c10d)");
     println!("cargo:rustc-check-cfg=cfg(convae_cuda)");
+    println!("cargo:rustc-check-cfg=cfg(convae_nccl)");
     let include = std::env::var_os("LIBTORCH_INCLUDE").map_or_else(
         || lib.with_file_name("include"),
         |folder| PathBuf::from(folder).join("include"),
@@ -66,6 +67,17 @@ fn compile_torch_ext(lib: &Path) {
             Err(reason) => println!(
                 "cargo:warning=this libtorch does not take torch-ext/cuda.cpp ({reason}), so this convae starts a GPU's \
                  kernels one by one, which is slower"
+            ),
+        }
+        match compile_nccl(&include, lib) {
+            Ok((object, library)) => {
+                build.object(object);
+                println!("cargo:rustc-link-arg={library}");
+                println!("cargo:rustc-cfg=convae_nccl");
+            }
+            Err(reason) => println!(
+                "cargo:warning=torch-ext/nccl.cpp is left out ({reason}), so several processes of this convae add up their \
+                 gradients through the processor's memory"
             ),
         }
     }
@@ -94,12 +106,7 @@ fn compile_group(include: &Path, lib: &Path) -> Result<PathBuf, String> {
 
 /// CUDA graphs, where CUDA's own headers lie beside libtorch's, where CUDA_HOME says, or where CUDA puts them.
 fn compile_cuda(include: &Path, lib: &Path) -> Result<PathBuf, String> {
-    println!("cargo:rerun-if-env-changed=CUDA_HOME");
-    let home = std::env::var_os("CUDA_HOME").map(|home| Path::new(&home).join("include"));
-    let places = [Some(include.join("cuda")), home, Some("/usr/local/cuda/include".into())];
-    let headers = (places.into_iter().flatten())
-        .find(|folder| folder.join(RUNTIME).exists())
-        .ok_or_else(|| format!("{RUNTIME} is not there: name CUDA's folder in CUDA_HOME"))?;
+    let headers = cuda_headers(include, RUNTIME)?;
     let runtime = cuda_runtime(lib);
     // libtorch's classes have other members with other versions.
     let versions = (version_of(&headers.join(RUNTIME)), runtime.as_deref().and_then(version_in));
@@ -110,12 +117,38 @@ fn compile_cuda(include: &Path, lib: &Path) -> Result<PathBuf, String> {
             "the headers are those of CUDA {headers}, and libtorch's library is that of {library}"
         ));
     }
-    let mut libraries: Vec<String> =
-        ["-ltorch_cpu", "-lc10", "-ltorch_cuda", "-lc10_cuda"].map(String::from).into();
+    let mut libraries = LIBTORCH_WITH_CUDA.map(String::from).to_vec();
     libraries.extend(runtime);
     let mut build = torch_ext(include);
     build.include(headers).file("torch-ext/cuda.cpp");
     linkable(&mut build, lib, &libraries)
+}
+
+/// Sums among the GPUs of several processes, where NCCL's header lies with CUDA's, and its library beside libtorch's. And
+/// that library.
+fn compile_nccl(include: &Path, lib: &Path) -> Result<(PathBuf, String), String> {
+    let headers = [cuda_headers(include, RUNTIME)?, cuda_headers(include, "nccl.h")?];
+    let library = lib.join("libnccl.so.2");
+    if !library.exists() {
+        return Err(format!("{} is not there", library.display()));
+    }
+    let library = library.display().to_string();
+    let mut libraries = LIBTORCH_WITH_CUDA.map(String::from).to_vec();
+    libraries.push(library.clone());
+    libraries.extend(cuda_runtime(lib));
+    let mut build = torch_ext(include);
+    build.includes(headers).file("torch-ext/nccl.cpp");
+    Ok((linkable(&mut build, lib, &libraries)?, library))
+}
+
+/// The folder with one of CUDA's headers.
+fn cuda_headers(include: &Path, header: &str) -> Result<PathBuf, String> {
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
+    let home = std::env::var_os("CUDA_HOME").map(|home| Path::new(&home).join("include"));
+    let places = [Some(include.join("cuda")), home, Some("/usr/local/cuda/include".into())];
+    (places.into_iter().flatten())
+        .find(|folder| folder.join(header).exists())
+        .ok_or_else(|| format!("{header} is not there: name CUDA's folder in CUDA_HOME"))
 }
 
 /// CUDA's own library, which lies beside libtorch's under the name of its version.
@@ -124,6 +157,8 @@ fn cuda_runtime(lib: &Path) -> Option<String> {
     let file = files.find(|file| file.file_name().to_string_lossy().starts_with("libcudart"))?;
     Some(file.path().display().to_string())
 }
+
+const LIBTORCH_WITH_CUDA: [&str; 4] = ["-ltorch_cpu", "-lc10", "-ltorch_cuda", "-lc10_cuda"];
 
 /// The header that says which CUDA it is of.
 const RUNTIME: &str = "cuda_runtime_api.h";

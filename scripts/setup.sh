@@ -284,8 +284,8 @@ RULES = [  # path in the wheel -> path in .libtorch
     (rf"nvidia/\w+/lib/({NVIDIA})", r"lib/\1"),
     (r"([^/]+)\.dist-info/licenses/(.+)", r"licenses/\1/\2"),
 ]
-HEADERS = (r"nvidia/\w+/include/(.+)", r"include/cuda/\1")  # which torch-ext/cuda.cpp needs
-WITH_HEADERS = ("nvidia_cuda_runtime", "nvidia_cuda_crt")
+HEADERS = (r"nvidia/\w+/include/(.+)", r"include/cuda/\1")  # which torch-ext needs
+WITH_HEADERS = ("nvidia_cuda_runtime", "nvidia_cuda_crt", "nvidia_nccl")
 
 for wheel in sorted((part / "wheels").glob("*.whl")):
     own = [HEADERS] if cuda and wheel.name.startswith(WITH_HEADERS) else []

@@ -8,6 +8,7 @@ use crate::config::regularizers::Regularizer;
 use crate::config::sections::Distributed;
 use crate::data::Images;
 use crate::system::exit::UsageError;
+use crate::system::ranks::sums_on_gpus;
 
 impl Plan {
     /// Refuses what so many processes cannot share.
@@ -16,7 +17,7 @@ impl Plan {
     /// Naming the key, and what to change.
     pub fn check_processes(&self, processes: usize) -> Result<(), ConfigError> {
         let train = &self.config.train;
-        if train.distributed == Distributed::Nccl {
+        if train.distributed == Distributed::Nccl && !sums_on_gpus() {
             let problem = "is \"nccl\", which this convae was built without".to_owned();
             return self.refuse("train.distributed", problem, "take \"auto\" or \"gloo\"");
         }

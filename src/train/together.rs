@@ -59,39 +59,65 @@ fn summed<T: Summand + kind::Element>(
     own: &Step,
     moving: &[Tensor],
 ) -> Result<Step, Lost> {
-    let share = ranks.share();
-    let values = [&own.gradient].into_iter().chain(moving);
-    let count: usize = values.clone().map(Tensor::numel).sum();
-    let mut row = vec![T::default(); count + SLOTS * share.of];
-    let mut rest = &mut row[..];
-    for values in values {
-        let length = values.numel();
-        values.to_device(Device::Cpu).copy_data(&mut rest[..length], length);
-        rest = &mut rest[length..];
+    let (device, slots) =
+        (own.gradient.device(), Tensor::from_slice(&slots::<T>(ranks, &own.loss)));
+    let mut values: Vec<Tensor> = vec![own.gradient.shallow_clone()];
+    values.extend(moving.iter().map(|moving| moving.flatten(0, -1)));
+    let lengths: Vec<i64> =
+        values.iter().chain([&slots]).map(|values| values.numel() as i64).collect();
+    values.push(slots.to_device(device));
+    let row = added_up::<T>(ranks, no_grad(|| Tensor::cat(&values, 0)))?;
+    let mut parts = row.split_with_sizes(lengths.as_slice(), 0);
+    let loss = taken(ranks, &values_of::<T>(&parts.pop().expect("the slots are the last part")));
+    let gradient = parts.remove(0);
+    for (moving, sums) in moving.iter().zip(parts) {
+        let means = sums.view_as(moving) / ranks.share().of as f64;
+        no_grad(|| moving.shallow_clone().copy_(&means));
     }
-    let loss = own.loss.double_value(&[]);
+    Ok(Step { loss: Tensor::from(loss).to_device(device), gradient })
+}
+
+/// A row's sums over all ranks, on its device.
+fn added_up<T: Summand + kind::Element>(ranks: &Ranks, mut row: Tensor) -> Result<Tensor, Lost> {
+    if ranks.have_gpus() {
+        ranks.sum_tensor(&mut row)?;
+        return Ok(row);
+    }
+    let mut values = values_of::<T>(&row);
+    ranks.sum(&mut values)?;
+    Ok(Tensor::from_slice(&values).to_device(row.device()))
+}
+
+fn values_of<T: Summand + kind::Element>(row: &Tensor) -> Vec<T> {
+    let mut values = vec![T::default(); row.numel()];
+    row.to_device(Device::Cpu).copy_data(&mut values, row.numel());
+    values
+}
+
+/// What this rank says beside its values, among the places of all.
+fn slots<T: Summand>(ranks: &Ranks, loss: &Tensor) -> Vec<T> {
+    let (share, loss) = (ranks.share(), loss.double_value(&[]));
     let rounded = T::of(loss);
     // An infinite loss leaves nothing out.
     let rest = if loss.is_finite() { loss - rounded.wide() } else { 0.0 };
-    let slots = [rounded, T::of(rest), T::of(ranks.wants_stop())];
-    row[count + SLOTS * share.rank..][..SLOTS].copy_from_slice(&slots);
-    ranks.sum(&mut row)?;
+    let mut slots = vec![T::default(); SLOTS * share.of];
+    slots[SLOTS * share.rank..][..SLOTS].copy_from_slice(&[
+        rounded,
+        T::of(rest),
+        T::of(ranks.wants_stop()),
+    ]);
+    slots
+}
+
+/// The loss of the whole batch; and all now know whether to stop.
+fn taken<T: Summand>(ranks: &Ranks, slots: &[T]) -> f64 {
     let (mut loss, mut stops) = (0.0, false);
-    for slots in row[count..].chunks_exact(SLOTS) {
+    for slots in slots.chunks_exact(SLOTS) {
         loss += slots[0].wide() + slots[1].wide();
         stops |= slots[2].wide() > 0.0;
     }
     ranks.agree_on_stop(stops);
-    let (gradient, mut rest) = row[..count].split_at(own.gradient.numel());
-    for moving in moving {
-        let (sums, others) = rest.split_at(moving.numel());
-        let means = Tensor::from_slice(sums) / share.of as f64;
-        no_grad(|| moving.shallow_clone().copy_(&means));
-        rest = others;
-    }
-    let gradient = Tensor::from_slice(gradient).to_device(own.gradient.device());
-    let loss = Tensor::from(loss).to_device(gradient.device());
-    Ok(Step { loss, gradient })
+    loss
 }
 
 /// The mean loss over the test images, of which each process judges its share; all then know that they have the same

@@ -5,6 +5,7 @@
 //! lost, and the training with it.
 
 mod group;
+mod nccl;
 mod place;
 mod watch;
 
@@ -18,11 +19,14 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 pub use group::{Summand, is_built};
+pub use nccl::sums_on_gpus;
 pub use place::{Apart, Place};
 
 use crate::system::exit::UsageError;
 use crate::system::interrupt;
 use group::{Group, Problem, Store};
+use nccl::Nccl;
+use tch::Tensor;
 use watch::{Ending, Watch, wait};
 
 /// A rank that shows no sign of life for so long, when something went wrong, is what went wrong.
@@ -60,13 +64,21 @@ impl Share {
     }
 }
 
+/// The ways to add up numbers.
+#[derive(Debug)]
+struct Members {
+    group: Group,
+    /// Of tensors, where each rank has a GPU of its own.
+    nccl: Option<Nccl>,
+}
+
 /// One of several processes that train together.
 #[derive(Debug)]
 pub struct Ranks {
     place: Place,
     timeout: Duration,
-    /// Gone once it is lost or left.
-    group: Mutex<Option<Group>>,
+    /// Gone once they are lost or left.
+    members: Mutex<Option<Members>>,
     lost: Mutex<Option<Lost>>,
     watch: Watch,
     /// What all have agreed on.
@@ -101,7 +113,7 @@ impl Ranks {
         let watch = Watch::begin(Arc::new(store), place.rank, place.size);
         Ok(Self {
             timeout,
-            group: Mutex::new(Some(group)),
+            members: Mutex::new(Some(Members { group, nccl: None })),
             lost: Mutex::default(),
             watch,
             stops: AtomicBool::new(false),
@@ -133,8 +145,40 @@ impl Ranks {
     /// When a rank is lost or has failed; there is nothing in `values` then.
     pub fn sum<T: Summand>(&self, values: &mut Vec<T>) -> Result<(), Lost> {
         let brought = std::mem::take(values);
-        *values = self.together(|group| group.sum(brought, || !self.is_overdue()))?;
+        *values = self.together(|members| members.group.sum(brought, || !self.is_overdue()))?;
         Ok(())
+    }
+
+    /// From here on [`Ranks::sum_tensor`] adds up on the GPUs, of which each rank names its own.
+    ///
+    /// # Errors
+    /// As [`Ranks::sum`], and where they cannot reach each other.
+    pub fn join_gpus(&self, device: usize) -> Result<(), Lost> {
+        let invitation = if self.is_first() { Nccl::invite() } else { Ok(Vec::new()) };
+        let invitation = self.share_out(invitation.unwrap_or_default())?;
+        let place = (self.place.rank, self.place.size);
+        self.together(|members| {
+            let joined = Nccl::join(device, &invitation, place, || !self.is_overdue())?;
+            members.nccl = Some(joined);
+            Ok(())
+        })
+    }
+
+    /// Whether the ranks have joined their GPUs.
+    #[must_use]
+    pub fn have_gpus(&self) -> bool {
+        held(&self.members).as_ref().is_some_and(|members| members.nccl.is_some())
+    }
+
+    /// As [`Ranks::sum`] of a tensor's values, `(N,)`, on the GPU that this rank has joined with.
+    ///
+    /// # Errors
+    /// When a rank is lost or has failed; what `values` hold then is nothing of use.
+    pub fn sum_tensor(&self, values: &mut Tensor) -> Result<(), Lost> {
+        self.together(|members| match &mut members.nccl {
+            Some(nccl) => nccl.sum(values, || !self.is_overdue()),
+            None => Err("the GPUs have not been joined".to_owned()),
+        })
     }
 
     /// What each rank brings, of which all must bring as many, rank after rank, to the last bit.
@@ -156,7 +200,7 @@ impl Ranks {
         let own = if self.is_first() { bytes.len() as f64 } else { 0.0 };
         let length = self.gather(&[own])?[0] as usize;
         let room = if self.is_first() { bytes } else { vec![0; length] };
-        self.together(|group| group.copy(room, || !self.is_overdue()))
+        self.together(|members| members.group.copy(room, || !self.is_overdue()))
     }
 
     /// 1 where this process was asked to stop: for the others, who stop after the same step.
@@ -176,9 +220,12 @@ impl Ranks {
         self.stops.load(Ordering::Relaxed)
     }
 
-    fn together<R>(&self, work: impl FnOnce(&mut Group) -> Result<R, Problem>) -> Result<R, Lost> {
-        let mut group = held(&self.group);
-        let Some(members) = group.as_mut() else {
+    fn together<R>(
+        &self,
+        work: impl FnOnce(&mut Members) -> Result<R, Problem>,
+    ) -> Result<R, Lost> {
+        let mut all = held(&self.members);
+        let Some(members) = all.as_mut() else {
             let lost = held(&self.lost).clone();
             return Err(
                 lost.unwrap_or_else(|| Lost("the processes have parted already".to_owned()))
@@ -188,7 +235,7 @@ impl Ranks {
             let lost = self.explain(&problem);
             *held(&self.lost) = Some(lost.clone());
             // Not left: its threads may still wait for the one that is lost, and who waits for them waits as well.
-            *group = None;
+            *all = None;
             lost
         })
     }
@@ -256,8 +303,9 @@ impl Ranks {
     }
 
     fn part(&self) {
-        if let Some(group) = held(&self.group).take() {
-            group.leave();
+        if let Some(members) = held(&self.members).take() {
+            drop(members.nccl);
+            members.group.leave();
         }
     }
 

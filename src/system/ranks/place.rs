@@ -12,7 +12,7 @@ const MOST: usize = 1 << 16;
 pub struct Place {
     /// Counts from 0; rank 0 writes and talks.
     pub rank: usize,
-    /// Of all processes, at least 2.
+    /// Of all processes.
     pub size: usize,
     /// Its number among those on this machine.
     pub local_rank: usize,
@@ -115,9 +115,9 @@ impl Place {
         Ok(Some(Self { rank, size, local_rank, local_size, address, is_served }))
     }
 
-    /// Of processes on this machine alone, which meet at a port of it.
-    #[cfg(test)]
-    pub(super) fn local(rank: usize, size: usize, port: u16) -> Self {
+    /// Of processes on this machine alone, which meet at a port of it; one is enough.
+    #[must_use]
+    pub fn local(rank: usize, size: usize, port: u16) -> Self {
         let address = Address { host: "127.0.0.1".to_owned(), port, prefix: String::new() };
         Self { rank, size, local_rank: rank, local_size: size, address, is_served: false }
     }
