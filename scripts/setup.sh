@@ -246,6 +246,7 @@ nvidia-nccl-cu13==2.29.7 --hash=sha256:edd81538446786ec3b73972543e53bb43bcaf0bfc
 nvidia-nvjitlink==13.5.37 --hash=sha256:280d7cb9649704145f074b8dbde500de04ce02d0872e066e20a83c17bcaa93eb
 nvidia-nvshmem-cu13==3.4.5 --hash=sha256:290f0a2ee94c9f3687a02502f3b9299a9f9fe826e6d0287ee18482e78d495b80
 nvidia-nvtx==13.0.85 --hash=sha256:4936d1d6780fbe68db454f5e72a42ff64d1fd6397df9f363ae786930fd5c1cd4
+nvidia-cuda-cccl==13.0.85 --hash=sha256:e0da7ad981f3a8aff08241b5bfc1af868742a63e2762f53a5171c492ef242649
 nvidia-cuda-crt==13.0.88 --hash=sha256:2c8043c7c9e02492716426e9919fc78d2c5b3b2a7a768a88e952676b08aa55a4
 END
         ;;
@@ -284,11 +285,15 @@ RULES = [  # path in the wheel -> path in .libtorch
     (rf"nvidia/\w+/lib/({NVIDIA})", r"lib/\1"),
     (r"([^/]+)\.dist-info/licenses/(.+)", r"licenses/\1/\2"),
 ]
-HEADERS = (r"nvidia/\w+/include/(.+)", r"include/cuda/\1")  # which torch-ext needs
-WITH_HEADERS = ("nvidia_cuda_runtime", "nvidia_cuda_crt", "nvidia_nccl")
+HEADERS = {  # which torch-ext needs
+    "nvidia_cuda_runtime": ".+", "nvidia_cuda_crt": ".+", "nvidia_cuda_cccl": "nv/.+", "nvidia_nccl": r"nccl\.h"
+}
 
 for wheel in sorted((part / "wheels").glob("*.whl")):
-    own = [HEADERS] if cuda and wheel.name.startswith(WITH_HEADERS) else []
+    own = [
+        (rf"nvidia/\w+/include/({files})", r"include/cuda/\1")
+        for name, files in HEADERS.items() if cuda and wheel.name.startswith(name)
+    ]
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             for pattern, place in RULES + own:

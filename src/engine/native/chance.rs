@@ -12,7 +12,7 @@
 //! `k` is 1 with a probability of `1 - rate`, else 0; `z` is of the standard normal distribution. Sources: Keras
 //! `layers/regularization/`, as in `crate::nn`.
 
-use rand::RngExt;
+use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 use super::call::{Call, Training};
@@ -86,6 +86,19 @@ impl<T: Real> Chance<T> {
                         }
                     });
                 }
+                Draw::Dropout(rate) => {
+                    let mut bytes = vec![0; BYTES * width * channels];
+                    let (limit, kept) = (limit(rate), T::of(1.0 / (1.0 - rate)));
+                    rows.for_each(|(row, slopes)| {
+                        stream.fill_bytes(&mut bytes);
+                        let drawn = bytes.chunks_exact(BYTES).map(number);
+                        let output = output.row_mut(image, row).iter_mut();
+                        for ((y, slope), drawn) in output.zip(slopes).zip(drawn) {
+                            *slope = if u64::from(drawn) >= limit { kept } else { T::zero() };
+                            *y = *y * *slope;
+                        }
+                    });
+                }
                 draw => rows.for_each(|(row, slopes)| {
                     let output = output.row_mut(image, row);
                     for (y, slope) in output.iter_mut().zip(slopes) {
@@ -118,10 +131,7 @@ impl<T: Real> Chance<T> {
 fn drawn<T: Real>(draw: Draw, (a, b): (f64, f64), x: T, stream: &mut Stream) -> (T, T) {
     let mut normal = || stream.sample::<f64, _>(StandardNormal);
     match draw {
-        Draw::Dropout(rate) | Draw::SpatialDropout(rate) => {
-            let kept = kept(rate, stream);
-            (x * kept, kept)
-        }
+        Draw::Dropout(_) | Draw::SpatialDropout(_) => unreachable!("drawn by rows and by channels"),
         Draw::GaussianNoise(stddev) => (x + T::of(stddev * normal()), T::one()),
         Draw::GaussianDropout(rate) => {
             let factor = T::of(1.0 + (rate / (1.0 - rate)).sqrt() * normal());
@@ -143,6 +153,18 @@ fn kept<T: Real>(rate: f64, stream: &mut Stream) -> T {
 }
 
 fn is_kept(rate: f64, stream: &mut Stream) -> bool {
-    // 32 bits: a rate is met to within 2^-32.
-    f64::from(stream.random::<u32>()) >= rate * 4_294_967_296.0
+    u64::from(stream.random::<u32>()) >= limit(rate)
+}
+
+/// Numbers of 32 bits below it are that share of all: a rate is met to within 2^-32.
+fn limit(rate: f64) -> u64 {
+    (rate * 4_294_967_296.0).ceil() as u64
+}
+
+/// Of a number that is drawn.
+const BYTES: usize = 4;
+
+/// As `random::<u32>` makes it of the stream's bytes.
+fn number(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes(bytes.try_into().expect("so many bytes"))
 }

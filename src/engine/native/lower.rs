@@ -28,11 +28,12 @@ use super::chance::Draw;
 use super::convolutions;
 use super::fold::Fold;
 use super::grid::Size;
+use super::kernels::Activate;
 use super::pass::Direction;
 use super::penalties::{Penalty, SamplingOptions};
 use super::stages::{
-    Activate, ConvolutionOptions, DepthwiseOptions, MOST_CANDIDATES, NormOptions, PReluOptions,
-    Part, PartedOptions,
+    ConvolutionOptions, DepthwiseOptions, MOST_CANDIDATES, NormOptions, PReluOptions, Part,
+    PartedOptions,
 };
 use super::tiled::Tiling;
 use super::window::{Side, Window};

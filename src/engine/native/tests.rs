@@ -140,8 +140,19 @@ impl Bars {
         let furthest = if T::KIND == Kind::Double {
             [FLOAT64; 4]
         } else {
-            let plain = case.plain(Mistake::None);
-            std::array::from_fn(|i| TIMES * distance(&plain[i], &exact[i]) + ROUNDING)
+            let is_function =
+                |operation: &Operation| matches!(operation.kind, lower::Kind::Activate(_));
+            let has_functions = operations(&case.plan).iter().any(is_function);
+            let ways = if has_functions {
+                &[Mistake::None, Mistake::LastPlace][..]
+            } else {
+                &[Mistake::None]
+            };
+            let plain: Vec<Results> = ways.iter().map(|&mistake| case.plain(mistake)).collect();
+            std::array::from_fn(|i| {
+                let apart = plain.iter().map(|plain| distance(&plain[i], &exact[i]));
+                TIMES * apart.fold(0.0, f64::max) + ROUNDING
+            })
         };
         Self { exact, furthest }
     }

@@ -14,7 +14,8 @@ use super::lower::{Head, Kind, Operation};
 use super::memory::zeros;
 use super::stages::{
     AveragePool, Bilinear, Broadcast, Convolution, DepthToSpace, Depthwise, GlobalPool, GroupNorm,
-    LayerNorm, MaxPool, PRelu, PadOrCrop, Permute, Reshape, Softmax, Stage, UnitNorm, Upsample,
+    LayerNorm, MaxPool, PRelu, PadOrCrop, Permute, Pointwise, Reshape, Softmax, Stage, UnitNorm,
+    Upsample,
 };
 use super::step::Step;
 use super::team::Team;
@@ -406,14 +407,14 @@ pub(super) fn stage<T: Real>(
     match operation.kind.clone() {
         Kind::Convolution(options) => Box::new(Convolution::new(options, kernels, images)),
         Kind::Depthwise(options) => Box::new(Depthwise::new(options, kernels)),
-        Kind::Activate(activate) => Box::new(activate),
+        Kind::Activate(function) => Box::new(Pointwise::new(kernels, function)),
         Kind::MaxPool(options) => Box::new(MaxPool::new(options, (input, output), kernels, images)),
         Kind::AveragePool(options) => Box::new(AveragePool::new(options, input, output)),
         Kind::Upsample(rows, columns) => Box::new(Upsample { rows, columns }),
         Kind::Bilinear(rows, columns) => Box::new(Bilinear::new((rows, columns), input, kernels)),
         Kind::PadOrCrop(down, across) => Box::new(PadOrCrop { down, across }),
         Kind::Reshape => Box::new(Reshape),
-        Kind::Softmax => Box::new(Softmax),
+        Kind::Softmax => Box::new(Softmax::new(kernels)),
         Kind::PRelu(options) => Box::new(PRelu::new(options, input)),
         Kind::LayerNorm(options) => Box::new(LayerNorm::new(options, input, images)),
         Kind::GroupNorm(groups, options) => {

@@ -304,7 +304,6 @@ impl Ranks {
 
     fn part(&self) {
         if let Some(members) = held(&self.members).take() {
-            drop(members.nccl);
             members.group.leave();
         }
     }

@@ -43,6 +43,24 @@ pub(super) fn add_scaled<T: Real>(sums: &mut [T], terms: &[T], factor: T) {
     }
 }
 
+/// Sums that the compiler takes together.
+const LANES: usize = 8;
+
+/// The sum of what `of` makes of each pair of values, in float64.
+#[inline(always)]
+pub(in crate::engine) fn sum_of<T: Real>(one: &[T], two: &[T], of: impl Fn(T, T) -> f64) -> f64 {
+    let (ones, twos) = (one.chunks_exact(LANES), two.chunks_exact(LANES));
+    let rest = ones.remainder().iter().zip(twos.remainder());
+    let rest: f64 = rest.map(|(&a, &b)| of(a, b)).sum();
+    let mut lanes = [0.0; LANES];
+    for (ones, twos) in ones.zip(twos) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(ones.iter().zip(twos)) {
+            *lane += of(a, b);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
+}
+
 /// Vectors of sums that are kept in registers.
 const VECTORS: usize = 4;
 

@@ -5,9 +5,10 @@ use super::depthwise::{Depthwise, DepthwiseGradient, depthwise, depthwise_gradie
 use super::lanes::Portable;
 use super::outer::{Outer, outer};
 use super::overlap::{Overlap, overlap};
+use super::pointwise::{self, Activate};
 use super::product::{Product, product};
 use super::tiles::{TileMap, tiles};
-use super::{Candidates, Kernels, LogitLoss, Table, elementwise};
+use super::{Candidates, Kernels, LogitLoss, Table, elementwise, softmax};
 
 /// A table of kernels whose bodies are inlined into functions with these instructions enabled.
 macro_rules! form {
@@ -88,6 +89,34 @@ macro_rules! form {
             /// # Safety
             /// The CPU has the instructions; else as what is inlined.
             $(#[target_feature(enable = $features)])?
+            unsafe fn activate(function: Activate, values: &[$T], results: &mut [$T]) {
+                pointwise::activate(function, values, results);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn activate_gradient(function: Activate, values: &[$T], gradient: &[$T], results: &mut [$T]) {
+                pointwise::activate_gradient(function, values, gradient, results);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn softmax_(values: &[$T], results: &mut [$T], channels: usize) {
+                softmax::softmax(values, results, channels);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn softmax_gradient(results: &[$T], gradient: &[$T], input_gradient: &mut [$T], channels: usize) {
+                softmax::softmax_gradient(results, gradient, input_gradient, channels);
+            }
+
+            /// # Safety
+            /// The CPU has the instructions; else as what is inlined.
+            $(#[target_feature(enable = $features)])?
             unsafe fn add_scaled(sums: &mut [$T], terms: &[$T], factor: $T) {
                 elementwise::add_scaled(sums, terms, factor);
             }
@@ -161,6 +190,10 @@ macro_rules! form {
                 relu,
                 relu_gradient,
                 sigmoid,
+                activate,
+                activate_gradient,
+                softmax: softmax_,
+                softmax_gradient,
                 add_scaled,
                 column_sums,
                 max_pool,
@@ -181,9 +214,9 @@ form!(portable_f64, "portable", f64, Portable<f64, 2>);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{
-        Candidates, Depthwise, DepthwiseGradient, Kernels, Lines, LogitLoss, Outer, Overlap,
-        Product, Slopes, Sums, Table, TileMap, channels, depthwise, depthwise_gradient,
-        elementwise, outer, overlap, product, tiles,
+        Activate, Candidates, Depthwise, DepthwiseGradient, Kernels, Lines, LogitLoss, Outer,
+        Overlap, Product, Slopes, Sums, Table, TileMap, channels, depthwise, depthwise_gradient,
+        elementwise, outer, overlap, pointwise, product, softmax, tiles,
     };
 
     form!(avx2_f32, "AVX2", f32, std::arch::x86_64::__m256, "avx2,fma");

@@ -17,17 +17,21 @@ mod lanes;
 mod outer;
 mod overlap;
 mod packed;
+mod pointwise;
 mod product;
 mod real;
+mod softmax;
 #[cfg(test)]
 mod tests;
 mod tiles;
 
 pub(in crate::engine) use channels::{Lines, Slopes, Sums};
 pub(in crate::engine) use depthwise::{Depthwise, DepthwiseGradient, Tap};
+pub(in crate::engine) use elementwise::sum_of;
 pub(in crate::engine) use outer::{Outer, Pixels, rows_of_sums};
 pub(in crate::engine) use overlap::Overlap;
 pub(in crate::engine) use packed::Packed;
+pub(in crate::engine) use pointwise::Activate;
 pub(in crate::engine) use product::Product;
 pub(in crate::engine) use real::Real;
 pub(in crate::engine) use tiles::{Steps, TileMap, Transform};
@@ -48,6 +52,10 @@ pub(in crate::engine) struct Kernels<T: 'static> {
     relu: unsafe fn(&mut [T]),
     relu_gradient: unsafe fn(&[T], &mut [T]),
     sigmoid: unsafe fn(&mut [T]),
+    activate: unsafe fn(Activate, &[T], &mut [T]),
+    activate_gradient: unsafe fn(Activate, &[T], &[T], &mut [T]),
+    softmax: unsafe fn(&[T], &mut [T], usize),
+    softmax_gradient: unsafe fn(&[T], &[T], &mut [T], usize),
     add_scaled: unsafe fn(&mut [T], &[T], T),
     column_sums: unsafe fn(&Table<'_, T>, &mut [T]),
     max_pool: unsafe fn(&[T], &Candidates<'_>, &mut [T], &mut [u8]),
@@ -162,6 +170,42 @@ impl<T: Real> Kernels<T> {
     pub fn sigmoid(&self, values: &mut [T]) {
         // SAFETY: as above.
         unsafe { (self.sigmoid)(values) }
+    }
+
+    /// The function of each value.
+    pub fn activate(&self, function: Activate, values: &[T], results: &mut [T]) {
+        // SAFETY: as above.
+        unsafe { (self.activate)(function, values, results) }
+    }
+
+    /// Each gradient times the function's derivative at the value.
+    pub fn activate_gradient(
+        &self,
+        function: Activate,
+        values: &[T],
+        gradient: &[T],
+        results: &mut [T],
+    ) {
+        // SAFETY: as above.
+        unsafe { (self.activate_gradient)(function, values, gradient, results) }
+    }
+
+    /// Of pixels of so many channels.
+    pub fn softmax(&self, values: &[T], results: &mut [T], channels: usize) {
+        // SAFETY: as above.
+        unsafe { (self.softmax)(values, results, channels) }
+    }
+
+    /// The values' gradient, from the results and theirs.
+    pub fn softmax_gradient(
+        &self,
+        results: &[T],
+        gradient: &[T],
+        input_gradient: &mut [T],
+        channels: usize,
+    ) {
+        // SAFETY: as above.
+        unsafe { (self.softmax_gradient)(results, gradient, input_gradient, channels) }
     }
 
     /// Adds `factor * term` to each sum.

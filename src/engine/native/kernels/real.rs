@@ -23,8 +23,14 @@ pub(in crate::engine) trait Real:
     /// and (about) its smallest.
     fn exponential(self) -> Self;
 
+    /// `e^x - 1` in the same way: near 0, too, to the last digit or two.
+    fn exponential_m1(self) -> Self;
+
     /// `ln(1 + x)` for `x` in 0..=1, to the last digit or two, without branches.
     fn log_1p(self) -> Self;
+
+    /// The share of the standard normal distribution below this number, `(1 + erf(x / sqrt(2))) / 2`.
+    fn normal_below(self) -> Self;
 
     /// The forms of the kernels that this CPU can run, the fastest first.
     fn forms() -> Vec<&'static Kernels<Self>>;
@@ -51,8 +57,18 @@ impl Real for f64 {
     }
 
     #[inline(always)]
+    fn exponential_m1(self) -> Self {
+        self.exp_m1()
+    }
+
+    #[inline(always)]
     fn log_1p(self) -> Self {
         self.ln_1p()
+    }
+
+    #[inline(always)]
+    fn normal_below(self) -> Self {
+        0.5 * libm::erfc(-self * std::f64::consts::FRAC_1_SQRT_2)
     }
 
     fn forms() -> Vec<&'static Kernels<Self>> {
@@ -75,25 +91,16 @@ impl Real for f32 {
         values
     }
 
-    /// `2^n * e^r` with `n` whole and `|r| <= ln(2) / 2`; the polynomial is Cephes's `expf`.
     #[inline(always)]
     fn exponential(self) -> Self {
-        const LN2_HIGH: f32 = 0.693_359_4;
-        const LN2_LOW: f32 = -2.121_944_4e-4;
-        const SERIES: [f32; 6] =
-            [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
-        const ROUNDED: f32 = 12_582_912.0; // 1.5 * 2^23
-        let x = if self > 88.0 { 88.0 } else { self };
-        let x = if x < -87.0 { -87.0 } else { x };
-        let n = (x * std::f32::consts::LOG2_E).round_ties_even();
-        let r = x - n * LN2_HIGH - n * LN2_LOW;
-        let mut sum = SERIES[0];
-        for term in &SERIES[1..] {
-            sum = sum * r + term;
-        }
-        // The sum's last bits are n, and what stands above them is shifted out.
-        let power = f32::from_bits((n + ROUNDED).to_bits().wrapping_add(127) << 23);
-        (sum * r * r + r + 1.0) * power
+        let (above_one, power) = exponential_parts(self);
+        (above_one + 1.0) * power
+    }
+
+    #[inline(always)]
+    fn exponential_m1(self) -> Self {
+        let (above_one, power) = exponential_parts(self);
+        above_one * power + (power - 1.0)
     }
 
     /// Kahan's correction of `ln(u)` for what `u = 1 + x` has lost; the polynomial is Cephes's `logf`.
@@ -125,7 +132,53 @@ impl Real for f32 {
         if kept > 0.0 { log * lost } else { self }
     }
 
+    /// The polynomial is Numerical Recipes' `erfcc`, to 1.2e-7 of what is left above or below.
+    #[inline(always)]
+    fn normal_below(self) -> Self {
+        const SERIES: [f32; 10] = [
+            0.170_872_77,
+            -0.822_152_23,
+            1.488_515_9,
+            -1.135_204,
+            0.278_868_07,
+            -0.186_288_06,
+            0.096_784_18,
+            0.374_091_96,
+            1.000_023_7,
+            -1.265_512_2,
+        ];
+        let z = self.abs() * std::f32::consts::FRAC_1_SQRT_2;
+        let t = 1.0 / (1.0 + 0.5 * z);
+        let mut sum = SERIES[0];
+        for term in &SERIES[1..] {
+            sum = sum * t + term;
+        }
+        let beyond = 0.5 * t * (sum - z * z).exponential();
+        if self > 0.0 { 1.0 - beyond } else { beyond }
+    }
+
     fn forms() -> Vec<&'static Kernels<Self>> {
         super::forms::available_f32()
     }
+}
+
+/// `e^r - 1` and `2^n` with `e^x = 2^n e^r`, `n` whole and `|r| <= ln(2) / 2`; the polynomial is Cephes's `expf`.
+#[inline(always)]
+fn exponential_parts(x: f32) -> (f32, f32) {
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    const SERIES: [f32; 6] =
+        [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+    const ROUNDED: f32 = 12_582_912.0; // 1.5 * 2^23
+    let x = if x > 88.0 { 88.0 } else { x };
+    let x = if x < -87.0 { -87.0 } else { x };
+    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let r = x - n * LN2_HIGH - n * LN2_LOW;
+    let mut sum = SERIES[0];
+    for term in &SERIES[1..] {
+        sum = sum * r + term;
+    }
+    // The sum's last bits are n, and what stands above them is shifted out.
+    let power = f32::from_bits((n + ROUNDED).to_bits().wrapping_add(127) << 23);
+    (sum * r * r + r, power)
 }

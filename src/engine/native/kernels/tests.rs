@@ -7,6 +7,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::nn::Activation;
 
 /// Shapes that are tried in each form.
 const CASES: usize = 60;
@@ -574,6 +575,84 @@ fn sigmoid_and_its_loss<T: Real>() {
 fn the_sigmoid_and_the_cross_entropy_of_logits() {
     sigmoid_and_its_loss::<f32>();
     sigmoid_and_its_loss::<f64>();
+}
+
+/// From the smallest numbers to those beyond which nothing changes, on both sides of 0.
+fn of_all_sizes() -> Vec<f64> {
+    let sizes = (0..=400).map(|i| 10_f64.powf(f64::from(i) / 50.0 - 6.0));
+    sizes.clone().chain(sizes.map(|x| -x)).chain([0.0]).collect()
+}
+
+const WITH_EXPONENTIALS: [Activation; 7] = [
+    Activation::Elu,
+    Activation::Tanh,
+    Activation::Exponential,
+    Activation::Softplus,
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::Mish,
+];
+
+/// The result and the derivative by float64's own functions.
+fn by_float64(activation: Activation, x: f64) -> (f64, f64) {
+    let sigmoid = 1.0 / (1.0 + (-x).exp());
+    let softplus = if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() };
+    let below = 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let steep = |x: f64| 1.0 / x.cosh() / x.cosh();
+    match activation {
+        Activation::Elu => {
+            if x > 0.0 {
+                (x, 1.0)
+            } else {
+                (x.exp_m1(), x.exp())
+            }
+        }
+        Activation::Tanh => (x.tanh(), steep(x)),
+        Activation::Exponential => (x.exp(), x.exp()),
+        Activation::Softplus => (softplus, sigmoid),
+        Activation::Silu => (x * sigmoid, sigmoid * (1.0 + x * (1.0 - sigmoid))),
+        Activation::Gelu => (x * below, below + x * density),
+        Activation::Mish => (x * softplus.tanh(), softplus.tanh() + x * steep(softplus) * sigmoid),
+        _ => unreachable!("it has no exponential"),
+    }
+}
+
+fn activations_at_all_sizes<T: Real>() {
+    // Beyond these the exponential ends, and numbers have no longer all their digits.
+    let (most, least) = if T::epsilon().wide() > 1e-10 { (80.0, 1e-30) } else { (600.0, 1e-290) };
+    let values: Vec<T> =
+        of_all_sizes().into_iter().filter(|x| x.abs() <= most).map(T::of).collect();
+    let ones = vec![T::one(); values.len()];
+    for kernels in T::forms() {
+        for activation in WITH_EXPONENTIALS {
+            let function = Activate::Activation(activation);
+            let (mut results, mut slopes) = (ones.clone(), ones.clone());
+            kernels.activate(function, &values, &mut results);
+            kernels.activate_gradient(function, &values, &ones, &mut slopes);
+            for (x, (y, slope)) in values.iter().zip(results.into_iter().zip(slopes)) {
+                let (x, exact) = (x.wide(), by_float64(activation, x.wide()));
+                // A square of this size is itself rounded before it is an exponent.
+                let places = 6.0 * T::epsilon().wide() * (1.0 + x.abs()).powi(2).min(30.0);
+                let near = |ours: f64, exact: f64, size: f64| {
+                    (ours - exact).abs() <= places * size.max(least)
+                };
+                // There the slopes of some cross zero.
+                let size = if (-2.0..0.0).contains(&x) { 1.0 } else { exact.1.abs() };
+                assert!(
+                    near(y.wide(), exact.0, exact.0.abs()) && near(slope.wide(), exact.1, size),
+                    "{activation:?}, {}, of {x}: {y:?}, {slope:?}, not {exact:?}",
+                    kernels.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_of_numbers_of_all_sizes() {
+    activations_at_all_sizes::<f32>();
+    activations_at_all_sizes::<f64>();
 }
 
 #[test]

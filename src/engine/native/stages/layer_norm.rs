@@ -14,9 +14,9 @@
 use std::ops::Range;
 
 use super::Stage;
-use super::learned::{Learned, sum_of};
+use super::learned::Learned;
 use crate::engine::native::grid::{Edge, Field, Size};
-use crate::engine::native::kernels::Real;
+use crate::engine::native::kernels::{Real, sum_of};
 use crate::engine::native::memory::zeros;
 use crate::nn::SMALLEST_NORM;
 

@@ -50,23 +50,6 @@ impl<T: Real> Learned<T> {
     }
 }
 
-/// Sums that the compiler takes together.
-const LANES: usize = 8;
-
-/// The sum of what `of` makes of each pair of values, in float64.
-pub(super) fn sum_of<T: Real>(one: &[T], two: &[T], of: impl Fn(T, T) -> f64) -> f64 {
-    let (ones, twos) = (one.chunks_exact(LANES), two.chunks_exact(LANES));
-    let rest = ones.remainder().iter().zip(twos.remainder());
-    let rest: f64 = rest.map(|(&a, &b)| of(a, b)).sum();
-    let mut lanes = [0.0; LANES];
-    for (ones, twos) in ones.zip(twos) {
-        for (lane, (&a, &b)) in lanes.iter_mut().zip(ones.iter().zip(twos)) {
-            *lane += of(a, b);
-        }
-    }
-    lanes.iter().sum::<f64>() + rest
-}
-
 /// A pixel's values for each pixel of a row.
 pub(super) fn repeat<V: Copy>(pixel: &[V], row: &mut [V]) {
     row.chunks_exact_mut(pixel.len()).for_each(|to| to.copy_from_slice(pixel));

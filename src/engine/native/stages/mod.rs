@@ -25,7 +25,7 @@ pub(super) use group_norm::GroupNorm;
 pub(super) use layer_norm::{LayerNorm, NormOptions, UnitNorm};
 pub(super) use learned::hand_out;
 pub(super) use parted::{Parted, PartedOptions};
-pub(super) use pointwise::Activate;
+pub(super) use pointwise::Pointwise;
 pub(super) use pool::{AveragePool, MOST_CANDIDATES, MaxPool};
 pub(super) use prelu::{PRelu, PReluOptions};
 pub(super) use rearrange::{DepthToSpace, Permute};

@@ -87,8 +87,8 @@ pub(in crate::engine::native) struct MaxPool<T: 'static> {
     windows: Windows,
     /// Height and width of windows that lie side by side, and which pixel won, for each pooled value of each image.
     side_by_side: Option<((usize, usize), Vec<u8>)>,
-    /// Channels of a window that have not found their largest value yet.
-    waiting: Vec<bool>,
+    /// What each channel of a window has to give to its largest value, until that is found.
+    left: Vec<T>,
 }
 
 impl<T: Real> MaxPool<T> {
@@ -105,26 +105,27 @@ impl<T: Real> MaxPool<T> {
             kernels,
             windows: Windows::new(options, input, output),
             side_by_side: sides.map(|sides| (sides, zeros(images * output.values()))),
-            waiting: vec![true; input.channels],
+            left: vec![T::zero(); input.channels],
         }
     }
 
     fn spread(&mut self, input: &Field<T>, output: &Edge<T>, result: &mut Field<T>, image: usize) {
         let channels = self.windows.channels;
-        let waiting = &mut self.waiting;
+        let left = &mut self.left;
         clear(result, image);
         self.windows.for_each(|(row, start), pixels| {
             let gradient = &output.gradient.row(image, row)[start..start + channels];
-            let best = &output.values.row(image, row)[start..];
-            waiting.fill(true);
+            let best = &output.values.row(image, row)[start..start + channels];
+            left.copy_from_slice(gradient);
             for (row, start) in pixels {
-                let values = &input.row(image, row)[start..];
-                let result = &mut result.row_mut(image, row)[start..];
-                for c in 0..channels {
-                    if waiting[c] && values[c] == best[c] {
-                        result[c] = result[c] + gradient[c];
-                        waiting[c] = false;
-                    }
+                let values = &input.row(image, row)[start..start + channels];
+                let result = &mut result.row_mut(image, row)[start..start + channels];
+                let places = result.iter_mut().zip(left.iter_mut());
+                // Without branches, so that the channels become vectors.
+                for ((sum, left), (value, best)) in places.zip(values.iter().zip(best)) {
+                    let found = value == best;
+                    *sum = *sum + if found { *left } else { T::zero() };
+                    *left = if found { T::zero() } else { *left };
                 }
             }
         });

@@ -106,12 +106,19 @@ pub(in crate::engine::native) struct Reshape;
 
 impl Reshape {
     fn copy<T: Real>(source: &Field<T>, result: &mut Field<T>, images: usize) {
+        let rows = source.grid.size.height;
         for image in 0..images {
-            let mut values =
-                (0..source.grid.size.height).flat_map(|row| source.row(image, row)).copied();
+            let mut pieces = (0..rows).map(|row| source.row(image, row));
+            let mut left: &[T] = &[];
             for row in 0..result.grid.size.height {
-                for value in result.row_mut(image, row) {
-                    *value = values.next().expect("both shapes have as many values");
+                let mut to = result.row_mut(image, row);
+                while !to.is_empty() {
+                    if left.is_empty() {
+                        left = pieces.next().expect("both shapes have as many values");
+                    }
+                    let (now, later) = to.split_at_mut(left.len().min(to.len()));
+                    now.copy_from_slice(&left[..now.len()]);
+                    (to, left) = (later, &left[now.len()..]);
                 }
             }
         }

@@ -1,46 +1,26 @@
-//! Softmax over the channels of each pixel. Source: Keras `activations/activations.py`, `softmax`.
-//!
-//! ```text
-//! y_c = exp(x_c - max x) / sum_k exp(x_k - max x)        dx_c = y_c * (dy_c - sum_k dy_k * y_k)
-//! ```
+//! Softmax over the channels of each pixel.
 
 use super::Stage;
-use super::learned::sum_of;
 use crate::engine::native::grid::{Edge, Field};
-use crate::engine::native::kernels::Real;
+use crate::engine::native::kernels::{Kernels, Real};
 
 /// To the same shape.
 #[derive(Debug)]
-pub(in crate::engine::native) struct Softmax;
-
-/// What is not a number is left out; it shows in the sum.
-fn largest<T: Real>(values: &[T]) -> T {
-    const LANES: usize = 8;
-    let larger = |a: T, b: T| if b > a { b } else { a };
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().copied().fold(T::neg_infinity(), larger);
-    let mut lanes = [rest; LANES];
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, &value)| *lane = larger(*lane, value));
-    }
-    lanes.into_iter().fold(rest, larger)
+pub(in crate::engine::native) struct Softmax<T: 'static> {
+    kernels: &'static Kernels<T>,
 }
 
-impl<T: Real> Stage<T> for Softmax {
+impl<T: Real> Softmax<T> {
+    pub fn new(kernels: &'static Kernels<T>) -> Self {
+        Self { kernels }
+    }
+}
+
+impl<T: Real> Stage<T> for Softmax<T> {
     fn forward(&mut self, input: &Field<T>, output: &mut Field<T>, images: usize) {
         let channels = input.grid.size.channels;
         output.zip_rows(input, 0..images, |output, input| {
-            let pixels = output.chunks_exact_mut(channels).zip(input.chunks_exact(channels));
-            for (y, x) in pixels {
-                let largest = largest(x);
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = (x - largest).exponential();
-                }
-                let sum = T::of(sum_of(y, y, |y, _| y.wide()));
-                for y in y {
-                    *y = *y / sum;
-                }
-            }
+            self.kernels.softmax(input, output, channels);
         });
     }
 
@@ -52,14 +32,13 @@ impl<T: Real> Stage<T> for Softmax {
         images: usize,
     ) {
         let Some(result) = input_gradient else { return };
-        let Edge { values, gradient } = output;
-        let channels = values.grid.size.channels;
-        gradient.zip_rows(values, 0..images, |dy, y| {
-            for (dy, y) in dy.chunks_exact_mut(channels).zip(y.chunks_exact(channels)) {
-                let mean = T::of(sum_of(dy, y, |dy, y| dy.wide() * y.wide()));
-                dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = y * (*dy - mean));
+        let channels = result.grid.size.channels;
+        for image in 0..images {
+            for row in 0..result.grid.size.height {
+                let (y, dy) = (output.values.row(image, row), output.gradient.row(image, row));
+                let dx = result.row_mut(image, row);
+                self.kernels.softmax_gradient(y, dy, dx, channels);
             }
-        });
-        result.zip_rows(gradient, 0..images, |dx, dy| dx.copy_from_slice(dy));
+        }
     }
 }

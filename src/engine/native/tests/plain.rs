@@ -11,9 +11,10 @@ use tch::{Kind as Precision, Tensor};
 
 use crate::data::Batch;
 use crate::engine::native::grid::Size;
+use crate::engine::native::kernels::Activate;
 use crate::engine::native::lower::{Kind, Operation};
 use crate::engine::native::pass::Direction;
-use crate::engine::native::stages::{Activate, ConvolutionOptions, DepthwiseOptions};
+use crate::engine::native::stages::{ConvolutionOptions, DepthwiseOptions};
 use crate::engine::native::window::{Side, Window};
 use crate::nn::{Elu, LeakyReLU, Loss, PoolOptions, Rescaling};
 
@@ -29,6 +30,8 @@ pub(super) struct Plain<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Mistake {
     None,
+    /// Functions of one value are off by one in the last place, as they may be.
+    LastPlace,
     /// Every sum is rounded to this many bits instead of float32's 24.
     Bits(u32),
     /// Where this weight meets its first input of an image, the term is left out.
@@ -84,7 +87,8 @@ impl Plain<'_> {
         for operation in self.operations {
             let input = values.last().unwrap();
             let output = if let Kind::Activate(function) = operation.kind {
-                activation(function, input).0
+                let results = activation(function, input).0;
+                results.into_iter().map(|value| self.off_by_one(value)).collect()
             } else {
                 let mut sums = vec![0.0; operation.output.values()];
                 self.for_each_term(
@@ -143,6 +147,11 @@ impl Plain<'_> {
             Mistake::WrongTap(wrong) if wrong == weight => self.weights[weight + 1],
             _ => self.weights[weight],
         }
+    }
+
+    fn off_by_one(&self, value: f32) -> f32 {
+        let is_off = self.mistake == Mistake::LastPlace && value.is_normal();
+        if is_off { f32::from_bits(value.to_bits() + 1) } else { value }
     }
 
     fn rounded(&self, sum: f32) -> f32 {
