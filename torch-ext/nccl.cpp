@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <stdexcept>
+#include <string>
 
 #include "attempt.h"
 
@@ -21,7 +22,8 @@ using convae::attempt;
 namespace {
 
 void check(ncclResult_t result) {
-    if (result != ncclSuccess && result != ncclInProgress) throw std::runtime_error(ncclGetErrorString(result));
+    if (result == ncclSuccess || result == ncclInProgress) return;
+    throw std::runtime_error(std::string(ncclGetErrorString(result)) + ": " + ncclGetLastError(nullptr));
 }
 
 void check(cudaError_t result) {

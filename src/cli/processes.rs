@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tch::{Cuda, Device};
+use tch::Device;
 
 use super::train::{Train, earlier, plan, train};
 use crate::config::sections::Distributed;
@@ -21,7 +21,7 @@ use crate::run::processes::{Call, Outcome, supervise};
 use crate::system::exit::{self, UsageError};
 use crate::system::failure;
 use crate::system::interrupt;
-use crate::system::ranks::{Apart, Lost, Place, Ranks, Share, is_built, share_cores, sums_on_gpus};
+use crate::system::ranks::{Apart, Lost, Place, Ranks, Share, is_built, share_cores};
 use crate::system::terminal;
 use crate::train::Outcome as Trained;
 use crate::train::{NoCheckpoints, TrainError, Trainer, fit, together};
@@ -206,38 +206,21 @@ pub(super) fn check(
     join_gpus(ranks, plan.config.train.distributed, device)
 }
 
-/// Lets gradients be added up on the GPUs, where each rank has one of its own and nothing else is asked for.
+/// Lets gradients be added up on the GPUs, where that is asked for. No rank may leave it out.
 fn join_gpus(ranks: &Ranks, asked: Distributed, device: Device) -> anyhow::Result<()> {
-    let gpu = gpu_of_its_own(ranks.place(), device);
-    let reason = gpu.as_ref().err().filter(|_| asked == Distributed::Nccl);
-    if let Some(reason) = reason {
+    if asked != Distributed::Nccl {
+        return Ok(());
+    }
+    let Device::Cuda(gpu) = device else {
         return Err(UsageError(format!(
-            "train.distributed is \"nccl\", but {reason}; take \"auto\" or \"gloo\""
+            "train.distributed is \"nccl\", but rank {} computes on the CPU; take \"auto\" or \"gloo\"",
+            ranks.place().rank
         ))
         .into());
-    }
-    let own = gpu.ok().filter(|_| asked != Distributed::Gloo);
-    let all = ranks.gather(&[f64::from(u8::from(own.is_some()))])?;
-    match own {
-        Some(gpu) if all.iter().all(|&has| has > 0.0) => ranks
-            .join_gpus(gpu)
-            .context("the processes' GPUs do not meet (train.distributed = \"gloo\" does without)"),
-        _ => Ok(()),
-    }
-}
-
-fn gpu_of_its_own(place: &Place, device: Device) -> Result<usize, String> {
-    let Device::Cuda(gpu) = device else {
-        return Err(format!("rank {} computes on the CPU", place.rank));
     };
-    let gpus = usize::try_from(Cuda::device_count()).unwrap_or(0);
-    if !sums_on_gpus() {
-        return Err("this convae was built without NCCL".to_owned());
-    }
-    if place.local_size > gpus {
-        return Err(format!("{} processes share {gpus} GPUs", place.local_size));
-    }
-    Ok(gpu)
+    ranks.join_gpus(gpu).context(
+        "train.distributed is \"nccl\", which needs a GPU for each process (\"auto\" does without)",
+    )
 }
 
 fn check_engine(plan: &Plan, device: Device) -> Result<(), UsageError> {

@@ -154,7 +154,7 @@ section! {
         /// Threads of the native engine; one for each core where not set.
         threads: Option<usize> = None, in Bounds::closed(1.0, 1024.0);
         /// How several processes that train together add up their gradients: `gloo` over TCP; `nccl` among GPUs, of which
-        /// each process needs one of its own; `auto` takes the latter where it can.
+        /// each process needs one of its own; `auto` takes gloo, until NCCL has been tried.
         distributed: Distributed = Distributed::Auto;
         /// Whether BatchNormalization's statistics are those of the whole batch, which takes two messages a layer and step
         /// among several processes; without it, each normalises its part of the batch by itself, as Keras's layer does with

@@ -22,6 +22,8 @@ pub use group::{Summand, is_built};
 pub use nccl::sums_on_gpus;
 pub use place::{Apart, Place};
 
+use anyhow::anyhow;
+
 use crate::system::exit::UsageError;
 use crate::system::interrupt;
 use group::{Group, Problem, Store};
@@ -152,16 +154,20 @@ impl Ranks {
     /// From here on [`Ranks::sum_tensor`] adds up on the GPUs, of which each rank names its own.
     ///
     /// # Errors
-    /// As [`Ranks::sum`], and where they cannot reach each other.
-    pub fn join_gpus(&self, device: usize) -> Result<(), Lost> {
+    /// As [`Ranks::sum`]; and in NCCL's words, where the GPUs do not meet in time.
+    pub fn join_gpus(&self, device: usize) -> anyhow::Result<()> {
+        let refused =
+            |problem: Problem| anyhow!("the GPUs of the processes do not meet ({problem})");
         let invitation = if self.is_first() { Nccl::invite() } else { Ok(Vec::new()) };
-        let invitation = self.share_out(invitation.unwrap_or_default())?;
-        let place = (self.place.rank, self.place.size);
-        self.together(|members| {
-            let joined = Nccl::join(device, &invitation, place, || !self.is_overdue())?;
-            members.nccl = Some(joined);
-            Ok(())
-        })
+        let invitation = self.share_out(invitation.map_err(refused)?)?;
+        let (place, end) = ((self.place.rank, self.place.size), Instant::now() + self.timeout);
+        let goes_on = || !self.has_lost_one() && Instant::now() < end;
+        let joined = Nccl::join(device, &invitation, place, goes_on);
+        self.together(|members| match joined {
+            Err(problem) if self.has_lost_one() => Err(problem),
+            joined => Ok(joined.map(|nccl| members.nccl = Some(nccl))),
+        })?
+        .map_err(refused)
     }
 
     /// Whether the ranks have joined their GPUs.
@@ -176,7 +182,7 @@ impl Ranks {
     /// When a rank is lost or has failed; what `values` hold then is nothing of use.
     pub fn sum_tensor(&self, values: &mut Tensor) -> Result<(), Lost> {
         self.together(|members| match &mut members.nccl {
-            Some(nccl) => nccl.sum(values, || !self.is_overdue()),
+            Some(nccl) => nccl.sum(values, || !self.has_lost_one()),
             None => Err("the GPUs have not been joined".to_owned()),
         })
     }
@@ -244,6 +250,12 @@ impl Ranks {
     fn is_overdue(&self) -> bool {
         let (silence, is_gone) = self.watch.store();
         is_gone || silence >= self.timeout || self.watch.silent(self.timeout).is_some()
+    }
+
+    /// The same, or a rank has said that it failed or lost another. NCCL does not notice by itself, as gloo does, whose
+    /// connections break then.
+    fn has_lost_one(&self) -> bool {
+        self.is_overdue() || self.watch.is_broken()
     }
 
     /// Who is to blame for what has failed.

@@ -118,6 +118,13 @@ impl Watch {
         })
     }
 
+    /// Whether any rank has said that it ends before training is over.
+    pub fn is_broken(&self) -> bool {
+        let ends_early =
+            |sign: &Sign| matches!(sign.ending, Some(Ending::Failed(_) | Ending::Lost));
+        held(&self.seen).ranks.iter().any(ends_early)
+    }
+
     /// Whether that rank has ended, or will never be heard again.
     pub fn has_ended(&self, rank: usize) -> bool {
         let seen = held(&self.seen);

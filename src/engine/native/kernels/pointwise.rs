@@ -144,14 +144,16 @@ fn leaky<T: Real>(x: T, below: T) -> (T, T) {
 
 #[inline(always)]
 fn sigmoid<T: Real>(x: T) -> T {
-    T::one() / (T::one() + (-x).exponential())
+    let small = (-x.abs()).exponential_or_zero();
+    let above = if x < T::zero() { small } else { T::one() };
+    above / (T::one() + small)
 }
 
 /// `x tanh(softplus(x))` by `e^-|x|` alone: with `e = e^x` the tangent is `(e^2 + 2 e) / (e^2 + 2 e + 2)`.
 #[inline(always)]
 fn mish<T: Real>(x: T) -> (T, T) {
     let (one, two) = (T::one(), T::of(2.0));
-    let small = (-x.abs()).exponential();
+    let small = (-x.abs()).exponential_or_zero();
     let positive = x >= T::zero();
     let above = if positive { one + two * small } else { small * (small + two) };
     let below = if positive { two * small * small } else { two };
@@ -215,6 +217,6 @@ fn softplus<T: Real>(x: T) -> T {
 #[inline(always)]
 fn gelu<T: Real>(x: T) -> (T, T) {
     let below = x.normal_below();
-    let density = (T::of(-0.5) * x * x).exponential() * T::of(0.398_942_280_401_432_7); // 1 / sqrt(2 pi)
+    let density = (T::of(-0.5) * x * x).exponential_or_zero() * T::of(0.398_942_280_401_432_7); // 1 / sqrt(2 pi)
     (x * below, below + x * density)
 }

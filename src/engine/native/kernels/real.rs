@@ -23,6 +23,9 @@ pub(in crate::engine) trait Real:
     /// and (about) its smallest.
     fn exponential(self) -> Self;
 
+    /// The same, and 0 instead of the smallest value: for what is multiplied by numbers of any size.
+    fn exponential_or_zero(self) -> Self;
+
     /// `e^x - 1` in the same way: near 0, too, to the last digit or two.
     fn exponential_m1(self) -> Self;
 
@@ -53,6 +56,11 @@ impl Real for f64 {
 
     #[inline(always)]
     fn exponential(self) -> Self {
+        self.exp()
+    }
+
+    #[inline(always)]
+    fn exponential_or_zero(self) -> Self {
         self.exp()
     }
 
@@ -95,6 +103,11 @@ impl Real for f32 {
     fn exponential(self) -> Self {
         let (above_one, power) = exponential_parts(self);
         (above_one + 1.0) * power
+    }
+
+    #[inline(always)]
+    fn exponential_or_zero(self) -> Self {
+        if self < LEAST_EXPONENT { 0.0 } else { self.exponential() }
     }
 
     #[inline(always)]
@@ -153,7 +166,7 @@ impl Real for f32 {
         for term in &SERIES[1..] {
             sum = sum * t + term;
         }
-        let beyond = 0.5 * t * (sum - z * z).exponential();
+        let beyond = 0.5 * t * (sum - z * z).exponential_or_zero();
         if self > 0.0 { 1.0 - beyond } else { beyond }
     }
 
@@ -161,6 +174,9 @@ impl Real for f32 {
         super::forms::available_f32()
     }
 }
+
+/// Below it `e^x` has no longer all its digits.
+const LEAST_EXPONENT: f32 = -87.0;
 
 /// `e^r - 1` and `2^n` with `e^x = 2^n e^r`, `n` whole and `|r| <= ln(2) / 2`; the polynomial is Cephes's `expf`.
 #[inline(always)]
@@ -171,7 +187,7 @@ fn exponential_parts(x: f32) -> (f32, f32) {
         [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
     const ROUNDED: f32 = 12_582_912.0; // 1.5 * 2^23
     let x = if x > 88.0 { 88.0 } else { x };
-    let x = if x < -87.0 { -87.0 } else { x };
+    let x = if x < LEAST_EXPONENT { LEAST_EXPONENT } else { x };
     let n = (x * std::f32::consts::LOG2_E).round_ties_even();
     let r = x - n * LN2_HIGH - n * LN2_LOW;
     let mut sum = SERIES[0];

@@ -649,10 +649,35 @@ fn activations_at_all_sizes<T: Real>() {
     }
 }
 
+/// What is no number stays so, and the largest ones have their limits.
+fn activations_at_the_ends<T: Real>() {
+    let values = [T::of(1e38), T::of(-1e38), T::nan()];
+    for kernels in T::forms() {
+        for activation in WITH_EXPONENTIALS {
+            let function = Activate::Activation(activation);
+            let (mut results, mut slopes) = ([T::one(); 3], [T::one(); 3]);
+            kernels.activate(function, &values, &mut results);
+            kernels.activate_gradient(function, &values, &[T::one(); 3], &mut slopes);
+            let what = format!("{activation:?}, {}: {results:?}, {slopes:?}", kernels.name);
+            for (place, x) in [1e38_f32, -1e38].into_iter().enumerate() {
+                let exact = by_float64(activation, f64::from(x));
+                let ours = (results[place].wide(), slopes[place].wide());
+                for (ours, exact) in [(ours.0, exact.0), (ours.1, exact.1)] {
+                    let near = (ours - exact).abs() <= 1e-6 * exact.abs().max(1e-30);
+                    assert!(ours == exact || near, "{what}, not {exact}");
+                }
+            }
+            assert!(results[2].is_nan() && slopes[2].is_nan(), "{what}");
+        }
+    }
+}
+
 #[test]
 fn activations_of_numbers_of_all_sizes() {
     activations_at_all_sizes::<f32>();
     activations_at_all_sizes::<f64>();
+    activations_at_the_ends::<f32>();
+    activations_at_the_ends::<f64>();
 }
 
 #[test]
