@@ -77,7 +77,8 @@ def _modules(layer: Layer, read: list[Shape]) -> tuple[list[nn.Module], Shape]:
         modules, shape = CONVOLUTIONS[layer.kind](layer, shape)
         return [*modules, *after], shape
     if layer.kind == "Dense":
-        return [_dense(layer, shape[0]), *after], (layer.options["units"],)
+        units = layer.options["units"]
+        return [_begun(layer, nn.Linear(shape[0], units)), *after], (units,)
     if layer.kind == "Flatten":
         return [nn.Flatten()], (prod(shape),)
     if layer.kind == "Reshape":
@@ -101,14 +102,6 @@ def _modules(layer: Layer, read: list[Shape]) -> tuple[list[nn.Module], Shape]:
     raise ValueError(f"the bench has no PyTorch module for {layer.kind}")
 
 
-def _dense(layer: Layer, values: int) -> nn.Linear:
-    """Begins as Keras does."""
-    dense = nn.Linear(values, layer.options["units"])
-    nn.init.xavier_uniform_(dense.weight)
-    nn.init.zeros_(dense.bias)
-    return dense
-
-
 def _convolution(layer: Layer, shape: Shape) -> tuple[list[nn.Module], Shape]:
     options, (height, width, channels) = layer.options, shape
     stride, filters = options.get("strides", 1), options["filters"]
@@ -127,12 +120,12 @@ def _transposed(layer: Layer, shape: Shape) -> tuple[list[nn.Module], Shape]:
 CONVOLUTIONS = {"Conv2D": _convolution, "Conv2DTranspose": _transposed}
 
 
-def _begun(layer: Layer, convolution: nn.Module) -> nn.Module:
+def _begun(layer: Layer, module: nn.Module) -> nn.Module:
     """As Keras does, with zero biases; its kernel with Glorot's distribution or He's."""
     if layer.options.get("kernel_initializer") == "he_normal":
-        nn.init.kaiming_normal_(convolution.weight)
+        nn.init.kaiming_normal_(module.weight)
     else:
-        nn.init.xavier_uniform_(convolution.weight)
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)
-    return convolution
+        nn.init.xavier_uniform_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module

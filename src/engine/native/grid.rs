@@ -197,6 +197,21 @@ impl<T: Real> Field<T> {
             }
         }
     }
+
+    /// The same with the rows of two others.
+    pub fn zip_two_rows(
+        &mut self,
+        others: [&Self; 2],
+        images: std::ops::Range<usize>,
+        mut change: impl FnMut(&mut [T], &[T], &[T]),
+    ) {
+        for image in images {
+            for row in 0..self.grid.size.height {
+                let [one, other] = others.map(|field| field.row(image, row));
+                change(self.row_mut(image, row), one, other);
+            }
+        }
+    }
 }
 
 /// What one stage hands to the next, and what comes back; both hold buffers only while they are needed.

@@ -32,12 +32,8 @@ impl<T: Real> Stage<T> for Pointwise<T> {
         images: usize,
     ) {
         let Some(result) = input_gradient else { return };
-        for image in 0..images {
-            for row in 0..result.grid.size.height {
-                let (values, gradient) = (input.row(image, row), output.gradient.row(image, row));
-                let result = result.row_mut(image, row);
-                self.kernels.activate_gradient(self.function, values, gradient, result);
-            }
-        }
+        result.zip_two_rows([input, &output.gradient], 0..images, |result, values, gradient| {
+            self.kernels.activate_gradient(self.function, values, gradient, result);
+        });
     }
 }

@@ -33,12 +33,8 @@ impl<T: Real> Stage<T> for Softmax<T> {
     ) {
         let Some(result) = input_gradient else { return };
         let channels = result.grid.size.channels;
-        for image in 0..images {
-            for row in 0..result.grid.size.height {
-                let (y, dy) = (output.values.row(image, row), output.gradient.row(image, row));
-                let dx = result.row_mut(image, row);
-                self.kernels.softmax_gradient(y, dy, dx, channels);
-            }
-        }
+        result.zip_two_rows([&output.values, &output.gradient], 0..images, |dx, y, dy| {
+            self.kernels.softmax_gradient(y, dy, dx, channels);
+        });
     }
 }
