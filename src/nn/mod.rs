@@ -16,6 +16,7 @@ mod parameters;
 mod pool;
 mod random;
 mod resize;
+mod values;
 mod window;
 
 pub use activation::{
@@ -42,4 +43,5 @@ pub use resize::{
     ZeroPadding2D,
 };
 pub(crate) use resize::{channels_first, channels_last};
+pub(crate) use values::{values, values_mut};
 pub use window::{Padding, conv_transpose_length, dilated, window_length};

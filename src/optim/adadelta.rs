@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::formula::{self, Formula, Number};
 use super::{Rule, Step};
 use crate::config::sections::Adadelta;
 
@@ -11,15 +12,20 @@ impl Rule for Adadelta {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let [rate] = step.numbers else { unreachable!("Adadelta needs the rate") };
+        formula::update(self, weights, gradient, slots, step);
+    }
+}
+
+impl Formula for Adadelta {
+    #[inline(always)]
+    fn step<N: Number>(&self, weight: &mut N, gradient: N, slots: &mut [N], numbers: &[N]) {
+        let [rate] = numbers else { unreachable!("Adadelta needs the rate") };
         let [squares, deltas] = slots else { unreachable!("Adadelta keeps two slots") };
-        let blend = |old: &Tensor, new: &Tensor| old * self.rho + new * (1.0 - self.rho);
-        let rms = |x: &Tensor| (x + self.epsilon).sqrt();
-        let new = blend(squares, &gradient.square());
-        squares.copy_(&new);
+        let blend = |old: &N, new: N| old.clone() * self.rho + new * (1.0 - self.rho);
+        let rms = |x: &N| (x.clone() + self.epsilon).sqrt();
+        squares.set(blend(squares, gradient.clone().square()));
         let delta = rms(deltas) * gradient / rms(squares);
-        let new = blend(deltas, &delta.square());
-        deltas.copy_(&new);
-        *weights -= delta * rate;
+        deltas.set(blend(deltas, delta.clone().square()));
+        *weight -= delta * rate.clone();
     }
 }

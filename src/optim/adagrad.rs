@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::formula::{self, Formula, Number};
 use super::{Rule, Step};
 use crate::config::sections::Adagrad;
 
@@ -15,9 +16,16 @@ impl Rule for Adagrad {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let [rate] = step.numbers else { unreachable!("Adagrad needs the rate") };
+        formula::update(self, weights, gradient, slots, step);
+    }
+}
+
+impl Formula for Adagrad {
+    #[inline(always)]
+    fn step<N: Number>(&self, weight: &mut N, gradient: N, slots: &mut [N], numbers: &[N]) {
+        let [rate] = numbers else { unreachable!("Adagrad needs the rate") };
         let [squares] = slots else { unreachable!("Adagrad keeps one slot") };
-        *squares += gradient.square();
-        *weights -= gradient * rate / (&*squares + self.epsilon).sqrt();
+        *squares += gradient.clone().square();
+        *weight -= gradient * rate.clone() / (squares.clone() + self.epsilon).sqrt();
     }
 }

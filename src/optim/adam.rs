@@ -1,11 +1,9 @@
 //! Adam, as in Keras's `optimizers/adam.py`; AdamW is the same, its weight decay being an option that
 //! every optimizer has.
 
-use num_traits::Float;
-use tch::kind::Element;
 use tch::{Kind, Tensor};
 
-use super::values::{values, values_mut};
+use super::formula::{self, Formula, Number};
 use super::{Moment, Rule, Step};
 use crate::config::sections::AdamMoments;
 
@@ -27,15 +25,25 @@ impl Rule for AdamMoments {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let ([alpha], [value]) = (step.numbers, step.values) else {
-            unreachable!("Adam needs one number")
+        formula::update(self, weights, gradient, slots, step);
+    }
+}
+
+impl Formula for AdamMoments {
+    #[inline(always)]
+    fn step<N: Number>(&self, weight: &mut N, gradient: N, slots: &mut [N], numbers: &[N]) {
+        let [alpha] = numbers else { unreachable!("Adam needs one number") };
+        let [m, v, largest @ ..] = slots else { unreachable!("Adam keeps two slots or three") };
+        *m += (gradient.clone() - m.clone()) * (1.0 - self.beta_1);
+        *v += (gradient.square() - v.clone()) * (1.0 - self.beta_2);
+        let v = match largest {
+            [largest] => {
+                largest.set(largest.clone().maximum(v.clone()));
+                largest.clone()
+            }
+            _ => v.clone(),
         };
-        if self.in_one_pass::<f32>(weights, gradient, slots, *value)
-            || self.in_one_pass::<f64>(weights, gradient, slots, *value)
-        {
-            return;
-        }
-        self.tensor_by_tensor(weights, gradient, slots, alpha);
+        *weight -= m.clone() * alpha.clone() / (v.sqrt() + self.epsilon);
     }
 }
 
@@ -46,89 +54,5 @@ impl AdamMoments {
         // A power is rounded once, as good libraries do.
         let power = |beta: f64| f64::from(beta as f32).powi(iteration) as f32;
         learning_rate as f32 * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1))
-    }
-
-    /// On any device, with or without the third slot.
-    fn tensor_by_tensor(
-        &self,
-        weights: &mut Tensor,
-        gradient: &Tensor,
-        slots: &mut [Tensor],
-        alpha: &Tensor,
-    ) {
-        let [m, v, largest @ ..] = slots else { unreachable!("Adam keeps two slots or three") };
-        *m += (gradient - &*m) * (1.0 - self.beta_1);
-        *v += (gradient.square() - &*v) * (1.0 - self.beta_2);
-        let v = match largest {
-            [largest] => {
-                let new = largest.maximum(v);
-                largest.copy_(&new);
-                &*largest
-            }
-            _ => &*v,
-        };
-        *weights -= &*m * alpha / (v.sqrt() + self.epsilon);
-    }
-
-    /// The same operations on one value after the other, so that all are in the cache but once; `false`
-    /// where the values are not of this type and in the CPU's memory, or there is a third slot.
-    fn in_one_pass<T: Element + Float>(
-        &self,
-        weights: &mut Tensor,
-        gradient: &Tensor,
-        slots: &mut [Tensor],
-        alpha: f64,
-    ) -> bool {
-        let [m, v] = slots else { return false };
-        let (Some(weights), Some(gradient), Some(m), Some(v)) =
-            (values_mut::<T>(weights), values::<T>(gradient), values_mut(m), values_mut(v))
-        else {
-            return false;
-        };
-        // libtorch, too, rounds a factor to the tensor's type first.
-        let rounded = |factor: f64| {
-            <T as num_traits::NumCast>::from(factor).expect("a float takes any number")
-        };
-        let (first, second) = (rounded(1.0 - self.beta_1), rounded(1.0 - self.beta_2));
-        let (alpha, epsilon) = (rounded(alpha), rounded(self.epsilon));
-        let moments = m.iter_mut().zip(v);
-        for ((weight, &gradient), (m, v)) in weights.iter_mut().zip(gradient).zip(moments) {
-            *m = *m + (gradient - *m) * first;
-            *v = *v + (gradient * gradient - *v) * second;
-            *weight = *weight - *m * alpha / (v.sqrt() + epsilon);
-        }
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tch::Device;
-
-    use super::*;
-    use crate::config::schema::Section;
-
-    fn one_pass_gives_what_tensors_do<T: Element + Float>(kind: Kind) {
-        let adam = AdamMoments::defaults();
-        let random = |scale: f64| Tensor::randn([1003], (kind, Device::Cpu)) * scale;
-        let mut ours = (random(1.0), [random(0.1), random(0.1).abs()]);
-        let mut theirs = (ours.0.copy(), ours.1.each_ref().map(Tensor::copy));
-        for _ in 0..3 {
-            let gradient = random(0.01);
-            assert!(adam.in_one_pass::<T>(&mut ours.0, &gradient, &mut ours.1, 0.003));
-            let alpha = Tensor::from(0.003).to_kind(kind);
-            adam.tensor_by_tensor(&mut theirs.0, &gradient, &mut theirs.1, &alpha);
-        }
-        assert_eq!(ours.1, theirs.1, "the moments differ");
-        // libtorch's vectors may round the last operation of a step otherwise: once a step.
-        let difference = (&ours.0 - &theirs.0).abs() / theirs.0.abs().clamp_min(1.0);
-        let largest = difference.max().double_value(&[]);
-        assert!(largest <= 3.0 * T::epsilon().to_f64().unwrap(), "the weights: {largest}");
-    }
-
-    #[test]
-    fn one_pass_gives_what_one_operation_after_the_other_gives() {
-        one_pass_gives_what_tensors_do::<f32>(Kind::Float);
-        one_pass_gives_what_tensors_do::<f64>(Kind::Double);
     }
 }

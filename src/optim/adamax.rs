@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::formula::{self, Formula, Number};
 use super::{Moment, Rule, Step, power};
 use crate::config::sections::{Adamax, Moments};
 
@@ -15,12 +16,18 @@ impl Rule for Adamax {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let [rate, correction] = step.numbers else { unreachable!("Adamax needs two numbers") };
+        formula::update(self, weights, gradient, slots, step);
+    }
+}
+
+impl Formula for Adamax {
+    #[inline(always)]
+    fn step<N: Number>(&self, weight: &mut N, gradient: N, slots: &mut [N], numbers: &[N]) {
+        let [rate, correction] = numbers else { unreachable!("Adamax needs two numbers") };
         let [m, norm] = slots else { unreachable!("Adamax keeps two slots") };
         let Moments { beta_1, beta_2, epsilon } = &self.moments;
-        *m += (gradient - &*m) * (1.0 - beta_1);
-        let new = (&*norm * *beta_2).maximum(&gradient.abs());
-        norm.copy_(&new);
-        *weights -= &*m * rate / ((&*norm + *epsilon) * correction);
+        *m += (gradient.clone() - m.clone()) * (1.0 - beta_1);
+        norm.set((norm.clone() * *beta_2).maximum(gradient.abs()));
+        *weight -= m.clone() * rate.clone() / ((norm.clone() + *epsilon) * correction.clone());
     }
 }

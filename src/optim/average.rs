@@ -1,7 +1,10 @@
 //! A moving average of the weights, as in Keras's `optimizers/base_optimizer.py` (`use_ema`).
 
+use std::slice;
+
 use tch::{Kind, Tensor};
 
+use super::subnormal::remove_subnormals;
 use crate::config::sections::OptimizerOptions;
 
 /// The average, and how often it takes the weights' place.
@@ -44,6 +47,7 @@ impl Average {
     pub fn follow(&mut self, weights: &mut Tensor, [old, new]: [&Tensor; 2], updates: i32) {
         let mean = &self.values * old + &*weights * new;
         self.values.copy_(&mean);
+        remove_subnormals(slice::from_mut(&mut self.values));
         let due = |every: usize| (updates as usize + 1).is_multiple_of(every);
         if self.overwrite_frequency.is_some_and(due) {
             weights.copy_(&self.values);

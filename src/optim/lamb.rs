@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::subnormal::remove_subnormals;
 use super::variable::views;
 use super::{Moment, Rule, Step, power};
 use crate::config::sections::{Lamb, Moments};
@@ -33,5 +34,6 @@ impl Rule for Lamb {
                 .where_self(&own.gt(0.0).logical_and(&moved.gt(0.0)), &own.ones_like());
             weights -= update * ratio * rate;
         }
+        remove_subnormals(slots);
     }
 }

@@ -3,6 +3,9 @@
 //! Order of a step, as in Keras's `optimizers/base_optimizer.py`: accumulate, clip, decay, update,
 //! average; then the weights are held to their [`Constraints`]. What they add to the loss is a [`Penalty`].
 
+// A formula becomes part of a loop of vectors.
+#![allow(clippy::inline_always)]
+
 mod accumulator;
 mod adadelta;
 mod adafactor;
@@ -12,6 +15,7 @@ mod adamax;
 mod average;
 mod clip;
 mod constraint;
+mod formula;
 mod ftrl;
 mod lamb;
 mod lion;
@@ -23,7 +27,9 @@ mod penalty;
 mod rmsprop;
 mod schedule;
 mod sgd;
-mod values;
+mod subnormal;
+#[cfg(test)]
+mod tests;
 mod variable;
 
 use tch::{Kind, Tensor, no_grad};
@@ -87,8 +93,8 @@ struct Moment {
 struct Step<'a> {
     /// [`Rule::numbers`], scalars in the weights' precision and memory.
     numbers: &'a [Tensor],
-    /// The same in the processor's memory: of use only where the weights are there too.
-    values: &'a [f64],
+    /// The same as they were given, where the weights are in the processor's memory.
+    values: Option<&'a [f64]>,
     /// The weight tensors in the flat buffer.
     variables: &'a [Variable],
 }
@@ -233,7 +239,7 @@ impl Optimizer {
     fn update(&mut self, weights: &mut Tensor, gradient: &Tensor) {
         let gradient = self.clip.apply(gradient);
         let (numbers, [share, ..]) = split(self.numbers.tensors());
-        let (values, _) = split(self.numbers.values());
+        let values = self.numbers.values().map(|values| split(values).0);
         let step = Step { numbers, values, variables: &self.variables };
         self.rule.decay(weights, self.weight_decay.map(|_| share), step);
         self.rule.update(weights, &gradient, &mut self.slots, step);

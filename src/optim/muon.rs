@@ -3,6 +3,7 @@
 
 use tch::Tensor;
 
+use super::subnormal::remove_subnormals;
 use super::variable::views;
 use super::{Moment, Rule, Step, Variable, power};
 use crate::config::sections::Muon;
@@ -46,6 +47,7 @@ impl Rule for Muon {
                 self.orthogonal(&gradient, &mut m) * rate
             };
         }
+        remove_subnormals(slots);
     }
 }
 

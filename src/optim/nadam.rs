@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::formula::{self, Formula, Number};
 use super::{Moment, Rule, Step, power};
 use crate::config::sections::{Moments, Nadam};
 
@@ -23,16 +24,24 @@ impl Rule for Nadam {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let [rate, next, ahead, now, behind, correction] = step.numbers else {
+        formula::update(self, weights, gradient, slots, step);
+    }
+}
+
+impl Formula for Nadam {
+    #[inline(always)]
+    fn step<N: Number>(&self, weight: &mut N, gradient: N, slots: &mut [N], numbers: &[N]) {
+        let [rate, next, ahead, now, behind, correction] = numbers else {
             unreachable!("Nadam needs six numbers")
         };
         let [m, v] = slots else { unreachable!("Nadam keeps two slots") };
         let Moments { beta_1, beta_2, epsilon } = &self.moments;
-        *m += (gradient - &*m) * (1.0 - beta_1);
-        *v += (gradient.square() - &*v) * (1.0 - beta_2);
-        let m_hat = &*m * next / ahead + gradient * now / behind;
-        let v_hat = &*v / correction;
-        *weights -= m_hat * rate / (v_hat.sqrt() + *epsilon);
+        *m += (gradient.clone() - m.clone()) * (1.0 - beta_1);
+        *v += (gradient.clone().square() - v.clone()) * (1.0 - beta_2);
+        let ahead = m.clone() * next.clone() / ahead.clone();
+        let m_hat = ahead + gradient * now.clone() / behind.clone();
+        let v_hat = v.clone() / correction.clone();
+        *weight -= m_hat * rate.clone() / (v_hat.sqrt() + *epsilon);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::formula::{self, Formula, Number};
 use super::{Rule, Step};
 use crate::config::sections::RmsProp;
 
@@ -14,26 +15,30 @@ impl Rule for RmsProp {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let [rate] = step.numbers else { unreachable!("RMSprop needs the rate") };
+        formula::update(self, weights, gradient, slots, step);
+    }
+}
+
+impl Formula for RmsProp {
+    #[inline(always)]
+    fn step<N: Number>(&self, weight: &mut N, gradient: N, slots: &mut [N], numbers: &[N]) {
+        let [rate] = numbers else { unreachable!("RMSprop needs the rate") };
         let (velocity, rest) = slots.split_first_mut().expect("RMSprop keeps a velocity");
         let (momentum, average) = rest.split_at_mut(usize::from(self.momentum > 0.0));
-        let blend = |old: &Tensor, new: &Tensor| old * self.rho + new * (1.0 - self.rho);
-        let new = blend(velocity, &gradient.square());
-        velocity.copy_(&new);
+        let blend = |old: &N, new: N| old.clone() * self.rho + new * (1.0 - self.rho);
+        velocity.set(blend(velocity, gradient.clone().square()));
         let denominator = match average {
             [average] => {
-                let new = blend(average, gradient);
-                average.copy_(&new);
-                &*velocity - average.square()
+                average.set(blend(average, gradient.clone()));
+                velocity.clone() - average.clone().square()
             }
-            _ => velocity.shallow_clone(),
+            _ => velocity.clone(),
         };
-        let increment = gradient * rate / (denominator + self.epsilon).sqrt();
-        *weights -= match momentum {
+        let increment = gradient * rate.clone() / (denominator + self.epsilon).sqrt();
+        *weight -= match momentum {
             [momentum] => {
-                let new = &*momentum * self.momentum + increment;
-                momentum.copy_(&new);
-                new
+                momentum.set(momentum.clone() * self.momentum + increment);
+                momentum.clone()
             }
             _ => increment,
         };

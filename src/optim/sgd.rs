@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::formula::{self, Formula, Number};
 use super::{Rule, Step};
 use crate::config::sections::Sgd;
 
@@ -11,15 +12,22 @@ impl Rule for Sgd {
     }
 
     fn update(&self, weights: &mut Tensor, gradient: &Tensor, slots: &mut [Tensor], step: Step) {
-        let [rate] = step.numbers else { unreachable!("SGD needs the rate") };
-        let push = gradient * rate;
+        formula::update(self, weights, gradient, slots, step);
+    }
+}
+
+impl Formula for Sgd {
+    #[inline(always)]
+    fn step<N: Number>(&self, weight: &mut N, gradient: N, slots: &mut [N], numbers: &[N]) {
+        let [rate] = numbers else { unreachable!("SGD needs the rate") };
+        let push = gradient * rate.clone();
         let [velocity] = slots else {
-            *weights -= push;
+            *weight -= push;
             return;
         };
         // The velocity holds the learning rate, as in Keras; libtorch multiplies later.
-        let new = &*velocity * self.momentum - &push;
-        velocity.copy_(&new);
-        *weights += if self.nesterov { new * self.momentum - push } else { new };
+        velocity.set(velocity.clone() * self.momentum - push.clone());
+        let new = velocity.clone();
+        *weight += if self.nesterov { new * self.momentum - push } else { new };
     }
 }

@@ -127,18 +127,27 @@ pub(super) fn separable(
     Some((Kind::Convolution(pointwise(between, output, each.use_bias, first)), between))
 }
 
-/// Sums over the channels of each pixel.
+/// So many input channels fill vectors of any length.
+const FILLING: usize = 16;
+
+/// Sums over the channels of each pixel. The output's channels come first in its kernel as it is stored, and in the sums
+/// of its gradient where it is turned round: then neither is brought into another order. What it reads lies along the
+/// vectors of these sums.
 fn pointwise(input: Size, output: Size, use_bias: bool, first: usize) -> ConvolutionOptions {
     let side =
         |length| Side { fine: length, coarse: length, taps: 1, stride: 1, dilation: 1, offset: 0 };
-    let window = Window {
-        rows: side(input.height),
-        columns: side(input.width),
-        fine: input.channels,
-        coarse: output.channels,
-        groups: 1,
-    };
-    with_weights(window, Direction::Gather, use_bias, first)
+    let (rows, columns) = (side(input.height), side(input.width));
+    if input.channels < FILLING {
+        let (fine, coarse) = (input.channels, output.channels);
+        let window = Window { rows, columns, fine, coarse, groups: 1 };
+        return with_weights(window, Direction::Gather, use_bias, first);
+    }
+    let (fine, coarse) = (output.channels, input.channels);
+    let window = Window { rows, columns, fine, coarse, groups: 1 };
+    ConvolutionOptions {
+        coarse_first: false,
+        ..with_weights(window, Direction::Scatter, use_bias, first)
+    }
 }
 
 /// PyTorch's layouts, which the weights have, put the coarse channels first in all three layers.

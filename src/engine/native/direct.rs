@@ -38,7 +38,7 @@ enum Either<T> {
 impl<T: Real> Either<T> {
     fn new(window: Window, group: usize, direction: Direction, lanes: usize) -> Self {
         let sparse = direction == Direction::Scatter && window.fine * 4 <= lanes;
-        if sparse && window.taps() * window.fine <= 8 * lanes {
+        if sparse && window.taps() > 1 && window.taps() * window.fine <= 8 * lanes {
             Self::Col2Im(Col2Im::new(window, group, lanes))
         } else {
             Self::Pass(Pass::new(window, group, direction, lanes))

@@ -31,6 +31,11 @@ impl Fold {
         stored.collect()
     }
 
+    /// Whether the kernel is stored as the window computes with it.
+    fn is_identity(self, window: &Window, coarse_first: bool) -> bool {
+        self.upsampling.is_none() && !coarse_first && window.taps() == 1
+    }
+
     /// From `(coarse, fine, rows, columns)` (or fine first) to `(rows, columns, fine, coarse)`.
     /// `tap` is room for one tap.
     pub fn kernel<T: Real>(
@@ -41,6 +46,9 @@ impl Fold {
         tap: &mut [T],
         kernel: &mut [T],
     ) {
+        if self.is_identity(window, coarse_first) {
+            return kernel.copy_from_slice(stored);
+        }
         let order = |taps, tap| Order { window, coarse_first, taps, tap };
         let Some(factors) = self.upsampling else {
             for (place, target) in kernel.chunks_exact_mut(tap.len()).enumerate() {
@@ -68,6 +76,9 @@ impl Fold {
         tap: &mut [T],
         stored: &mut [T],
     ) {
+        if self.is_identity(window, coarse_first) {
+            return stored.iter_mut().zip(kernel).for_each(|(to, &from)| *to = *to + from);
+        }
         let order = |taps, tap| Order { window, coarse_first, taps, tap };
         let Some(factors) = self.upsampling else {
             for (place, source) in kernel.chunks_exact(tap.len()).enumerate() {

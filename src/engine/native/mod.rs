@@ -136,8 +136,6 @@ pub(super) struct Native<T: Real> {
     weights: Weights<T>,
     /// Images of the last prediction.
     last: usize,
-    /// Room for those of the next call.
-    next_weights: Vec<T>,
     /// What goes in for each image: its own values, or its code's.
     input: Size,
     /// Shape of what comes out for each.
@@ -180,7 +178,6 @@ impl<T: Real> Native<T> {
             room: 1,
             weights: Weights { values: zeros(count), moving: Vec::new(), version: 0 },
             last: 0,
-            next_weights: zeros(count),
             input: Size::of(&section.input_shape().0),
             output: section.output_shape().0.clone(),
             computed: sides(&section.output_shape().computed()),
@@ -271,14 +268,14 @@ impl<T: Real> Native<T> {
         }
     }
 
-    /// Takes over the model's weights; a new version only if they differ, as packing them takes a tenth
-    /// of the time in which a small batch is predicted.
+    /// Takes over the model's weights; a new version only if they differ, as packing them takes longer than a small
+    /// batch is predicted.
     fn read(&mut self, model: &Model) {
-        let count = self.next_weights.len();
-        model.weights.copy_data(&mut self.next_weights, count);
+        let new = nn::values::<T>(&model.weights)
+            .expect("the native engine's weights are in the processor's memory");
         let moving = model.parameters.moving_statistics().iter().map(values_of).collect();
-        if differ(&self.next_weights, &self.weights.values) || moving != self.weights.moving {
-            std::mem::swap(&mut self.next_weights, &mut self.weights.values);
+        if differ(new, &self.weights.values) || moving != self.weights.moving {
+            self.weights.values.copy_from_slice(new);
             self.weights.moving = moving;
             self.weights.version += 1;
         }

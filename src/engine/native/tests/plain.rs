@@ -229,11 +229,18 @@ impl Plain<'_> {
                     }
                 }
             }),
-            Kind::Convolution(ConvolutionOptions { window, direction, kernel, bias, .. }) => {
-                self.convolution(window, *direction, (kernel, bias), visit);
+            Kind::Convolution(ConvolutionOptions {
+                window,
+                direction,
+                coarse_first,
+                kernel,
+                bias,
+                ..
+            }) => {
+                self.convolution(window, (*direction, *coarse_first), (kernel, bias), visit);
             }
             Kind::Depthwise(DepthwiseOptions { window, kernel, bias, .. }) => {
-                self.convolution(window, Direction::Gather, (kernel, bias), visit);
+                self.convolution(window, (Direction::Gather, true), (kernel, bias), visit);
             }
         }
     }
@@ -242,7 +249,7 @@ impl Plain<'_> {
     fn convolution(
         &self,
         window: &Window,
-        direction: Direction,
+        (direction, coarse_first): (Direction, bool),
         (kernel, bias): (&Range<usize>, &Option<Range<usize>>),
         visit: &mut dyn FnMut(Term),
     ) {
@@ -256,7 +263,12 @@ impl Plain<'_> {
         }
         let mut lost = false;
         for_each_meeting(window, |tap, (i, y, x), (j, v, u)| {
-            let weight = kernel.start + (j * window.fine + i % window.fine) * window.taps() + tap;
+            let matrix = if coarse_first {
+                j * window.fine + i % window.fine
+            } else {
+                i * window.coarse + j % window.coarse
+            };
+            let weight = kernel.start + matrix * window.taps() + tap;
             if self.mistake == Mistake::LostTerm(weight) && !std::mem::replace(&mut lost, true) {
                 return;
             }
