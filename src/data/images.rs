@@ -11,6 +11,7 @@ use super::stored::Stored;
 use super::target::Target;
 use crate::data::corruption::{Split, shrink};
 use crate::formats::image_file::ImagePlace;
+use crate::system::ranks::cores;
 
 /// What samples that are drawn anew depend on, beside their index.
 #[derive(Debug, Clone, Copy)]
@@ -242,7 +243,8 @@ impl Images {
     /// Threads that are worth having for making batches; the batches do not depend on it.
     pub(super) fn makers(&self) -> usize {
         match &self.source {
-            Source::Stored(..) => 1,
+            // One corrupts 130,000 digits a second, which is more than a few cores learn from; a GPU may want more.
+            Source::Stored(..) => (cores() / 8).clamp(1, 4),
             Source::Files(files) => files.makers(),
         }
     }

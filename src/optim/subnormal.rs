@@ -1,4 +1,4 @@
-//! Numbers below the smallest normal one, which optimizers do not keep, as in TensorFlow, whose threads take them for zero:
+//! Numbers below the smallest normal one, which optimizers do not keep, as in TensorFlow and JAX, which take them for zero:
 //! the mean of gradients that have become zero shrinks to such a number and stays there, and a processor's arithmetic
 //! with them takes a hundred times as long. A step of a model with inactive units then took six times as long, for good.
 

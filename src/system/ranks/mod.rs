@@ -1,8 +1,8 @@
 //! Several processes that train one model together, on one machine or on many: which one this is ([`Place`]), sums over
 //! all of them, and who is to blame when one is lost. Of it all, [`Ranks`] is what others use.
 //!
-//! A slow rank is waited for as long as it shows signs of life; one that shows none for `train.distributed_timeout` is
-//! lost, and the training with it.
+//! A slow rank is waited for while it shows signs of life; one that shows none for `train.distributed_timeout` is lost, and
+//! the training with it. So is one that lives, but has done nothing for thirty times as long.
 
 mod group;
 mod nccl;
@@ -37,6 +37,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Rank 0 has patience for so much longer than the others, who would else lose the store that it serves.
 const LONGER: Duration = Duration::from_secs(2);
+/// So many timeouts are long for a step, for what rank 0 writes between two, or for an epoch's validation.
+const TIMEOUTS_OF_A_STEP: u32 = if cfg!(test) { 2 } else { 30 };
 /// Between two looks at who has come.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -112,7 +114,8 @@ impl Ranks {
                 limit.as_secs_f64()
             )))
         })?;
-        let watch = Watch::begin(Arc::new(store), place.rank, place.size);
+        let patience = timeout * TIMEOUTS_OF_A_STEP;
+        let watch = Watch::begin(Arc::new(store), place.rank, place.size, patience);
         Ok(Self {
             timeout,
             members: Mutex::new(Some(Members { group, nccl: None })),
@@ -237,7 +240,10 @@ impl Ranks {
                 lost.unwrap_or_else(|| Lost("the processes have parted already".to_owned()))
             );
         };
-        work(members).map_err(|problem| {
+        self.watch.comes();
+        let done = work(members);
+        self.watch.goes();
+        done.map_err(|problem| {
             let lost = self.explain(&problem);
             *held(&self.lost) = Some(lost.clone());
             // Not left: its threads may still wait for the one that is lost, and who waits for them waits as well.
@@ -246,10 +252,11 @@ impl Ranks {
         })
     }
 
-    /// Whether a rank has shown no sign of life for too long, or the store none.
+    /// Whether a rank has shown no sign of life, or done nothing, for too long; or the store has not answered.
     fn is_overdue(&self) -> bool {
         let (silence, is_gone) = self.watch.store();
-        is_gone || silence >= self.timeout || self.watch.silent(self.timeout).is_some()
+        let is_silent = || self.watch.silent(self.timeout).is_some();
+        is_gone || silence >= self.timeout || is_silent() || self.watch.absent().is_some()
     }
 
     /// The same, or a rank has said that it failed or lost another. NCCL does not notice by itself, as gloo does, whose
@@ -287,6 +294,12 @@ impl Ranks {
         let seconds = self.timeout.as_secs_f64();
         if silence >= self.timeout && !self.place.is_served {
             return Some(Lost(format!("rank 0 has given no sign of life for {seconds} s")));
+        }
+        if let Some(rank) = self.watch.absent() {
+            let seconds = (self.timeout * TIMEOUTS_OF_A_STEP).as_secs_f64();
+            return Some(Lost(format!(
+                "rank {rank} shows signs of life, but has done nothing for {seconds} s in which the others waited for it"
+            )));
         }
         let rank = self.watch.silent(self.timeout.min(SILENCE))?;
         let long = self.watch.silent(self.timeout) == Some(rank);
@@ -593,6 +606,32 @@ mod tests {
             Some(lost.to_string())
         });
         assert_eq!(all[0].as_deref(), Some("rank 1 has given no sign of life for 3 s"));
+    }
+
+    #[test]
+    fn a_rank_that_lives_but_does_nothing_is_named() {
+        if !is_built() {
+            return;
+        }
+        let has_ended = &AtomicBool::new(false);
+        let all = each(3, |ranks| {
+            let mut values = vec![1.0_f32];
+            ranks.sum(&mut values).unwrap();
+            if ranks.place().rank == 1 {
+                // As one whose disk no longer answers.
+                while !has_ended.load(Ordering::Relaxed) {
+                    sleep(LOOK);
+                }
+                ranks.end();
+                return None;
+            }
+            let lost = ranks.sum(&mut values).unwrap_err();
+            has_ended.store(true, Ordering::Relaxed);
+            ranks.end();
+            Some(lost.to_string())
+        });
+        let wanted = "rank 1 shows signs of life, but has done nothing for 6 s in which the others waited for it";
+        assert_eq!([all[0].as_deref(), all[2].as_deref()], [Some(wanted); 2]);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Signs of life: a thread of each rank counts up a number in the store, and looks at those of all others. Whoever waits
 //! for another rank so learns whether that one still lives, however long its work takes; and whoever ends says why.
+//!
+//! A rank may live and yet do nothing more, as one whose disk no longer answers: so each counts in the store what it has
+//! brought to the others, too, which is looked at where somebody has waited for very long.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,6 +61,12 @@ struct Seen {
     /// What this rank wants to have said in the end, and whether it is.
     ending: Option<Ending>,
     is_said: bool,
+    /// How many times this rank has come to meet the others, and since when it waits for them.
+    meetings: i64,
+    waits: Option<Instant>,
+    /// Who has not come, found out where the wait is longer than `patience`.
+    absent: Option<usize>,
+    patience: Duration,
 }
 
 /// Looks after the others while this process does something else.
@@ -69,11 +78,21 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// From now on, of so many ranks.
-    pub fn begin(store: Arc<Store>, rank: usize, size: usize) -> Self {
+    /// From now on, of so many ranks, of which each is waited for so long at most.
+    pub fn begin(store: Arc<Store>, rank: usize, size: usize, patience: Duration) -> Self {
         let now = Instant::now();
         let ranks = vec![Sign { beats: 0, since: now, ending: None }; size];
-        let seen = Seen { answered: now, is_gone: false, ranks, ending: None, is_said: false };
+        let seen = Seen {
+            answered: now,
+            is_gone: false,
+            ranks,
+            ending: None,
+            is_said: false,
+            meetings: 0,
+            waits: None,
+            absent: None,
+            patience,
+        };
         let seen = Arc::new(Mutex::new(seen));
         let is_over: Arc<AtomicBool> = Arc::default();
         let thread = {
@@ -96,6 +115,23 @@ impl Watch {
     pub fn store(&self) -> (Duration, bool) {
         let seen = held(&self.seen);
         (seen.answered.elapsed(), seen.is_gone)
+    }
+
+    /// This rank has come to meet the others.
+    pub fn comes(&self) {
+        let mut seen = held(&self.seen);
+        seen.meetings += 1;
+        (seen.waits, seen.absent) = (Some(Instant::now()), None);
+    }
+
+    /// They have met.
+    pub fn goes(&self) {
+        held(&self.seen).waits = None;
+    }
+
+    /// A rank that has not come although this one has waited for longer than the patience.
+    pub fn absent(&self) -> Option<usize> {
+        held(&self.seen).absent
     }
 
     /// The rank without a sign of life for the longest time, of those that have not said that they end; at least so long.
@@ -158,10 +194,14 @@ impl Watch {
 
 /// One round: this rank's sign of life, those of the others, and how they ended.
 fn look(store: &Store, rank: usize, seen: &Mutex<Seen>) -> Result<(), Problem> {
-    let (size, ending) = {
+    let (size, ending, meetings, waits_long) = {
         let seen = held(seen);
-        (seen.ranks.len(), seen.ending.clone().filter(|_| !seen.is_said))
+        let waits_long = seen.waits.is_some_and(|since| since.elapsed() >= seen.patience);
+        let ending = seen.ending.clone().filter(|_| !seen.is_said);
+        (seen.ranks.len(), ending, seen.meetings, waits_long)
     };
+    store.set(&format!("meetings/{rank}"), &meetings.to_string())?;
+    let absent = if waits_long { absent(store, size, meetings)? } else { None };
     if let Some(ending) = &ending {
         store.set(&format!("ending/{rank}"), &ending.written())?;
         store.add("endings", 1)?;
@@ -182,7 +222,22 @@ fn look(store: &Store, rank: usize, seen: &Mutex<Seen>) -> Result<(), Problem> {
         sign.ending = ending.or(sign.ending.take());
     }
     (seen.answered, seen.is_said) = (now, seen.is_said || ending.is_some());
+    // They may have met since.
+    if waits_long && seen.waits.is_some() && seen.meetings == meetings {
+        seen.absent = absent;
+    }
     Ok(())
+}
+
+/// The first rank that has come to fewer meetings.
+fn absent(store: &Store, size: usize, meetings: i64) -> Result<Option<usize>, Problem> {
+    for rank in 0..size {
+        let come = store.get(&format!("meetings/{rank}"))?;
+        if come.is_some_and(|come| come.parse().is_ok_and(|come: i64| come < meetings)) {
+            return Ok(Some(rank));
+        }
+    }
+    Ok(None)
 }
 
 /// Until it holds; `false` where it did not in that time.
