@@ -161,7 +161,7 @@ section! {
         /// `synchronized=False`. One process does the same either way.
         synchronized_batch_norm: bool = true;
         /// Seconds after which a process that shows no sign of life is lost, and that processes wait for each other at the
-        /// start.
+        /// start. One that shows signs of life is waited for thirty times as long, and half an hour at least.
         distributed_timeout: f64 = 60.0, in Bounds::closed(1.0, 86_400.0);
         /// Steps of an epoch after which a checkpoint is written, beside the one after each epoch.
         checkpoint_every: Option<usize> = None, in Bounds::closed(1.0, 1e9);

@@ -1,7 +1,5 @@
 //! Each rule as a pass over the processor's memory and as a GPU has it; and what is too small to be kept.
 
-use std::f64::consts::LN_10;
-
 use tch::{Device, Kind, Tensor};
 
 use super::{Optimizer, Variable};
@@ -102,22 +100,35 @@ fn a_step_reads_what_changes_where_the_weights_are() {
 /// arithmetic with it is slow.
 #[test]
 fn no_slot_keeps_what_is_smaller_than_the_smallest_normal_number() {
+    let least = f64::from(f32::MIN_POSITIVE);
     let plain = OptimizerOptions { use_ema: true, ..OptimizerOptions::defaults() };
-    // To pass from a thousandth to the smallest number, by a tenth each step.
-    let steps = ((38.0 + 3.0) * LN_10 / -(0.9_f64.ln())) as i32;
-    for options in all(&plain) {
+    // Others keep sums, which do not shrink.
+    let shrinking = all(&plain).into_iter().filter(|options| {
+        use sections::Optimizer::{Adafactor, Adagrad, Ftrl};
+        !matches!(options, Adagrad(_) | Adafactor(_) | Ftrl(_))
+    });
+    for options in shrinking {
         let mut weights = Tensor::zeros([WEIGHTS], (Kind::Float, Device::Cpu));
-        let mut optimizer = Optimizer::new(&options, &weights, variables());
         let nothing = weights.zeros_like();
-        optimizer.step(&mut weights, &(&nothing + 1e-3));
-        for _ in 0..2 * steps {
+        let mut optimizer = Optimizer::new(&options, &weights, variables());
+        let just_normal = |(name, slot): (&'static str, Tensor)| {
+            (name.to_owned(), slot.ones_like() * (1.01 * least))
+        };
+        let state: Vec<_> = optimizer.state().into_iter().map(just_normal).collect();
+        optimizer.restore(1, &state).unwrap();
+        optimizer.learning_rate = 0.0;
+        let mut has_shrunk = false;
+        // What shrinks slowest loses a thousandth a step.
+        for _ in 0..20 {
             optimizer.step(&mut weights, &nothing);
+            for (name, slot) in optimizer.state() {
+                let size = slot.abs();
+                let is_subnormal = size.gt(0.0).logical_and(&size.lt(least)).any();
+                assert_eq!(is_subnormal.int64_value(&[]), 0, "{name} of {options:?}");
+                has_shrunk |= name != "average" && size.max().double_value(&[]) == 0.0;
+            }
         }
-        assert_eq!(weights.isfinite().all().int64_value(&[]), 1, "{options:?}");
-        for (name, slot) in optimizer.state() {
-            let (size, least) = (slot.abs(), f64::from(f32::MIN_POSITIVE));
-            let is_subnormal = size.gt(0.0).logical_and(&size.lt(least)).any();
-            assert_eq!(is_subnormal.int64_value(&[]), 0, "{name} of {options:?}");
-        }
+        assert!(has_shrunk || optimizer.slots.is_empty(), "{options:?}");
+        assert_eq!(optimizer.average.unwrap().values.max().double_value(&[]), 0.0);
     }
 }

@@ -130,14 +130,14 @@ pub(super) fn separable(
 /// So many input channels fill vectors of any length.
 const FILLING: usize = 16;
 
-/// Sums over the channels of each pixel. The output's channels come first in its kernel as it is stored, and in the sums
-/// of its gradient where it is turned round: then neither is brought into another order. What it reads lies along the
-/// vectors of these sums.
+/// Sums over the channels of each pixel. The stored kernel is `(outputs, inputs)`. Where there is one pixel, the weights
+/// outweigh the images: there the outputs are the fine grid and the inputs the coarse one, so that the kernel is
+/// `(fine, coarse)` as it is stored, and neither it nor its gradient is brought into another order in each step.
 fn pointwise(input: Size, output: Size, use_bias: bool, first: usize) -> ConvolutionOptions {
     let side =
         |length| Side { fine: length, coarse: length, taps: 1, stride: 1, dilation: 1, offset: 0 };
     let (rows, columns) = (side(input.height), side(input.width));
-    if input.channels < FILLING {
+    if input.height * input.width > 1 || input.channels < FILLING {
         let (fine, coarse) = (input.channels, output.channels);
         let window = Window { rows, columns, fine, coarse, groups: 1 };
         return with_weights(window, Direction::Gather, use_bias, first);
@@ -150,7 +150,8 @@ fn pointwise(input: Size, output: Size, use_bias: bool, first: usize) -> Convolu
     }
 }
 
-/// PyTorch's layouts, which the weights have, put the coarse channels first in all three layers.
+/// PyTorch's layouts, which the weights have, put the coarse channels first in all three layers; for [`pointwise`] with
+/// the grids exchanged they are the last.
 fn with_weights(
     window: Window,
     direction: Direction,

@@ -37,6 +37,7 @@ enum Either<T> {
 
 impl<T: Real> Either<T> {
     fn new(window: Window, group: usize, direction: Direction, lanes: usize) -> Self {
+        // One tap needs no adding up.
         let sparse = direction == Direction::Scatter && window.fine * 4 <= lanes;
         if sparse && window.taps() > 1 && window.taps() * window.fine <= 8 * lanes {
             Self::Col2Im(Col2Im::new(window, group, lanes))

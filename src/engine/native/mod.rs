@@ -268,8 +268,8 @@ impl<T: Real> Native<T> {
         }
     }
 
-    /// Takes over the model's weights; a new version only if they differ, as packing them takes longer than a small
-    /// batch is predicted.
+    /// Takes over the model's weights; a new version only if they differ, as packing them takes longer than predicting
+    /// a small batch.
     fn read(&mut self, model: &Model) {
         let new = nn::values::<T>(&model.weights)
             .expect("the native engine's weights are in the processor's memory");

@@ -477,12 +477,10 @@ fn folding_an_upsampling_into_the_convolution_after_it() {
     });
 }
 
-/// Convolutions that were turned round, but for Dense layers.
+/// Convolutions that were turned round.
 fn turned(operations: &[Operation]) -> usize {
     let scatters = |operation: &&Operation| match &operation.kind {
-        lower::Kind::Convolution(options) => {
-            options.direction == Direction::Scatter && options.window.taps() > 1
-        }
+        lower::Kind::Convolution(options) => options.fold.upsampling.is_some(),
         _ => false,
     };
     operations.iter().filter(scatters).count()

@@ -2,7 +2,7 @@
 //! all of them, and who is to blame when one is lost. Of it all, [`Ranks`] is what others use.
 //!
 //! A slow rank is waited for while it shows signs of life; one that shows none for `train.distributed_timeout` is lost, and
-//! the training with it. So is one that lives, but has done nothing for thirty times as long.
+//! the training with it. So is one that lives, but for which the others have waited thirty times as long.
 
 mod group;
 mod nccl;
@@ -33,12 +33,18 @@ use watch::{Ending, Watch, wait};
 
 /// A rank that shows no sign of life for so long, when something went wrong, is what went wrong.
 const SILENCE: Duration = Duration::from_secs(2);
+/// A rank that finds nobody to blame for so long takes over what another one found.
+const HEARSAY: Duration = Duration::from_secs(3);
 /// How long an ending rank waits for the others to hear why.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Rank 0 has patience for so much longer than the others, who would else lose the store that it serves.
 const LONGER: Duration = Duration::from_secs(2);
-/// So many timeouts are long for a step, for what rank 0 writes between two, or for an epoch's validation.
-const TIMEOUTS_OF_A_STEP: u32 = if cfg!(test) { 2 } else { 30 };
+/// So long no rank waits for another that does its work: longer than what rank 0 writes between two steps, and than what
+/// shares of a validation or an evaluation differ by on unequal machines.
+fn patience(timeout: Duration) -> Duration {
+    if cfg!(test) { 2 * timeout } else { 30 * timeout.max(Duration::from_secs(60)) }
+}
+
 /// Between two looks at who has come.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -114,8 +120,7 @@ impl Ranks {
                 limit.as_secs_f64()
             )))
         })?;
-        let patience = timeout * TIMEOUTS_OF_A_STEP;
-        let watch = Watch::begin(Arc::new(store), place.rank, place.size, patience);
+        let watch = Watch::begin(Arc::new(store), place.rank, place.size, patience(timeout));
         Ok(Self {
             timeout,
             members: Mutex::new(Some(Members { group, nccl: None })),
@@ -241,15 +246,15 @@ impl Ranks {
             );
         };
         self.watch.comes();
-        let done = work(members);
-        self.watch.goes();
-        done.map_err(|problem| {
+        let done = work(members).map_err(|problem| {
             let lost = self.explain(&problem);
             *held(&self.lost) = Some(lost.clone());
             // Not left: its threads may still wait for the one that is lost, and who waits for them waits as well.
             *all = None;
             lost
-        })
+        });
+        self.watch.goes();
+        done
     }
 
     /// Whether a rank has shown no sign of life, or done nothing, for too long; or the store has not answered.
@@ -268,20 +273,23 @@ impl Ranks {
     /// Who is to blame for what has failed.
     fn explain(&self, problem: &str) -> Lost {
         let most = self.timeout + FAREWELL;
-        let mut lost = None;
+        let (began, mut lost) = (Instant::now(), None);
         wait(most, || {
-            lost = self.blame();
+            lost = self.blame(began.elapsed() > HEARSAY);
             lost.is_some()
         });
-        self.watch.say(Ending::Lost, LONGER);
-        lost.unwrap_or_else(|| {
+        let lost = lost.unwrap_or_else(|| {
             Lost(format!("the connection between the processes failed ({problem}), and all of them still live"))
-        })
+        });
+        self.watch.say(Ending::Lost(lost.0.clone()), LONGER);
+        lost
     }
 
-    fn blame(&self) -> Option<Lost> {
+    /// What others say of a rank that they have lost counts where `is_late`, or they can no longer be asked.
+    fn blame(&self, is_late: bool) -> Option<Lost> {
         let (silence, is_gone) = self.watch.store();
-        if let Some((rank, sentence)) = self.watch.failed() {
+        let hearsay = || self.watch.lost().filter(|_| is_late || is_gone);
+        if let Some((rank, sentence)) = self.watch.failed().or_else(hearsay) {
             return Some(Lost(format!("rank {rank} ended: {sentence}")));
         }
         if is_gone {
@@ -296,9 +304,9 @@ impl Ranks {
             return Some(Lost(format!("rank 0 has given no sign of life for {seconds} s")));
         }
         if let Some(rank) = self.watch.absent() {
-            let seconds = (self.timeout * TIMEOUTS_OF_A_STEP).as_secs_f64();
+            let seconds = patience(self.timeout).as_secs_f64();
             return Some(Lost(format!(
-                "rank {rank} shows signs of life, but has done nothing for {seconds} s in which the others waited for it"
+                "rank {rank} shows signs of life, but was waited for in vain for {seconds} s"
             )));
         }
         let rank = self.watch.silent(self.timeout.min(SILENCE))?;
@@ -609,7 +617,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rank_that_lives_but_does_nothing_is_named() {
+    fn a_rank_that_lives_but_never_comes_is_named_also_by_who_only_hears_of_it() {
         if !is_built() {
             return;
         }
@@ -625,13 +633,20 @@ mod tests {
                 ranks.end();
                 return None;
             }
+            if ranks.is_first() {
+                sleep(SHORT);
+            }
             let lost = ranks.sum(&mut values).unwrap_err();
-            has_ended.store(true, Ordering::Relaxed);
+            let heard = ranks.blame(true).expect("rank 2 has waited for longer");
+            let hears = ranks.is_first().then(|| heard.to_string());
+            has_ended.store(ranks.is_first(), Ordering::Relaxed);
             ranks.end();
-            Some(lost.to_string())
+            Some((lost.to_string(), hears))
         });
-        let wanted = "rank 1 shows signs of life, but has done nothing for 6 s in which the others waited for it";
-        assert_eq!([all[0].as_deref(), all[2].as_deref()], [Some(wanted); 2]);
+        let wanted = "rank 1 shows signs of life, but was waited for in vain for 6 s";
+        let heard = format!("rank 2 ended: {wanted}");
+        assert_eq!(all[0], Some((wanted.to_owned(), Some(heard))));
+        assert_eq!(all[2], Some((wanted.to_owned(), None)));
     }
 
     #[test]

@@ -19,8 +19,8 @@ const BEAT: Duration = Duration::from_millis(250);
 pub(super) enum Ending {
     /// Training was over.
     Done,
-    /// It has lost another one.
-    Lost,
+    /// It has lost another one: its sentence.
+    Lost(String),
     /// By itself: its sentence.
     Failed(String),
 }
@@ -29,16 +29,16 @@ impl Ending {
     fn written(&self) -> String {
         match self {
             Self::Done => "done".to_owned(),
-            Self::Lost => "lost".to_owned(),
+            Self::Lost(sentence) => format!("lost {sentence}"),
             Self::Failed(sentence) => format!("failed {sentence}"),
         }
     }
 
     fn of(text: &str) -> Self {
-        match text {
-            "done" => Self::Done,
-            "lost" => Self::Lost,
-            _ => Self::Failed(text.strip_prefix("failed ").unwrap_or(text).to_owned()),
+        match text.split_once(' ') {
+            Some(("lost", sentence)) => Self::Lost(sentence.to_owned()),
+            Some(("failed", sentence)) => Self::Failed(sentence.to_owned()),
+            _ => Self::Done,
         }
     }
 }
@@ -147,18 +147,29 @@ impl Watch {
 
     /// The first rank that has failed by itself, with its sentence.
     pub fn failed(&self) -> Option<(usize, String)> {
-        let seen = held(&self.seen);
-        seen.ranks.iter().enumerate().find_map(|(rank, sign)| match &sign.ending {
-            Some(Ending::Failed(sentence)) => Some((rank, sentence.clone())),
-            _ => None,
+        self.first(|ending| match ending {
+            Ending::Failed(sentence) => Some(sentence.clone()),
+            Ending::Done | Ending::Lost(_) => None,
         })
+    }
+
+    /// The first rank that has lost another one, with its sentence.
+    pub fn lost(&self) -> Option<(usize, String)> {
+        self.first(|ending| match ending {
+            Ending::Lost(sentence) => Some(sentence.clone()),
+            Ending::Done | Ending::Failed(_) => None,
+        })
+    }
+
+    fn first<R>(&self, find: impl Fn(&Ending) -> Option<R>) -> Option<(usize, R)> {
+        let seen = held(&self.seen);
+        let mut ranks = seen.ranks.iter().enumerate();
+        ranks.find_map(|(rank, sign)| Some((rank, find(sign.ending.as_ref()?)?)))
     }
 
     /// Whether any rank has said that it ends before training is over.
     pub fn is_broken(&self) -> bool {
-        let ends_early =
-            |sign: &Sign| matches!(sign.ending, Some(Ending::Failed(_) | Ending::Lost));
-        held(&self.seen).ranks.iter().any(ends_early)
+        self.failed().or_else(|| self.lost()).is_some()
     }
 
     /// Whether that rank has ended, or will never be heard again.
