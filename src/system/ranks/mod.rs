@@ -288,7 +288,7 @@ impl Ranks {
     /// What others say of a rank that they have lost counts where `is_late`, or they can no longer be asked.
     fn blame(&self, is_late: bool) -> Option<Lost> {
         let (silence, is_gone) = self.watch.store();
-        let hearsay = || self.watch.lost().filter(|_| is_late || is_gone);
+        let hearsay = || self.watch.lost(self.place.rank).filter(|_| is_late || is_gone);
         if let Some((rank, sentence)) = self.watch.failed().or_else(hearsay) {
             return Some(Lost(format!("rank {rank} ended: {sentence}")));
         }

@@ -147,29 +147,30 @@ impl Watch {
 
     /// The first rank that has failed by itself, with its sentence.
     pub fn failed(&self) -> Option<(usize, String)> {
-        self.first(|ending| match ending {
+        self.first(|_, ending| match ending {
             Ending::Failed(sentence) => Some(sentence.clone()),
             Ending::Done | Ending::Lost(_) => None,
         })
     }
 
-    /// The first rank that has lost another one, with its sentence.
-    pub fn lost(&self) -> Option<(usize, String)> {
-        self.first(|ending| match ending {
-            Ending::Lost(sentence) => Some(sentence.clone()),
-            Ending::Done | Ending::Failed(_) => None,
+    /// The first rank but `own` that has lost another one, with its sentence.
+    pub fn lost(&self, own: usize) -> Option<(usize, String)> {
+        self.first(|rank, ending| match ending {
+            Ending::Lost(sentence) if rank != own => Some(sentence.clone()),
+            Ending::Done | Ending::Failed(_) | Ending::Lost(_) => None,
         })
     }
 
-    fn first<R>(&self, find: impl Fn(&Ending) -> Option<R>) -> Option<(usize, R)> {
+    fn first<R>(&self, find: impl Fn(usize, &Ending) -> Option<R>) -> Option<(usize, R)> {
         let seen = held(&self.seen);
         let mut ranks = seen.ranks.iter().enumerate();
-        ranks.find_map(|(rank, sign)| Some((rank, find(sign.ending.as_ref()?)?)))
+        ranks.find_map(|(rank, sign)| Some((rank, find(rank, sign.ending.as_ref()?)?)))
     }
 
     /// Whether any rank has said that it ends before training is over.
     pub fn is_broken(&self) -> bool {
-        self.failed().or_else(|| self.lost()).is_some()
+        let ends_early = |_, ending: &Ending| (*ending != Ending::Done).then_some(());
+        self.first(ends_early).is_some()
     }
 
     /// Whether that rank has ended, or will never be heard again.
