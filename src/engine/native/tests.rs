@@ -8,7 +8,6 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind};
 
-use super::pass::Direction;
 use super::*;
 use crate::config::Source;
 use crate::data::Supervision;
