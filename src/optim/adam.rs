@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::formula::{self, Formula, Number};
-use super::{Moment, Rule, Step};
+use super::{Moment, Rule, Step, power};
 use crate::config::sections::AdamMoments;
 
 impl Rule for AdamMoments {
@@ -51,8 +51,7 @@ impl AdamMoments {
     /// As Keras computes it for float32 weights: `1 - beta_2` alone is then 1.3e-5 off, which all of its
     /// backends share.
     fn alpha_in_float32(&self, learning_rate: f64, iteration: i32) -> f32 {
-        // A power is rounded once, as good libraries do.
-        let power = |beta: f64| f64::from(beta as f32).powi(iteration) as f32;
+        let power = |beta| power(beta, iteration, Kind::Float) as f32;
         learning_rate as f32 * (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1))
     }
 }

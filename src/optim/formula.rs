@@ -83,7 +83,7 @@ fn pass<T: Element + Float + Debug>(
             match slots.len() {
                 $($count => {
                     let slots = <[_; $count]>::try_from(slots).expect("so many were counted");
-                    pass_of(formula, weights, gradient, slots, &numbers);
+                    Pass { formula, weights, gradient, slots, numbers: &numbers }.run();
                 })+
                 count => unreachable!("no formula keeps {count} slots"),
             }
@@ -96,68 +96,62 @@ fn pass<T: Element + Float + Debug>(
 /// Values that are taken together, into places that the compiler can tell apart, so that it turns the loop into vectors.
 const AT_ONCE: usize = 64;
 
-/// In vectors as long as the processor has: their operations are rounded as those of single values.
-fn pass_of<T: Float, const SLOTS: usize>(
-    formula: &impl Formula,
-    weights: &mut [T],
-    gradient: &[T],
-    slots: [&mut [T]; SLOTS],
-    numbers: &[Value<T>],
-) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        macro_rules! with_vectors {
-            ($($feature:tt)+) => {$(
-                if is_x86_feature_detected!($feature) {
-                    #[target_feature(enable = $feature)]
-                    fn pass<T: Float, const SLOTS: usize>(
-                        formula: &impl Formula,
-                        weights: &mut [T],
-                        gradient: &[T],
-                        slots: [&mut [T]; SLOTS],
-                        numbers: &[Value<T>],
-                    ) {
-                        by_blocks(formula, weights, gradient, slots, numbers);
-                    }
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { pass(formula, weights, gradient, slots, numbers) };
-                }
-            )+};
-        }
-        with_vectors!("avx512f" "avx2");
-    }
-    by_blocks(formula, weights, gradient, slots, numbers);
+/// Over values in the processor's memory.
+struct Pass<'a, F, T, const SLOTS: usize> {
+    formula: &'a F,
+    weights: &'a mut [T],
+    gradient: &'a [T],
+    slots: [&'a mut [T]; SLOTS],
+    numbers: &'a [Value<T>],
 }
 
-#[inline(always)]
-fn by_blocks<T: Float, const SLOTS: usize>(
-    formula: &impl Formula,
-    weights: &mut [T],
-    gradient: &[T],
-    mut slots: [&mut [T]; SLOTS],
-    numbers: &[Value<T>],
-) {
-    let (mut first, count) = (0, weights.len());
-    while first + AT_ONCE <= count {
-        let mut kept = slots.each_ref().map(|slot| block(slot, first));
-        let (mut own, gradient) = (block(weights, first), block(gradient, first));
-        for i in 0..AT_ONCE {
-            let state = kept.each_ref().map(|slot| slot[i]);
-            let (weight, state) = step(formula, own[i], gradient[i], state, numbers);
-            own[i] = weight;
-            kept.iter_mut().zip(state).for_each(|(slot, value)| slot[i] = value);
+impl<F: Formula, T: Float, const SLOTS: usize> Pass<'_, F, T, SLOTS> {
+    /// In vectors as long as the processor has: their operations are rounded as those of single values.
+    fn run(self) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            macro_rules! with_vectors {
+                ($($feature:tt)+) => {$(
+                    if is_x86_feature_detected!($feature) {
+                        #[target_feature(enable = $feature)]
+                        fn run<F: Formula, T: Float, const N: usize>(pass: Pass<'_, F, T, N>) {
+                            pass.by_blocks();
+                        }
+                        // SAFETY: the processor has these instructions.
+                        return unsafe { run(self) };
+                    }
+                )+};
+            }
+            with_vectors!("avx512f" "avx2");
         }
-        weights[first..first + AT_ONCE].copy_from_slice(&own);
-        for (slot, kept) in slots.iter_mut().zip(&kept) {
-            slot[first..first + AT_ONCE].copy_from_slice(kept);
-        }
-        first += AT_ONCE;
+        self.by_blocks();
     }
-    for i in first..count {
-        let state = slots.each_ref().map(|slot| slot[i]);
-        let (weight, state) = step(formula, weights[i], gradient[i], state, numbers);
-        weights[i] = weight;
-        slots.iter_mut().zip(state).for_each(|(slot, value)| slot[i] = value);
+
+    #[inline(always)]
+    fn by_blocks(self) {
+        let Self { formula, weights, gradient, mut slots, numbers } = self;
+        let (mut first, count) = (0, weights.len());
+        while first + AT_ONCE <= count {
+            let mut kept = slots.each_ref().map(|slot| block(slot, first));
+            let (mut own, gradient) = (block(weights, first), block(gradient, first));
+            for i in 0..AT_ONCE {
+                let state = kept.each_ref().map(|slot| slot[i]);
+                let (weight, state) = step(formula, own[i], gradient[i], state, numbers);
+                own[i] = weight;
+                kept.iter_mut().zip(state).for_each(|(slot, value)| slot[i] = value);
+            }
+            weights[first..first + AT_ONCE].copy_from_slice(&own);
+            for (slot, kept) in slots.iter_mut().zip(&kept) {
+                slot[first..first + AT_ONCE].copy_from_slice(kept);
+            }
+            first += AT_ONCE;
+        }
+        for i in first..count {
+            let state = slots.each_ref().map(|slot| slot[i]);
+            let (weight, state) = step(formula, weights[i], gradient[i], state, numbers);
+            weights[i] = weight;
+            slots.iter_mut().zip(state).for_each(|(slot, value)| slot[i] = value);
+        }
     }
 }
 

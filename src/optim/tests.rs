@@ -57,6 +57,8 @@ fn largest_difference(some: &Tensor, others: &Tensor) -> f64 {
 /// follows from them in tensors; and it makes one operation after the other.
 #[test]
 fn a_step_reads_what_changes_where_the_weights_are() {
+    use sections::Optimizer::{Adadelta, Adafactor, Ftrl, Lamb, Muon, RMSprop};
+
     let beside = OptimizerOptions {
         weight_decay: Some(0.1),
         clipnorm: Some(1.0),
@@ -85,13 +87,18 @@ fn a_step_reads_what_changes_where_the_weights_are() {
             other.iterations = count;
             other.advance();
         }
-        // libtorch's vectors may round the last operation of a step otherwise; each step has one, and passes it on.
+        // libtorch's roots may be rounded otherwise: once a step in what follows from them.
         let within =
-            |some: &Tensor, others: &Tensor| largest_difference(some, others) < 20.0 * epsilon;
+            |some: &Tensor, others: &Tensor| largest_difference(some, others) <= 5.0 * epsilon;
+        let is_no_pass = matches!(options, Adafactor(_) | Ftrl(_) | Lamb(_) | Muon(_));
+        let slots_have_roots = matches!(options, Adadelta(_) | RMSprop(_));
         assert!(within(&called, &replayed), "{options:?}");
-        assert!(!within(&called, &start), "{options:?}");
+        assert!(called == replayed || !is_no_pass, "{options:?}");
+        assert_ne!(called, start, "{options:?}");
         for ((name, some), (_, others)) in one.state().iter().zip(&other.state()) {
             assert!(within(some, others), "{name} of {options:?}");
+            let has_roots = (*name == "average" && !is_no_pass) || slots_have_roots;
+            assert!(some == others || has_roots, "{name} of {options:?}");
         }
     }
 }

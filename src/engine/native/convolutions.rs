@@ -136,18 +136,15 @@ const FILLING: usize = 16;
 fn pointwise(input: Size, output: Size, use_bias: bool, first: usize) -> ConvolutionOptions {
     let side =
         |length| Side { fine: length, coarse: length, taps: 1, stride: 1, dilation: 1, offset: 0 };
+    let coarse_first = input.height * input.width > 1 || input.channels < FILLING;
+    let (direction, fine, coarse) = if coarse_first {
+        (Direction::Gather, input.channels, output.channels)
+    } else {
+        (Direction::Scatter, output.channels, input.channels)
+    };
     let (rows, columns) = (side(input.height), side(input.width));
-    if input.height * input.width > 1 || input.channels < FILLING {
-        let (fine, coarse) = (input.channels, output.channels);
-        let window = Window { rows, columns, fine, coarse, groups: 1 };
-        return with_weights(window, Direction::Gather, use_bias, first);
-    }
-    let (fine, coarse) = (output.channels, input.channels);
     let window = Window { rows, columns, fine, coarse, groups: 1 };
-    ConvolutionOptions {
-        coarse_first: false,
-        ..with_weights(window, Direction::Scatter, use_bias, first)
-    }
+    ConvolutionOptions { coarse_first, ..with_weights(window, direction, use_bias, first) }
 }
 
 /// PyTorch's layouts, which the weights have, put the coarse channels first in all three layers; for [`pointwise`] with

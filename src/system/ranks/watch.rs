@@ -64,9 +64,8 @@ struct Seen {
     /// How many times this rank has come to meet the others, and since when it waits for them.
     meetings: i64,
     waits: Option<Instant>,
-    /// Who has not come, found out where the wait is longer than `patience`.
+    /// Who has not come, found out where the wait is longer than the patience.
     absent: Option<usize>,
-    patience: Duration,
 }
 
 /// Looks after the others while this process does something else.
@@ -91,7 +90,6 @@ impl Watch {
             meetings: 0,
             waits: None,
             absent: None,
-            patience,
         };
         let seen = Arc::new(Mutex::new(seen));
         let is_over: Arc<AtomicBool> = Arc::default();
@@ -99,7 +97,7 @@ impl Watch {
             let (seen, is_over) = (Arc::clone(&seen), Arc::clone(&is_over));
             let work = move || {
                 while !is_over.load(Ordering::Relaxed) {
-                    if look(&store, rank, &seen).is_err() {
+                    if look(&store, rank, &seen, patience).is_err() {
                         held(&seen).is_gone = true;
                         return;
                     }
@@ -205,10 +203,10 @@ impl Watch {
 }
 
 /// One round: this rank's sign of life, those of the others, and how they ended.
-fn look(store: &Store, rank: usize, seen: &Mutex<Seen>) -> Result<(), Problem> {
+fn look(store: &Store, rank: usize, seen: &Mutex<Seen>, patience: Duration) -> Result<(), Problem> {
     let (size, ending, meetings, waits_long) = {
         let seen = held(seen);
-        let waits_long = seen.waits.is_some_and(|since| since.elapsed() >= seen.patience);
+        let waits_long = seen.waits.is_some_and(|since| since.elapsed() >= patience);
         let ending = seen.ending.clone().filter(|_| !seen.is_said);
         (seen.ranks.len(), ending, seen.meetings, waits_long)
     };
