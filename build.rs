@@ -81,7 +81,7 @@ fn compile_torch_ext(lib: &Path) {
             ),
         }
     }
-    build.file("torch-ext/context.cpp").compile("convae_torch_ext");
+    build.files(["torch-ext/context.cpp", "torch-ext/summed.cpp"]).compile("convae_torch_ext");
 }
 
 fn torch_ext(include: &Path) -> cc::Build {

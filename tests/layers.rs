@@ -17,7 +17,7 @@ use convae::nn::{
     Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
     ConvOptions, Cropping2D, Dense, DenseOptions, Dropout, Flatten, GaussianNoise, Initializer,
     Interpolation, LeakyReLU, MaxPooling2D, NormOptions, Padding, Parameters, PoolOptions, Reshape,
-    UpSampling2D, ZeroPadding2D,
+    UpSampling2D, WholeBatch, ZeroPadding2D,
 };
 use convae::system::random::Stream;
 use proptest::prelude::*;
@@ -778,13 +778,21 @@ fn generator(seed: i64) -> MutexGuard<'static, ()> {
     turn
 }
 
+fn dropout(rate: f64) -> Dropout {
+    Dropout { rate, batch: WholeBatch::default() }
+}
+
+fn gaussian_noise(stddev: f64) -> GaussianNoise {
+    GaussianNoise { stddev, batch: WholeBatch::default() }
+}
+
 #[test]
 fn dropout_zeroes_its_share_and_enlarges_the_rest() {
     let _turn = generator(1);
     let mut stream = stream(5);
     let x: Vec<f64> = (0..DRAWS).map(|_| stream.random_range(1.0..2.0)).collect();
     for rate in [0.1, 0.25, 0.5, 0.9] {
-        let layer = Dropout { rate };
+        let layer = dropout(rate);
         let input = Tensor::from_slice(&x).set_requires_grad(true);
         let y = layer.forward_t(&input, true);
         let gradient = Tensor::run_backward(&[y.sum(Kind::Double)], &[&input], false, false);
@@ -807,15 +815,15 @@ fn dropout_zeroes_its_share_and_enlarges_the_rest() {
 fn dropout_at_its_ends_zeroes_all_or_nothing() {
     let _turn = generator(2);
     let x = ImageBatch::drawn([2, 3, 3, 2], &mut stream(6)).tensor();
-    assert_eq!(Dropout { rate: 0.0 }.forward_t(&x, true), x);
-    assert_eq!(Dropout { rate: 1.0 }.forward_t(&x, true), x.zeros_like());
+    assert_eq!(dropout(0.0).forward_t(&x, true), x);
+    assert_eq!(dropout(1.0).forward_t(&x, true), x.zeros_like());
 }
 
 #[test]
 fn gaussian_noise_has_its_deviation_and_leaves_the_gradient_alone() {
     let _turn = generator(3);
     for stddev in [0.1, 1.0, 3.0] {
-        let layer = GaussianNoise { stddev };
+        let layer = gaussian_noise(stddev);
         let x = Tensor::full([DRAWS as i64], 5.0, (Kind::Double, Device::Cpu));
         let (y, gradients) = backward(&layer, &x, &x.ones_like(), &[]);
         assert_eq!(gradients[0], x.ones_like());
@@ -836,8 +844,7 @@ fn gaussian_noise_has_its_deviation_and_leaves_the_gradient_alone() {
 #[test]
 fn random_layers_draw_anew_each_time_and_again_the_same_after_the_same_seed() {
     let x = Tensor::ones([1, 2, 20, 20], (Kind::Double, Device::Cpu));
-    let layers: [Box<dyn ModuleT>; 2] =
-        [Box::new(Dropout { rate: 0.5 }), Box::new(GaussianNoise { stddev: 1.0 })];
+    let layers: [Box<dyn ModuleT>; 2] = [Box::new(dropout(0.5)), Box::new(gaussian_noise(1.0))];
     for layer in &layers {
         let twice = || {
             let _turn = generator(4);
@@ -852,6 +859,6 @@ fn random_layers_draw_anew_each_time_and_again_the_same_after_the_same_seed() {
 #[test]
 fn random_layers_change_nothing_in_inference() {
     let x = ImageBatch::drawn([2, 4, 3, 2], &mut stream(7)).tensor();
-    assert_eq!(Dropout { rate: 0.9 }.forward_t(&x, false), x);
-    assert_eq!(GaussianNoise { stddev: 2.0 }.forward_t(&x, false), x);
+    assert_eq!(dropout(0.9).forward_t(&x, false), x);
+    assert_eq!(gaussian_noise(2.0).forward_t(&x, false), x);
 }

@@ -13,7 +13,7 @@ use tch::Device;
 use super::train::{Train, earlier, plan, train};
 use crate::config::sections::Distributed;
 use crate::data::Dataset;
-use crate::engine::{choose_device_of, cuts_batches};
+use crate::engine::choose_device_of;
 use crate::infer::evaluation::EvaluationError;
 use crate::plan::Plan;
 use crate::run::folder::RunFolder;
@@ -83,7 +83,8 @@ fn refuse(args: &Train, plan: &Plan, count: usize) -> anyhow::Result<()> {
         .into());
     }
     plan.check_processes(count)?;
-    Ok(check_engine(plan, choose_device_of(&plan.config.train.device, 0)?)?)
+    choose_device_of(&plan.config.train.device, 0)?;
+    Ok(())
 }
 
 /// The call of each process.
@@ -202,7 +203,6 @@ pub(super) fn check(
 ) -> anyhow::Result<()> {
     together::agree(ranks, plan, data)?;
     plan.check_shares(&data.train, ranks.place().size)?;
-    check_engine(plan, device)?;
     join_gpus(ranks, plan.config.train.distributed, device)
 }
 
@@ -221,10 +221,6 @@ fn join_gpus(ranks: &Ranks, asked: Distributed, device: Device) -> anyhow::Resul
     ranks.join_gpus(gpu).context(
         "train.distributed is \"nccl\", which needs a GPU for each process (\"auto\" does without)",
     )
-}
-
-fn check_engine(plan: &Plan, device: Device) -> Result<(), UsageError> {
-    if cuts_batches(plan, device) { Ok(()) } else { plan.check_engine_of_processes() }
 }
 
 /// Does what rank 0 does, but for writing and talking.

@@ -1,17 +1,21 @@
 //! The `libtorch` engine: `nn::SequentialT` with autograd, on the CPU or a GPU.
 
+use std::sync::Arc;
+
 use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::criterion::{Criterion, batch_of, sides};
 use super::model::Layers;
-use super::recorder::{Fields, Recorder, Work};
+use super::recorder::{Fields, Form, Recorder, Work};
 use super::{Engine, Model, Step, values_of};
+use crate::config::layers::Layer;
 use crate::config::sections::{Precision, Train};
 use crate::data::{Batch, BatchPart};
-use crate::nn::{Parameters, channels_last};
+use crate::nn::{Parameters, Place, channels_last};
 use crate::plan::{Part, Plan};
 use crate::system::cuda;
+use crate::system::ranks::Ranks;
 
 /// What is needed beside the model.
 #[derive(Debug)]
@@ -23,9 +27,12 @@ pub(super) struct Libtorch {
     /// Of what comes out, in Keras's shape.
     given: Vec<i64>,
     draws_in_training: bool,
+    normalizes_batches: bool,
+    /// Those who have the other parts of a batch, where it is normalised as a whole.
+    ranks: Option<Arc<Ranks>>,
     /// Starts whole steps on a GPU, where they can be captured.
     recorder: Option<Recorder>,
-    /// For people.
+    /// What it is called where steps are not captured.
     name: String,
     /// The layers that compute in place of the model's, where they do so in bfloat16.
     rounded: Option<Layers>,
@@ -37,16 +44,17 @@ impl Libtorch {
     pub fn new(plan: &Plan, part: Part, device: Device, kind: Kind) -> Self {
         let section = plan.graph.section(part).expect("it was asked for before");
         let train = &plan.config.train;
-        let draws_in_training = plan.graph.nodes.iter().any(|node| node.layer.draws());
-        let recorder = recorder(train, device).filter(|_| !draws_in_training);
+        let any = |is: fn(&Layer) -> bool| plan.graph.nodes.iter().any(|node| is(&node.layer));
         Self {
             criterion: Criterion::new(&train.loss, &section, device, kind),
             part,
             shape: sides(&section.input_shape().computed()),
             given: sides(section.output_shape()),
-            draws_in_training,
-            name: name(train, device, recorder.is_some()),
-            recorder,
+            draws_in_training: any(Layer::draws),
+            normalizes_batches: any(|layer| matches!(layer, Layer::BatchNormalization(_))),
+            ranks: None,
+            name: name(train, device),
+            recorder: recorder(train, device),
             rounded: (train.dtype == Precision::MixedBfloat16)
                 .then(|| Layers::new(plan, Parameters::in_bfloat16(device))),
         }
@@ -94,10 +102,17 @@ impl Libtorch {
         (loss, output)
     }
 
-    /// Loss and gradient of a batch.
-    fn derived(&self, model: &Model, fields: &Fields) -> Step {
+    /// Loss and gradient of a batch; of a process's share of one, what it adds to those of the whole.
+    fn derived(&self, model: &Model, fields: &Fields, part: Option<BatchPart>) -> Step {
         let layers = self.layers(model);
+        let BatchPart { first, whole } = part.unwrap_or_default();
+        layers.parameters.batch.begin(Place { first, whole, ranks: self.ranks.clone() });
         let (loss, _) = self.run(layers, fields, true);
+        // Before the gradient: through what all have normalised, one process's loss reaches the values of another.
+        let loss = match part {
+            Some(_) => loss * (fields.images() as f64 / whole as f64),
+            None => loss,
+        };
         let gradients = Tensor::run_backward(&[&loss], &layers.trainable, false, false);
         let row = |tensor: &Tensor| tensor.to_kind(loss.kind()).flatten(0, -1);
         let rows: Vec<Tensor> = gradients.iter().map(row).collect();
@@ -120,9 +135,9 @@ impl Libtorch {
         }
         let fields = self.fields(batch);
         let mut recorder = self.recorder.take();
-        let mut compute = |fields: &Fields| then(self.derived(model, fields));
+        let mut compute = |fields: &Fields| then(self.derived(model, fields, batch.part));
         let step = match &mut recorder {
-            Some(recorder) => recorder.step(work, fields, compute),
+            Some(recorder) => recorder.step(Form::new(work, batch.part, &fields), fields, compute),
             None => compute(&fields),
         };
         self.recorder = recorder;
@@ -137,15 +152,14 @@ fn recorder(train: &Train, device: Device) -> Option<Recorder> {
     (asked_for && cuda::prepare(number).is_ok()).then(|| Recorder::new(number))
 }
 
-/// With all that makes it less exact than float32, or less repeatable, or faster.
-fn name(train: &Train, device: Device, starts_whole_steps: bool) -> String {
+/// With all that makes it less exact than float32, or less repeatable.
+fn name(train: &Train, device: Device) -> String {
     let on_gpu = device != Device::Cpu;
     let tf32 = on_gpu && train.allow_tf32 && train.dtype == Precision::Float32;
     let labels = [
         (train.dtype == Precision::MixedBfloat16, ", mixed_bfloat16"),
         (tf32, ", TF32"),
         (on_gpu && !train.deterministic, ", not deterministic"),
-        (starts_whole_steps, ", CUDA graphs"),
     ];
     let labels = labels.into_iter().filter(|(holds, _)| *holds);
     labels.fold("libtorch".to_owned(), |name, (_, label)| name + label)
@@ -153,19 +167,20 @@ fn name(train: &Train, device: Device, starts_whole_steps: bool) -> String {
 
 impl Engine for Libtorch {
     fn name(&self) -> String {
-        self.name.clone()
+        let faster = if self.recorder.is_some() { ", CUDA graphs" } else { "" };
+        format!("{}{faster}", self.name)
+    }
+
+    fn join(&mut self, ranks: &Arc<Ranks>) {
+        if self.normalizes_batches {
+            self.ranks = Some(Arc::clone(ranks));
+            // Others are waited for within the step.
+            self.recorder = None;
+        }
     }
 
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
-        let Step { loss, gradient } =
-            self.recorded(Work::Derive, model, batch, seed, &mut |step| step);
-        match batch.part {
-            None => Step { loss, gradient },
-            Some(BatchPart { whole, .. }) => {
-                let share = batch.len as f64 / whole as f64;
-                Step { loss: loss * share, gradient: gradient * share }
-            }
-        }
+        self.recorded(Work::Derive, model, batch, seed, &mut |step| step)
     }
 
     fn step(
@@ -216,10 +231,9 @@ mod tests {
     #[test]
     fn what_is_less_exact_or_less_repeatable_stands_in_the_name() {
         let exact = Train::defaults();
-        assert_eq!(name(&exact, Device::Cuda(0), false), "libtorch");
+        assert_eq!(name(&exact, Device::Cuda(0)), "libtorch");
         let fast = Train { allow_tf32: true, deterministic: false, ..Train::defaults() };
-        let all = "libtorch, TF32, not deterministic, CUDA graphs";
-        assert_eq!(name(&fast, Device::Cuda(0), true), all);
-        assert_eq!(name(&fast, Device::Cpu, false), "libtorch", "these are of GPUs");
+        assert_eq!(name(&fast, Device::Cuda(0)), "libtorch, TF32, not deterministic");
+        assert_eq!(name(&fast, Device::Cpu), "libtorch", "these are of GPUs");
     }
 }

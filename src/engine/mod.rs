@@ -128,17 +128,6 @@ pub(crate) fn choose(
     }
 }
 
-/// Whether the engine of a plan takes shares of a batch, whatever layers the model has: what they draw for an image
-/// depends on its place in the whole batch alone.
-#[must_use]
-pub fn cuts_batches(plan: &Plan, device: Device) -> bool {
-    let train = &plan.config.train;
-    device == Device::Cpu
-        && train.engine != EngineChoice::Libtorch
-        && train.dtype != Precision::MixedBfloat16
-        && native::supports(plan).is_ok()
-}
-
 /// The engine that runs a plan on the CPU, for people; with the layer that keeps the native one out.
 ///
 /// `libtorch, not native: it has no stage for dense (Dense, OrthogonalRegularizer of its outputs)`

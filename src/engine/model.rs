@@ -14,7 +14,7 @@ use crate::nn::{
     self, Activate, Activation, AveragePooling2D, BatchNormalization, Conv2D, Conv2DTranspose,
     ConvOptions, Cropping2D, Dense, DenseOptions, DepthwiseConv2D, DepthwiseOptions, Dropout,
     Flatten, GaussianNoise, LeakyReLU, MaxPooling2D, NormOptions, PReLU, Parameters, PoolOptions,
-    Reshape, SeparableConv2D, UpSampling2D, ZeroPadding2D,
+    Reshape, SeparableConv2D, UpSampling2D, WholeBatch, ZeroPadding2D,
 };
 use crate::plan::{Graph, Node, Part, Plan, Shape, Value, channels_first_axis};
 use crate::system::random::{Purpose, Stream, stream};
@@ -191,7 +191,8 @@ impl Layers {
                 decoder.forward_t(&encoder.forward_t(input, train), train)
             }
             (Network::Graph { graph, modules }, _) => {
-                run_graph(graph, modules, part, input, train, &self.activity)
+                let context = (&self.activity, &self.parameters.batch);
+                run_graph(graph, modules, part, input, train, context)
             }
         }
     }
@@ -221,7 +222,7 @@ fn run_graph(
     part: Part,
     input: &Tensor,
     train: bool,
-    activity: &ActivityPenalty,
+    (activity, batch): (&ActivityPenalty, &WholeBatch),
 ) -> Tensor {
     let section = graph.section(part).expect("who asks for a part has found that it stands alone");
     let place = |value: Value| match value {
@@ -250,7 +251,7 @@ fn run_graph(
             .collect();
         let output = match modules[index].as_ref().or(modules[graph.owner(index)].as_ref()) {
             Some(module) => module.forward_t(&inputs[0], train),
-            None => merge(node, &inputs, train, activity),
+            None => merge(node, &inputs, train, (activity, batch)),
         };
         values[index + 1] = Some(output);
     }
@@ -258,7 +259,12 @@ fn run_graph(
 }
 
 /// Keras's formulas (`layers/merging`), from the first input to the last.
-fn merge(node: &Node, inputs: &[Tensor], train: bool, activity: &ActivityPenalty) -> Tensor {
+fn merge(
+    node: &Node,
+    inputs: &[Tensor],
+    train: bool,
+    (activity, batch): (&ActivityPenalty, &WholeBatch),
+) -> Tensor {
     let (first, others) = inputs.split_first().expect("a merge has inputs");
     let fold = |step: fn(&Tensor, &Tensor) -> Tensor| {
         others.iter().fold(first.shallow_clone(), |all, one| step(&all, one))
@@ -277,7 +283,7 @@ fn merge(node: &Node, inputs: &[Tensor], train: bool, activity: &ActivityPenalty
             if *kl_weight > 0.0 {
                 activity.add(nn::kl_divergence_from_normal(first, &others[0]) * *kl_weight);
             }
-            nn::sampled(first, &others[0], train)
+            nn::sampled(first, &others[0], train, batch)
         }
         layer => unreachable!("{} has a module", layer.name()),
     }
@@ -360,6 +366,7 @@ fn layer_module(
     let channels = input.channels();
     let in_2d = layer.in_2d();
     let of_signals = in_2d.is_some();
+    let batch = parameters.batch.clone();
     let conv_options =
         |conv: &Convolution, groups: usize| conv_options(conv, channels, groups, of_signals);
     let module: Box<dyn ModuleT> = match in_2d.as_ref().unwrap_or(layer) {
@@ -434,11 +441,13 @@ fn layer_module(
         Layer::Identity(_) | Layer::ActivityRegularization(_) => {
             Box::new(Activate(Activation::Linear))
         }
-        Layer::GaussianDropout(layer) => Box::new(nn::GaussianDropout { rate: layer.rate }),
-        Layer::AlphaDropout(layer) => Box::new(nn::AlphaDropout { rate: layer.rate }),
-        Layer::SpatialDropout2D(layer) => Box::new(nn::SpatialDropout2D { rate: layer.rate }),
-        Layer::Dropout(dropout) => Box::new(Dropout { rate: dropout.rate }),
-        Layer::GaussianNoise(noise) => Box::new(GaussianNoise { stddev: noise.stddev }),
+        Layer::GaussianDropout(layer) => Box::new(nn::GaussianDropout { rate: layer.rate, batch }),
+        Layer::AlphaDropout(layer) => Box::new(nn::AlphaDropout { rate: layer.rate, batch }),
+        Layer::SpatialDropout2D(layer) => {
+            Box::new(nn::SpatialDropout2D { rate: layer.rate, batch })
+        }
+        Layer::Dropout(dropout) => Box::new(Dropout { rate: dropout.rate, batch }),
+        Layer::GaussianNoise(noise) => Box::new(GaussianNoise { stddev: noise.stddev, batch }),
         Layer::ZeroPadding2D(pad) => {
             let Sides { top, bottom, left, right } = pad.padding;
             Box::new(ZeroPadding2D { rows: (top, bottom), columns: (left, right) })

@@ -1,16 +1,20 @@
-//! A step of training that is captured once and replayed, for batches of one size: a GPU's fastest way.
+//! Steps of training that are captured once and replayed, for batches of a few sizes: a GPU's fastest way.
 
 use std::fmt::Debug;
 
 use tch::Tensor;
 
 use super::Step;
+use crate::data::BatchPart;
 use crate::system::cuda::CudaGraph;
 use crate::system::terminal::complain;
 
-/// Steps of one size that are computed as they come before one is captured: in these, libraries choose their ways and take
+/// Steps of one form that are computed as they come before one is captured: in these, libraries choose their ways and take
 /// the memory that they keep.
 const WARM_UP: usize = 3;
+
+/// Forms that are captured: those of an epoch's batches and of its last one. Each has memory of its own.
+const MOST: usize = 2;
 
 /// What a step reads, on the device.
 #[derive(Debug)]
@@ -24,6 +28,10 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    pub fn images(&self) -> i64 {
+        self.input.size()[0]
+    }
+
     fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         [&self.input].into_iter().chain(&self.target).chain(&self.places)
     }
@@ -49,8 +57,20 @@ pub(super) enum Work {
     Learn,
 }
 
-/// What is alike in steps of which one is captured for all: how far they go, and the sizes of what they read.
-type Form = (Work, Vec<Vec<i64>>);
+/// What is alike in steps of which one is captured for all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    work: Work,
+    /// Its loss counts as much as it has of the whole batch, and what is drawn for that is drawn at its place.
+    part: Option<BatchPart>,
+    sizes: Vec<Vec<i64>>,
+}
+
+impl Form {
+    pub fn new(work: Work, part: Option<BatchPart>, fields: &Fields) -> Self {
+        Self { work, part, sizes: fields.sizes() }
+    }
+}
 
 /// Work that is captured.
 pub(super) trait Graph: Debug + Sized {
@@ -71,18 +91,17 @@ impl Graph for CudaGraph {
     }
 }
 
-/// Captures the first form of steps that comes often enough; others, such as an epoch's last batch, are computed as they
-/// come.
+/// Captures the forms of steps that come often enough; others are computed as they come.
 #[derive(Debug)]
 pub(super) struct Recorder<G = CudaGraph> {
     device: usize,
-    state: State<G>,
+    forms: Vec<(Form, State<G>)>,
 }
 
 #[derive(Debug)]
 enum State<G> {
-    /// So many steps of such a form came one after the other, where there was one.
-    WarmingUp(Option<Form>, usize),
+    /// So many steps have come.
+    WarmingUp(usize),
     Recorded(Recorded<G>),
     /// It cannot be captured.
     GaveUp,
@@ -92,7 +111,6 @@ enum State<G> {
 #[derive(Debug)]
 struct Recorded<G> {
     graph: G,
-    form: Form,
     fields: Fields,
     step: Step,
 }
@@ -100,36 +118,36 @@ struct Recorded<G> {
 impl<G: Graph> Recorder<G> {
     /// Of a GPU.
     pub fn new(device: usize) -> Self {
-        Self { device, state: State::WarmingUp(None, 0) }
+        Self { device, forms: Vec::new() }
     }
 
-    /// What `compute`, which goes so far, gives for these fields, until the next step.
+    /// What `compute` gives for these fields of a step of such a form, until the next step.
     pub fn step(
         &mut self,
-        work: Work,
+        form: Form,
         fields: Fields,
         mut compute: impl FnMut(&Fields) -> Step,
     ) -> Step {
-        let form = (work, fields.sizes());
-        match &mut self.state {
-            State::Recorded(recorded) if recorded.form == form => {
+        let device = self.device;
+        let Some(state) = self.state_of(form) else { return compute(&fields) };
+        match state {
+            State::Recorded(recorded) => {
                 recorded.fields.take_over(&fields);
                 return recorded.replay();
             }
-            State::WarmingUp(before, count)
-                if before.as_ref() == Some(&form) && *count >= WARM_UP => {}
-            State::WarmingUp(before, count) => {
-                *count = if before.as_ref() == Some(&form) { *count + 1 } else { 1 };
-                *before = Some(form);
+            State::GaveUp => return compute(&fields),
+            State::WarmingUp(count) if *count < WARM_UP => {
+                *count += 1;
                 return compute(&fields);
             }
-            State::Recorded(_) | State::GaveUp => return compute(&fields),
+            State::WarmingUp(_) => {}
         }
-        match G::capture(self.device, || compute(&fields)) {
+        let captured = G::capture(device, || compute(&fields));
+        match captured {
             Ok((graph, step)) => {
-                let recorded = Recorded { graph, form, fields, step };
+                let recorded = Recorded { graph, fields, step };
                 let step = recorded.replay();
-                self.state = State::Recorded(recorded);
+                *state = State::Recorded(recorded);
                 step
             }
             Err(reason) => {
@@ -137,10 +155,22 @@ impl<G: Graph> Recorder<G> {
                     "a step does not become a CUDA graph ({reason}), so its kernels are started one by one, which is slower; \
                      train.cuda_graphs = false leaves the attempt out"
                 ));
-                self.state = State::GaveUp;
+                *state = State::GaveUp;
                 compute(&fields)
             }
         }
+    }
+
+    /// Of a form that is captured, or may be.
+    fn state_of(&mut self, form: Form) -> Option<&mut State<G>> {
+        let known = self.forms.iter().position(|(known, _)| *known == form);
+        let place = known.or_else(|| {
+            (self.forms.len() < MOST).then(|| {
+                self.forms.push((form, State::WarmingUp(0)));
+                self.forms.len() - 1
+            })
+        })?;
+        Some(&mut self.forms[place].1)
     }
 }
 
@@ -197,7 +227,7 @@ mod tests {
     /// A loss that is the target's first value, and a gradient that is the input.
     fn step<G: Graph>(
         recorder: &mut Recorder<G>,
-        work: Work,
+        (work, part): (Work, Option<BatchPart>),
         value: f32,
         count: usize,
     ) -> (f64, Vec<f32>) {
@@ -206,42 +236,51 @@ mod tests {
             target: Some(Tensor::from_slice(&[value + 0.5])),
             places: None,
         };
-        let Step { loss, gradient } = recorder.step(work, fields, |fields| Step {
+        let form = Form::new(work, part, &fields);
+        let Step { loss, gradient } = recorder.step(form, fields, |fields| Step {
             loss: fields.target.as_ref().unwrap().select(0, 0),
             gradient: fields.input.shallow_clone(),
         });
         (loss.double_value(&[]), Vec::try_from(&gradient).unwrap())
     }
 
-    #[test]
-    fn the_size_that_comes_often_is_captured_and_each_step_has_its_own_values() {
+    const ALONE: (Work, Option<BatchPart>) = (Work::Learn, None);
+
+    /// Which of these steps were replayed.
+    fn replayed(kinds: &[((Work, Option<BatchPart>), usize)]) -> Vec<bool> {
         let mut recorder = Recorder::<Views>::new(0);
-        let sizes = [4, 4, 3, 4, 4, 4, 4, 4, 3, 3, 3, 3, 3, 4];
-        for (number, size) in sizes.into_iter().enumerate() {
-            let before = REPLAYS.get();
-            let value = number as f32;
-            let got = step(&mut recorder, Work::Learn, value, size);
-            assert_eq!(got, (f64::from(value) + 0.5, vec![value; size]), "step {number}");
-            // Three in a row were computed as they came: the steps 3, 4 and 5.
-            let replayed = size == 4 && number > 5;
-            assert_eq!(REPLAYS.get() - before, usize::from(replayed), "step {number}");
+        let each = kinds.iter().enumerate().map(|(number, (kind, size))| {
+            let (before, value) = (REPLAYS.get(), number as f32);
+            let got = step(&mut recorder, *kind, value, *size);
+            assert_eq!(got, (f64::from(value) + 0.5, vec![value; *size]), "step {number}");
+            REPLAYS.get() > before
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn sizes_that_come_often_are_captured_and_each_step_has_its_own_values() {
+        let sizes = [4, 4, 3, 4, 4, 4, 3, 4, 3, 3, 4, 3, 5, 5, 5, 5, 5];
+        let kinds = sizes.map(|size| (ALONE, size));
+        let first = |size| sizes.iter().enumerate().filter(move |(_, of)| **of == size);
+        // Three of each were computed as they came; of the third size all.
+        let wanted: Vec<usize> =
+            [4, 3].into_iter().flat_map(|size| first(size).skip(3)).map(|(at, _)| at).collect();
+        for (number, replayed) in replayed(&kinds).into_iter().enumerate() {
+            assert_eq!(replayed, wanted.contains(&number), "step {number}");
         }
     }
 
-    /// A gradient that was captured without what follows is no step of learning.
+    /// A gradient that was captured without what follows is no step of learning, nor is one process's part of a batch the
+    /// same part of a smaller one.
     #[test]
-    fn steps_that_go_farther_are_not_replayed_as_those_that_go_less_far() {
-        let mut recorder = Recorder::<Views>::new(0);
-        for number in 0..6_u8 {
-            step(&mut recorder, Work::Derive, f32::from(number), 2);
+    fn steps_that_go_farther_or_are_of_another_batch_are_not_replayed_for_each_other() {
+        let part = |whole| (Work::Derive, Some(BatchPart { first: 0, whole }));
+        for other in [(Work::Derive, None), part(3)] {
+            let mut kinds = vec![(part(4), 2); 4];
+            kinds.extend([(other, 2), (part(4), 2)]);
+            assert_eq!(replayed(&kinds), [false, false, false, true, false, true]);
         }
-        let replays = |recorder: &mut Recorder<Views>, work| {
-            let before = REPLAYS.get();
-            step(recorder, work, 1.0, 2);
-            REPLAYS.get() - before
-        };
-        assert_eq!(replays(&mut recorder, Work::Learn), 0);
-        assert_eq!(replays(&mut recorder, Work::Derive), 1);
     }
 
     #[test]
@@ -250,10 +289,10 @@ mod tests {
         for number in 0..8_u8 {
             let value = f32::from(number);
             assert_eq!(
-                step(&mut recorder, Work::Learn, value, 2),
+                step(&mut recorder, ALONE, value, 2),
                 (f64::from(value) + 0.5, vec![value; 2])
             );
         }
-        assert!(matches!(recorder.state, State::GaveUp));
+        assert!(matches!(recorder.forms[..], [(_, State::GaveUp)]));
     }
 }

@@ -17,6 +17,7 @@ mod pool;
 mod random;
 mod resize;
 mod values;
+mod whole_batch;
 mod window;
 
 pub use activation::{
@@ -44,4 +45,5 @@ pub use resize::{
 };
 pub(crate) use resize::{channels_first, channels_last};
 pub(crate) use values::{values, values_mut};
+pub use whole_batch::{Place, WholeBatch};
 pub use window::{Padding, conv_transpose_length, dilated, window_length};

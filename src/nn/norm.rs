@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::resize::{channels_first, channels_last};
 use super::window::to_i64;
-use super::{Initializer, Parameters};
+use super::{Initializer, Parameters, WholeBatch};
 use crate::system::random::Stream;
 
 /// Normalises each channel: by the batch's statistics while training, by the moving ones after.
@@ -20,6 +20,7 @@ pub struct BatchNormalization {
     moving_variance: Tensor,
     momentum: f64,
     epsilon: f64,
+    batch: WholeBatch,
 }
 
 /// What a batch normalisation is made from.
@@ -49,7 +50,38 @@ impl BatchNormalization {
             moving_variance: parameters.moving("running_var", channels, 1.0),
             momentum,
             epsilon,
+            batch: parameters.batch.clone(),
         }
+    }
+
+    /// By the statistics of a batch of so many images, of which others have a part; computed in that precision.
+    fn synchronized(&self, x: &Tensor, images: usize, kind: Kind) -> Tensor {
+        let channels = self.moving_mean.numel();
+        let values = (x.numel() / x.size()[0] as usize / channels * images) as f64;
+        let axes: Vec<i64> = (0..to_i64(x.dim())).filter(|&axis| axis != 1).collect();
+        let mean_of = |x: &Tensor| {
+            let own = x.sum_dim_intlist(axes.as_slice(), false, kind);
+            self.batch.sum(&own) / values
+        };
+        let mut sides = vec![1; x.dim()];
+        sides[1] = to_i64(channels);
+        let wide = x.to_kind(kind);
+        let mean = mean_of(&wide);
+        let centered = wide - mean.view(sides.as_slice());
+        let variance = mean_of(&centered.square());
+        follow_batch(&self.moving_mean, &mean, self.momentum);
+        follow_batch(&self.moving_variance, &variance, self.momentum);
+        let scale = (variance + self.epsilon).rsqrt();
+        let scale = match &self.gamma {
+            Some(gamma) => scale * gamma.to_kind(kind),
+            None => scale,
+        };
+        let y = centered * scale.view(sides.as_slice());
+        let y = match &self.beta {
+            Some(beta) => y + beta.to_kind(kind).view(sides.as_slice()),
+            None => y,
+        };
+        y.to_kind(x.kind())
     }
 
     /// Lets the moving statistics follow a batch's mean and its unbiased variance, `(C,)`, which were
@@ -80,6 +112,9 @@ impl ModuleT for BatchNormalization {
         let rounded = x.kind() == Kind::BFloat16;
         let kind =
             if train && x.device() == Device::Cpu && !rounded { Kind::Double } else { wide(x) };
+        if let Some(images) = self.batch.synchronized().filter(|_| train) {
+            return self.synchronized(x, images, kind);
+        }
         let own = |weight: &Tensor| weight.to_kind(kind);
         let (mean, variance) = (own(&self.moving_mean), own(&self.moving_variance));
         // libtorch's moving statistics follow a rule of their own. With a momentum of 1 they keep nothing

@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::layout::{VECTOR, in_keras};
 use super::window::to_i64;
-use super::{Fans, Initializer};
+use super::{Fans, Initializer, WholeBatch};
 use crate::system::random::Stream;
 
 /// Values that are drawn before they are copied into their tensor.
@@ -32,6 +32,8 @@ pub struct Parameters {
     kind_of_norms: Kind,
     /// Whether starting values are drawn; a checkpoint's weights take the place of zeros.
     drawn: bool,
+    /// What the layers with these weights look at.
+    pub batch: WholeBatch,
 }
 
 impl Parameters {
@@ -45,6 +47,7 @@ impl Parameters {
             kind,
             kind_of_norms: kind,
             drawn: true,
+            batch: WholeBatch::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 use tch::Tensor;
 use tch::nn::ModuleT;
 
+use super::WholeBatch;
 use super::norm::wide;
 
 /// Zeroes a share of the values and enlarges the others by 1 / (1 - rate). Source: Keras
@@ -14,11 +15,16 @@ use super::norm::wide;
 pub struct Dropout {
     /// That share, 0..1.
     pub rate: f64,
+    /// Of what it draws for.
+    pub batch: WholeBatch,
 }
 
 impl ModuleT for Dropout {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        x.dropout(self.rate, train)
+        if !train {
+            return x.shallow_clone();
+        }
+        x * self.batch.draw(x, |x| x.ones_like().dropout(self.rate, true))
     }
 }
 
@@ -27,11 +33,16 @@ impl ModuleT for Dropout {
 pub struct GaussianNoise {
     /// Standard deviation, in units of the values; at least 0.
     pub stddev: f64,
+    /// Of what it draws for.
+    pub batch: WholeBatch,
 }
 
 impl ModuleT for GaussianNoise {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        if train { x + x.randn_like() * self.stddev } else { x.shallow_clone() }
+        if !train {
+            return x.shallow_clone();
+        }
+        x + self.batch.draw(x, Tensor::randn_like) * self.stddev
     }
 }
 
@@ -40,6 +51,8 @@ impl ModuleT for GaussianNoise {
 pub struct GaussianDropout {
     /// The noise's standard deviation is `sqrt(rate / (1 - rate))`; 0..1.
     pub rate: f64,
+    /// Of what it draws for.
+    pub batch: WholeBatch,
 }
 
 impl ModuleT for GaussianDropout {
@@ -48,7 +61,7 @@ impl ModuleT for GaussianDropout {
             return x.shallow_clone();
         }
         let stddev = (self.rate / (1.0 - self.rate)).sqrt();
-        x * (x.randn_like() * stddev + 1.0)
+        x * (self.batch.draw(x, Tensor::randn_like) * stddev + 1.0)
     }
 }
 
@@ -58,6 +71,8 @@ impl ModuleT for GaussianDropout {
 pub struct AlphaDropout {
     /// That share; 0..1.
     pub rate: f64,
+    /// Of what it draws for.
+    pub batch: WholeBatch,
 }
 
 /// The factor and the offset that give back mean and variance when a share `rate` has become [`SELU_LIMIT`].
@@ -75,7 +90,8 @@ impl ModuleT for AlphaDropout {
             return x.shallow_clone();
         }
         // Of bfloat16 there would be 256 numbers to draw; Keras draws these in float32.
-        let kept = x.to_kind(wide(x)).rand_like().ge(self.rate).to_kind(x.kind());
+        let drawn = self.batch.draw(&x.to_kind(wide(x)), Tensor::rand_like);
+        let kept = drawn.ge(self.rate).to_kind(x.kind());
         let (a, b) = alpha_dropout_line(self.rate);
         (x * &kept + (1.0 - kept) * SELU_LIMIT) * a + b
     }
@@ -87,24 +103,28 @@ impl ModuleT for AlphaDropout {
 pub struct SpatialDropout2D {
     /// That share, 0..1.
     pub rate: f64,
+    /// Of what it draws for.
+    pub batch: WholeBatch,
 }
 
 impl ModuleT for SpatialDropout2D {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
-        x * x
-            .new_ones([x.size()[0], x.size()[1], 1, 1], (x.kind(), x.device()))
-            .dropout(self.rate, train)
+        if !train {
+            return x.shallow_clone();
+        }
+        let channels = x.new_ones([x.size()[0], x.size()[1], 1, 1], (x.kind(), x.device()));
+        x * self.batch.draw(&channels, |x| x.ones_like().dropout(self.rate, true))
     }
 }
 
 /// A draw from the normal distribution of that mean and logarithm of a variance, both of one shape, through which
 /// their gradients go; the mean where nothing is trained. Source: the variational autoencoder among Keras's
 /// examples, `Sampling`.
-pub fn sampled(mean: &Tensor, log_variance: &Tensor, train: bool) -> Tensor {
+pub fn sampled(mean: &Tensor, log_variance: &Tensor, train: bool, batch: &WholeBatch) -> Tensor {
     if !train {
         return mean.shallow_clone();
     }
-    mean + (log_variance * 0.5).exp() * mean.randn_like()
+    mean + (log_variance * 0.5).exp() * batch.draw(mean, Tensor::randn_like)
 }
 
 /// The Kullback-Leibler divergence of such draws from the standard normal distribution: the sum over a sample's
@@ -123,11 +143,12 @@ mod tests {
     fn a_draw_has_its_mean_and_variance_and_rests_outside_training() {
         let ones = Tensor::ones([200_000], (Kind::Double, Device::Cpu));
         let (mean, log_variance) = (&ones * 3.0, &ones * 2.0);
-        assert_eq!(sampled(&mean, &log_variance, false), mean);
+        let sampled = |train| sampled(&mean, &log_variance, train, &WholeBatch::default());
+        assert_eq!(sampled(false), mean);
         tch::manual_seed(5);
-        let draw = sampled(&mean, &log_variance, true);
+        let draw = sampled(true);
         tch::manual_seed(5);
-        assert_eq!(sampled(&mean, &log_variance, true), draw);
+        assert_eq!(sampled(true), draw);
         // Four standard errors of 200,000 draws.
         let noise = (draw - 3.0) / 1.0_f64.exp();
         let close = |value: f64, expected: f64, deviation: f64| {

@@ -7,7 +7,6 @@ use crate::config::layers::Layer;
 use crate::config::regularizers::Regularizer;
 use crate::config::sections::Distributed;
 use crate::data::Images;
-use crate::system::exit::UsageError;
 use crate::system::ranks::sums_on_gpus;
 
 impl Plan {
@@ -75,7 +74,7 @@ impl Plan {
     pub fn check_shares(&self, images: &Images, processes: usize) -> Result<(), ConfigError> {
         let (batch, count) = (self.config.train.batch_size, images.len());
         let last = if count.is_multiple_of(batch) { batch.min(count) } else { count % batch };
-        if last >= processes || self.batch_norm().is_none() {
+        if last >= processes || !self.normalizes_batches() {
             return Ok(());
         }
         let problem = format!(
@@ -89,32 +88,11 @@ impl Plan {
         )
     }
 
-    /// Refuses layers that only the native engine computes on a part of a batch as it would on the whole.
-    ///
-    /// # Errors
-    /// Naming the layer.
-    pub fn check_engine_of_processes(&self) -> Result<(), UsageError> {
-        let draws =
-            || self.graph.nodes.iter().find(|node| node.layer.draws()).map(|node| &node.name);
-        let norm = self.batch_norm().filter(|_| self.config.train.synchronized_batch_norm);
-        let apart = match draws() {
-            None => ", set train.synchronized_batch_norm = false",
-            Some(_) => "",
-        };
-        let Some(name) = norm.or_else(draws) else { return Ok(()) };
-        Err(UsageError(format!(
-            "`{name}` looks at a batch as a whole, which several processes train with train.engine = \"native\" alone; use \
-             it{apart}, or train in one process"
-        )))
-    }
-
     fn refuse(&self, path: &str, problem: String, remedy: &str) -> Result<(), ConfigError> {
         Err(self.source.error(path, problem, remedy))
     }
 
-    /// The first layer that normalises by the whole batch.
-    fn batch_norm(&self) -> Option<&String> {
-        let norm = |layer: &Layer| matches!(layer, Layer::BatchNormalization(_));
-        self.graph.nodes.iter().find(|node| norm(&node.layer)).map(|node| &node.name)
+    fn normalizes_batches(&self) -> bool {
+        self.graph.nodes.iter().any(|node| matches!(node.layer, Layer::BatchNormalization(_)))
     }
 }

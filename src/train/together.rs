@@ -66,7 +66,7 @@ fn summed<T: Summand + kind::Element>(
     let lengths: Vec<i64> =
         values.iter().chain([&slots]).map(|values| values.numel() as i64).collect();
     values.push(slots.to_device(device));
-    let row = added_up::<T>(ranks, no_grad(|| Tensor::cat(&values, 0)))?;
+    let row = ranks.sum_of(&no_grad(|| Tensor::cat(&values, 0)))?;
     let mut parts = row.split_with_sizes(lengths.as_slice(), 0);
     let loss = taken(ranks, &values_of::<T>(&parts.pop().expect("the slots are the last part")));
     let gradient = parts.remove(0);
@@ -75,17 +75,6 @@ fn summed<T: Summand + kind::Element>(
         no_grad(|| moving.shallow_clone().copy_(&means));
     }
     Ok(Step { loss: Tensor::from(loss).to_device(device), gradient })
-}
-
-/// A row's sums over all ranks, on its device.
-fn added_up<T: Summand + kind::Element>(ranks: &Ranks, mut row: Tensor) -> Result<Tensor, Lost> {
-    if ranks.have_gpus() {
-        ranks.sum_tensor(&mut row)?;
-        return Ok(row);
-    }
-    let mut values = values_of::<T>(&row);
-    ranks.sum(&mut values)?;
-    Ok(Tensor::from_slice(&values).to_device(row.device()))
 }
 
 fn values_of<T: Summand + kind::Element>(row: &Tensor) -> Vec<T> {

@@ -47,6 +47,16 @@ fn normalised() -> String {
     )
 }
 
+/// The same with libtorch's engine, and with all that draws.
+fn by_libtorch() -> String {
+    let drawing = ["SpatialDropout2D", "GaussianDropout", "AlphaDropout"]
+        .map(|layer| format!("  {{ layer = \"{layer}\", rate = 0.25 }},\n"))
+        .concat();
+    normalised()
+        .replace("  { layer = \"Dropout\"", &format!("{drawing}  {{ layer = \"GaussianNoise\", stddev = 0.1 }},\n  {{ layer = \"Dropout\""))
+        .replace("[train]\n", "[train]\nengine = \"libtorch\"\n")
+}
+
 /// Height and width of the images of a test that makes its own.
 const SIDE: usize = 8;
 
@@ -100,8 +110,11 @@ fn two_and_four_processes_train_as_one_does() {
     if !can_be_tested() {
         return;
     }
-    for (config, epochs) in [(RICH.to_owned(), "train.epochs=10"), (normalised(), "train.epochs=4")]
-    {
+    for (config, epochs) in [
+        (RICH.to_owned(), "train.epochs=10"),
+        (normalised(), "train.epochs=4"),
+        (by_libtorch(), "train.epochs=10"),
+    ] {
         let folder = Folder::new();
         call(&folder, &config, "one").set(epochs).succeeds();
         let one = losses(&folder, "one");
@@ -526,7 +539,6 @@ fn what_processes_cannot_share_is_refused_before_any_is_started() {
     two(RICH).set("train.loss=dice").refused(&["train.loss", "as a whole"]);
     two(RICH).set("train.distributed=nccl").refused(&["nccl", "gloo"]);
     two(RICH).arg("--trace").arg(folder.at("trace")).refused(&["--trace"]);
-    two(RICH).set("train.engine=libtorch").refused(&["dropout", "native"]);
     two(&normalised())
         .set("data.train_samples=49")
         .refused(&["last batch of 1", "BatchNormalization"]);

@@ -7,6 +7,7 @@
 mod group;
 mod nccl;
 mod place;
+mod summed;
 mod watch;
 
 use std::fmt::Write as _;
