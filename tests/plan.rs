@@ -23,7 +23,7 @@ use convae::config::schema::Section;
 use convae::config::sections::{Config, Optimizer};
 use convae::config::{ConfigError, Source};
 use convae::data::corruption::Split;
-use convae::data::{Batch, DataLoader, Dataset, Images};
+use convae::data::{Batch, DataLoader, Dataset, Images, Kept};
 use convae::engine::Model;
 use convae::nn::{Activation, Interpolation, Loss, Padding};
 use convae::plan::{Node, Part, Plan, Shape};
@@ -1340,6 +1340,7 @@ fn loader<'a>(images: &'a Images, corruption: &'a Corruption, batch_size: usize)
         seed: 42,
         batch_size,
         share: Share::ALL,
+        kept: Kept::Nothing,
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -43,6 +44,16 @@ extern "C" {
 // Moves a tensor's values to memory from which a GPU fetches while the processor goes on.
 char* convae_pin(at::Tensor* tensor) noexcept {
     return attempt([=] { *tensor = tensor->pin_memory(); });
+}
+
+// Memory of a GPU that nobody has taken, in bytes.
+char* convae_free_memory(int device, uint64_t* bytes) noexcept {
+    return attempt([=] {
+        CUDAGuard guard(static_cast<DeviceIndex>(device));
+        size_t free = 0, all = 0;
+        C10_CUDA_CHECK(cudaMemGetInfo(&free, &all));
+        *bytes = free;
+    });
 }
 
 // From here on this thread computes on a stream that can be captured.

@@ -25,6 +25,29 @@ pub struct Batch {
     pub supervision: Supervision,
     /// Where it is a process's share of a batch: of which.
     pub part: Option<BatchPart>,
+    /// Which images they are, where an engine keeps them: it then needs no targets, nor any input if it keeps that too.
+    pub kept: Option<KeptImages>,
+}
+
+/// Images of a set that an engine keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptImages {
+    /// Which of the two sets.
+    pub split: Split,
+    /// In that set.
+    pub indices: Vec<i64>,
+}
+
+/// What an engine keeps of a set of images, so that batches need not bring it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// Batches are whole.
+    #[default]
+    Nothing,
+    /// What the model should give.
+    Targets,
+    /// What the model sees as well.
+    All,
 }
 
 /// Where images stand in the batch that several processes share.
@@ -38,8 +61,12 @@ pub struct BatchPart {
 
 impl Batch {
     /// What the model should give.
+    ///
+    /// # Panics
+    /// When an engine keeps it.
     #[must_use]
     pub fn target(&self) -> &[f32] {
+        assert!(self.kept.is_none(), "the targets are where they are kept");
         self.clean.as_ref().unwrap_or(&self.input)
     }
 
@@ -67,6 +94,8 @@ pub struct DataLoader<'a> {
     pub batch_size: usize,
     /// What this process makes of each batch.
     pub share: Share,
+    /// What batches leave out.
+    pub kept: Kept,
 }
 
 impl<'a> DataLoader<'a> {
@@ -83,6 +112,16 @@ impl<'a> DataLoader<'a> {
             || self.images.are_paired()
             || !self.images.target().is_input()
             || self.corruption.changes_images()
+    }
+
+    /// What is the same in each epoch, and could be kept: of images that lie in memory.
+    #[must_use]
+    pub fn keepable(&self) -> Kept {
+        if !self.images.are_stored() || !matches!(self.method, Method::Supervised(_)) {
+            return Kept::Nothing;
+        }
+        let is_drawn_anew = self.split == Split::Train && self.corruption.changes_in(2);
+        if is_drawn_anew { Kept::Targets } else { Kept::All }
     }
 
     /// The order of an epoch, which counts from 1: drawn if `shuffle`, else as stored.
@@ -135,11 +174,19 @@ impl<'a> DataLoader<'a> {
     /// # Errors
     /// When a file cannot be read any more.
     pub fn batch(&self, epoch: u64, indices: &[usize]) -> Result<Batch, DataError> {
+        let kept = (self.kept != Kept::Nothing).then(|| KeptImages {
+            split: self.split,
+            indices: indices.iter().map(|&index| index as i64).collect(),
+        });
+        if self.kept == Kept::All {
+            return Ok(Batch { len: indices.len(), kept, ..Batch::default() });
+        }
         let draw = Draw { seed: self.seed, split: self.split, epoch };
         let target = self.images.target();
         let room = |shape: [usize; 3]| indices.len() * shape.iter().product::<usize>();
         let mut input = Vec::with_capacity(room(target.input));
-        let mut output = self.changes_images().then(|| Vec::with_capacity(room(target.output)));
+        let wants_targets = self.changes_images() && kept.is_none();
+        let mut output = wants_targets.then(|| Vec::with_capacity(room(target.output)));
         let mut supervision = Supervision::Full;
         let (mut image, mut partner) = (Vec::new(), Vec::new());
         for &index in indices {
@@ -163,6 +210,6 @@ impl<'a> DataLoader<'a> {
                 }
             }
         }
-        Ok(Batch { len: indices.len(), input, clean: output, supervision, part: None })
+        Ok(Batch { len: indices.len(), input, clean: output, supervision, part: None, kept })
     }
 }

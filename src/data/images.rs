@@ -240,6 +240,11 @@ impl Images {
         }
     }
 
+    /// Whether they lie in memory.
+    pub(super) fn are_stored(&self) -> bool {
+        matches!(self.source, Source::Stored(..))
+    }
+
     /// Threads that are worth having for making batches; the batches do not depend on it.
     pub(super) fn makers(&self) -> usize {
         match &self.source {

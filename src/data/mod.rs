@@ -26,7 +26,7 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
-pub use batches::{Batch, BatchPart, DataLoader};
+pub use batches::{Batch, BatchPart, DataLoader, Kept, KeptImages};
 pub use digest::Digests;
 pub use error::{DataError, Supply};
 pub use images::{Draw, Images};

@@ -13,8 +13,8 @@ use crate::system::cuda::upload;
 #[derive(Debug, Clone)]
 pub(super) struct Criterion {
     loss: Losses,
-    device: Device,
-    kind: Kind,
+    pub device: Device,
+    pub kind: Kind,
     /// The shape of what should come out of a section, as layers compute it ([`Shape::computed`]).
     pub target: Vec<i64>,
 }

@@ -6,12 +6,13 @@ use tch::nn::ModuleT;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::criterion::{Criterion, batch_of, sides};
+use super::kept::{KeptSets, room};
 use super::model::Layers;
 use super::recorder::{Fields, Form, Recorder, Work};
 use super::{Engine, Model, Step, values_of};
 use crate::config::layers::Layer;
 use crate::config::sections::{Precision, Train};
-use crate::data::{Batch, BatchPart};
+use crate::data::{Batch, BatchPart, DataLoader, Kept};
 use crate::nn::{Parameters, Place, channels_last};
 use crate::plan::{Part, Plan};
 use crate::system::cuda;
@@ -30,6 +31,8 @@ pub(super) struct Libtorch {
     normalizes_batches: bool,
     /// Those who have the other parts of a batch, where it is normalised as a whole.
     ranks: Option<Arc<Ranks>>,
+    /// Images that lie on a GPU.
+    sets: KeptSets,
     /// Starts whole steps on a GPU, where they can be captured.
     recorder: Option<Recorder>,
     /// What it is called where steps are not captured.
@@ -53,6 +56,7 @@ impl Libtorch {
             draws_in_training: any(Layer::draws),
             normalizes_batches: any(|layer| matches!(layer, Layer::BatchNormalization(_))),
             ranks: None,
+            sets: KeptSets::default(),
             name: name(train, device),
             recorder: recorder(train, device),
             rounded: (train.dtype == Precision::MixedBfloat16)
@@ -78,13 +82,38 @@ impl Libtorch {
     /// What a step on a batch reads.
     fn fields(&self, batch: &Batch) -> Fields {
         let images = 0..batch.len;
-        let input = self.criterion.tensor(&batch.input, &self.shape);
+        let input = || self.criterion.tensor(&batch.input, &self.shape);
+        if let Some(kept) = &batch.kept {
+            return self.sets.fields(kept, self.criterion.device, input);
+        }
         let target = match &batch.clean {
             None if self.criterion.target == self.shape => None,
             // For an image a vector, perhaps: the same values in other sides.
             _ => Some(self.criterion.target_of(batch, &images)),
         };
-        Fields { input, target, places: self.criterion.places_of(batch, &images) }
+        Fields { input: input(), target, places: self.criterion.places_of(batch, &images) }
+    }
+
+    /// Keeps of a set what can be kept, if it takes no more bytes than there is room.
+    fn keep_within(&mut self, images: &DataLoader<'_>, room: u64) -> Kept {
+        let what = images.keepable();
+        let values: i64 = [&self.shape, &self.criterion.target]
+            .map(|sides| sides.iter().product::<i64>())
+            .iter()
+            .sum();
+        let bytes = images.images.len() as u64
+            * values as u64
+            * self.criterion.kind.elt_size_in_bytes() as u64;
+        let mut sets = std::mem::take(&mut self.sets);
+        // What cannot be read is told when a batch needs it.
+        let is_kept = what != Kept::Nothing
+            && bytes <= room
+            && sets.keep(images, what, |batch| self.fields(batch)).is_ok();
+        if !is_kept {
+            sets.drop(images.split);
+        }
+        self.sets = sets;
+        if is_kept { what } else { Kept::Nothing }
     }
 
     /// Loss and outputs of a batch.
@@ -179,6 +208,10 @@ impl Engine for Libtorch {
         }
     }
 
+    fn keep(&mut self, images: &DataLoader<'_>) -> Kept {
+        self.keep_within(images, room(self.criterion.device))
+    }
+
     fn loss_and_gradient(&mut self, model: &Model, batch: &Batch, seed: u64) -> Step {
         self.recorded(Work::Derive, model, batch, seed, &mut |step| step)
     }
@@ -226,7 +259,78 @@ impl Engine for Libtorch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Source;
     use crate::config::schema::Section;
+    use crate::data::Dataset;
+    use crate::data::corruption::Split;
+    use crate::plan::method_loader;
+
+    /// Digits; the last batch is a smaller one.
+    const DIGITS: &str = r#"name = "kept"
+[data]
+dir = "tests/digits"
+train_samples = 40
+test_samples = 24
+[model]
+encoder = [{ layer = "Conv2D", filters = 2, kernel_size = 3, strides = 4, padding = "same" }]
+decoder = [{ layer = "Conv2DTranspose", filters = 1, kernel_size = 3, strides = 4, padding = "same", activation = "sigmoid" }]
+[train]
+batch_size = 16
+"#;
+
+    fn rows(engine: &mut Libtorch, model: &Model, loader: &DataLoader<'_>) -> Vec<(f64, f64, f64)> {
+        let order = loader.order(2, true);
+        let batches = loader.batches(2, &order);
+        let each = batches.map(|batch| {
+            let batch = batch.unwrap();
+            assert_eq!(batch.input.is_empty(), loader.kept == Kept::All);
+            let Step { loss, gradient } = engine.loss_and_gradient(model, &batch, 0);
+            let judged = engine.loss(model, &batch);
+            (loss.double_value(&[]), gradient.norm().double_value(&[]), judged.double_value(&[]))
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn batches_of_kept_sets_are_those_that_are_brought() {
+        let noise =
+            |resample| format!("[corruption]\nkind = \"gaussian\"\nresample = {resample:?}\n");
+        let smaller = "[corruption]\nkind = \"downscale\"\nenlarge = false\n";
+        for (corruption, of_train) in [
+            (String::new(), Kept::All),
+            (noise("never"), Kept::All),
+            (noise("epoch"), Kept::Targets),
+            (smaller.to_owned(), Kept::All),
+        ] {
+            let digits = if corruption == smaller {
+                DIGITS
+                    .replacen("strides = 4", "strides = 2", 1)
+                    .replace("[model]\n", "[model]\ninput_shape = [14, 14, 1]\n")
+            } else {
+                DIGITS.to_owned()
+            };
+            let source = Source::parse(&format!("{digits}{corruption}"), "kept", &[]).unwrap();
+            let plan = Plan::new(source).unwrap().for_data().unwrap();
+            let target = plan.objective().unwrap().target;
+            let data = Dataset::open(&plan.config.data, target).unwrap();
+            let (device, kind) = (Device::Cpu, Kind::Float);
+            let model = Model::new(&plan, device, kind);
+            let mut engine = Libtorch::new(&plan, Part::Whole, device, kind);
+            for (images, split, kept) in
+                [(&data.train, Split::Train, of_train), (&data.test, Split::Test, Kept::All)]
+            {
+                let loader = method_loader(&plan, images, split);
+                let brought = rows(&mut engine, &model, &loader);
+                assert_eq!(engine.keep_within(&loader, u64::MAX), kept);
+                assert_eq!(rows(&mut engine, &model, &DataLoader { kept, ..loader }), brought);
+                // Too large by a byte.
+                let values = [images.shape(), images.target().output]
+                    .map(|shape| shape.iter().product::<usize>());
+                let bytes = 4 * (images.len() * values.iter().sum::<usize>()) as u64;
+                assert_eq!(engine.keep_within(&loader, bytes - 1), Kept::Nothing);
+            }
+        }
+    }
 
     #[test]
     fn what_is_less_exact_or_less_repeatable_stands_in_the_name() {

@@ -6,6 +6,7 @@
 mod allocator;
 mod criterion;
 mod device;
+mod kept;
 mod libtorch;
 mod model;
 mod native;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 use crate::config::sections::{EngineChoice, Precision, Train};
-use crate::data::Batch;
+use crate::data::{Batch, DataLoader, Kept};
 use crate::plan::{Part, Plan};
 use crate::system::exit::UsageError;
 use crate::system::ranks::{self, Ranks};
@@ -45,6 +46,12 @@ pub(crate) trait Engine: std::fmt::Debug {
 
     /// From now on statistics of a batch are those of all that these train on, each of its share.
     fn join(&mut self, _ranks: &Arc<Ranks>) {}
+
+    /// Keeps what it can of a set of images on its device, in place of what it had kept of that set before, and says what:
+    /// batches may leave that out.
+    fn keep(&mut self, _images: &DataLoader<'_>) -> Kept {
+        Kept::Nothing
+    }
 
     /// Loss and gradient of a batch; layers that draw random numbers draw them from `seed`. Of a process's share of a
     /// batch, what it adds to those of the whole one.

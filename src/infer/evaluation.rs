@@ -404,21 +404,16 @@ pub fn mean_loss(
     images: &Images,
     predictor: &mut Predictor,
 ) -> Result<f64, DataError> {
-    let LossTotal { sum, images } = total_loss(plan, images, predictor, Share::ALL)?;
+    let LossTotal { sum, images } =
+        total_loss(method_loader(plan, images, Split::Test), predictor)?;
     Ok(sum / images as f64)
 }
 
-/// What a process's share of every batch adds to that.
+/// What a process's share of every batch of test images adds to that.
 ///
 /// # Errors
 /// As [`mean_loss`].
-pub fn total_loss(
-    plan: &Plan,
-    images: &Images,
-    predictor: &mut Predictor,
-    share: Share,
-) -> Result<LossTotal, DataError> {
-    let test = DataLoader { share, ..method_loader(plan, images, Split::Test) };
+pub fn total_loss(test: DataLoader<'_>, predictor: &mut Predictor) -> Result<LossTotal, DataError> {
     let order = test.order(0, false);
     let mut loss = RunningLoss::default();
     test.prefetch(0, &order, |batches| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tch::{Device, Tensor};
 
 use crate::config::method::Method;
-use crate::data::{Batch, Neighbors, Supervision};
+use crate::data::{Batch, DataLoader, Kept, Neighbors, Supervision};
 use crate::engine::{self, Engine, Model, Step, device_name, kind_of};
 use crate::formats::checkpoint::Checkpoint;
 use crate::infer::model_file::{OpenError, check_size, restore_model};
@@ -181,6 +181,12 @@ impl Predictor {
         self.half.iter_mut().for_each(|half| half.join(ranks));
     }
 
+    /// Lets the engine keep what it can of a set of images, in place of what it had kept of that set before. Batches may
+    /// then leave out what this says.
+    pub(crate) fn keep(&mut self, images: &DataLoader<'_>) -> Kept {
+        self.engine.keep(images)
+    }
+
     /// Neighbor2Neighbor's loss of a first image `a` and a second one `b` that are picked of a whole one `y`,
     /// with the model `f` and `r = pick(f(y))_1 - pick(f(y))_2`, which counts as a constant:
     ///
@@ -204,6 +210,7 @@ impl Predictor {
             clean: Some(target),
             supervision: Supervision::Full,
             part: batch.part,
+            kept: None,
         };
         let Step { loss, gradient } =
             half_of(&mut self.half).loss_and_gradient(&self.model, &batch, seed);

@@ -7,7 +7,7 @@ use crate::config::method::SUPERVISED;
 use crate::config::regularizers::{Regularizer, Vectors};
 use crate::config::sections::Data;
 use crate::data::corruption::Split;
-use crate::data::{DataLoader, Images, first_shape};
+use crate::data::{DataLoader, Images, Kept, first_shape};
 use crate::system::exit::UsageError;
 use crate::system::ranks::Share;
 
@@ -22,6 +22,7 @@ pub fn loader<'a>(plan: &'a Plan, images: &'a Images, split: Split) -> DataLoade
         seed: plan.seed(),
         batch_size: plan.config.train.batch_size,
         share: Share::ALL,
+        kept: Kept::Nothing,
     }
 }
 

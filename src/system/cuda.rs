@@ -2,9 +2,9 @@
 //! hundred kernels of some microseconds each, and starting them one by one takes longer than they do.
 
 #[cfg(convae_cuda)]
-pub use bound::{CudaGraph, pin, prepare};
+pub use bound::{CudaGraph, free_memory, pin, prepare};
 #[cfg(not(convae_cuda))]
-pub use unbound::{CudaGraph, pin, prepare};
+pub use unbound::{CudaGraph, free_memory, pin, prepare};
 
 use tch::{Device, Kind, Tensor};
 
@@ -46,6 +46,7 @@ mod bound {
 
         unsafe extern "C" {
             pub fn convae_pin(tensor: *mut c_void) -> *mut c_char;
+            pub safe fn convae_free_memory(device: c_int, bytes: &mut u64) -> *mut c_char;
             pub safe fn convae_graph_prepare(device: c_int) -> *mut c_char;
             pub fn convae_graph_begin(device: c_int, graph: *mut *mut Graph) -> *mut c_char;
             pub fn convae_graph_end(graph: *mut Graph) -> *mut c_char;
@@ -61,6 +62,16 @@ mod bound {
     pub fn pin(tensor: &mut Tensor) -> Result<(), String> {
         #[allow(unsafe_code)] // tch's pointer is that of a tensor, which nobody else has
         checked(unsafe { ext::convae_pin(tensor.as_mut_ptr().cast()) })
+    }
+
+    /// Memory of a GPU that nobody has taken, in bytes.
+    ///
+    /// # Errors
+    /// libtorch's own words.
+    pub fn free_memory(device: usize) -> Result<u64, String> {
+        let mut bytes = 0;
+        checked(ext::convae_free_memory(number(device), &mut bytes))?;
+        Ok(bytes)
     }
 
     /// From here on this thread computes where it can be captured.
@@ -139,6 +150,14 @@ mod unbound {
         Err(LACKING.to_owned())
     }
 
+    /// There is no GPU.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn free_memory(_device: usize) -> Result<u64, String> {
+        Err(LACKING.to_owned())
+    }
+
     /// Nothing can be captured.
     ///
     /// # Errors
@@ -183,7 +202,7 @@ mod tests {
         }
         let mut tensor = Tensor::from_slice(&[1.0, 2.0]);
         let captured = CudaGraph::capture(0, || ()).map(|_| ());
-        for problem in [pin(&mut tensor), prepare(0), captured] {
+        for problem in [pin(&mut tensor), prepare(0), captured, free_memory(0).map(|_| ())] {
             assert!(problem.is_err_and(|reason| !reason.is_empty()));
         }
         assert_eq!(tensor, Tensor::from_slice(&[1.0, 2.0]));

@@ -103,7 +103,12 @@ fn train_epochs(
     checkpointer: &mut dyn Checkpointer,
 ) -> Result<Outcome, TrainError> {
     let share = trainer.share();
-    let training = DataLoader { share, ..method_loader(plan, &data.train, Split::Train) };
+    let mut loader = |images, split| {
+        let loader = DataLoader { share, ..method_loader(plan, images, split) };
+        DataLoader { kept: trainer.predictor.keep(&loader), ..loader }
+    };
+    let training = loader(&data.train, Split::Train);
+    let test = loader(&data.test, Split::Test);
     let mut steering = Steering::new(&plan.config.train);
     steering.restore(&state.policies, state.remembered.as_ref(), trainer);
     while state.wants_more(plan) {
@@ -114,7 +119,7 @@ fn train_epochs(
         if trainer.stops() {
             return Ok(Outcome::Interrupted);
         }
-        let val_loss = together::val_loss(plan, &data.test, trainer, epoch)?;
+        let val_loss = together::val_loss(test, trainer, epoch)?;
         check_finite(val_loss, epoch, trainer)?;
         let timing = state.timings.epoch_done(epoch);
         let record = EpochRecord { epoch, loss, val_loss, learning_rate: trainer.learning_rate() };

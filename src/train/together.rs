@@ -16,7 +16,7 @@ use tch::{Device, Kind, Tensor, kind, no_grad};
 
 use super::{History, Numbers, TrainError, Trainer, TrainingState};
 use crate::config::Config;
-use crate::data::{Dataset, Images};
+use crate::data::{DataLoader, Dataset};
 use crate::engine::Step;
 use crate::formats::checkpoint::{Array, DType};
 use crate::infer::evaluation::total_loss;
@@ -112,13 +112,11 @@ fn taken<T: Summand>(ranks: &Ranks, slots: &[T]) -> f64 {
 /// The mean loss over the test images, of which each process judges its share; all then know that they have the same
 /// weights, and whether to stop.
 pub(super) fn val_loss(
-    plan: &Plan,
-    test: &Images,
+    test: DataLoader<'_>,
     trainer: &mut Trainer,
     epoch: usize,
 ) -> Result<f64, TrainError> {
-    let share = trainer.share();
-    let own = total_loss(plan, test, &mut trainer.predictor, share)?;
+    let own = total_loss(test, &mut trainer.predictor)?;
     let Some(ranks) = trainer.ranks() else { return Ok(own.sum / own.images as f64) };
     let digest = digest_of_weights(trainer);
     let all = ranks.gather(&[own.sum, own.images as f64, ranks.wants_stop(), digest])?;
