@@ -9,8 +9,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Python would leave __pycache__ among the scripts.
 export PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
 
-wants_help() { case " $* " in *" -h "* | *" --help "*) true ;; *) false ;; esac }
-
 scripts/setup.sh --python
 if ! wants_help "$@"; then
     say "building convae."

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Shows on a machine with a GPU that convae computes there what it says: exact, and the same bits in each run.
 
-    scripts/gpu_check.py [--device cuda:0] [--convae target/debug/convae]
+    scripts/gpu_check.sh [--device cuda:0] [--convae target/debug/convae]
 
-Trains on digits for some minutes, prints one table, and ends with 1 where a bar is missed. It needs a built convae, MNIST
-in data/mnist, and no package of Python's. Times have bars on one H100 only; they are printed and judge nothing.
+Trains on digits for some minutes, prints one table, and ends with 1 where a bar is missed. It needs a built convae, which
+gpu_check.sh builds, MNIST in data/mnist, and no package of Python's. Times have bars on one H100 only; they are printed
+and judge nothing.
 """
 
 import argparse
@@ -31,6 +32,16 @@ ALL_OF_A_STEP = tuple(f"train.optimizer.{option}" for option in
 """Nadam has the most numbers that change from step to step."""
 FIRST_GRADIENT, FIRST_TEN = 1e-6, 1e-5
 """float32 from float64, relative."""
+DRAWING = """
+  { layer = "GaussianNoise", stddev = 0.1 },
+  { layer = "SpatialDropout2D", rate = 0.1 },
+  { layer = "Dropout", rate = 0.1 },
+"""
+"""Layers of chance."""
+UNEVEN = ("data.train_samples=650", "data.test_samples=210", "train.epochs=6")
+"""Each epoch has a last batch that is smaller, in training and in validation, and comes often enough to be captured."""
+TWO_RANKS = 1e-12
+"""Losses of two processes from those of one, in float64, relative."""
 LONG = ("data.train_samples=20000", "data.test_samples=200", "train.epochs=2", "train.checkpoint_every=50")
 """A run that is killed on its way."""
 
@@ -79,7 +90,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gpu_check") as folder:
         convae = Convae(arguments.convae.resolve(), arguments.device, Path(folder))
         rows: list[Row] = []
-        for check in (exact, rounded, repeated, captured, resumed, summed, timed, timed_chain):
+        for check in (exact, rounded, repeated, captured, resumed, shared, summed, applied, timed, timed_chain):
             say(f"{check.__name__} ...")
             rows += check(convae)
     print_table(rows, arguments.device)
@@ -130,16 +141,33 @@ def repeated(convae: Convae) -> list[Row]:
 def captured(convae: Convae) -> list[Row]:
     """Steps as CUDA graphs, against kernels that are started one by one."""
     rows = []
-    for config, optimizer in ((ROOT / "configs/denoise.toml", ()), (GRAPH, ()), (GRAPH, ALL_OF_A_STEP)):
-        name = f"{config.stem}{', all of a step' if optimizer else ''}"
-        runs = [tensors(convae.train(config, f"{name}-graphs-{on}", (*FEW, *optimizer, "output.safetensors=true",
-                                                                    f"train.cuda_graphs={on}")))
-                for on in ("true", "false")]
-        rows.append(same(f"{name}: CUDA graphs, against kernels one by one", *runs))
+    for config, sets in ((ROOT / "configs/denoise.toml", ()), (GRAPH, ()), (GRAPH, ALL_OF_A_STEP), (drawing(convae.folder), ()),
+                         (ROOT / "configs/denoise.toml", UNEVEN)):
+        name = f"{config.stem}{', all of a step' * (sets == ALL_OF_A_STEP)}{', uneven batches' * (sets == UNEVEN)}"
+        folders = [convae.train(config, f"{name}-graphs-{on}", (*FEW, *sets, "output.safetensors=true",
+                                                               f"train.cuda_graphs={on}"))
+                   for on in ("true", "false")]
+        rows.append(same(f"{name}: CUDA graphs, against kernels one by one", *map(tensors, folders)))
+        rows.append(same(f"{name}: their validation", *map(validated, folders)))
     engine = json.loads((convae.folder / "plain-1/history.json").read_text())["engine"]
     on_gpu = convae.device.startswith("cuda")
     rows.append(Row("plain: the engine's name", engine, "with CUDA graphs", "CUDA graphs" in engine or not on_gpu))
     return rows
+
+
+def drawing(folder: Path) -> Path:
+    """The config of plain.toml with layers of chance."""
+    text = (ROOT / "configs/plain.toml").read_text().replace('dir = "data', f'dir = "{ROOT}/data')
+    first = text.index("{ layer")
+    config = folder / "drawing.toml"
+    config.write_text(text[:first] + DRAWING.strip() + "\n  " + text[first:])
+    return config
+
+
+def validated(folder: Path) -> bytes:
+    """The losses of a run's validations."""
+    epochs = json.loads((folder / "history.json").read_text())["epochs"]
+    return repr([epoch["val_loss"] for epoch in epochs]).encode()
 
 
 def resumed(convae: Convae) -> list[Row]:
@@ -173,6 +201,56 @@ def summed(convae: Convae) -> list[Row]:
     return [Row(what, ", ".join(done.stdout.split("\n")).strip(", "), "the values themselves")]
 
 
+def shared(convae: Convae) -> list[Row]:
+    """Two processes, on one GPU where there is one, against one: with layers of chance and statistics of the whole batch."""
+    config = drawing(convae.folder)
+    text = config.read_text().replace("  { layer = \"GaussianNoise\"", "  { layer = \"BatchNormalization\" },\n  { layer = \"GaussianNoise\"")
+    config = config.with_name("shared.toml")
+    config.write_text(text)
+    sets = (*FEW, "train.dtype=float64", "train.engine=libtorch")
+    runs = [json.loads((convae.train(config, f"ranks-{count}", sets, "--processes", count) / "history.json").read_text())
+            for count in ("1", "2")]
+    losses = [[loss for _, loss in run["curve"]] + [epoch["val_loss"] for epoch in run["epochs"]] for run in runs]
+    apart = max(abs(a - b) / abs(a) for a, b in zip(*losses, strict=True))
+    return [judged("shared: losses of two processes, from those of one, float64", apart, TWO_RANKS)]
+
+
+def applied(convae: Convae) -> list[Row]:
+    """Outputs for 20,000 digits of noise on the device, against those of the CPU; and how many a second."""
+    checkpoint = saved(convae.folder / "denoise-1", "pt")
+    count, side = 20000, 28
+    array = noise(convae.folder / "digits.npy", (count, side, side, 1))
+    results, seconds = [], []
+    for name, device in (("cpu", "cpu"), ("device", convae.device)):
+        out = convae.folder / f"applied-{name}.npy"
+        started = time.monotonic()
+        run([str(convae.program), "apply", "--checkpoint", str(checkpoint), "--set", f"train.device={device}", "--out", str(out),
+             str(array)])
+        seconds.append(time.monotonic() - started)
+        results.append(array_of(out))
+    apart = max(abs(a - b) for a, b in zip(*results, strict=True))
+    return [judged("denoise: outputs, float32 from the CPU's", apart, FIRST_TEN),
+            Row("denoise: apply to 20,000 digits, start to exit", f"{seconds[1]:.1f} s", f"{seconds[0]:.1f} s on the CPU")]
+
+
+def noise(file: Path, shape: tuple[int, ...]) -> Path:
+    """A file of such an array of float32."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(118 - 1) + "\n"
+    random_values = random.Random(1)
+    values = array("f", (random_values.random() for _ in range(math.prod(shape))))
+    file.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes())
+    return file
+
+
+def array_of(file: Path) -> array:
+    """The values of such a file."""
+    data = file.read_bytes()
+    (length,) = struct.unpack("<H", data[8:10])
+    values = array("f")
+    values.frombytes(data[10 + length:])
+    return values
+
+
 def timed(convae: Convae) -> list[Row]:
     """An epoch with all around it, and steps."""
     config = ROOT / "configs/plain.toml"
@@ -204,11 +282,7 @@ def timed_chain(convae: Convae) -> list[Row]:
 def chain(folder: Path) -> Path:
     """Its config, with images of noise: what is learned does not matter."""
     count, side = 1280, 64
-    noise = random.Random(1)
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {side}, {side}, 1), }}"
-    header = header.ljust(118 - 1) + "\n"
-    values = array("f", (noise.random() for _ in range(count * side * side)))
-    (folder / "noise.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + values.tobytes())
+    noise(folder / "noise.npy", (count, side, side, 1))
     layer = '{ layer = "Conv2D", filters = 64, kernel_size = 3, padding = "same", activation = "relu" },\n'
     last = '{ layer = "Conv2D", filters = 1, kernel_size = 3, padding = "same" },\n'
     data = f'kind = "npz"\nfile = "{folder}/noise.npy"\ntest_fraction = 0.05\n'

@@ -10,8 +10,6 @@ scripts/setup.sh --python
 # Python would leave __pycache__ among the scripts.
 export PYTHONPATH=scripts PYTHONDONTWRITEBYTECODE=1
 
-wants_help() { case " $* " in *" -h "* | *" --help "*) true ;; *) false ;; esac }
-
 if ! wants_help "$@"; then
     say "building convae."
     cargo build --locked

@@ -8,6 +8,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include <cstdlib>
 #include <memory>
@@ -19,6 +20,14 @@ using c10::cuda::CUDAGuard;
 using convae::attempt;
 
 namespace {
+
+// libtorch's own class needs headers of more of CUDA.
+struct Event {
+    Event() { C10_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming)); }
+    ~Event() { cudaEventDestroy(event); }
+
+    cudaEvent_t event = nullptr;
+};
 
 struct Graph {
     explicit Graph(DeviceIndex device) : device(device) {}
@@ -55,6 +64,23 @@ char* convae_free_memory(int device, uint64_t* bytes) noexcept {
         *bytes = free;
     });
 }
+
+// A place in what this thread has let a GPU do, which can be waited for.
+char* convae_event_record(int device, Event** event) noexcept {
+    return attempt([=] {
+        CUDAGuard guard(static_cast<DeviceIndex>(device));
+        auto own = std::make_unique<Event>();
+        const auto stream = c10::cuda::getCurrentCUDAStream(static_cast<DeviceIndex>(device));
+        C10_CUDA_CHECK(cudaEventRecord(own->event, stream));
+        *event = own.release();
+    });
+}
+
+char* convae_event_wait(Event* event) noexcept {
+    return attempt([=] { C10_CUDA_CHECK(cudaEventSynchronize(event->event)); });
+}
+
+void convae_event_free(Event* event) noexcept { delete event; }
 
 // From here on this thread computes on a stream that can be captured.
 char* convae_graph_prepare(int device) noexcept {

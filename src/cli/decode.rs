@@ -113,9 +113,7 @@ fn draw_each(
 
 /// All on one scale.
 fn drawn(plan: &Plan, decoder: &mut Predictor, codes: &[f32]) -> Vec<Raster> {
-    let each = decoder.at_once() * plan.code_shape().values();
-    let outputs: Vec<f32> = codes.chunks(each).flat_map(|part| decoder.predict(part)).collect();
-    decoded(plan, &outputs)
+    decoded(plan, &decoder.predict_all(codes))
 }
 
 /// The codes of one page, and how many stand side by side.

@@ -61,7 +61,7 @@ pub(super) fn prefetch<R>(
             let work = move || {
                 // It stops when nobody wants more.
                 let mut steps = (first..count).step_by(makers);
-                let _ = steps.try_for_each(|step| sender.send(make(step)));
+                steps.all(|step| sender.send(make(step)).is_ok());
             };
             let maker = thread::Builder::new().name("batches".to_owned());
             let maker = maker.spawn_scoped(scope, work).expect("not enough memory for a thread");

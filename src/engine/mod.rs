@@ -10,10 +10,12 @@ mod kept;
 mod libtorch;
 mod model;
 mod native;
+mod pending;
 mod recorder;
 
 pub use device::{choose_device, choose_device_of, device_name};
 pub use model::Model;
+pub use pending::Pending;
 
 use std::sync::Arc;
 
@@ -79,6 +81,11 @@ pub(crate) trait Engine: std::fmt::Debug {
     /// The same in float32, one after the other, channels last.
     fn predict(&mut self, model: &Model, input: &[f32]) -> Vec<f32> {
         values_of(&self.outputs(model, input))
+    }
+
+    /// The same, without waiting for what a GPU computes.
+    fn begin(&mut self, model: &Model, input: &[f32]) -> Pending {
+        self.predict(model, input).into()
     }
 
     /// What the layers' values added to the loss in the last prediction, a scalar on the device.

@@ -1,22 +1,25 @@
-//! Steps of training that are captured once and replayed, for batches of a few sizes: a GPU's fastest way.
+//! Work that is captured once and replayed, for batches of a few sizes: a GPU's fastest way.
 
 use std::fmt::Debug;
 
 use tch::Tensor;
 
-use super::Step;
 use crate::data::BatchPart;
 use crate::system::cuda::CudaGraph;
 use crate::system::terminal::complain;
 
-/// Steps of one form that are computed as they come before one is captured: in these, libraries choose their ways and take
-/// the memory that they keep.
+/// How often work of one form is done as it comes before it is captured: there libraries choose their ways and take the
+/// memory that they keep.
 const WARM_UP: usize = 3;
 
-/// Forms that are captured: those of an epoch's batches and of its last one. Each has memory of its own.
-const MOST: usize = 2;
+/// Forms that are captured: those of an epoch's batches and of its last one, in training and in validation. Each has memory
+/// of its own.
+const MOST: usize = 4;
 
-/// What a step reads, on the device.
+/// Values that are judged or predicted at once at most where that is captured: a hundred digits and more.
+const FEW: usize = 1 << 17;
+
+/// What work reads, on the device.
 #[derive(Debug)]
 pub(super) struct Fields {
     /// What the model sees.
@@ -48,27 +51,38 @@ impl Fields {
     }
 }
 
-/// How far a step goes.
+/// What is done with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
-    /// To the gradient.
+    /// Its loss and gradient.
     Derive,
-    /// To the weights that are learned from it.
+    /// The same, and the weights that are learned from it.
     Learn,
+    /// Its loss and the outputs.
+    Judge,
+    /// The outputs.
+    Predict,
 }
 
-/// What is alike in steps of which one is captured for all.
+/// What is alike in work that is captured once for all.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Form {
     work: Work,
+    /// Where the weights lie.
+    weights: usize,
     /// Its loss counts as much as it has of the whole batch, and what is drawn for that is drawn at its place.
     part: Option<BatchPart>,
     sizes: Vec<Vec<i64>>,
 }
 
 impl Form {
-    pub fn new(work: Work, part: Option<BatchPart>, fields: &Fields) -> Self {
-        Self { work, part, sizes: fields.sizes() }
+    pub fn new(work: Work, weights: &Tensor, part: Option<BatchPart>, fields: &Fields) -> Self {
+        Self { work, weights: weights.data_ptr() as usize, part, sizes: fields.sizes() }
+    }
+
+    /// Whether starting kernels one by one takes a part of the time that counts, and the graph little memory.
+    pub fn gains(&self, fields: &Fields) -> bool {
+        matches!(self.work, Work::Derive | Work::Learn) || fields.input.numel() <= FEW
     }
 }
 
@@ -91,7 +105,7 @@ impl Graph for CudaGraph {
     }
 }
 
-/// Captures the forms of steps that come often enough; others are computed as they come.
+/// Captures the forms of work that come often enough; others are computed as they come.
 #[derive(Debug)]
 pub(super) struct Recorder<G = CudaGraph> {
     device: usize,
@@ -100,7 +114,7 @@ pub(super) struct Recorder<G = CudaGraph> {
 
 #[derive(Debug)]
 enum State<G> {
-    /// So many steps have come.
+    /// It has come so often.
     WarmingUp(usize),
     Recorded(Recorded<G>),
     /// It cannot be captured.
@@ -112,7 +126,7 @@ enum State<G> {
 struct Recorded<G> {
     graph: G,
     fields: Fields,
-    step: Step,
+    results: Vec<Tensor>,
 }
 
 impl<G: Graph> Recorder<G> {
@@ -121,13 +135,13 @@ impl<G: Graph> Recorder<G> {
         Self { device, forms: Vec::new() }
     }
 
-    /// What `compute` gives for these fields of a step of such a form, until the next step.
-    pub fn step(
+    /// What `compute` gives for these fields of work of such a form, until the next work of that form.
+    pub fn results(
         &mut self,
         form: Form,
         fields: Fields,
-        mut compute: impl FnMut(&Fields) -> Step,
-    ) -> Step {
+        mut compute: impl FnMut(&Fields) -> Vec<Tensor>,
+    ) -> Vec<Tensor> {
         let device = self.device;
         let Some(state) = self.state_of(form) else { return compute(&fields) };
         match state {
@@ -144,15 +158,15 @@ impl<G: Graph> Recorder<G> {
         }
         let captured = G::capture(device, || compute(&fields));
         match captured {
-            Ok((graph, step)) => {
-                let recorded = Recorded { graph, fields, step };
-                let step = recorded.replay();
+            Ok((graph, results)) => {
+                let recorded = Recorded { graph, fields, results };
+                let results = recorded.replay();
                 *state = State::Recorded(recorded);
-                step
+                results
             }
             Err(reason) => {
                 complain(format_args!(
-                    "a step does not become a CUDA graph ({reason}), so its kernels are started one by one, which is slower; \
+                    "work does not become a CUDA graph ({reason}), so its kernels are started one by one, which is slower; \
                      train.cuda_graphs = false leaves the attempt out"
                 ));
                 *state = State::GaveUp;
@@ -177,12 +191,11 @@ impl<G: Graph> Recorder<G> {
 impl<G: Graph> Recorded<G> {
     /// # Panics
     /// As tch does where libtorch throws.
-    fn replay(&self) -> Step {
+    fn replay(&self) -> Vec<Tensor> {
         if let Err(problem) = self.graph.replay() {
             panic!("{problem}");
         }
-        let Step { loss, gradient } = &self.step;
-        Step { loss: loss.shallow_clone(), gradient: gradient.shallow_clone() }
+        self.results.iter().map(Tensor::shallow_clone).collect()
     }
 }
 
@@ -194,6 +207,7 @@ mod tests {
 
     thread_local! {
         static REPLAYS: Cell<usize> = const { Cell::new(0) };
+        static WEIGHTS: Tensor = Tensor::from_slice(&[1.0_f32]);
     }
 
     /// Of work whose results are views of what it reads: they follow by themselves.
@@ -225,7 +239,7 @@ mod tests {
     }
 
     /// A loss that is the target's first value, and a gradient that is the input.
-    fn step<G: Graph>(
+    fn results<G: Graph>(
         recorder: &mut Recorder<G>,
         (work, part): (Work, Option<BatchPart>),
         value: f32,
@@ -236,12 +250,11 @@ mod tests {
             target: Some(Tensor::from_slice(&[value + 0.5])),
             places: None,
         };
-        let form = Form::new(work, part, &fields);
-        let Step { loss, gradient } = recorder.step(form, fields, |fields| Step {
-            loss: fields.target.as_ref().unwrap().select(0, 0),
-            gradient: fields.input.shallow_clone(),
+        let form = WEIGHTS.with(|weights| Form::new(work, weights, part, &fields));
+        let results = recorder.results(form, fields, |fields| {
+            vec![fields.target.as_ref().unwrap().select(0, 0), fields.input.shallow_clone()]
         });
-        (loss.double_value(&[]), Vec::try_from(&gradient).unwrap())
+        (results[0].double_value(&[]), Vec::try_from(&results[1]).unwrap())
     }
 
     const ALONE: (Work, Option<BatchPart>) = (Work::Learn, None);
@@ -251,7 +264,7 @@ mod tests {
         let mut recorder = Recorder::<Views>::new(0);
         let each = kinds.iter().enumerate().map(|(number, (kind, size))| {
             let (before, value) = (REPLAYS.get(), number as f32);
-            let got = step(&mut recorder, *kind, value, *size);
+            let got = results(&mut recorder, *kind, value, *size);
             assert_eq!(got, (f64::from(value) + 0.5, vec![value; *size]), "step {number}");
             REPLAYS.get() > before
         });
@@ -260,10 +273,10 @@ mod tests {
 
     #[test]
     fn sizes_that_come_often_are_captured_and_each_step_has_its_own_values() {
-        let sizes = [4, 4, 3, 4, 4, 4, 3, 4, 3, 3, 4, 3, 5, 5, 5, 5, 5];
+        let sizes = [4, 4, 3, 4, 4, 4, 3, 4, 3, 3, 4, 3, 2, 1, 5, 5, 5, 5, 5];
         let kinds = sizes.map(|size| (ALONE, size));
         let first = |size| sizes.iter().enumerate().filter(move |(_, of)| **of == size);
-        // Three of each were computed as they came; of the third size all.
+        // Three of each were computed as they came; of the fifth size all.
         let wanted: Vec<usize> =
             [4, 3].into_iter().flat_map(|size| first(size).skip(3)).map(|(at, _)| at).collect();
         for (number, replayed) in replayed(&kinds).into_iter().enumerate() {
@@ -289,7 +302,7 @@ mod tests {
         for number in 0..8_u8 {
             let value = f32::from(number);
             assert_eq!(
-                step(&mut recorder, ALONE, value, 2),
+                results(&mut recorder, ALONE, value, 2),
                 (f64::from(value) + 0.5, vec![value; 2])
             );
         }

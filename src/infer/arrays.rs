@@ -127,9 +127,7 @@ impl<'a> ArrayPredictor<'a> {
             .map_err(|problem| anyhow!("{}: {problem}", array.display()))?;
         samples.chunks_exact_mut(sample).zip(&scales).for_each(|(part, scale)| scale.apply(part));
         let predictor = &mut self.predictor;
-        let each = predictor.at_once() * sample;
-        let mut values: Vec<f32> =
-            samples.chunks(each).flat_map(|part| predictor.predict(part)).collect();
+        let mut values = predictor.predict_all(&samples);
         let results = values.chunks_exact_mut(predictor.output_values());
         results.zip(&scales).for_each(|(part, scale)| scale.undo(part));
         if let Some(odd) = values.iter().find(|value| !value.is_finite()) {

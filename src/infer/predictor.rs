@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 
 use crate::config::method::Method;
 use crate::data::{Batch, DataLoader, Kept, Neighbors, Supervision};
-use crate::engine::{self, Engine, Model, Step, device_name, kind_of};
+use crate::engine::{self, Engine, Model, Pending, Step, device_name, kind_of};
 use crate::formats::checkpoint::Checkpoint;
 use crate::infer::model_file::{OpenError, check_size, restore_model};
 use crate::nn::Parameters;
@@ -85,6 +85,21 @@ impl Predictor {
     #[must_use]
     pub fn predict(&mut self, input: &[f32]) -> Vec<f32> {
         self.engine.predict(&self.model, input)
+    }
+
+    /// The same of any number of samples, as many at a time as [`Predictor::at_once`] says. A GPU computes some while those
+    /// before are fetched.
+    #[must_use]
+    pub fn predict_all(&mut self, input: &[f32]) -> Vec<f32> {
+        let each = self.at_once() * self.values.0;
+        let mut outputs = Vec::with_capacity(input.len() / self.values.0 * self.values.1);
+        let mut before: Option<Pending> = None;
+        for part in input.chunks(each) {
+            let next = self.engine.begin(&self.model, part);
+            outputs.extend(before.replace(next).map_or_else(Vec::new, Pending::values));
+        }
+        outputs.extend(before.map_or_else(Vec::new, Pending::values));
+        outputs
     }
 
     /// The same as a tensor in the model's own precision, on the device: images `(N, H, W, C)`, codes

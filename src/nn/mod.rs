@@ -43,7 +43,7 @@ pub use resize::{
     Cropping2D, DepthToSpace, Flatten, Interpolation, Permute, RepeatVector, Reshape, UpSampling2D,
     ZeroPadding2D,
 };
-pub(crate) use resize::{channels_first, channels_last};
+pub(crate) use resize::{channels_first, channels_last, in_channels_first};
 pub(crate) use values::{values, values_mut};
 pub use whole_batch::{Place, WholeBatch};
 pub use window::{Padding, conv_transpose_length, dilated, window_length};

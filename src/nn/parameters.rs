@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::layout::{VECTOR, in_keras};
+use super::resize::in_channels_last;
 use super::window::to_i64;
 use super::{Fans, Initializer, WholeBatch};
 use crate::system::random::Stream;
@@ -93,6 +94,10 @@ impl Parameters {
         let shape: Vec<i64> = shape.iter().map(|&side| to_i64(side)).collect();
         // libtorch takes the memory: where there is too little, it says so instead of aborting.
         let mut tensor = Tensor::zeros(shape, (kind, Device::Cpu));
+        if kind == Kind::BFloat16 && self.device != Device::Cpu {
+            // As Tensor Cores want them: cuDNN would turn them around for each batch.
+            tensor = in_channels_last(&tensor);
+        }
         if self.drawn {
             let axes: Vec<i64> = keras_axes.iter().map(|&axis| to_i64(axis)).collect();
             match initializer.matrix(&in_keras, stream) {

@@ -47,9 +47,16 @@ impl ModuleT for UpSampling2D {
     }
 }
 
-/// Each pixel as many times down and across; its gradient is a sum over these.
+/// Each pixel as many times down and across, in memory as the pixels lie; its gradient is a sum over these.
 fn repeated(x: &Tensor, [rows, columns]: [i64; 2]) -> Tensor {
     let [count, channels, height, width] = x.size()[..] else { unreachable!("images have 4 axes") };
+    if lie_channels_last(x) {
+        let repeated = channels_last(x)
+            .view([count, height, 1, width, 1, channels])
+            .expand([count, height, rows, width, columns, channels], false)
+            .reshape([count, height * rows, width * columns, channels]);
+        return channels_first(&repeated);
+    }
     x.view([count, channels, height, 1, width, 1])
         .expand([count, channels, height, rows, width, columns], false)
         .reshape([count, channels, height * rows, width * columns])
@@ -62,7 +69,8 @@ fn blended(x: &Tensor, factors: (usize, usize)) -> Tensor {
     let kind = wide(x);
     let blend = |length, factor| blend(length, factor, x.device()).to_kind(kind);
     let (rows, columns) = (blend(height, factors.0), blend(width, factors.1));
-    rows.matmul(&x.to_kind(kind).matmul(&columns.tr())).to_kind(x.kind())
+    let blended = rows.matmul(&x.to_kind(kind).matmul(&columns.tr())).to_kind(x.kind());
+    if lie_channels_last(x) { in_channels_last(&blended) } else { blended }
 }
 
 /// What each of `length * factor` pixels takes of each of `length`, with half-pixel centres: `(length * factor, length)`. A
@@ -204,16 +212,49 @@ pub(crate) fn channels_first(x: &Tensor) -> Tensor {
     if x.dim() == 4 { x.permute([0, 3, 1, 2]) } else { x.shallow_clone() }
 }
 
+/// The same tensor, whose values lie channels last.
+pub(crate) fn in_channels_last(x: &Tensor) -> Tensor {
+    channels_first(&channels_last(x).contiguous())
+}
+
+/// The same tensor, whose values lie channels first. libtorch takes those of one channel for channels last or first by their
+/// strides, although they lie alike.
+pub(crate) fn in_channels_first(x: &Tensor) -> Tensor {
+    x.contiguous().flatten(0, -1).view(x.size().as_slice())
+}
+
+/// Whether libtorch computes such images `(N, C, H, W)` channels last.
+fn lie_channels_last(x: &Tensor) -> bool {
+    x.size()[1] > 1 && x.stride()[1] == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_stay_where_they_are_said_to_lie() {
+        let x = Tensor::arange(2 * 3 * 5 * 4, (Kind::Float, Device::Cpu)).view([2, 3, 5, 4]);
+        let last = in_channels_last(&x);
+        assert_eq!((last.stride(), &last), (vec![60, 1, 12, 3], &x));
+        let first = in_channels_first(&last);
+        assert_eq!((first.stride(), &first), (vec![60, 20, 4, 1], &x));
+        let grey = x.view([6, 5, 4, 1]).permute([0, 3, 1, 2]);
+        assert_eq!(
+            (grey.stride(), in_channels_first(&grey).stride()),
+            (vec![20, 1, 4, 1], vec![20, 20, 4, 1])
+        );
+    }
 
     /// Output and gradient of what GPUs compute, beside libtorch's own.
     #[test]
     fn upsampling_on_gpus_is_libtorchs_own_in_a_fixed_order() {
         let x = (Tensor::arange(2 * 3 * 5 * 4, (Kind::Double, Device::Cpu)) * 0.7).sin();
         let x = x.view([2, 5, 4, 3]).permute([0, 3, 1, 2]);
-        for size in [(2, 2), (3, 1), (1, 5), (4, 3)] {
+        for (size, x) in [(2, 2), (3, 1), (1, 5), (4, 3)]
+            .iter()
+            .flat_map(|&size| [(size, in_channels_last(&x)), (size, in_channels_first(&x))])
+        {
             let run = |compute: &dyn Fn(&Tensor) -> Tensor| {
                 let x = x.detach().set_requires_grad(true);
                 let output = compute(&x);
@@ -229,6 +270,7 @@ mod tests {
                     Interpolation::Nearest => repeated(x, pair(size)),
                     Interpolation::Bilinear => blended(x, size),
                 });
+                assert_eq!(lie_channels_last(&ours[0]), lie_channels_last(&x));
                 for (ours, theirs) in ours.iter().zip(&theirs) {
                     let apart = (ours - theirs).abs().max().double_value(&[]);
                     assert!(apart < 1e-12, "{size:?}, {interpolation:?}: {apart}");

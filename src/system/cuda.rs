@@ -2,9 +2,9 @@
 //! hundred kernels of some microseconds each, and starting them one by one takes longer than they do.
 
 #[cfg(convae_cuda)]
-pub use bound::{CudaGraph, free_memory, pin, prepare};
+pub use bound::{CudaGraph, Event, free_memory, pin, prepare};
 #[cfg(not(convae_cuda))]
-pub use unbound::{CudaGraph, free_memory, pin, prepare};
+pub use unbound::{CudaGraph, Event, free_memory, pin, prepare};
 
 use tch::{Device, Kind, Tensor};
 
@@ -44,9 +44,17 @@ mod bound {
             opaque: [u8; 0],
         }
 
+        #[repr(C)]
+        pub struct Event {
+            opaque: [u8; 0],
+        }
+
         unsafe extern "C" {
             pub fn convae_pin(tensor: *mut c_void) -> *mut c_char;
             pub safe fn convae_free_memory(device: c_int, bytes: &mut u64) -> *mut c_char;
+            pub fn convae_event_record(device: c_int, event: *mut *mut Event) -> *mut c_char;
+            pub fn convae_event_wait(event: *mut Event) -> *mut c_char;
+            pub fn convae_event_free(event: *mut Event);
             pub safe fn convae_graph_prepare(device: c_int) -> *mut c_char;
             pub fn convae_graph_begin(device: c_int, graph: *mut *mut Graph) -> *mut c_char;
             pub fn convae_graph_end(graph: *mut Graph) -> *mut c_char;
@@ -80,6 +88,41 @@ mod bound {
     /// libtorch's own words.
     pub fn prepare(device: usize) -> Result<(), String> {
         checked(ext::convae_graph_prepare(number(device)))
+    }
+
+    /// A place in what a thread has let a GPU do.
+    #[derive(Debug)]
+    pub struct Event(*mut ext::Event);
+
+    impl Event {
+        /// After all that this thread has let the GPU do.
+        ///
+        /// # Errors
+        /// libtorch's own words.
+        pub fn record(device: usize) -> Result<Self, String> {
+            let mut event = null_mut();
+            #[allow(unsafe_code)] // it writes where it is told to, before it returns
+            checked(unsafe { ext::convae_event_record(number(device), &raw mut event) })?;
+            Ok(Self(event))
+        }
+
+        /// Waits until the GPU has come there.
+        ///
+        /// # Errors
+        /// libtorch's own words.
+        pub fn wait(&self) -> Result<(), String> {
+            #[allow(unsafe_code)] // it lives as long as this
+            checked(unsafe { ext::convae_event_wait(self.0) })
+        }
+    }
+
+    impl Drop for Event {
+        fn drop(&mut self) {
+            #[allow(unsafe_code)] // nobody else has it
+            unsafe {
+                ext::convae_event_free(self.0);
+            }
+        }
     }
 
     /// Kernels of a GPU with all that they read and write, in memory of their own.
@@ -168,6 +211,28 @@ mod unbound {
 
     /// There is none.
     #[derive(Debug)]
+    pub enum Event {}
+
+    impl Event {
+        /// Records nothing.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn record(_device: usize) -> Result<Self, String> {
+            Err(LACKING.to_owned())
+        }
+
+        /// Never called: there is no event.
+        ///
+        /// # Errors
+        /// None.
+        pub fn wait(&self) -> Result<(), String> {
+            match *self {}
+        }
+    }
+
+    /// There is none.
+    #[derive(Debug)]
     pub enum CudaGraph {}
 
     impl CudaGraph {
@@ -198,11 +263,17 @@ mod tests {
     #[test]
     fn without_a_gpu_nothing_is_captured_and_a_reason_is_given() {
         if tch::Cuda::is_available() {
-            return; // scripts/gpu_check.py is for machines that have one
+            return; // scripts/gpu_check.sh is for machines that have one
         }
         let mut tensor = Tensor::from_slice(&[1.0, 2.0]);
         let captured = CudaGraph::capture(0, || ()).map(|_| ());
-        for problem in [pin(&mut tensor), prepare(0), captured, free_memory(0).map(|_| ())] {
+        for problem in [
+            pin(&mut tensor),
+            prepare(0),
+            captured,
+            free_memory(0).map(|_| ()),
+            Event::record(0).map(|_| ()),
+        ] {
             assert!(problem.is_err_and(|reason| !reason.is_empty()));
         }
         assert_eq!(tensor, Tensor::from_slice(&[1.0, 2.0]));

@@ -8,6 +8,7 @@ use super::canvas::Tile;
 use super::engines::Engines;
 use super::tiles::{Fit, Side};
 use crate::data::{Affine, Scaling};
+use crate::engine::Pending;
 use crate::formats::image_file::{ImageFile, Orientation, Walk};
 use crate::nn::Parameters;
 use crate::plan::Plan;
@@ -36,6 +37,12 @@ pub struct TiledPredictor<'a> {
     scaling: Scaling,
     /// How it sees an image; of several outputs the mean is given.
     orientations: &'static [Orientation],
+}
+
+/// Tiles that are computed, or soon will be.
+struct Computed {
+    places: Vec<Place>,
+    output: Pending,
 }
 
 /// Of at most so many tiles as many as give each thread the same number, so that none waits for another.
@@ -134,29 +141,39 @@ impl<'a> TiledPredictor<'a> {
         sheets.into_iter().map(|sheet| sheet.map(Sheet::done)).collect()
     }
 
-    /// All tiles of the sheets as they are seen.
+    /// All tiles of the sheets as they are seen. A GPU computes some while those before are written.
     fn compute_all(&mut self, sheets: &mut [Result<Sheet, String>]) {
+        let mut before: Option<Computed> = None;
         for (size, places) in places(sheets) {
             let values = size[0] * size[1] * self.channels[0];
             let batch = whole_rounds((BATCH_VALUES / values).clamp(1, BATCH_TILES), self.threads);
             for places in places.chunks(batch) {
-                self.compute(size, places, sheets);
+                let next = self.compute(size, places, sheets);
+                if let Some(computed) = std::mem::replace(&mut before, next) {
+                    self.write(computed, sheets);
+                }
             }
+        }
+        if let Some(computed) = before {
+            self.write(computed, sheets);
         }
     }
 
+    /// Begins to compute some tiles.
     fn compute(
         &mut self,
         size: [usize; 2],
         places: &[Place],
         sheets: &mut [Result<Sheet, String>],
-    ) {
-        let mut predict = match self.engines.of(size) {
-            Ok(predict) => predict,
-            Err(error) => return refuse(places, sheets, &error.to_string()),
+    ) -> Option<Computed> {
+        let mut begin = match self.engines.of(size) {
+            Ok(begin) => begin,
+            Err(error) => {
+                refuse(places, sheets, &error.to_string());
+                return None;
+            }
         };
-        let [seen, given] = self.channels;
-        let values = size[0] * size[1] * seen;
+        let values = size[0] * size[1] * self.channels[0];
         let places: Vec<Place> =
             places.iter().copied().filter(|place| sheets[place.0].is_ok()).collect();
         let mut input = Vec::with_capacity(places.len() * values);
@@ -166,10 +183,15 @@ impl<'a> TiledPredictor<'a> {
             tile(&sheet.sides, place).read(&sheet.image, sheet.seen[0], &mut input);
             sheet.scale.apply(&mut input[start..]);
         }
-        let output = predict(&input);
+        let output = (!places.is_empty()).then(|| begin(&input))?;
+        Some(Computed { places, output })
+    }
+
+    /// Waits for tiles, and writes them into their sheets.
+    fn write(&self, Computed { places, output }: Computed, sheets: &mut [Result<Sheet, String>]) {
+        let output = output.values();
         // Tiles that are as large as one another give as much.
-        let Some(Ok(first)) = places.first().map(|place| &sheets[place.0]) else { return };
-        let values = first.sides[0].given * first.sides[1].given * given;
+        let values = output.len() / places.len();
         let share = self.orientations.len() as f32;
         for (place, output) in places.into_iter().zip(output.chunks_exact(values)) {
             let Ok(sheet) = &mut sheets[place.0] else { continue };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tch::Device;
 
-use crate::engine::{self, Engine, Model, kind_of};
+use crate::engine::{self, Engine, Model, Pending, kind_of};
 use crate::formats::checkpoint::Checkpoint;
 use crate::infer::model_file::{OpenError, restore_model};
 use crate::nn::Parameters;
@@ -62,11 +62,12 @@ impl Engines {
         self.model.parameters.set_values(&weights.values());
     }
 
-    /// The model for images of that size: values channels last, one image after the other, in and out.
+    /// The model for images of that size: values channels last, one image after the other, in and out. A GPU computes while
+    /// the caller goes on.
     ///
     /// # Errors
     /// When it cannot be laid out for them.
-    pub fn of(&mut self, size: [usize; 2]) -> Result<impl FnMut(&[f32]) -> Vec<f32>, UsageError> {
+    pub fn of(&mut self, size: [usize; 2]) -> Result<impl FnMut(&[f32]) -> Pending, UsageError> {
         let place = if let Some(place) = self.ready.iter().position(|(ready, _)| *ready == size) {
             self.ready[place..].rotate_left(1);
             self.ready.len() - 1
@@ -77,7 +78,7 @@ impl Engines {
             self.ready.len() - 1
         };
         let (engine, model) = (&mut self.ready[place].1, &self.model);
-        Ok(|input: &[f32]| engine.predict(model, input))
+        Ok(|input: &[f32]| engine.begin(model, input))
     }
 
     fn laid_out(&self, size @ [height, width]: [usize; 2]) -> Result<Box<dyn Engine>, UsageError> {

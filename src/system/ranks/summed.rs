@@ -55,7 +55,6 @@ impl Ranks {
     ///
     /// # Panics
     /// As tch does where libtorch throws.
-    #[must_use]
     pub fn summed(&self, own: &Tensor) -> Tensor {
         let mut all = null_mut();
         let ranks = std::ptr::from_ref(self).cast();
