@@ -177,10 +177,11 @@ fn train_epoch(
                 waited: batches.waited(),
                 trainer,
             };
-            state.timings.step_done(&done);
             for observer in audience(&mut state.history, observers) {
                 observer.step_done(&done);
             }
+            // After the history, which has waited for a GPU where an epoch ends.
+            state.timings.step_done(&done);
             state.step = step;
             if trainer.stops() {
                 break;
