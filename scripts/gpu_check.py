@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FEW = ("data.train_samples=640", "data.test_samples=200", "train.epochs=1", "output.tensorboard=false")
-"""20 steps."""
+FEW = ("data.train_samples=320", "data.test_samples=200", "train.epochs=2", "output.tensorboard=false")
+"""20 steps of 32 images in two epochs, as a set that is read once is not kept on the GPU."""
+ANEW = ("corruption.resample=epoch",)
+"""Inputs are brought, targets are kept."""
 GRAPH = ROOT / "scripts/parity/configs/unet.toml"
 """With poolings, upsampling and connections past the code."""
 ALL_OF_A_STEP = tuple(f"train.optimizer.{option}" for option in
@@ -100,9 +102,9 @@ def main() -> int:
 def exact(convae: Convae) -> list[Row]:
     """float32 on the device against float64 on the CPU."""
     rows = []
-    for config in (ROOT / "configs/plain.toml", GRAPH):
-        double = convae.traced(config, f"{config.stem}-double", ("train.dtype=float64",), device="cpu")
-        single = convae.traced(config, f"{config.stem}-single", ("train.dtype=float32",))
+    for config, sets in ((ROOT / "configs/plain.toml", ()), (ROOT / "configs/denoise.toml", ANEW), (GRAPH, ())):
+        double = convae.traced(config, f"{config.stem}-double", (*sets, "train.dtype=float64"), device="cpu")
+        single = convae.traced(config, f"{config.stem}-single", (*sets, "train.dtype=float32"))
         rows += compared(config.stem, single, double)
     return rows
 
@@ -142,13 +144,14 @@ def captured(convae: Convae) -> list[Row]:
     """Steps as CUDA graphs, against kernels that are started one by one."""
     rows = []
     for config, sets in ((ROOT / "configs/denoise.toml", ()), (GRAPH, ()), (GRAPH, ALL_OF_A_STEP), (drawing(convae.folder), ()),
-                         (ROOT / "configs/denoise.toml", UNEVEN)):
-        name = f"{config.stem}{', all of a step' * (sets == ALL_OF_A_STEP)}{', uneven batches' * (sets == UNEVEN)}"
+                         (ROOT / "configs/denoise.toml", UNEVEN), (ROOT / "configs/denoise.toml", ANEW)):
+        label = {ALL_OF_A_STEP: ", all of a step", UNEVEN: ", uneven batches", ANEW: ", noise anew"}.get(sets, "")
+        name = config.stem + label
         folders = [convae.train(config, f"{name}-graphs-{on}", (*FEW, *sets, "output.safetensors=true",
                                                                f"train.cuda_graphs={on}"))
                    for on in ("true", "false")]
         rows.append(same(f"{name}: CUDA graphs, against kernels one by one", *map(tensors, folders)))
-        rows.append(same(f"{name}: their validation", *map(validated, folders)))
+        rows.append(same(f"{name}: validation losses of both", *map(validated, folders)))
     engine = json.loads((convae.folder / "plain-1/history.json").read_text())["engine"]
     on_gpu = convae.device.startswith("cuda")
     rows.append(Row("plain: the engine's name", engine, "with CUDA graphs", "CUDA graphs" in engine or not on_gpu))
@@ -229,7 +232,17 @@ def applied(convae: Convae) -> list[Row]:
         seconds.append(time.monotonic() - started)
         results.append(array_of(out))
     apart = max(abs(a - b) for a, b in zip(*results, strict=True))
-    return [judged("denoise: outputs, float32 from the CPU's", apart, FIRST_TEN),
+    photograph = convae.folder / "photograph.pgm"
+    photograph.write_bytes(b"P5 1024 768 255\n" + random.Random(2).randbytes(1024 * 768))
+    tiled = []
+    for name, device in (("first", convae.device), ("second", convae.device), ("third", "cpu")):
+        out = convae.folder / f"tiled-{name}"
+        run([str(convae.program), "apply", "--checkpoint", str(checkpoint), "--tile", "128", "--set", f"train.device={device}",
+             "--out", str(out), str(photograph)])
+        tiled.append(next(out.glob("*.png")).read_bytes())
+    return [same("denoise: apply to 1024x768 pixels in tiles, twice", *tiled[:2]),
+            Row("denoise: the same, beside the CPU", "the same bytes" if tiled[1] == tiled[2] else "some pixels are rounded otherwise"),
+            judged("denoise: outputs, float32 from the CPU's", apart, FIRST_TEN),
             Row("denoise: apply to 20,000 digits, start to exit", f"{seconds[1]:.1f} s", f"{seconds[0]:.1f} s on the CPU")]
 
 

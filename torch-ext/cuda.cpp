@@ -30,10 +30,11 @@ struct Event {
 };
 
 struct Graph {
-    explicit Graph(DeviceIndex device) : device(device) {}
+    Graph(DeviceIndex device, const Graph* beside)
+        : device(device), pool(beside == nullptr ? at::cuda::graph_pool_handle() : beside->pool) {}
 
     DeviceIndex device;
-    at::cuda::MempoolId_t pool = at::cuda::graph_pool_handle();
+    at::cuda::MempoolId_t pool;
     at::cuda::CUDAGraph graph;
     bool is_captured = false;
 };
@@ -90,13 +91,14 @@ char* convae_graph_prepare(int device) noexcept {
     });
 }
 
-// Begins a capture of what this thread computes, which `convae_graph_end` must end, whatever happens between them.
-char* convae_graph_begin(int device, Graph** graph) noexcept {
+// Begins a capture of what this thread computes, which `convae_graph_end` must end, whatever happens between them. It shares
+// the memory of `beside`, if that is a graph.
+char* convae_graph_begin(int device, const Graph* beside, Graph** graph) noexcept {
     return attempt([=] {
         CUDAGuard guard(static_cast<DeviceIndex>(device));
-        // Captured work has memory of its own; what earlier work has left free would lie idle.
+        // Captured work has memory apart; what earlier work has left free would lie idle.
         c10::cuda::CUDACachingAllocator::emptyCache();
-        auto own = std::make_unique<Graph>(static_cast<DeviceIndex>(device));
+        auto own = std::make_unique<Graph>(static_cast<DeviceIndex>(device), beside);
         // Other threads prepare batches meanwhile, and may take pinned memory.
         own->graph.capture_begin(own->pool, cudaStreamCaptureModeThreadLocal);
         *graph = own.release();

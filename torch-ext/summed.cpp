@@ -3,18 +3,22 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <stdexcept>
+
 #include "attempt.h"
 
 using convae::attempt;
 
-// Puts the sums over all ranks in the place of a tensor's values.
-using AddUp = void (*)(const void* ranks, at::Tensor* values);
+// Puts the sums over all ranks in the place of a tensor's values, or says what went wrong.
+using AddUp = void (*)(const void* ranks, at::Tensor* values, char* problem, size_t room);
 
 namespace {
 
 at::Tensor added_up(const at::Tensor& own, int64_t add_up, int64_t ranks) {
     at::Tensor all = own.detach().clone(at::MemoryFormat::Contiguous);
-    reinterpret_cast<AddUp>(add_up)(reinterpret_cast<const void*>(ranks), &all);
+    char problem[512] = {};
+    reinterpret_cast<AddUp>(add_up)(reinterpret_cast<const void*>(ranks), &all, problem, sizeof problem);
+    if (*problem != 0) throw std::runtime_error(problem);
     return all;
 }
 

@@ -201,7 +201,7 @@ pub(super) fn check(
     data: &Dataset,
     device: Device,
 ) -> anyhow::Result<()> {
-    together::agree(ranks, plan, data)?;
+    together::agree(ranks, plan, data, device)?;
     plan.check_shares(&data.train, ranks.place().size)?;
     join_gpus(ranks, plan.config.train.distributed, device)
 }

@@ -142,6 +142,9 @@ pub(super) fn train(
     }
 
     let mut trainer = Trainer::new(&plan, device)?;
+    if let Some(ranks) = ranks {
+        trainer.join(Arc::clone(ranks));
+    }
     let history = history_of(&plan, &data, &trainer, ranks);
     introduce(&plan, &data, &history);
     let goes_on = saved.is_some();
@@ -154,7 +157,6 @@ pub(super) fn train(
     state.digests = Some(data.digests());
     if let Some(ranks) = ranks {
         together::share_state(ranks, &mut trainer, Some(&state))?;
-        trainer.join(Arc::clone(ranks));
     }
     let mut progress = Progress::new(plan.config.train.epochs);
     let mut trace =

@@ -157,7 +157,7 @@ section! {
         /// each process needs one of its own; `auto` takes gloo, until NCCL has been tried.
         distributed: Distributed = Distributed::Auto;
         /// Whether BatchNormalization's statistics are those of the whole batch, which takes two messages a layer and step
-        /// among several processes; without it, each normalises its part of the batch by itself, as Keras's layer does with
+        /// among several processes, four with libtorch's engine; without it, each normalises its part of the batch by itself, as Keras's layer does with
         /// `synchronized=False`. One process does the same either way.
         synchronized_batch_norm: bool = true;
         /// Seconds after which a process that shows no sign of life is lost, and that processes wait for each other at the

@@ -1,17 +1,17 @@
 //! Sets of images that lie on a GPU, so that a step fetches nothing but the numbers of its images.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::recorder::Fields;
 use crate::data::corruption::Split;
-use crate::data::{Batch, DataError, DataLoader, Kept, KeptImages};
+use crate::data::{Batch, DataLoader, Kept, KeptImages};
 use crate::nn::{channels_first, channels_last};
 use crate::system::cuda::{free_memory, upload};
-use crate::system::ranks::Share;
+use crate::system::ranks::{Share, neighbours};
 
-/// Images that are brought there at once.
-const AT_ONCE: usize = 1024;
-/// The part of a GPU's free memory that sets may take: the other parts are for the model and its steps.
+/// Values that are brought there at once, and images.
+const AT_ONCE: [usize; 2] = [1 << 20, 1024];
+/// The part of a GPU's free memory that a set may take: the other parts are for the model and its steps.
 const SHARE: u64 = 4;
 
 /// What is kept of the two sets.
@@ -30,43 +30,68 @@ struct Set {
     target: Option<Tensor>,
 }
 
-/// Bytes that sets may take on a device.
+/// Bytes that a set may take on a device, which other processes of this machine may share.
 pub(super) fn room(device: Device) -> u64 {
     match device {
-        Device::Cuda(number) => free_memory(number).unwrap_or(0) / SHARE,
+        Device::Cuda(number) => free_memory(number).unwrap_or(0) / SHARE / neighbours() as u64,
         _ => 0,
     }
 }
 
+/// Images of a set as they come to its place.
+#[derive(Debug, Default)]
+struct Rows {
+    all: Option<Tensor>,
+    count: i64,
+}
+
+impl Rows {
+    /// Adds some of a set of so many, channels first.
+    fn push(&mut self, rows: &Tensor, of: i64) -> Result<(), TchError> {
+        let rows = channels_last(rows);
+        let mut sizes = rows.size();
+        let count = std::mem::replace(&mut sizes[0], of);
+        if self.all.is_none() {
+            self.all = Some(Tensor::f_empty(sizes, (rows.kind(), rows.device()))?);
+        }
+        if let Some(all) = &self.all {
+            all.f_narrow(0, self.count, count)?.f_copy_(&rows)?;
+        }
+        self.count += count;
+        Ok(())
+    }
+}
+
 impl KeptSets {
-    /// Keeps of a set what `images` says, of which a step reads such fields.
-    ///
-    /// # Errors
-    /// When an image cannot be read.
+    /// Keeps of a set what `images` says, of which a step reads such fields. Whether it did: an image may not be there any
+    /// more, nor the memory.
     pub fn keep(
         &mut self,
         images: &DataLoader<'_>,
         what: Kept,
         fields: impl Fn(&Batch) -> Fields,
-    ) -> Result<(), DataError> {
-        let set = self.set(images.split);
-        // Its memory first: the new one may need it.
-        *set = None;
-        let whole =
-            DataLoader { batch_size: AT_ONCE, share: Share::ALL, kept: Kept::Nothing, ..*images };
+    ) -> bool {
+        let count = images.images.len() as i64;
+        let values = images.images.shape().iter().product::<usize>().max(1);
+        let batch_size = (AT_ONCE[0] / values).clamp(1, AT_ONCE[1]);
+        let whole = DataLoader { batch_size, share: Share::ALL, kept: Kept::Nothing, ..*images };
         let order = whole.order(1, false);
-        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
-        whole.prefetch(1, &order, |batches| {
-            for batch in batches {
-                let Fields { input, target, .. } = fields(&batch?);
-                inputs.extend((what == Kept::All).then(|| channels_last(&input)));
-                targets.extend(target.as_ref().map(channels_last));
-            }
-            Ok::<(), DataError>(())
-        })?;
-        let joined = |parts: Vec<Tensor>| (!parts.is_empty()).then(|| Tensor::cat(&parts, 0));
-        *set = Some(Set { input: joined(inputs), target: joined(targets) });
-        Ok(())
+        let (mut inputs, mut targets) = (Rows::default(), Rows::default());
+        let is_kept = whole.prefetch(1, &order, |batches| {
+            batches.all(|batch| {
+                let Ok(batch) = batch else { return false };
+                let Fields { input, target, .. } = fields(&batch);
+                let input = (what == Kept::All).then_some(&input);
+                let pushed = input.map_or(Ok(()), |input| inputs.push(input, count));
+                let target = target.as_ref();
+                pushed
+                    .and_then(|()| target.map_or(Ok(()), |target| targets.push(target, count)))
+                    .is_ok()
+            })
+        });
+        let set = Set { input: inputs.all, target: targets.all };
+        *self.set(images.split) = is_kept.then_some(set);
+        is_kept
     }
 
     /// Keeps nothing of a set.

@@ -104,23 +104,24 @@ impl Libtorch {
     /// Keeps of a set what can be kept, if it takes no more bytes than there is room.
     fn keep_within(&mut self, images: &DataLoader<'_>, room: u64) -> Kept {
         let what = images.keepable();
-        let values: i64 = [&self.shape, &self.criterion.target]
-            .map(|sides| sides.iter().product::<i64>())
-            .iter()
-            .sum();
-        let bytes = images.images.len() as u64
-            * values as u64
-            * self.criterion.kind.elt_size_in_bytes() as u64;
         let mut sets = std::mem::take(&mut self.sets);
-        // What cannot be read is told when a batch needs it.
+        // Its memory first: the new one may need it.
+        sets.drop(images.split);
         let is_kept = what != Kept::Nothing
-            && bytes <= room
-            && sets.keep(images, what, |batch| self.fields(batch)).is_ok();
-        if !is_kept {
-            sets.drop(images.split);
-        }
+            && self.bytes(images, what) <= room
+            && sets.keep(images, what, |batch| self.fields(batch));
         self.sets = sets;
         if is_kept { what } else { Kept::Nothing }
+    }
+
+    /// What so much of a set takes.
+    fn bytes(&self, images: &DataLoader<'_>, what: Kept) -> u64 {
+        let values = |sides: &[i64]| sides.iter().product::<i64>() as u64;
+        let has_targets = images.changes_images() || self.criterion.target != self.shape;
+        let inputs = if what == Kept::All { values(&self.shape) } else { 0 };
+        let targets = if has_targets { values(&self.criterion.target) } else { 0 };
+        let each = (inputs + targets) * self.criterion.kind.elt_size_in_bytes() as u64;
+        images.images.len() as u64 * each
     }
 
     /// Loss and outputs of a batch.
@@ -423,12 +424,10 @@ batch_size = 16
             {
                 let loader = method_loader(&plan, images, split);
                 let brought = rows(&mut engine, &model, &loader);
-                assert_eq!(engine.keep_within(&loader, u64::MAX), kept);
+                let bytes = engine.bytes(&loader, kept);
+                assert_eq!(engine.keep_within(&loader, bytes), kept);
                 assert_eq!(rows(&mut engine, &model, &DataLoader { kept, ..loader }), brought);
                 // Too large by a byte.
-                let values = [images.shape(), images.target().output]
-                    .map(|shape| shape.iter().product::<usize>());
-                let bytes = 4 * (images.len() * values.iter().sum::<usize>()) as u64;
                 assert_eq!(engine.keep_within(&loader, bytes - 1), Kept::Nothing);
             }
         }

@@ -142,6 +142,21 @@ pub(crate) fn choose(
     }
 }
 
+/// What computes a plan on a device, as processes that train together must have it alike: they normalise a whole batch by
+/// other sums, and draw other numbers.
+#[must_use]
+pub fn computer(plan: &Plan, device: Device) -> &'static str {
+    let train = &plan.config.train;
+    let is_native = train.engine != EngineChoice::Libtorch
+        && train.dtype != Precision::MixedBfloat16
+        && native::supports(plan).is_ok();
+    match device {
+        Device::Cpu if is_native => "the native engine",
+        Device::Cpu => "libtorch on the CPU",
+        _ => "libtorch on a GPU",
+    }
+}
+
 /// The engine that runs a plan on the CPU, for people; with the layer that keeps the native one out.
 ///
 /// `libtorch, not native: it has no stage for dense (Dense, OrthogonalRegularizer of its outputs)`

@@ -12,12 +12,11 @@ use crate::system::terminal::complain;
 /// memory that they keep.
 const WARM_UP: usize = 3;
 
-/// Forms that are captured: those of an epoch's batches and of its last one, in training and in validation. Each has memory
-/// of its own.
+/// Forms that are captured: those of an epoch's batches and of its last one, in training and in validation.
 const MOST: usize = 4;
 
-/// Values that are judged or predicted at once at most where that is captured: a hundred digits and more.
-const FEW: usize = 1 << 17;
+/// Values that are judged or predicted at once at most where that is captured: a few hundred digits.
+const FEW: usize = 1 << 18;
 
 /// What work reads, on the device.
 #[derive(Debug)]
@@ -88,16 +87,25 @@ impl Form {
 
 /// Work that is captured.
 pub(super) trait Graph: Debug + Sized {
-    /// Captures some work, which is not done by that.
-    fn capture<T>(device: usize, work: impl FnOnce() -> T) -> Result<(Self, T), String>;
+    /// Captures some work, which is not done by that. It takes its memory from that of another graph, which is never replayed
+    /// at the same time.
+    fn capture<T>(
+        device: usize,
+        beside: Option<&Self>,
+        work: impl FnOnce() -> T,
+    ) -> Result<(Self, T), String>;
 
     /// Does it, on what now stands where it reads.
     fn replay(&self) -> Result<(), String>;
 }
 
 impl Graph for CudaGraph {
-    fn capture<T>(device: usize, work: impl FnOnce() -> T) -> Result<(Self, T), String> {
-        Self::capture(device, work)
+    fn capture<T>(
+        device: usize,
+        beside: Option<&Self>,
+        work: impl FnOnce() -> T,
+    ) -> Result<(Self, T), String> {
+        Self::capture(device, beside, work)
     }
 
     fn replay(&self) -> Result<(), String> {
@@ -135,16 +143,15 @@ impl<G: Graph> Recorder<G> {
         Self { device, forms: Vec::new() }
     }
 
-    /// What `compute` gives for these fields of work of such a form, until the next work of that form.
+    /// What `compute` gives for these fields of work of such a form, until the next work.
     pub fn results(
         &mut self,
         form: Form,
         fields: Fields,
         mut compute: impl FnMut(&Fields) -> Vec<Tensor>,
     ) -> Vec<Tensor> {
-        let device = self.device;
-        let Some(state) = self.state_of(form) else { return compute(&fields) };
-        match state {
+        let Some(place) = self.place_of(form) else { return compute(&fields) };
+        match &mut self.forms[place].1 {
             State::Recorded(recorded) => {
                 recorded.fields.take_over(&fields);
                 return recorded.replay();
@@ -156,7 +163,12 @@ impl<G: Graph> Recorder<G> {
             }
             State::WarmingUp(_) => {}
         }
-        let captured = G::capture(device, || compute(&fields));
+        let beside = self.forms.iter().find_map(|(_, state)| match state {
+            State::Recorded(recorded) => Some(&recorded.graph),
+            _ => None,
+        });
+        let captured = G::capture(self.device, beside, || compute(&fields));
+        let state = &mut self.forms[place].1;
         match captured {
             Ok((graph, results)) => {
                 let recorded = Recorded { graph, fields, results };
@@ -176,15 +188,14 @@ impl<G: Graph> Recorder<G> {
     }
 
     /// Of a form that is captured, or may be.
-    fn state_of(&mut self, form: Form) -> Option<&mut State<G>> {
+    fn place_of(&mut self, form: Form) -> Option<usize> {
         let known = self.forms.iter().position(|(known, _)| *known == form);
-        let place = known.or_else(|| {
+        known.or_else(|| {
             (self.forms.len() < MOST).then(|| {
                 self.forms.push((form, State::WarmingUp(0)));
                 self.forms.len() - 1
             })
-        })?;
-        Some(&mut self.forms[place].1)
+        })
     }
 }
 
@@ -207,7 +218,7 @@ mod tests {
 
     thread_local! {
         static REPLAYS: Cell<usize> = const { Cell::new(0) };
-        static WEIGHTS: Tensor = Tensor::from_slice(&[1.0_f32]);
+        static WEIGHTS: [Tensor; 2] = [1.0_f32, 2.0].map(|weight| Tensor::from_slice(&[weight]));
     }
 
     /// Of work whose results are views of what it reads: they follow by themselves.
@@ -215,7 +226,11 @@ mod tests {
     struct Views;
 
     impl Graph for Views {
-        fn capture<T>(_device: usize, work: impl FnOnce() -> T) -> Result<(Self, T), String> {
+        fn capture<T>(
+            _device: usize,
+            _beside: Option<&Self>,
+            work: impl FnOnce() -> T,
+        ) -> Result<(Self, T), String> {
             Ok((Self, work()))
         }
 
@@ -229,7 +244,11 @@ mod tests {
     struct Refusing;
 
     impl Graph for Refusing {
-        fn capture<T>(_device: usize, _work: impl FnOnce() -> T) -> Result<(Self, T), String> {
+        fn capture<T>(
+            _device: usize,
+            _beside: Option<&Self>,
+            _work: impl FnOnce() -> T,
+        ) -> Result<(Self, T), String> {
             Err("it waits for the GPU".to_owned())
         }
 
@@ -241,7 +260,7 @@ mod tests {
     /// A loss that is the target's first value, and a gradient that is the input.
     fn results<G: Graph>(
         recorder: &mut Recorder<G>,
-        (work, part): (Work, Option<BatchPart>),
+        (work, weights, part): Kind,
         value: f32,
         count: usize,
     ) -> (f64, Vec<f32>) {
@@ -250,17 +269,20 @@ mod tests {
             target: Some(Tensor::from_slice(&[value + 0.5])),
             places: None,
         };
-        let form = WEIGHTS.with(|weights| Form::new(work, weights, part, &fields));
+        let form = WEIGHTS.with(|all| Form::new(work, &all[weights], part, &fields));
         let results = recorder.results(form, fields, |fields| {
             vec![fields.target.as_ref().unwrap().select(0, 0), fields.input.shallow_clone()]
         });
         (results[0].double_value(&[]), Vec::try_from(&results[1]).unwrap())
     }
 
-    const ALONE: (Work, Option<BatchPart>) = (Work::Learn, None);
+    /// Work, the number of its weights, and a process's part.
+    type Kind = (Work, usize, Option<BatchPart>);
+
+    const ALONE: Kind = (Work::Learn, 0, None);
 
     /// Which of these steps were replayed.
-    fn replayed(kinds: &[((Work, Option<BatchPart>), usize)]) -> Vec<bool> {
+    fn replayed(kinds: &[(Kind, usize)]) -> Vec<bool> {
         let mut recorder = Recorder::<Views>::new(0);
         let each = kinds.iter().enumerate().map(|(number, (kind, size))| {
             let (before, value) = (REPLAYS.get(), number as f32);
@@ -287,11 +309,19 @@ mod tests {
     /// A gradient that was captured without what follows is no step of learning, nor is one process's part of a batch the
     /// same part of a smaller one.
     #[test]
-    fn steps_that_go_farther_or_are_of_another_batch_are_not_replayed_for_each_other() {
-        let part = |whole| (Work::Derive, Some(BatchPart { first: 0, whole }));
-        for other in [(Work::Derive, None), part(3)] {
-            let mut kinds = vec![(part(4), 2); 4];
-            kinds.extend([(other, 2), (part(4), 2)]);
+    fn work_that_goes_farther_or_is_of_other_things_is_not_replayed_for_each_other() {
+        let part = |whole| Some(BatchPart { first: 0, whole });
+        let one = (Work::Derive, 0, part(4));
+        let others = [
+            (Work::Learn, 0, part(4)),
+            (Work::Judge, 0, part(4)),
+            (Work::Derive, 1, part(4)),
+            (Work::Derive, 0, part(3)),
+            (Work::Derive, 0, None),
+        ];
+        for other in others {
+            let mut kinds = vec![(one, 2); 4];
+            kinds.extend([(other, 2), (one, 2)]);
             assert_eq!(replayed(&kinds), [false, false, false, true, false, true]);
         }
     }

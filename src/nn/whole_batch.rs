@@ -36,9 +36,15 @@ impl WholeBatch {
         if whole == 0 || images == whole as i64 {
             return draw(x);
         }
+        // Numbers are drawn in the order in which values lie, which follows from the strides. That from one image to the next
+        // means nothing where there is one alone.
+        let mut strides = x.stride();
+        if images == 1 {
+            let others = sizes[1..].iter().zip(&strides[1..]);
+            strides[0] = 1 + others.map(|(size, stride)| (size - 1) * stride).sum::<i64>();
+        }
         sizes[0] = whole as i64;
-        // Numbers are drawn in the order in which values lie, which follows from the strides.
-        let like = Tensor::empty_strided(sizes, x.stride(), (x.kind(), x.device()));
+        let like = Tensor::empty_strided(sizes, strides, (x.kind(), x.device()));
         draw(&like).narrow(0, first as i64, images)
     }
 
@@ -65,19 +71,25 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
+    use crate::nn::resize::in_channels_last;
 
     #[test]
     fn a_share_draws_what_the_whole_batch_would() {
         let whole = Tensor::zeros([5, 3, 4, 2], (Kind::Double, Device::Cpu));
-        for x in
-            [whole.shallow_clone(), whole.permute([0, 3, 1, 2]).contiguous().permute([0, 2, 3, 1])]
+        let reshaped =
+            |x: &Tensor| x.permute([0, 2, 3, 1]).reshape([-1, 8, 1, 3]).permute([0, 3, 1, 2]);
+        let as_it_is = Tensor::shallow_clone;
+        let shapes: [&dyn Fn(&Tensor) -> Tensor; 2] = [&as_it_is, &reshaped];
+        let channels_last = in_channels_last(&whole);
+        for (x, shape) in
+            [&whole, &channels_last].iter().flat_map(|x| shapes.map(|shape| (x, shape)))
         {
             let drawn = |batch: &WholeBatch, x: &Tensor| {
                 tch::manual_seed(3);
-                batch.draw(x, Tensor::randn_like)
+                batch.draw(&shape(x), Tensor::randn_like)
             };
-            let all = drawn(&WholeBatch::default(), &x);
-            for (first, images) in [(0, 2), (2, 3), (0, 5)] {
+            let all = drawn(&WholeBatch::default(), x);
+            for (first, images) in [(0, 2), (2, 3), (4, 1), (0, 5)] {
                 let batch = WholeBatch::default();
                 batch.begin(Place { first, whole: 5, ranks: None });
                 let share = x.narrow(0, first as i64, images);

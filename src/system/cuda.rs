@@ -56,7 +56,11 @@ mod bound {
             pub fn convae_event_wait(event: *mut Event) -> *mut c_char;
             pub fn convae_event_free(event: *mut Event);
             pub safe fn convae_graph_prepare(device: c_int) -> *mut c_char;
-            pub fn convae_graph_begin(device: c_int, graph: *mut *mut Graph) -> *mut c_char;
+            pub fn convae_graph_begin(
+                device: c_int,
+                beside: *const Graph,
+                graph: *mut *mut Graph,
+            ) -> *mut c_char;
             pub fn convae_graph_end(graph: *mut Graph) -> *mut c_char;
             pub fn convae_graph_replay(graph: *mut Graph) -> *mut c_char;
             pub fn convae_graph_free(graph: *mut Graph);
@@ -125,21 +129,27 @@ mod bound {
         }
     }
 
-    /// Kernels of a GPU with all that they read and write, in memory of their own.
+    /// Kernels of a GPU with all that they read and write, in memory of their own or that of other graphs.
     #[derive(Debug)]
     pub struct CudaGraph(*mut ext::Graph);
 
     impl CudaGraph {
         /// Lets this thread do some work on a GPU, which is not done by that but captured. It must neither wait for the
-        /// GPU nor read from the processor's memory.
+        /// GPU nor read from the processor's memory. What it needs for itself alone takes the memory that another graph,
+        /// `beside`, needs for itself alone: neither may be replayed while the other is under way.
         ///
         /// # Errors
         /// libtorch's own words, or what the work panicked with.
-        pub fn capture<T>(device: usize, work: impl FnOnce() -> T) -> Result<(Self, T), String> {
+        pub fn capture<T>(
+            device: usize,
+            beside: Option<&Self>,
+            work: impl FnOnce() -> T,
+        ) -> Result<(Self, T), String> {
             let device = number(device);
+            let beside = beside.map_or(null_mut(), |graph| graph.0);
             let mut graph = null_mut();
             #[allow(unsafe_code)] // it writes where it is told to, before it returns
-            checked(unsafe { ext::convae_graph_begin(device, &raw mut graph) })?;
+            checked(unsafe { ext::convae_graph_begin(device, beside, &raw mut graph) })?;
             let own = Self(graph);
             let done = catch_unwind(AssertUnwindSafe(work));
             #[allow(unsafe_code)] // it was begun, on this thread
@@ -240,7 +250,11 @@ mod unbound {
         ///
         /// # Errors
         /// Always.
-        pub fn capture<T>(_device: usize, _work: impl FnOnce() -> T) -> Result<(Self, T), String> {
+        pub fn capture<T>(
+            _device: usize,
+            _beside: Option<&Self>,
+            _work: impl FnOnce() -> T,
+        ) -> Result<(Self, T), String> {
             Err(LACKING.to_owned())
         }
 
@@ -266,7 +280,7 @@ mod tests {
             return; // scripts/gpu_check.sh is for machines that have one
         }
         let mut tensor = Tensor::from_slice(&[1.0, 2.0]);
-        let captured = CudaGraph::capture(0, || ()).map(|_| ());
+        let captured = CudaGraph::capture(0, None, || ()).map(|_| ());
         for problem in [
             pin(&mut tensor),
             prepare(0),

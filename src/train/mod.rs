@@ -28,7 +28,7 @@ pub use timing::{EpochTiming, Timings};
 pub use trainer::Trainer;
 
 use crate::data::corruption::Split;
-use crate::data::{DataError, DataLoader, Dataset};
+use crate::data::{DataError, DataLoader, Dataset, Kept};
 use crate::plan::{Plan, method_loader};
 use crate::system::ranks::Lost;
 use policies::Action;
@@ -103,9 +103,12 @@ fn train_epochs(
     checkpointer: &mut dyn Checkpointer,
 ) -> Result<Outcome, TrainError> {
     let share = trainer.share();
+    // What is read once is not worth keeping.
+    let keeps = plan.config.train.epochs > state.epochs() + 1;
     let mut loader = |images, split| {
         let loader = DataLoader { share, ..method_loader(plan, images, split) };
-        DataLoader { kept: trainer.predictor.keep(&loader), ..loader }
+        let kept = if keeps { trainer.predictor.keep(&loader) } else { Kept::Nothing };
+        DataLoader { kept, ..loader }
     };
     let training = loader(&data.train, Split::Train);
     let test = loader(&data.test, Split::Test);

@@ -17,7 +17,7 @@ use tch::{Device, Kind, Tensor, kind, no_grad};
 use super::{History, Numbers, TrainError, Trainer, TrainingState};
 use crate::config::Config;
 use crate::data::{DataLoader, Dataset};
-use crate::engine::Step;
+use crate::engine::{Step, computer};
 use crate::formats::checkpoint::{Array, DType};
 use crate::infer::evaluation::total_loss;
 use crate::infer::model_file::{array_of, tensor_of};
@@ -66,7 +66,7 @@ fn summed<T: Summand + kind::Element>(
     let lengths: Vec<i64> =
         values.iter().chain([&slots]).map(|values| values.numel() as i64).collect();
     values.push(slots.to_device(device));
-    let row = ranks.sum_of(&no_grad(|| Tensor::cat(&values, 0)))?;
+    let row = ranks.sum_of(no_grad(|| Tensor::cat(&values, 0)))?;
     let mut parts = row.split_with_sizes(lengths.as_slice(), 0);
     let loss = taken(ranks, &values_of::<T>(&parts.pop().expect("the slots are the last part")));
     let gradient = parts.remove(0);
@@ -155,8 +155,9 @@ fn first_bits(hash: Sha256) -> f64 {
 ///
 /// # Errors
 /// Names the rank and what differs, or the rank that is lost.
-pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
+pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset, device: Device) -> anyhow::Result<()> {
     agree_on(ranks, &plan.config, &[])?;
+    agree_on_engine(ranks, computer(plan, device))?;
     let digests = data.digests();
     let said = [
         data.train.len() as f64,
@@ -176,6 +177,20 @@ pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Finds out that all ranks compute with the same engine on the same kind of device.
+fn agree_on_engine(ranks: &Ranks, own: &str) -> anyhow::Result<()> {
+    let first = ranks.share_out(own.as_bytes().to_vec())?;
+    let first = String::from_utf8_lossy(&first);
+    let all = ranks.gather(&[f64::from(u8::from(first != own))])?;
+    let Some(other) = all.iter().position(|&differs| differs > 0.0) else { return Ok(()) };
+    let has = if other == ranks.place().rank { own } else { "another engine or kind of device" };
+    Err(UsageError(format!(
+        "rank {other} computes with {has}, and rank 0 with {first}, so they would not train the same; give all the same \
+         train.device (\"cpu\" is everywhere)"
+    ))
+    .into())
 }
 
 /// Of the numbers of a set.
@@ -338,7 +353,46 @@ fn read(bytes: &[u8], trainer: &mut Trainer) -> anyhow::Result<TrainingState> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
+    use crate::system::ranks::{Place, is_built};
+
+    #[test]
+    fn ranks_that_compute_with_other_engines_are_refused() {
+        if !is_built() {
+            return;
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let rank = |rank: usize, engine: &'static str| {
+            move || {
+                let ranks =
+                    Ranks::join(Place::local(rank, 2, port), Duration::from_secs(20)).unwrap();
+                let outcome = agree_on_engine(&ranks, engine).map_err(|error| error.to_string());
+                ranks.finish();
+                ranks.end();
+                outcome
+            }
+        };
+        let [first, second] = thread::scope(|scope| {
+            let threads = [rank(0, "the native engine"), rank(1, "libtorch on a GPU")]
+                .map(|rank| scope.spawn(rank));
+            threads.map(|thread| thread.join().unwrap().unwrap_err())
+        });
+        assert!(
+            second.starts_with(
+                "rank 1 computes with libtorch on a GPU, and rank 0 with the native engine"
+            ),
+            "{second}"
+        );
+        assert!(
+            first.starts_with("rank 1 computes with another engine")
+                && first.contains("train.device"),
+            "{first}"
+        );
+    }
 
     #[test]
     fn the_first_key_that_differs_is_named_and_places_may_differ() {

@@ -496,7 +496,13 @@ pub fn share_cores(processes: usize) {
 #[must_use]
 pub fn cores() -> usize {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
-    (all / NEIGHBOURS.load(Ordering::Relaxed)).max(1)
+    (all / neighbours()).max(1)
+}
+
+/// Processes of a training that share this machine, this one among them.
+#[must_use]
+pub fn neighbours() -> usize {
+    NEIGHBOURS.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Sums of tensors over all ranks: those of a step, and those through which gradients go, which are the functions of
 //! `torch-ext/summed.cpp`, made safe.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
 use tch::{Device, Kind, Tensor, kind, no_grad};
@@ -17,7 +18,7 @@ mod ext {
     unsafe extern "C" {
         pub fn convae_summed(
             own: *const c_void,
-            add_up: extern "C" fn(*const c_void, *mut c_void),
+            add_up: extern "C" fn(*const c_void, *mut c_void, *mut c_char, usize),
             ranks: *const c_void,
             all: *mut *mut c_void,
         ) -> *mut c_char;
@@ -25,19 +26,19 @@ mod ext {
 }
 
 impl Ranks {
-    /// The sums of a row of values, float32 or float64, of which all ranks must bring as many; on its device.
+    /// The sums of a row of values, float32 or float64, of which all ranks must bring as many; on its device, in its place
+    /// where the ranks have joined their GPUs.
     ///
     /// # Errors
     /// As [`Ranks::sum`].
-    pub fn sum_of(&self, row: &Tensor) -> Result<Tensor, Lost> {
+    pub fn sum_of(&self, mut row: Tensor) -> Result<Tensor, Lost> {
         if self.have_gpus() {
-            let mut row = row.copy();
             self.sum_tensor(&mut row)?;
             return Ok(row);
         }
         match row.kind() {
-            Kind::Double => self.sum_values::<f64>(row),
-            _ => self.sum_values::<f32>(row),
+            Kind::Double => self.sum_values::<f64>(&row),
+            _ => self.sum_values::<f32>(&row),
         }
     }
 
@@ -51,7 +52,7 @@ impl Ranks {
     /// The same as a part of what a gradient is taken of, which goes through it: each rank's values get the gradients of
     /// all ranks' losses. All must take their gradients as well.
     ///
-    /// Where another rank is lost, the values stay as they are: the sum of the step's gradients says so.
+    /// Where another rank is lost, the values are of no use: the sum of the step's gradients says so.
     ///
     /// # Panics
     /// As tch does where libtorch throws.
@@ -72,12 +73,23 @@ impl Ranks {
     }
 }
 
-extern "C" fn add_up(ranks: *const c_void, values: *mut c_void) {
+/// Puts the sums in the place of some values. Says in `room` bytes of `problem`, which are zeros, what went wrong.
+extern "C" fn add_up(ranks: *const c_void, values: *mut c_void, problem: *mut c_char, room: usize) {
     #[allow(unsafe_code)] // they are those of `Ranks::summed`
     let ranks = unsafe { &*ranks.cast::<Ranks>() };
     #[allow(unsafe_code)] // a tensor that lives until this returns, of which the values are shared
     let mut values = unsafe { Tensor::clone_from_ptr(values.cast()) };
-    if let Ok(sums) = ranks.sum_of(&values) {
-        no_grad(|| values.copy_(&sums));
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        if let Ok(sums) = ranks.sum_of(values.shallow_clone()) {
+            no_grad(|| values.copy_(&sums));
+        }
+    }));
+    // tch panics where libtorch throws, which C++ must not see.
+    let Err(panic) = done else { return };
+    let text = panic.downcast::<String>().map_or_else(|_| "a sum failed".to_owned(), |text| *text);
+    let bytes = &text.as_bytes()[..text.len().min(room - 1)];
+    #[allow(unsafe_code)] // it has so much room, and a zero is left
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), problem.cast(), bytes.len());
     }
 }
