@@ -75,9 +75,9 @@ mod tests {
 
     #[test]
     fn a_share_draws_what_the_whole_batch_would() {
-        let whole = Tensor::zeros([5, 3, 4, 2], (Kind::Double, Device::Cpu));
+        let whole = Tensor::zeros([5, 8, 3, 2], (Kind::Double, Device::Cpu));
         let reshaped =
-            |x: &Tensor| x.permute([0, 2, 3, 1]).reshape([-1, 8, 1, 3]).permute([0, 3, 1, 2]);
+            |x: &Tensor| x.permute([0, 2, 3, 1]).reshape([-1, 6, 1, 8]).permute([0, 3, 1, 2]);
         let as_it_is = Tensor::shallow_clone;
         let shapes: [&dyn Fn(&Tensor) -> Tensor; 2] = [&as_it_is, &reshaped];
         let channels_last = in_channels_last(&whole);
