@@ -55,7 +55,10 @@ pub struct History {
     pub epochs: Vec<EpochRecord>,
     /// Training loss within the epochs: (epochs elapsed, mean loss since the point before).
     pub curve: Vec<(f64, f64)>,
-    /// Losses since the curve's last point.
+    /// Points that [`History::read`] adds to the curve: to read a loss is to wait for a GPU.
+    #[serde(skip)]
+    unread: Vec<(f64, RunningLoss)>,
+    /// Losses since the last point.
     #[serde(skip)]
     pub(super) pending: RunningLoss,
 }
@@ -117,8 +120,17 @@ impl History {
             restored_epoch: None,
             epochs: Vec::new(),
             curve: Vec::new(),
+            unread: Vec::new(),
             pending: RunningLoss::default(),
         }
+    }
+}
+
+impl History {
+    /// Brings the curve up to the last step.
+    pub(super) fn read(&mut self) {
+        let unread = std::mem::take(&mut self.unread).into_iter();
+        self.curve.extend(unread.map(|(elapsed, loss)| (elapsed, loss.mean())));
     }
 }
 
@@ -128,7 +140,10 @@ impl Observer for History {
         self.pending.add(done.loss, done.images);
         if is_curve_point(step, steps) {
             let elapsed = (epoch - 1) as f64 + step as f64 / steps as f64;
-            self.curve.push((elapsed, std::mem::take(&mut self.pending).mean()));
+            self.unread.push((elapsed, std::mem::take(&mut self.pending)));
+        }
+        if step == steps {
+            self.read();
         }
     }
 

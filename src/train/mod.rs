@@ -27,6 +27,8 @@ pub use steering::Steering;
 pub use timing::{EpochTiming, Timings};
 pub use trainer::Trainer;
 
+use tch::Kind;
+
 use crate::data::corruption::Split;
 use crate::data::{DataError, DataLoader, Dataset, Kept};
 use crate::plan::{Plan, method_loader};
@@ -168,6 +170,8 @@ fn train_epoch(
             let step = state.step + 1;
             let images = batch.part().whole;
             let Step { loss, gradient } = trainer.shared_step(&batch, epoch as u64, step as u64)?;
+            // Once, for all that add it up.
+            let loss = loss.to_kind(Kind::Double);
             state.running.add(&loss, images);
             let done = StepDone {
                 epoch,
@@ -216,10 +220,11 @@ fn audience<'a>(
 /// Keeps a state from which training can go on; one that is of no use must not take the place of
 /// those before it.
 fn keep(
-    state: &TrainingState,
+    state: &mut TrainingState,
     trainer: &Trainer,
     checkpointer: &mut dyn Checkpointer,
 ) -> Result<(), TrainError> {
+    state.history.read();
     if state.step > 0 {
         check_finite(state.running.mean(), state.epochs() + 1, trainer)?;
     }

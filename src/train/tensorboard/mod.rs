@@ -8,6 +8,7 @@ mod record;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -22,6 +23,8 @@ use record::EventFile;
 
 /// What the names of event files have in them, by which TensorBoard knows them.
 const MARK: &str = "tfevents";
+/// Between two writings within an epoch: to read a loss is to wait for a GPU.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Folders of the two runs.
 const RUNS: [&str; 2] = ["train", "validation"];
 
@@ -31,6 +34,10 @@ pub struct TensorBoard {
     dir: PathBuf,
     train: EventFile,
     validation: EventFile,
+    /// Points that are not written yet, by their step.
+    unread: Vec<(i64, RunningLoss)>,
+    /// When points were written last.
+    written: Instant,
     /// Loss since the last point.
     pending: RunningLoss,
     failed: bool,
@@ -59,6 +66,8 @@ impl TensorBoard {
             dir: dir.to_owned(),
             train: open(RUNS[0])?,
             validation: open(RUNS[1])?,
+            unread: Vec::new(),
+            written: Instant::now(),
             pending: RunningLoss::default(),
             failed: false,
         })
@@ -94,18 +103,27 @@ impl TensorBoard {
 
     fn add_step(&mut self, done: &StepDone<'_>) -> io::Result<()> {
         let &StepDone { epoch, step, steps, .. } = done;
-        let loss = std::mem::take(&mut self.pending).mean();
         let number = (epoch - 1) * steps + step;
-        self.train.add(number as i64, vec![Value::scalar("batch_loss", loss)])?;
+        self.unread.push((number as i64, std::mem::take(&mut self.pending)));
         if step < steps {
-            return Ok(());
+            let is_due = self.written.elapsed() >= PAUSE;
+            return if is_due { self.write_points() } else { Ok(()) };
         }
+        self.write_points()?;
         let weights = done.trainer.predictor.parameters().iter();
         let histogram = |Parameter { name, tensor, .. }: &Parameter| {
             // TensorBoard groups tags by what stands before a slash.
             Value::histogram(&name.replace('.', "/"), &bins(&values_of(tensor)))
         };
         self.train.add(epoch as i64, weights.map(histogram).collect())
+    }
+
+    fn write_points(&mut self) -> io::Result<()> {
+        self.written = Instant::now();
+        for (number, loss) in std::mem::take(&mut self.unread) {
+            self.train.add(number, vec![Value::scalar("batch_loss", loss.mean())])?;
+        }
+        Ok(())
     }
 
     fn add_epoch(&mut self, record: &EpochRecord) -> io::Result<()> {
@@ -116,6 +134,16 @@ impl TensorBoard {
         ];
         self.train.add(epoch, training)?;
         self.validation.add(epoch, vec![Value::scalar("epoch_loss", record.val_loss)])
+    }
+}
+
+impl Drop for TensorBoard {
+    /// A training may end within an epoch.
+    fn drop(&mut self) {
+        if !self.failed {
+            let written = self.write_points();
+            self.settle(written);
+        }
     }
 }
 
