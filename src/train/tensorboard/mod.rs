@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tch::Device;
 
 use crate::engine::values_of;
 use crate::infer::RunningLoss;
@@ -23,7 +24,7 @@ use record::EventFile;
 
 /// What the names of event files have in them, by which TensorBoard knows them.
 const MARK: &str = "tfevents";
-/// Between two writings within an epoch: to read a loss is to wait for a GPU.
+/// Between two writings within an epoch on a GPU: to read a loss is to wait for it.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Folders of the two runs.
 const RUNS: [&str; 2] = ["train", "validation"];
@@ -106,7 +107,8 @@ impl TensorBoard {
         let number = (epoch - 1) * steps + step;
         self.unread.push((number as i64, std::mem::take(&mut self.pending)));
         if step < steps {
-            let is_due = self.written.elapsed() >= PAUSE;
+            let is_free = done.loss.device() == Device::Cpu;
+            let is_due = is_free || self.written.elapsed() >= PAUSE;
             return if is_due { self.write_points() } else { Ok(()) };
         }
         self.write_points()?;
