@@ -174,7 +174,7 @@ def validated(folder: Path) -> bytes:
 
 
 def resumed(convae: Convae) -> list[Row]:
-    """Killed on its way and resumed, against one that was left alone."""
+    """Killed in its last epoch and resumed, against one that was left alone: what is resumed reads no kept sets any more."""
     config = ROOT / "configs/denoise.toml"
     whole = weights(convae.train(config, "whole", LONG))
     command = convae.command(config, "killed", LONG)
@@ -188,7 +188,7 @@ def resumed(convae: Convae) -> list[Row]:
 
 
 def wait_for_a_checkpoint(folder: Path, process: subprocess.Popen) -> None:
-    while process.poll() is None and not any(folder.glob("epoch-*.pt")):
+    while process.poll() is None and not any(folder.glob("epoch-0002-step-*.pt")):
         time.sleep(0.02)
 
 

@@ -33,13 +33,26 @@ struct Graph {
     Graph(DeviceIndex device, const Graph* beside)
         : device(device), pool(beside == nullptr ? at::cuda::graph_pool_handle() : beside->pool) {}
 
+    // libtorch gives the memory back of what was captured, and keeps that of a capture that failed. It tells by an exception.
+    bool gives_memory_back() {
+        try {
+            graph.pool();
+            return true;
+        } catch (const std::exception&) {
+            return false;
+        }
+    }
+
     DeviceIndex device;
     at::cuda::MempoolId_t pool;
     at::cuda::CUDAGraph graph;
-    bool is_captured = false;
+    // Its own one: when a graph is freed, libtorch frees what products on its stream keep for themselves.
+    c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool(false, device);
+    // That of the thread, before the capture and after.
+    c10::cuda::CUDAStream before = c10::cuda::getCurrentCUDAStream(device);
 };
 
-// What a thread computes on the default stream cannot be captured.
+// The default stream waits for all others, and they for it, which a capture does not allow.
 void leave_default_stream(DeviceIndex device) {
     if (c10::cuda::getCurrentCUDAStream(device) != c10::cuda::getDefaultCUDAStream(device)) return;
     // What began on the one stream must be done before the other reads it.
@@ -83,7 +96,7 @@ char* convae_event_wait(Event* event) noexcept {
 
 void convae_event_free(Event* event) noexcept { delete event; }
 
-// From here on this thread computes on a stream that can be captured.
+// From here on this thread computes on a stream beside which others can be captured.
 char* convae_graph_prepare(int device) noexcept {
     return attempt([=] {
         CUDAGuard guard(static_cast<DeviceIndex>(device));
@@ -99,8 +112,15 @@ char* convae_graph_begin(int device, const Graph* beside, Graph** graph) noexcep
         // Captured work has memory apart; what earlier work has left free would lie idle.
         c10::cuda::CUDACachingAllocator::emptyCache();
         auto own = std::make_unique<Graph>(static_cast<DeviceIndex>(device), beside);
-        // Other threads prepare batches meanwhile, and may take pinned memory.
-        own->graph.capture_begin(own->pool, cudaStreamCaptureModeThreadLocal);
+        c10::cuda::device_synchronize();
+        c10::cuda::setCurrentCUDAStream(own->stream);
+        try {
+            // Other threads prepare batches meanwhile, and may take pinned memory.
+            own->graph.capture_begin(own->pool, cudaStreamCaptureModeThreadLocal);
+        } catch (...) {
+            c10::cuda::setCurrentCUDAStream(own->before);
+            throw;
+        }
         *graph = own.release();
     });
 }
@@ -108,8 +128,14 @@ char* convae_graph_begin(int device, const Graph* beside, Graph** graph) noexcep
 char* convae_graph_end(Graph* graph) noexcept {
     return attempt([=] {
         CUDAGuard guard(graph->device);
-        graph->graph.capture_end();
-        graph->is_captured = true;
+        const auto before = graph->before;
+        try {
+            graph->graph.capture_end();
+        } catch (...) {
+            c10::cuda::setCurrentCUDAStream(before);
+            throw;
+        }
+        c10::cuda::setCurrentCUDAStream(before);
     });
 }
 
@@ -122,8 +148,7 @@ void convae_graph_free(Graph* graph) noexcept {
     char* problem = attempt([=] {
         std::unique_ptr<Graph> own(graph);
         CUDAGuard guard(own->device);
-        // libtorch gives the memory back of what was captured, and keeps that of a capture that failed.
-        if (!own->is_captured) c10::cuda::CUDACachingAllocator::releasePool(own->device, own->pool);
+        if (!own->gives_memory_back()) c10::cuda::CUDACachingAllocator::releasePool(own->device, own->pool);
         own.reset();
         c10::cuda::CUDACachingAllocator::emptyCache();
     });

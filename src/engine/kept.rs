@@ -1,6 +1,6 @@
 //! Sets of images that lie on a GPU, so that a step fetches nothing but the numbers of its images.
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Cuda, Device, Kind, TchError, Tensor};
 
 use super::recorder::Fields;
 use crate::data::corruption::Split;
@@ -33,7 +33,10 @@ struct Set {
 /// Bytes that a set may take on a device, which other processes of this machine may share.
 pub(super) fn room(device: Device) -> u64 {
     match device {
-        Device::Cuda(number) => free_memory(number).unwrap_or(0) / SHARE / neighbours() as u64,
+        Device::Cuda(number) => {
+            let gpus = usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
+            free_memory(number).unwrap_or(0) / SHARE / neighbours().div_ceil(gpus) as u64
+        }
         _ => 0,
     }
 }
@@ -92,6 +95,14 @@ impl KeptSets {
         let set = Set { input: inputs.all, target: targets.all };
         *self.set(images.split) = is_kept.then_some(set);
         is_kept
+    }
+
+    /// What a set takes.
+    #[cfg(test)]
+    pub fn bytes(&mut self, split: Split) -> u64 {
+        let set = self.set(split).as_ref().expect("it is kept");
+        let tensors = set.input.iter().chain(&set.target);
+        tensors.map(|all| (all.numel() * all.kind().elt_size_in_bytes()) as u64).sum()
     }
 
     /// Keeps nothing of a set.

@@ -1,5 +1,6 @@
 //! The `libtorch` engine: `nn::SequentialT` with autograd, on the CPU or a GPU.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tch::nn::ModuleT;
@@ -15,8 +16,11 @@ use crate::config::sections::{Precision, Train};
 use crate::data::{Batch, BatchPart, DataLoader, Kept};
 use crate::nn::{Parameters, Place, channels_last, in_channels_first};
 use crate::plan::{Part, Plan};
-use crate::system::cuda;
+use crate::system::cuda::{self, Event};
 use crate::system::ranks::Ranks;
+
+/// Steps that a GPU may be behind.
+const BEHIND: usize = 4;
 
 /// What is needed beside the model.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(super) struct Libtorch {
     sets: KeptSets,
     /// Starts whole steps on a GPU, where they can be captured.
     recorder: Option<Recorder>,
+    /// Steps that a GPU may not have done yet.
+    under_way: VecDeque<Event>,
     /// What it is called where steps are not captured.
     name: String,
     /// Whether images lie channels first in memory, instead of as they come.
@@ -64,6 +70,7 @@ impl Libtorch {
             sets: KeptSets::default(),
             name: name(train, device),
             recorder: recorder(train, device),
+            under_way: VecDeque::new(),
             channels_first: device != Device::Cpu && !uses_tensor_cores(train),
             rounded: (train.dtype == Precision::MixedBfloat16)
                 .then(|| Layers::new(plan, Parameters::in_bfloat16(device))),
@@ -176,8 +183,21 @@ impl Libtorch {
             let Step { loss, gradient } = then(own.derived(model, fields, batch.part));
             vec![loss, gradient]
         });
+        self.wait_for_steps_before();
         let gradient = results.pop().expect("it stands behind the loss");
         Step { loss: results.remove(0), gradient }
+    }
+
+    /// Lets a GPU be no more than a few steps behind: each holds memory from which its batch is fetched.
+    fn wait_for_steps_before(&mut self) {
+        let Device::Cuda(number) = self.criterion.device else { return };
+        self.under_way.extend(Event::record(number));
+        if self.under_way.len() <= BEHIND {
+            return;
+        }
+        if let Some(Err(problem)) = self.under_way.pop_front().map(|event| event.wait()) {
+            panic!("{problem}");
+        }
     }
 
     /// Loss and outputs of a batch that is not learned from, until the next one.
@@ -426,6 +446,7 @@ batch_size = 16
                 let brought = rows(&mut engine, &model, &loader);
                 let bytes = engine.bytes(&loader, kept);
                 assert_eq!(engine.keep_within(&loader, bytes), kept);
+                assert_eq!(engine.sets.bytes(split), bytes);
                 assert_eq!(rows(&mut engine, &model, &DataLoader { kept, ..loader }), brought);
                 // Too large by a byte.
                 assert_eq!(engine.keep_within(&loader, bytes - 1), Kept::Nothing);

@@ -6,7 +6,23 @@ pub use bound::{CudaGraph, Event, free_memory, pin, prepare};
 #[cfg(not(convae_cuda))]
 pub use unbound::{CudaGraph, Event, free_memory, pin, prepare};
 
-use tch::{Device, Kind, Tensor};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use tch::{Device, Kind, Tensor, no_grad_guard, with_grad};
+
+/// What some work gives, or what it panicked with: tch panics where libtorch throws. Gradients are on or off afterwards as
+/// before.
+#[cfg_attr(not(convae_cuda), allow(dead_code))]
+fn attempted<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // On drop it puts things back, also where a panic has left them.
+    let guard = no_grad_guard();
+    let done = catch_unwind(AssertUnwindSafe(|| with_grad(work)));
+    drop(guard);
+    done.or_else(|panic| match panic.downcast::<String>() {
+        Ok(text) => Err(text.split(['\n', '\\']).next().unwrap_or_default().to_owned()),
+        Err(panic) => resume_unwind(panic),
+    })
+}
 
 /// Values of the CPU's memory on the device; a GPU fetches them while the processor goes on.
 pub fn upload(
@@ -26,11 +42,11 @@ pub fn upload(
 #[cfg(convae_cuda)]
 mod bound {
     use std::ffi::c_int;
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::ptr::null_mut;
 
     use tch::Tensor;
 
+    use super::attempted;
     use crate::system::torch_ext::checked;
 
     /// The functions as C has them. None lets an exception through, and each that gives a text gives null, or what went
@@ -151,17 +167,12 @@ mod bound {
             #[allow(unsafe_code)] // it writes where it is told to, before it returns
             checked(unsafe { ext::convae_graph_begin(device, beside, &raw mut graph) })?;
             let own = Self(graph);
-            let done = catch_unwind(AssertUnwindSafe(work));
+            let done = attempted(work);
             #[allow(unsafe_code)] // it was begun, on this thread
             let ended = checked(unsafe { ext::convae_graph_end(own.0) });
             match (done, ended) {
                 (Ok(value), Ok(())) => Ok((own, value)),
-                (Ok(_), Err(problem)) => Err(problem),
-                // tch panics where libtorch throws.
-                (Err(panic), _) => match panic.downcast::<String>() {
-                    Ok(text) => Err(text.split(['\n', '\\']).next().unwrap_or_default().to_owned()),
-                    Err(panic) => resume_unwind(panic),
-                },
+                (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
             }
         }
 
@@ -273,6 +284,16 @@ mod tests {
     use tch::Tensor;
 
     use super::*;
+
+    #[test]
+    fn work_that_panics_without_gradients_leaves_them_on() {
+        let problem =
+            attempted(|| tch::no_grad(|| panic!("{}", "it waits\nfor the GPU".to_owned())));
+        assert_eq!(problem, Err::<(), _>("it waits".to_owned()));
+        let x = Tensor::from_slice(&[2.0]).set_requires_grad(true);
+        assert!((&x * &x).requires_grad());
+        assert_eq!(attempted(|| (&x * &x).requires_grad()), Ok(true));
+    }
 
     #[test]
     fn without_a_gpu_nothing_is_captured_and_a_reason_is_given() {

@@ -127,7 +127,7 @@ impl History {
 }
 
 impl History {
-    /// Brings the curve up to the last step.
+    /// Brings the curve up to its last point.
     pub(super) fn read(&mut self) {
         let unread = std::mem::take(&mut self.unread).into_iter();
         self.curve.extend(unread.map(|(elapsed, loss)| (elapsed, loss.mean())));

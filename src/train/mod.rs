@@ -195,6 +195,9 @@ fn train_epoch(
             }
             // After the last one, the epoch's own comes soon.
             if step < steps && checkpointer.wants_step(step) {
+                for observer in &mut *observers {
+                    observer.state_is_kept();
+                }
                 keep(state, trainer, checkpointer)?;
             }
         }

@@ -13,6 +13,10 @@ pub trait Observer {
     /// After each step.
     fn step_done(&mut self, done: &StepDone<'_>);
 
+    /// Just before a state is kept within an epoch, from which the training may go on: what was seen until then should be
+    /// safe too.
+    fn state_is_kept(&mut self) {}
+
     /// After each epoch and its validation: how long they took. Comes before [`Observer::epoch_done`].
     fn epoch_timed(&mut self, _timing: &EpochTiming) {}
 
@@ -28,6 +32,12 @@ impl<T: Observer> Observer for Option<T> {
     fn step_done(&mut self, done: &StepDone<'_>) {
         if let Some(observer) = self {
             observer.step_done(done);
+        }
+    }
+
+    fn state_is_kept(&mut self) {
+        if let Some(observer) = self {
+            observer.state_is_kept();
         }
     }
 

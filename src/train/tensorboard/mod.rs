@@ -140,11 +140,10 @@ impl TensorBoard {
 }
 
 impl Drop for TensorBoard {
-    /// A training may end within an epoch.
+    /// A training may end within an epoch. After a panic a GPU may not answer any more.
     fn drop(&mut self) {
-        if !self.failed {
-            let written = self.write_points();
-            self.settle(written);
+        if !std::thread::panicking() {
+            self.state_is_kept();
         }
     }
 }
@@ -157,6 +156,13 @@ impl Observer for TensorBoard {
         self.pending.add(done.loss, done.images);
         if is_curve_point(done.step, done.steps) {
             let written = self.add_step(done);
+            self.settle(written);
+        }
+    }
+
+    fn state_is_kept(&mut self) {
+        if !self.failed {
+            let written = self.write_points();
             self.settle(written);
         }
     }
