@@ -6,22 +6,16 @@ pub use bound::{CudaGraph, Event, free_memory, pin, prepare};
 #[cfg(not(convae_cuda))]
 pub use unbound::{CudaGraph, Event, free_memory, pin, prepare};
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::{Device, Kind, Tensor, no_grad_guard, with_grad};
 
-/// What some work gives, or what it panicked with: tch panics where libtorch throws. Gradients are on or off afterwards as
-/// before.
+/// What some work gives, or what it panicked with. Gradients are on or off afterwards as before.
 #[cfg_attr(not(convae_cuda), allow(dead_code))]
-fn attempted<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+fn attempted<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
     // On drop it puts things back, also where a panic has left them.
-    let guard = no_grad_guard();
-    let done = catch_unwind(AssertUnwindSafe(|| with_grad(work)));
-    drop(guard);
-    done.or_else(|panic| match panic.downcast::<String>() {
-        Ok(text) => Err(text.split(['\n', '\\']).next().unwrap_or_default().to_owned()),
-        Err(panic) => resume_unwind(panic),
-    })
+    let _guard = no_grad_guard();
+    catch_unwind(AssertUnwindSafe(|| with_grad(work)))
 }
 
 /// Values of the CPU's memory on the device; a GPU fetches them while the processor goes on.
@@ -42,6 +36,7 @@ pub fn upload(
 #[cfg(convae_cuda)]
 mod bound {
     use std::ffi::c_int;
+    use std::panic::resume_unwind;
     use std::ptr::null_mut;
 
     use tch::Tensor;
@@ -172,7 +167,12 @@ mod bound {
             let ended = checked(unsafe { ext::convae_graph_end(own.0) });
             match (done, ended) {
                 (Ok(value), Ok(())) => Ok((own, value)),
-                (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
+                (Ok(_), Err(problem)) => Err(problem),
+                // tch panics where libtorch throws.
+                (Err(panic), _) => match panic.downcast::<String>() {
+                    Ok(text) => Err(text.split(['\n', '\\']).next().unwrap_or_default().to_owned()),
+                    Err(panic) => resume_unwind(panic),
+                },
             }
         }
 
@@ -287,12 +287,11 @@ mod tests {
 
     #[test]
     fn work_that_panics_without_gradients_leaves_them_on() {
-        let problem =
-            attempted(|| tch::no_grad(|| panic!("{}", "it waits\nfor the GPU".to_owned())));
-        assert_eq!(problem, Err::<(), _>("it waits".to_owned()));
+        let panic = attempted(|| tch::no_grad(|| panic!("it waits for the GPU"))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"it waits for the GPU"));
         let x = Tensor::from_slice(&[2.0]).set_requires_grad(true);
         assert!((&x * &x).requires_grad());
-        assert_eq!(attempted(|| (&x * &x).requires_grad()), Ok(true));
+        assert!(attempted(|| (&x * &x).requires_grad()).unwrap());
     }
 
     #[test]
