@@ -14,12 +14,9 @@ const AT_ONCE: [usize; 2] = [1 << 20, 1024];
 /// The part of a GPU's free memory that a set may take: the other parts are for the model and its steps.
 const SHARE: u64 = 4;
 
-/// What is kept of the two sets.
+/// What is kept of the two sets, by their [`Split`].
 #[derive(Debug, Default)]
-pub(super) struct KeptSets {
-    train: Option<Set>,
-    test: Option<Set>,
-}
+pub(super) struct KeptSets([Option<Set>; 2]);
 
 /// All images of a set, channels last.
 #[derive(Debug)]
@@ -93,21 +90,21 @@ impl KeptSets {
             })
         });
         let set = Set { input: inputs.all, target: targets.all };
-        *self.set(images.split) = is_kept.then_some(set);
+        self.0[images.split as usize] = is_kept.then_some(set);
         is_kept
     }
 
     /// What a set takes.
     #[cfg(test)]
-    pub fn bytes(&mut self, split: Split) -> u64 {
-        let set = self.set(split).as_ref().expect("it is kept");
+    pub fn bytes(&self, split: Split) -> u64 {
+        let set = self.0[split as usize].as_ref().expect("it is kept");
         let tensors = set.input.iter().chain(&set.target);
         tensors.map(|all| (all.numel() * all.kind().elt_size_in_bytes()) as u64).sum()
     }
 
     /// Keeps nothing of a set.
     pub fn drop(&mut self, split: Split) {
-        *self.set(split) = None;
+        self.0[split as usize] = None;
     }
 
     /// What a step on a batch reads, of which `input` gives the part that the batch brings.
@@ -120,11 +117,7 @@ impl KeptSets {
         device: Device,
         input: impl FnOnce() -> Tensor,
     ) -> Fields {
-        let set = match images.split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        };
-        let set = set.as_ref().expect("batches leave out what is kept");
+        let set = self.0[images.split as usize].as_ref().expect("batches leave out what is kept");
         let indices = Tensor::from_slice(&images.indices);
         let indices = upload(indices, Tensor::shallow_clone, device, Kind::Int64);
         // They lie as those that a batch brings do, from which follows in which order libtorch adds up.
@@ -133,13 +126,6 @@ impl KeptSets {
             input: set.input.as_ref().map_or_else(input, rows),
             target: set.target.as_ref().map(rows),
             places: None,
-        }
-    }
-
-    fn set(&mut self, split: Split) -> &mut Option<Set> {
-        match split {
-            Split::Train => &mut self.train,
-            Split::Test => &mut self.test,
         }
     }
 }

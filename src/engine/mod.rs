@@ -146,12 +146,8 @@ pub(crate) fn choose(
 /// other sums, and draw other numbers.
 #[must_use]
 pub fn computer(plan: &Plan, device: Device) -> &'static str {
-    let train = &plan.config.train;
-    let is_native = train.engine != EngineChoice::Libtorch
-        && train.dtype != Precision::MixedBfloat16
-        && native::supports(plan).is_ok();
     match device {
-        Device::Cpu if is_native => "the native engine",
+        Device::Cpu if on_cpu(plan) == NATIVE => "the native engine",
         Device::Cpu => "libtorch on the CPU",
         _ => "libtorch on a GPU",
     }
@@ -168,10 +164,12 @@ pub fn on_cpu(plan: &Plan) -> String {
         _ if train.dtype == Precision::MixedBfloat16 => {
             format!("libtorch, not native: {NOT_ROUNDED}")
         }
-        (_, Ok(())) => "native".to_owned(),
+        (_, Ok(())) => NATIVE.to_owned(),
         (_, Err(unsupported)) => format!("libtorch, not native: {unsupported}"),
     }
 }
+
+const NATIVE: &str = "native";
 
 const NOT_ROUNDED: &str = "it does not compute in bfloat16";
 

@@ -16,6 +16,8 @@ mod parameters;
 mod pool;
 mod random;
 mod resize;
+#[cfg(test)]
+mod testing;
 mod values;
 mod whole_batch;
 mod window;

@@ -112,6 +112,7 @@ impl ModuleT for GlobalPooling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::testing::output_and_gradient;
 
     #[test]
     fn overlapping_windows_on_gpus_are_libtorchs_own_in_a_fixed_order() {
@@ -121,14 +122,7 @@ mod tests {
         for (pool_size, strides) in
             [((3, 3), (2, 2)), ((2, 3), (1, 2)), ((4, 1), (3, 1)), ((3, 2), (4, 1))]
         {
-            let run = |compute: &dyn Fn(&Tensor) -> Tensor| {
-                let x = x.detach().set_requires_grad(true);
-                let output = compute(&x);
-                let weights = Tensor::arange(output.numel() as i64, (Kind::Double, Device::Cpu));
-                let sum = (&output * weights.cos().view_as(&output)).sum(Kind::Double);
-                let gradient = Tensor::run_backward(&[&sum], &[&x], false, false);
-                [output.detach(), gradient[0].shallow_clone()]
-            };
+            let run = |compute: &dyn Fn(&Tensor) -> Tensor| output_and_gradient(&x, compute);
             let layer = MaxPooling2D(PoolOptions { pool_size, strides, padding: Padding::Valid });
             let [output, gradient] = run(&|x| largest(x, pool_size, strides));
             let [theirs, theirs_gradient] = run(&|x| layer.forward_t(x, true));

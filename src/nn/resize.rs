@@ -231,6 +231,7 @@ fn lie_channels_last(x: &Tensor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::testing::output_and_gradient;
 
     #[test]
     fn values_stay_where_they_are_said_to_lie() {
@@ -255,14 +256,7 @@ mod tests {
             .iter()
             .flat_map(|&size| [(size, in_channels_last(&x)), (size, in_channels_first(&x))])
         {
-            let run = |compute: &dyn Fn(&Tensor) -> Tensor| {
-                let x = x.detach().set_requires_grad(true);
-                let output = compute(&x);
-                let weights = Tensor::arange(output.numel() as i64, (Kind::Double, Device::Cpu));
-                let sum = (&output * weights.cos().view_as(&output)).sum(Kind::Double);
-                let gradient = Tensor::run_backward(&[&sum], &[&x], false, false);
-                [output.detach(), gradient[0].shallow_clone()]
-            };
+            let run = |compute: &dyn Fn(&Tensor) -> Tensor| output_and_gradient(&x, compute);
             for interpolation in [Interpolation::Nearest, Interpolation::Bilinear] {
                 let layer = UpSampling2D { size, interpolation };
                 let theirs = run(&|x| layer.forward_t(x, true));

@@ -181,16 +181,26 @@ pub fn agree(ranks: &Ranks, plan: &Plan, data: &Dataset, device: Device) -> anyh
 
 /// Finds out that all ranks compute with the same engine on the same kind of device.
 fn agree_on_engine(ranks: &Ranks, own: &str) -> anyhow::Result<()> {
-    let first = ranks.share_out(own.as_bytes().to_vec())?;
-    let first = String::from_utf8_lossy(&first);
-    let all = ranks.gather(&[f64::from(u8::from(first != own))])?;
-    let Some(other) = all.iter().position(|&differs| differs > 0.0) else { return Ok(()) };
+    let found = first_to_differ(ranks, own, |first| first != own)?;
+    let Some((other, first)) = found else { return Ok(()) };
     let has = if other == ranks.place().rank { own } else { "another engine or kind of device" };
     Err(UsageError(format!(
         "rank {other} computes with {has}, and rank 0 with {first}, so they would not train the same; give all the same \
          train.device (\"cpu\" is everywhere)"
     ))
     .into())
+}
+
+/// The first rank for which what rank 0 says `differs` from what it says itself, and what rank 0 says.
+fn first_to_differ(
+    ranks: &Ranks,
+    own: &str,
+    differs: impl FnOnce(&str) -> bool,
+) -> Result<Option<(usize, String)>, Lost> {
+    let first = ranks.share_out(own.as_bytes().to_vec())?;
+    let first = String::from_utf8_lossy(&first).into_owned();
+    let all = ranks.gather(&[f64::from(u8::from(differs(&first)))])?;
+    Ok(all.iter().position(|&differs| differs > 0.0).map(|other| (other, first)))
 }
 
 /// Of the numbers of a set.
@@ -208,14 +218,11 @@ pub fn digest(set: &[u32]) -> u32 {
 /// # Errors
 /// Names the rank and what differs, or the rank that is lost.
 pub fn agree_on(ranks: &Ranks, config: &Config, others: &[(&str, String)]) -> anyhow::Result<()> {
-    let (rank, own) = (ranks.place().rank, said_of(config, others));
-    let first = ranks.share_out(own.clone().into_bytes())?;
-    let first = String::from_utf8_lossy(&first).into_owned();
-    let mine = difference(&first, &own);
-    let all = ranks.gather(&[f64::from(u8::from(mine.is_some()))])?;
-    let Some(other) = all.iter().position(|&differs| differs > 0.0) else { return Ok(()) };
-    let what = match mine {
-        Some(what) if other == rank => what,
+    let own = said_of(config, others);
+    let differs = |first: &str| difference(first, &own).is_some();
+    let Some((other, first)) = first_to_differ(ranks, &own, differs)? else { return Ok(()) };
+    let what = match difference(&first, &own) {
+        Some(what) if other == ranks.place().rank => what,
         _ => "has another config or other data than rank 0, or another convae".to_owned(),
     };
     Err(UsageError(format!(
